@@ -1,0 +1,84 @@
+"""How models learn and speak: the protocol of an engine, and the table of engines.
+
+This module imports no torch; each engine is a ``"module:attribute"`` that is loaded when a worker
+needs it. An engine knows no run folder: it is given dialogues, a folder of its own and ``emit``.
+A recipe may name an engine from outside the package in the same way: ``engine = "pkg.mod:Class"``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from yoyak.errors import BadRecipe
+from yoyak.events import AnyEvent
+from yoyak.recipe import Decode, Recipe
+from yoyak.values import Dialogue, Prediction, Split
+
+Emit = Callable[[AnyEvent], None]
+
+ENGINES = {
+    "lead": "yoyak.engine.lead:Lead",
+    "seq2seq": "yoyak.engine.seq2seq:Seq2Seq",
+    "qlora": "yoyak.engine.qlora:Qlora",
+}
+
+
+class TrainJob(NamedTuple):
+    """What an engine needs to learn.
+
+    ``folder`` is the engine's own: it keeps ``checkpoints/`` and the final ``weights/`` there and
+    resumes from the newest checkpoint that verifies. ``stop_asked`` is polled once a step.
+    """
+
+    recipe: Recipe
+    train: Split
+    dev: Split
+    folder: Path
+    emit: Emit
+    stop_asked: Callable[[], bool]
+
+
+class GenerateJob(NamedTuple):
+    """What an engine needs to speak: dialogues not yet done, in file order.
+
+    ``decode`` stands apart from the recipe because one set of weights is decoded in several ways.
+    """
+
+    recipe: Recipe
+    decode: Decode
+    dialogues: Sequence[Dialogue]
+    train: Split
+    folder: Path
+    emit: Emit
+
+
+class Engine(Protocol):
+    """How one family of models learns and speaks."""
+
+    def train(self, job: TrainJob) -> None:
+        """Learns until the recipe's end, saving whole checkpoints and finally ``weights/``.
+
+        Raises:
+            Interrupted: ``stop_asked`` said so; everything is saved.
+            RunFailed: no result can be reached; the message names the cause.
+        """
+
+    def generate(self, job: GenerateJob) -> Iterator[Prediction]:
+        """One prediction for every dialogue of the job, each as soon as it is ready, any order."""
+
+
+def load(name: str) -> Engine:
+    """The engine called ``name`` in the table, or at ``name`` = ``"module:Class"``.
+
+    Raises:
+        BadRecipe: there is no such engine.
+    """
+    module, _, attribute = ENGINES.get(name, name).partition(":")
+    try:
+        engine: Engine = getattr(import_module(module), attribute)()
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+        if name in ENGINES:
+            raise
+        raise BadRecipe("engine.unknown", engine=name, known=", ".join(ENGINES)) from error
+    return engine

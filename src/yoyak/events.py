@@ -1,0 +1,279 @@
+"""The things that can happen to a run, as one tagged union, and the state they add up to.
+
+``events.jsonl`` is the truth of a run: ``RunState`` is ``fold(events)`` and nothing else.
+``at`` is wall-clock time in seconds since 1970 (UTC) and only ever shown; every duration is
+measured on a monotonic clock and carried in the event that ends it.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from yoyak.values import Interval, Rouge
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
+    """The base of all events."""
+
+    at: float
+
+
+class Queued(Event, tag="queued"):
+    """The run was created."""
+
+    recipe: str
+
+
+class Started(Event, tag="started"):
+    """A worker took the run up; a second one in the same log means it was interrupted."""
+
+    pid: int
+    host: str
+    attempt: int
+
+
+class StageStarted(Event, tag="stage_started"):
+    """A stage's work began (a stage that is already done says nothing)."""
+
+    stage: str
+
+
+class StageDone(Event, tag="stage_done"):
+    """A stage is done for the inputs whose hash is ``fingerprint``."""
+
+    stage: str
+    fingerprint: str
+    seconds: float
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of the proof card."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+class Proved(Event, tag="proved"):
+    """The proof card of step 0."""
+
+    checks: tuple[Check, ...]
+
+
+class Prepared(Event, tag="prepared"):
+    """What training is about to do, counted and not estimated."""
+
+    rows: int
+    rows_shortened: int
+    steps: int
+    steps_per_epoch: int
+    tokens_per_epoch: int
+    supervised_tokens_per_epoch: int
+    parameters: int
+    trainable_parameters: int
+
+
+class Stepped(Event, tag="stepped"):
+    """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    supervised_tokens: int
+    rows: int
+    seconds: float
+    clipped: bool = False
+
+
+class Evaluated(Event, tag="evaluated"):
+    """Dev summaries were generated and judged during training."""
+
+    step: int
+    epoch: float
+    rouge: Rouge
+    interval: Interval
+    rows: int
+    signature: str
+    seconds: float
+    best: bool
+
+
+class Saved(Event, tag="saved"):
+    """A checkpoint is whole on disk."""
+
+    step: int
+    name: str
+    size_bytes: int
+    seconds: float
+
+
+class Generated(Event, tag="generated"):
+    """Generation went on: ``done`` of ``of`` rows of ``split`` are stored."""
+
+    split: str
+    done: int
+    of: int
+    seconds: float
+
+
+class Scored(Event, tag="scored"):
+    """The stored dev predictions were judged."""
+
+    split: str
+    rouge: Rouge
+    interval: Interval
+    rows: int
+    signature: str
+
+
+class Sampled(Event, tag="sampled"):
+    """What the machine looked like; ``None`` where it could not be measured."""
+
+    disk_free_gb: float | None = None
+    disk_used_gb: float | None = None
+    vram_used_gb: float | None = None
+    vram_total_gb: float | None = None
+    ram_used_gb: float | None = None
+
+
+class Warned(Event, tag="warned"):
+    """Something a person should know; ``key`` and ``fields`` are a catalogue sentence."""
+
+    key: str
+    fields: dict[str, str] = {}
+
+
+class Stopped(Event, tag="stopped"):
+    """The run stopped on request, with everything saved."""
+
+    step: int
+    reason: str
+
+
+class Failed(Event, tag="failed"):
+    """The run ended without a result."""
+
+    kind: str
+    message: str
+    trace: str = ""
+
+
+class Finished(Event, tag="finished"):
+    """Every stage is done."""
+
+    seconds: float
+
+
+AnyEvent = (
+    Queued
+    | Started
+    | StageStarted
+    | StageDone
+    | Proved
+    | Prepared
+    | Stepped
+    | Evaluated
+    | Saved
+    | Generated
+    | Scored
+    | Sampled
+    | Warned
+    | Stopped
+    | Failed
+    | Finished
+)
+"""Every event a log can hold."""
+
+
+class Status(StrEnum):
+    """Where a run stands; ``RUNNING`` here means "by its log", the lock tells alive from dead."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    FINISHED = "finished"
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log adds up to; a field is ``None`` until an event has said it."""
+
+    status: Status = Status.QUEUED
+    recipe: str = ""
+    stage: str | None = None
+    attempts: int = 0
+    prepared: Prepared | None = None
+    proved: Proved | None = None
+    step: int = 0
+    last_step: Stepped | None = None
+    best: Evaluated | None = None
+    last_saved: Saved | None = None
+    generated: Generated | None = None
+    scored: Scored | None = None
+    done: dict[str, str] = {}
+    """Stage name to the fingerprint it is done for."""
+    stage_seconds: dict[str, float] = {}
+    warnings: tuple[Warned, ...] = ()
+    failed: Failed | None = None
+    started_at: float | None = None
+    last_at: float | None = None
+
+
+def fold(events: Iterable[AnyEvent], start: RunState | None = None) -> RunState:
+    """The state that ``events`` add up to, starting from ``start``."""
+    state = start or RunState()
+    for event in events:
+        state = msgspec.structs.replace(state, last_at=event.at, **_change(state, event))
+    return state
+
+
+def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912
+    # One arm an event: the table of what each event changes is the point of this function.
+    match event:
+        case Queued():
+            return {"recipe": event.recipe}
+        case Started():
+            began = event.at if state.started_at is None else state.started_at
+            return {
+                "status": Status.RUNNING,
+                "attempts": state.attempts + 1,
+                "started_at": began,
+                "failed": None,
+            }
+        case StageStarted():
+            return {"stage": event.stage, "generated": None}
+        case StageDone():
+            spent = state.stage_seconds.get(event.stage, 0.0) + event.seconds
+            return {
+                "done": state.done | {event.stage: event.fingerprint},
+                "stage_seconds": state.stage_seconds | {event.stage: spent},
+            }
+        case Prepared():
+            return {"prepared": event}
+        case Proved():
+            return {"proved": event}
+        case Stepped():
+            return {"step": event.step, "last_step": event}
+        case Evaluated():
+            return {"best": event} if event.best else {}
+        case Saved():
+            return {"last_saved": event}
+        case Generated():
+            return {"generated": event}
+        case Scored():
+            return {"scored": event}
+        case Warned():
+            return {"warnings": (*state.warnings, event)}
+        case Stopped():
+            return {"status": Status.STOPPED}
+        case Failed():
+            return {"status": Status.FAILED, "failed": event}
+        case Finished():
+            return {"status": Status.FINISHED, "stage": None}
+        case Sampled():
+            return {}

@@ -1,0 +1,200 @@
+"""What to learn and how, as one typed value resolved from layers of TOML.
+
+Layers, later ones win: the bundled recipe (and what it ``extends``) < a recipe file of the user's
+< ``[recipes.NAME]`` in ``./yoyak.toml`` < ``--set a.b=c``. Tables merge, anything else replaces.
+Every value keeps its origin, and a key that no setting has is an error with a suggestion.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from yoyak.errors import BadRecipe
+
+Positive = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+AboveZero = Annotated[float, Meta(gt=0.0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all sections: frozen, by keyword only, unknown keys refused."""
+
+
+class Scratch(Settings):
+    """A model built from its architecture with random weights, and a tokenizer trained on train.
+
+    For showing that everything works; such a model's scores say nothing about quality.
+    """
+
+    architecture: Literal["bart", "llama", "qwen2", "qwen3"]
+    vocabulary: Positive
+    width: Positive
+    layers: Positive
+    heads: Positive
+
+
+class Model(Settings):
+    """Where the weights come from: a hub id or local folder, or from scratch."""
+
+    base: str | None = None
+    revision: str | None = None
+    alternative: str | None = None
+    """Another base that is known to fit this recipe; documentation, set it with ``model.base``."""
+    quantisation: Literal["nf4"] | None = None
+    """``nf4`` means 4-bit NF4 with double quantisation (Dettmers 2023)."""
+    scratch: Scratch | None = None
+    parameters: Positive | None = None
+    """As published, for planning before anything is downloaded."""
+    licence: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.base is not None and self.scratch is not None:
+            raise ValueError("base and scratch exclude each other")
+
+
+class Lora(Settings):
+    """Low-rank adapters (Hu 2021) on every linear layer; no bias is trained."""
+
+    rank: Positive = 16
+    alpha: Positive = 32
+    dropout: Fraction = 0.05
+    targets: Literal["all-linear"] = "all-linear"
+
+
+class Prompt(Settings):
+    """How a dialogue is shown; only fields that test.csv has can be shown."""
+
+    style: Literal["chat", "source"]
+    system: str = ""
+    instruction: str = ""
+    max_source_tokens: Positive = 1024
+    max_summary_tokens: Positive = 256
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves after the warm-up."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+    CONSTANT = "constant"
+
+
+class Train(Settings):
+    """The settings of the optimiser and the loop."""
+
+    epochs: Annotated[int, Meta(ge=0)] = 1
+    """A ceiling, because early stopping is on; 0 means zero-shot."""
+    max_steps: Positive | None = None
+    batch_rows: Positive = 8
+    """Rows of one optimiser step: this is the effective batch and never changes silently."""
+    micro_batch_rows: Positive | None = None
+    """At most this many rows in one forward pass; the rest of the batch is accumulated."""
+    micro_batch_tokens: Positive | None = None
+    """At most this many padded tokens in one forward pass."""
+    learning_rate: AboveZero = 5e-5
+    schedule: Schedule = Schedule.COSINE
+    warmup_ratio: Fraction = 0.0
+    weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    max_grad_norm: AboveZero = 1.0
+    label_smoothing: Fraction = 0.0
+    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    save_every_steps: Positive = 200
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if self.micro_batch_rows is not None and self.batch_rows % self.micro_batch_rows:
+            raise ValueError(
+                f"batch_rows ({self.batch_rows}) must be a multiple of "
+                f"micro_batch_rows ({self.micro_batch_rows})"
+            )
+
+
+class Evaluate(Settings):
+    """Judging by generated dev summaries during training."""
+
+    every_epochs: Positive | None = 1
+    """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
+    rows: Positive | None = 100
+    """Rows of dev per evaluation, the same ones each time; the finished run is judged on all."""
+    patience: Positive | None = 3
+    """Stop after this many evaluations without a better dev ROUGE mean."""
+
+
+class Greedy(Settings, tag_field="kind", tag="greedy"):
+    """Always the likeliest token: deterministic."""
+
+    max_new_tokens: Positive | None = None
+    """``None``: from the training summaries' lengths (99.9th percentile and a margin)."""
+    no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
+
+
+class Beam(Settings, tag_field="kind", tag="beam"):
+    """The best of several beams: deterministic."""
+
+    beams: Annotated[int, Meta(ge=2)] = 4
+    length_penalty: float = 1.0
+    min_new_tokens: Annotated[int, Meta(ge=0)] = 0
+    max_new_tokens: Positive | None = None
+    no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
+
+
+class Sample(Settings, tag_field="kind", tag="sample"):
+    """Drawn at random: never the default for scoring; ``seed`` makes it repeatable."""
+
+    temperature: AboveZero = 0.7
+    top_p: Fraction = 0.9
+    max_new_tokens: Positive | None = None
+    no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
+    seed: int = 42
+
+
+Decode = Greedy | Beam | Sample
+
+
+class Recipe(Settings):
+    """Everything that decides what a run learns and says."""
+
+    name: str
+    engine: str
+    about: str = ""
+    """One line for people."""
+    model: Model = Model()
+    lora: Lora | None = None
+    prompt: Prompt = Prompt(style="source")
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    decode: Decode = Greedy()
+
+    def __post_init__(self) -> None:
+        if self.model.quantisation is not None and self.lora is None:
+            raise ValueError("a quantised model cannot be trained without [lora]")
+
+    @property
+    def learning_hash(self) -> str:
+        """SHA-256 of what decides the weights; decoding and descriptions are left out."""
+        learned = msgspec.structs.replace(self, about="", decode=Greedy())
+        return _sha256(learned)
+
+    @property
+    def full_hash(self) -> str:
+        """SHA-256 of every setting."""
+        return _sha256(msgspec.structs.replace(self, about=""))
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def convert(values: dict[str, object], name: str) -> Recipe:
+    """One recipe from merged TOML tables.
+
+    Raises:
+        BadRecipe: a value has the wrong type or breaks a rule; the message names the place.
+    """
+    try:
+        return msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        raise BadRecipe("recipe.invalid", recipe=name, problem=str(error)) from error

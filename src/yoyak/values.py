@@ -1,0 +1,242 @@
+"""The frozen values that flow from room to room.
+
+Scores are fractions 0 to 1 in here and become ×100 only when drawn; a field's name carries its
+unit. A ``None`` means "not known", which is never the same as zero.
+"""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every value: frozen, by keyword only, unknown fields refused."""
+
+
+# --- what we learn from -----------------------------------------------------------------------
+
+
+class Turn(Value):
+    """One thing that one speaker says; ``speaker`` is the tag as written, ``#Person1#``."""
+
+    speaker: str
+    text: str
+
+
+class Dialogue(Value):
+    """One row of the contest: turns, and the reference summaries where there are any."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    references: tuple[str, ...] = ()
+    topic: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The dialogue as the file has it: one ``#Person1#: …`` line a turn."""
+        return "\n".join(f"{turn.speaker}: {turn.text}" for turn in self.turns)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers in order of appearance, each once."""
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+
+
+SplitName = Literal["train", "dev", "test"]
+
+
+class Split(Value):
+    """All rows of one file, in file order; ``fingerprint`` is the SHA-256 of their content."""
+
+    name: SplitName
+    dialogues: tuple[Dialogue, ...]
+    fingerprint: str
+
+
+class Corpus(Value):
+    """The three splits of a data folder, and the text of the sample submission."""
+
+    folder: str
+    train: Split
+    dev: Split
+    test: Split
+    sample_submission: str | None = None
+
+
+# --- what a model reads and says -----------------------------------------------------------------
+
+
+class Message(Value):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+class Source(Value):
+    """What a model is shown for one dialogue: chat messages, or plain text for encoders.
+
+    ``turns_dropped`` counts the middle turns that were left out, as text, to keep the length.
+    """
+
+    id: str
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+    turns_dropped: int = 0
+
+
+class Stop(StrEnum):
+    """Why a prediction ended."""
+
+    STOP_TOKEN = "stop_token"  # noqa: S105 -- a token of language, not a secret
+    LENGTH = "length"
+    COPIED = "copied"
+    IMPORTED = "imported"
+
+
+class Prediction(Value):
+    """One summary that a system wrote.
+
+    ``raw`` is the text as decoded, ``text`` the summary that is scored and handed in; ``tokens``
+    and ``seconds`` are ``None`` where they were not measured (imported files).
+    """
+
+    id: str
+    text: str
+    raw: str
+    tokens: int | None = None
+    stop: Stop = Stop.IMPORTED
+    seconds: float | None = None
+
+
+# --- how good a summary is -----------------------------------------------------------------------
+
+
+class Metric(StrEnum):
+    """The three measures of the contest; a name outside this list cannot be written."""
+
+    ROUGE1 = "rouge1"
+    ROUGE2 = "rouge2"
+    ROUGEL = "rougeL"
+
+
+class ReferenceMode(StrEnum):
+    """How the scores against several references become one."""
+
+    MEAN = "mean"
+    MAX = "max"
+
+
+class TagMode(StrEnum):
+    """What happens to ``#Person1#`` before the analyser: left, kept whole, or removed."""
+
+    SPLIT = "split"
+    ATOMIC = "atomic"
+    STRIP = "strip"
+
+
+class Profile(StrEnum):
+    """Whose definition of ROUGE is computed."""
+
+    OFFICIAL = "official"
+    ROUGE101 = "rouge101"
+    BASELINE_NOTEBOOK = "baseline-notebook"
+
+
+class Protocol(Value):
+    """The identity of a score: two scores with unlike protocols are not comparable.
+
+    ``analyser`` is name, version and dictionary as resolved, such as
+    ``mecab-ko-1.3.7/dic-2.1.1.post2``; it is never a wish.
+    """
+
+    profile: Profile
+    analyser: str
+    references: ReferenceMode
+    tags: TagMode
+    items: int
+    reference_count: str
+    """Number of references an item has: ``1``, ``3``, or ``1-3`` where it varies."""
+    data_sha256: str
+    """Of the ids and references that were scored against."""
+    version: int = 1
+
+    @property
+    def signature(self) -> str:
+        """The protocol on one line, in the style of sacreBLEU (Post 2018)."""
+        return "|".join(
+            (
+                "rouge",
+                f"profile:{self.profile}",
+                f"tok:{self.analyser}",
+                f"refs:{self.reference_count}",
+                f"agg:{self.references}",
+                f"tags:{self.tags}",
+                f"items:{self.items}",
+                f"sha:{self.data_sha256[:8]}",
+                f"v:{self.version}",
+            )
+        )
+
+
+class Score(Value):
+    """Precision, recall and F1 of one measure, each 0 to 1."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+class Rouge(Value):
+    """The F1 of the three measures, each 0 to 1."""
+
+    rouge1: float
+    rouge2: float
+    rougeL: float  # noqa: N815 -- the field's own spelling
+
+    @property
+    def sum(self) -> float:
+        """R1 + R2 + RL, 0 to 3 (drawn as 0 to 300)."""
+        return self.rouge1 + self.rouge2 + self.rougeL
+
+    @property
+    def mean(self) -> float:
+        """The contest's final result, 0 to 1 (drawn as 0 to 100)."""
+        return self.sum / 3
+
+
+class Interval(Value):
+    """A confidence interval; ``level`` is 0.95 for 95 %."""
+
+    low: float
+    high: float
+    level: float = 0.95
+
+
+# --- which answer is handed in -------------------------------------------------------------------
+
+
+class Blend(Value):
+    """One answer per dialogue, chosen from the predictions of its members."""
+
+    method: str
+    members: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+
+
+class Submission(Value):
+    """A submission file that was written, read back and checked."""
+
+    path: str
+    rows: int
+    sha256: str
+    manifest: str
+
+    def relative_to(self, folder: str) -> Self:
+        """The same submission with paths below ``folder``."""
+        return msgspec.structs.replace(
+            self,
+            path=self.path.removeprefix(folder).lstrip("/"),
+            manifest=self.manifest.removeprefix(folder).lstrip("/"),
+        )
