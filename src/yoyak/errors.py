@@ -36,7 +36,7 @@ class YoyakError(Exception):
         self.fields = fields
 
     def __str__(self) -> str:
-        return messages.text(self.key, **self.fields)
+        return messages.fill(self.key, self.fields)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.key, self.fields)

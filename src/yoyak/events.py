@@ -13,19 +13,21 @@ import msgspec
 from yoyak.values import Interval, Rouge
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
+class Event(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"
+):
     """The base of all events."""
 
     at: float
 
 
-class Queued(Event, tag="queued"):
+class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     """The run was created."""
 
     recipe: str
 
 
-class Started(Event, tag="started"):
+class Started(Event, frozen=True, kw_only=True, tag="started"):
     """A worker took the run up; a second one in the same log means it was interrupted."""
 
     pid: int
@@ -33,13 +35,13 @@ class Started(Event, tag="started"):
     attempt: int
 
 
-class StageStarted(Event, tag="stage_started"):
+class StageStarted(Event, frozen=True, kw_only=True, tag="stage_started"):
     """A stage's work began (a stage that is already done says nothing)."""
 
     stage: str
 
 
-class StageDone(Event, tag="stage_done"):
+class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
     """A stage is done for the inputs whose hash is ``fingerprint``."""
 
     stage: str
@@ -55,13 +57,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     found: str
 
 
-class Proved(Event, tag="proved"):
+class Proved(Event, frozen=True, kw_only=True, tag="proved"):
     """The proof card of step 0."""
 
     checks: tuple[Check, ...]
 
 
-class Prepared(Event, tag="prepared"):
+class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
     """What training is about to do, counted and not estimated."""
 
     rows: int
@@ -74,7 +76,7 @@ class Prepared(Event, tag="prepared"):
     trainable_parameters: int
 
 
-class Stepped(Event, tag="stepped"):
+class Stepped(Event, frozen=True, kw_only=True, tag="stepped"):
     """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
 
     step: int
@@ -89,7 +91,7 @@ class Stepped(Event, tag="stepped"):
     clipped: bool = False
 
 
-class Evaluated(Event, tag="evaluated"):
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     """Dev summaries were generated and judged during training."""
 
     step: int
@@ -102,7 +104,7 @@ class Evaluated(Event, tag="evaluated"):
     best: bool
 
 
-class Saved(Event, tag="saved"):
+class Saved(Event, frozen=True, kw_only=True, tag="saved"):
     """A checkpoint is whole on disk."""
 
     step: int
@@ -111,7 +113,7 @@ class Saved(Event, tag="saved"):
     seconds: float
 
 
-class Generated(Event, tag="generated"):
+class Generated(Event, frozen=True, kw_only=True, tag="generated"):
     """Generation went on: ``done`` of ``of`` rows of ``split`` are stored."""
 
     split: str
@@ -120,7 +122,7 @@ class Generated(Event, tag="generated"):
     seconds: float
 
 
-class Scored(Event, tag="scored"):
+class Scored(Event, frozen=True, kw_only=True, tag="scored"):
     """The stored dev predictions were judged."""
 
     split: str
@@ -130,7 +132,7 @@ class Scored(Event, tag="scored"):
     signature: str
 
 
-class Sampled(Event, tag="sampled"):
+class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     """What the machine looked like; ``None`` where it could not be measured."""
 
     disk_free_gb: float | None = None
@@ -140,21 +142,21 @@ class Sampled(Event, tag="sampled"):
     ram_used_gb: float | None = None
 
 
-class Warned(Event, tag="warned"):
+class Warned(Event, frozen=True, kw_only=True, tag="warned"):
     """Something a person should know; ``key`` and ``fields`` are a catalogue sentence."""
 
     key: str
     fields: dict[str, str] = {}
 
 
-class Stopped(Event, tag="stopped"):
+class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
     """The run stopped on request, with everything saved."""
 
     step: int
     reason: str
 
 
-class Failed(Event, tag="failed"):
+class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     """The run ended without a result."""
 
     kind: str
@@ -162,7 +164,7 @@ class Failed(Event, tag="failed"):
     trace: str = ""
 
 
-class Finished(Event, tag="finished"):
+class Finished(Event, frozen=True, kw_only=True, tag="finished"):
     """Every stage is done."""
 
     seconds: float

@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The base of all sections: frozen, by keyword only, unknown keys refused."""
 
 
-class Scratch(Settings):
+class Scratch(Settings, frozen=True, kw_only=True):
     """A model built from its architecture with random weights, and a tokenizer trained on train.
 
     For showing that everything works; such a model's scores say nothing about quality.
@@ -36,7 +36,7 @@ class Scratch(Settings):
     heads: Positive
 
 
-class Model(Settings):
+class Model(Settings, frozen=True, kw_only=True):
     """Where the weights come from: a hub id or local folder, or from scratch."""
 
     base: str | None = None
@@ -55,7 +55,7 @@ class Model(Settings):
             raise ValueError("base and scratch exclude each other")
 
 
-class Lora(Settings):
+class Lora(Settings, frozen=True, kw_only=True):
     """Low-rank adapters (Hu 2021) on every linear layer; no bias is trained."""
 
     rank: Positive = 16
@@ -64,7 +64,7 @@ class Lora(Settings):
     targets: Literal["all-linear"] = "all-linear"
 
 
-class Prompt(Settings):
+class Prompt(Settings, frozen=True, kw_only=True):
     """How a dialogue is shown; only fields that test.csv has can be shown."""
 
     style: Literal["chat", "source"]
@@ -82,7 +82,7 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
 
 
-class Train(Settings):
+class Train(Settings, frozen=True, kw_only=True):
     """The settings of the optimiser and the loop."""
 
     epochs: Annotated[int, Meta(ge=0)] = 1
@@ -112,7 +112,7 @@ class Train(Settings):
             )
 
 
-class Evaluate(Settings):
+class Evaluate(Settings, frozen=True, kw_only=True):
     """Judging by generated dev summaries during training."""
 
     every_epochs: Positive | None = 1
@@ -123,7 +123,7 @@ class Evaluate(Settings):
     """Stop after this many evaluations without a better dev ROUGE mean."""
 
 
-class Greedy(Settings, tag_field="kind", tag="greedy"):
+class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"):
     """Always the likeliest token: deterministic."""
 
     max_new_tokens: Positive | None = None
@@ -131,7 +131,7 @@ class Greedy(Settings, tag_field="kind", tag="greedy"):
     no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
 
 
-class Beam(Settings, tag_field="kind", tag="beam"):
+class Beam(Settings, frozen=True, kw_only=True, tag_field="kind", tag="beam"):
     """The best of several beams: deterministic."""
 
     beams: Annotated[int, Meta(ge=2)] = 4
@@ -141,7 +141,7 @@ class Beam(Settings, tag_field="kind", tag="beam"):
     no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
 
 
-class Sample(Settings, tag_field="kind", tag="sample"):
+class Sample(Settings, frozen=True, kw_only=True, tag_field="kind", tag="sample"):
     """Drawn at random: never the default for scoring; ``seed`` makes it repeatable."""
 
     temperature: AboveZero = 0.7
@@ -154,7 +154,7 @@ class Sample(Settings, tag_field="kind", tag="sample"):
 Decode = Greedy | Beam | Sample
 
 
-class Recipe(Settings):
+class Recipe(Settings, frozen=True, kw_only=True):
     """Everything that decides what a run learns and says."""
 
     name: str

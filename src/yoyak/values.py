@@ -11,20 +11,23 @@ import msgspec
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every value: frozen, by keyword only, unknown fields refused."""
+    """The base of every value: unknown fields are refused.
+
+    Each class repeats ``frozen`` and ``kw_only``: type checkers do not see them inherited.
+    """
 
 
 # --- what we learn from -----------------------------------------------------------------------
 
 
-class Turn(Value):
+class Turn(Value, frozen=True, kw_only=True):
     """One thing that one speaker says; ``speaker`` is the tag as written, ``#Person1#``."""
 
     speaker: str
     text: str
 
 
-class Dialogue(Value):
+class Dialogue(Value, frozen=True, kw_only=True):
     """One row of the contest: turns, and the reference summaries where there are any."""
 
     id: str
@@ -46,7 +49,7 @@ class Dialogue(Value):
 SplitName = Literal["train", "dev", "test"]
 
 
-class Split(Value):
+class Split(Value, frozen=True, kw_only=True):
     """All rows of one file, in file order; ``fingerprint`` is the SHA-256 of their content."""
 
     name: SplitName
@@ -54,7 +57,7 @@ class Split(Value):
     fingerprint: str
 
 
-class Corpus(Value):
+class Corpus(Value, frozen=True, kw_only=True):
     """The three splits of a data folder, and the text of the sample submission."""
 
     folder: str
@@ -67,14 +70,14 @@ class Corpus(Value):
 # --- what a model reads and says -----------------------------------------------------------------
 
 
-class Message(Value):
+class Message(Value, frozen=True, kw_only=True):
     """One chat message."""
 
     role: Literal["system", "user", "assistant"]
     text: str
 
 
-class Source(Value):
+class Source(Value, frozen=True, kw_only=True):
     """What a model is shown for one dialogue: chat messages, or plain text for encoders.
 
     ``turns_dropped`` counts the middle turns that were left out, as text, to keep the length.
@@ -95,7 +98,7 @@ class Stop(StrEnum):
     IMPORTED = "imported"
 
 
-class Prediction(Value):
+class Prediction(Value, frozen=True, kw_only=True):
     """One summary that a system wrote.
 
     ``raw`` is the text as decoded, ``text`` the summary that is scored and handed in; ``tokens``
@@ -144,7 +147,7 @@ class Profile(StrEnum):
     BASELINE_NOTEBOOK = "baseline-notebook"
 
 
-class Protocol(Value):
+class Protocol(Value, frozen=True, kw_only=True):
     """The identity of a score: two scores with unlike protocols are not comparable.
 
     ``analyser`` is name, version and dictionary as resolved, such as
@@ -180,7 +183,7 @@ class Protocol(Value):
         )
 
 
-class Score(Value):
+class Score(Value, frozen=True, kw_only=True):
     """Precision, recall and F1 of one measure, each 0 to 1."""
 
     precision: float
@@ -188,12 +191,12 @@ class Score(Value):
     f1: float
 
 
-class Rouge(Value):
+class Rouge(Value, frozen=True, kw_only=True):
     """The F1 of the three measures, each 0 to 1."""
 
     rouge1: float
     rouge2: float
-    rougeL: float  # noqa: N815 -- the field's own spelling
+    rougeL: float
 
     @property
     def sum(self) -> float:
@@ -206,7 +209,7 @@ class Rouge(Value):
         return self.sum / 3
 
 
-class Interval(Value):
+class Interval(Value, frozen=True, kw_only=True):
     """A confidence interval; ``level`` is 0.95 for 95 %."""
 
     low: float
@@ -217,7 +220,7 @@ class Interval(Value):
 # --- which answer is handed in -------------------------------------------------------------------
 
 
-class Blend(Value):
+class Blend(Value, frozen=True, kw_only=True):
     """One answer per dialogue, chosen from the predictions of its members."""
 
     method: str
@@ -225,7 +228,7 @@ class Blend(Value):
     predictions: tuple[Prediction, ...]
 
 
-class Submission(Value):
+class Submission(Value, frozen=True, kw_only=True):
     """A submission file that was written, read back and checked."""
 
     path: str

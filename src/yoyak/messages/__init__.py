@@ -7,7 +7,7 @@ This is the lowest room of the house because an error of any room must be able t
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -48,11 +48,16 @@ def _room(chosen: Language, room: str) -> dict[str, str]:
     return tomllib.loads(text)
 
 
-def text(key: str, /, *, lang: Language | None = None, **fields: object) -> str:
-    """The sentence of ``room.key`` with its placeholders filled in.
+def text(key: str, /, **fields: object) -> str:
+    """The sentence of ``room.key`` in the chosen language, its placeholders filled in.
 
     Raises:
         KeyError: the catalogue has no such key, or a placeholder got no value.
     """
+    return fill(key, fields)
+
+
+def fill(key: str, fields: Mapping[str, object]) -> str:
+    """As ``text``, for fields that are already a mapping."""
     room, _, name = key.partition(".")
-    return _room(lang or language(), room)[name].format(**fields)
+    return _room(language(), room)[name].format_map(fields)

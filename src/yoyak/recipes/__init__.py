@@ -31,7 +31,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if _is_recipe(name)))
 
 
-def resolve(name: str, *, project: Mapping[str, Any] | None = None, sets: Iterable[str] = ()) -> Resolved:
+def resolve(
+    name: str, *, project: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
+) -> Resolved:
     """The recipe called ``name`` (or the TOML file at that path) with every layer applied.
 
     ``project`` is the parsed ``yoyak.toml``; ``sets`` are ``a.b=value`` with a TOML value.
@@ -65,7 +67,9 @@ def settings_of(value: Settings, prefix: str = "") -> Iterator[tuple[str, object
             yield f"{prefix}{field.name}", inner
 
 
-def _layers(name: str, project: Mapping[str, Any], sets: Iterable[str]) -> Iterator[tuple[str, Table]]:
+def _layers(
+    name: str, project: Mapping[str, Any], sets: Iterable[str]
+) -> Iterator[tuple[str, Table]]:
     yield from _chain(name, ())
     per_recipe = project.get("recipes", {}).get(Path(name).stem)
     if per_recipe:
@@ -119,11 +123,17 @@ def _parse_set(spec: str) -> Table:
     return value
 
 
-def _merge(into: Table, table: Table, origins: dict[str, str], origin: str, prefix: str = "") -> None:
+def _merge(
+    into: Table, table: Table, origins: dict[str, str], origin: str, prefix: str = ""
+) -> None:
     for key, value in table.items():
         if isinstance(value, dict):
             inner = into.setdefault(key, {})
-            if prefix == "" and key == "decode" and value.get("kind", inner.get("kind")) != inner.get("kind"):
+            if (
+                prefix == ""
+                and key == "decode"
+                and value.get("kind", inner.get("kind")) != inner.get("kind")
+            ):
                 inner.clear()  # another kind of decoding has other settings
             _merge(inner, value, origins, origin, f"{prefix}{key}.")
         else:
@@ -144,7 +154,9 @@ def _check_keys(table: Table, kind: type[Settings], origin: str, prefix: str = "
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = close[0] if close else ", ".join(sorted(known))
-            raise BadRecipe("recipe.unknown-key", key=f"{prefix}{key}", suggestion=hint, origin=origin)
+            raise BadRecipe(
+                "recipe.unknown-key", key=f"{prefix}{key}", suggestion=hint, origin=origin
+            )
         section = known[key]
         if isinstance(value, dict) and section is not None:
             _check_keys(value, section, origin, f"{prefix}{key}.")
@@ -159,7 +171,9 @@ def _keys(kind: type[Settings]) -> dict[str, type[Settings] | None]:
 
 
 def _section(hint: Any) -> type[Settings] | None:
-    options = [option for option in (hint, *getattr(hint, "__args__", ())) if isinstance(option, type)]
+    options = [
+        option for option in (hint, *getattr(hint, "__args__", ())) if isinstance(option, type)
+    ]
     sections = [option for option in options if issubclass(option, Settings)]
     # A union of sections (decode) is checked by its tag when the recipe is converted.
     return sections[0] if len(sections) == 1 else None

@@ -1,0 +1,126 @@
+"""The house stays readable: sizes are measured on the syntax tree and printed."""
+
+import ast
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import yoyak
+
+PACKAGE = Path(yoyak.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = (
+    "torch", "transformers", "peft", "numpy", "scipy", "rapidfuzz", "pandas", "rich", "jinja2",
+    "altair", "mecab", "psutil", "wandb", "starlette",
+)  # fmt: skip
+
+
+def trees() -> list[tuple[Path, ast.Module, int]]:
+    return [
+        (path, ast.parse(text), text.count("\n") + 1)
+        for path in FILES
+        if (text := path.read_text("utf-8"))
+    ]
+
+
+def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, int]]:
+    return [
+        (f"{path.relative_to(PACKAGE)}:{node.name}", node, (node.end_lineno or 0) - node.lineno + 1)
+        for path, tree, _ in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def string_keys() -> int:
+    return sum(
+        isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+        for _, tree, _ in trees()
+        for node in ast.walk(tree)
+    )
+
+
+def test_sizes_stay_within_the_budget(capsys):
+    lines = {str(path.relative_to(PACKAGE)): count for path, _, count in trees()}
+    lengths = [length for _, _, length in functions()]
+    long_share = sum(length > 60 for length in lengths) / len(lengths)
+    keys_per_1000 = 1000 * string_keys() / sum(lines.values())
+    with capsys.disabled():
+        print(
+            f"\n{len(lines)} files, {sum(lines.values())} lines: file median "
+            f"{statistics.median(lines.values()):.0f}, longest {max(lines.values())}; "
+            f"{len(lengths)} functions: median {statistics.median(lengths):.0f} lines, "
+            f"{long_share:.1%} over 60; {keys_per_1000:.1f} string keys per 1,000 lines"
+        )
+    assert [name for name, count in lines.items() if count > 300] == []
+    assert statistics.median(lines.values()) <= 130
+    assert statistics.median(lengths) <= 9
+    assert long_share < 0.03
+    assert keys_per_1000 < 10
+
+
+def test_every_module_opens_with_what_it_is():
+    assert [str(path) for path, tree, _ in trees() if not ast.get_docstring(tree)] == []
+
+
+def test_every_function_is_annotated():
+    bare = [
+        name
+        for name, node, _ in functions()
+        if node.returns is None
+        or any(
+            argument.annotation is None and argument.arg not in {"self", "cls", "_"}
+            for argument in (*node.args.args, *node.args.kwonlyargs)
+        )
+    ]
+    assert bare == []
+
+
+def test_no_exception_is_swallowed():
+    silent = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path, tree, _ in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+    ]
+    assert silent == []
+
+
+def test_no_file_is_called_utils():
+    assert [
+        path.name for path in FILES if path.stem in {"utils", "util", "helpers", "common"}
+    ] == []
+
+
+def modules_after(code: str) -> set[str]:
+    listing = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print('\\n'.join(sys.modules))"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return set(listing.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["yoyak.cli", "yoyak.queue.lineup", "yoyak.engine"])
+def test_light_modules_load_nothing_heavy(module):
+    assert modules_after(f"import {module}") & set(HEAVY) == set()
+
+
+def cpu_seconds_of_help() -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "yoyak", "--help"], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_starts_quickly():
+    seconds = min(cpu_seconds_of_help() for _ in range(4))
+    # 150 ms is the design's budget on a quiet core; a loaded or slow core may take twice that.
+    assert seconds < 0.30, f"--help took {seconds * 1000:.0f} ms of CPU"

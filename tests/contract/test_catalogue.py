@@ -1,0 +1,66 @@
+"""Korean and English say the same things, and everything that is said exists."""
+
+import re
+import string
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import yoyak
+from yoyak import messages
+
+PACKAGE = Path(yoyak.__file__).parent
+ROOMS = sorted(path.stem for path in (PACKAGE / "messages" / "en").glob("*.toml"))
+KEY = re.compile(rf'"((?:{"|".join(ROOMS)})\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
+
+
+def catalogue(lang: str, room: str) -> dict[str, str]:
+    return tomllib.loads((PACKAGE / "messages" / lang / f"{room}.toml").read_text("utf-8"))
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+def test_both_languages_have_the_same_rooms():
+    assert sorted(path.stem for path in (PACKAGE / "messages" / "ko").glob("*.toml")) == ROOMS
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_both_languages_have_the_same_keys_and_placeholders(room):
+    english, korean = catalogue("en", room), catalogue("ko", room)
+    assert english.keys() == korean.keys()
+    unlike = [key for key in english if placeholders(english[key]) != placeholders(korean[key])]
+    assert unlike == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_korean_is_korean(room):
+    hangul = re.compile("[가-힣]")
+    english = catalogue("en", room)
+    latin_in_english = {
+        key for key, text in english.items() if re.search("[a-z]{3} [a-z]{2}", text)
+    }
+    assert [key for key in latin_in_english if not hangul.search(catalogue("ko", room)[key])] == []
+
+
+def source_keys() -> set[str]:
+    return {key for path in PACKAGE.rglob("*.py") for key in KEY.findall(path.read_text("utf-8"))}
+
+
+def test_every_sentence_that_the_source_names_exists():
+    known = {f"{room}.{key}" for room in ROOMS for key in catalogue("en", room)}
+    files = {path.name for path in (PACKAGE / "recipes").glob("*")}
+    assert sorted(key for key in source_keys() - known if key not in files) == []
+
+
+def test_the_language_follows_the_locale(monkeypatch):
+    for name in ("YOYAK_LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "ko_KR.UTF-8")
+    with messages.speaking(None):
+        assert messages.language() == "ko"
+    monkeypatch.setenv("YOYAK_LANG", "en")
+    with messages.speaking(None):
+        assert messages.language() == "en"

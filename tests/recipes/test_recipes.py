@@ -1,0 +1,144 @@
+"""Recipes resolve from their layers, say where each value comes from, and refuse nonsense."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yoyak import recipes
+from yoyak.errors import BadRecipe, InputMissing
+from yoyak.recipe import Beam, Greedy, Sample, Schedule
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_bundled_recipe_resolves(name):
+    recipe, origins = recipes.resolve(name)
+    assert recipe.name == name
+    assert origins.keys() == dict(recipes.settings_of(recipe)).keys()
+
+
+def test_the_line_up_states_the_values_of_the_report():
+    lineup = {name: recipes.resolve(name).recipe for name in recipes.names()}
+    kobart = lineup["kobart"]
+    assert kobart.model.base == "gogamza/kobart-base-v2"
+    assert kobart.model.quantisation is None
+    assert (kobart.train.epochs, kobart.train.batch_rows) == (20, 8)
+    assert kobart.train.learning_rate == 5e-5
+    llama = lineup["llama32-ko-3b"]
+    assert llama.model.base == "beomi/Llama-3.2-Korean-3B-Instruct"
+    assert llama.model.alternative == "Bllossom/llama-3.2-Korean-Bllossom-3B"
+    assert llama.lora is not None
+    assert (llama.lora.rank, llama.lora.alpha, llama.lora.dropout) == (16, 32, 0.05)
+    assert (llama.train.micro_batch_rows, llama.train.batch_rows) == (4, 8)
+    assert llama.train.schedule is Schedule.COSINE
+    assert (llama.train.epochs, llama.train.warmup_ratio, llama.train.max_grad_norm) == (
+        10,
+        0.03,
+        1,
+    )
+    expected = {
+        "qwen3-4b": ("Qwen/Qwen3-4B-Instruct-2507", 4, 2e-4),
+        "qwen25-7b": ("Qwen/Qwen2.5-7B-Instruct", 2, 1e-4),
+        "llama3-ko-8b": ("beomi/Llama-3-Open-Ko-8B-Instruct-preview", 1, 1e-4),
+    }
+    for name, (base, micro_batch_rows, learning_rate) in expected.items():
+        recipe = lineup[name]
+        assert recipe.model.quantisation == "nf4"
+        assert recipe.model.base == base
+        assert recipe.train.micro_batch_rows == micro_batch_rows
+        assert recipe.train.learning_rate == learning_rate
+
+
+def test_scoring_is_deterministic_and_stops_early_by_default():
+    for name in recipes.names():
+        recipe = recipes.resolve(name).recipe
+        assert not isinstance(recipe.decode, Sample)
+        assert recipe.evaluate.patience is not None
+
+
+def test_a_setting_says_where_it_comes_from():
+    project = {"recipes": {"qwen25-7b": {"train": {"epochs": 3}}}}
+    recipe, origins = recipes.resolve(
+        "qwen25-7b", project=project, sets=["train.learning_rate=5e-5", "model.base=my/fork"]
+    )
+    assert (recipe.train.epochs, recipe.train.learning_rate) == (3, 5e-5)
+    assert recipe.model.base == "my/fork"
+    assert origins["train.epochs"] == "yoyak.toml"
+    assert origins["train.learning_rate"] == "--set train.learning_rate=5e-5"
+    assert origins["train.micro_batch_rows"] == "recipes/qwen25-7b.toml"
+    assert origins["lora.rank"] == "recipes/qlora-base.toml"
+    assert origins["train.seed"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("train.epoch=3", "did you mean 'epochs'"),
+        ('train.epochs="3"', "Expected `int`"),
+        ("train.epochs=-1", "$.train.epochs"),
+        ("train.micro_batch_rows=3", "must be a multiple of"),
+        ("trian.epochs=3", "did you mean 'train'"),
+        ("decode.beamz=3", "beamz"),
+        ("model.quantisation=int3", "quantisation"),
+        ("train.epochs", "expected a.b=value"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_place(spec, said):
+    with pytest.raises(BadRecipe, match=said.replace("$", r"\$").replace(".", r"\.")) as caught:
+        recipes.resolve("qwen25-7b", sets=[spec])
+    assert caught.value.exit_code == 78
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest():
+    with pytest.raises(BadRecipe, match="did you mean 'qwen25-7b'"):
+        recipes.resolve("qwen2.5-7b")
+
+
+def test_a_recipe_file_can_extend_a_bundled_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "qwen3-4b"\n[train]\nepochs = 1\n', encoding="utf-8")
+    recipe, origins = recipes.resolve(str(path))
+    assert recipe.name == "mine"
+    assert (recipe.train.epochs, recipe.train.learning_rate) == (1, 2e-4)
+    assert origins["train.epochs"] == str(path)
+    path.write_text(f'extends = "{path}"\n', encoding="utf-8")
+    with pytest.raises(BadRecipe, match="extends itself"):
+        recipes.resolve(str(path))
+    path.write_text("train = [", encoding="utf-8")
+    with pytest.raises(BadRecipe, match="not valid TOML"):
+        recipes.resolve(str(path))
+    with pytest.raises(InputMissing):
+        recipes.resolve(str(tmp_path / "none.toml"))
+    path.write_text("[train]\nepochs = 1\n", encoding="utf-8")
+    with pytest.raises(BadRecipe, match="names no engine"):
+        recipes.resolve(str(path))
+
+
+def test_another_kind_of_decoding_forgets_the_settings_of_the_first():
+    assert isinstance(recipes.resolve("kobart").recipe.decode, Beam)
+    changed = recipes.resolve("kobart", sets=["decode.kind=greedy"]).recipe
+    assert changed.decode == Greedy()
+
+
+def test_none_switches_an_optional_setting_off():
+    assert (
+        recipes.resolve("kobart", sets=["evaluate.patience=none"]).recipe.evaluate.patience is None
+    )
+
+
+def test_the_learning_hash_ignores_decoding_and_words_but_nothing_else():
+    plain = recipes.resolve("kobart").recipe
+    decoded = recipes.resolve("kobart", sets=["decode.beams=5", "about=x"]).recipe
+    slower = recipes.resolve("kobart", sets=["train.learning_rate=4e-5"]).recipe
+    assert plain.learning_hash == decoded.learning_hash != slower.learning_hash
+    assert plain.full_hash != decoded.full_hash
+
+
+@given(
+    st.sampled_from(sorted(dict(recipes.settings_of(recipes.resolve("qwen3-4b").recipe)))),
+    st.data(),
+)
+def test_every_misspelt_setting_is_refused(setting, data):
+    position = data.draw(st.integers(0, len(setting) - 1))
+    misspelt = setting[:position] + "x" + setting[position:]
+    with pytest.raises(BadRecipe):
+        recipes.resolve("qwen3-4b", sets=[f"{misspelt}=1"])

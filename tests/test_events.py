@@ -1,0 +1,100 @@
+"""The log of a run adds up to its state, whatever was cut off."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yoyak import events
+from yoyak.events import (
+    AnyEvent,
+    Evaluated,
+    Failed,
+    Finished,
+    Generated,
+    Queued,
+    RunState,
+    StageDone,
+    StageStarted,
+    Started,
+    Status,
+    Stepped,
+    Stopped,
+    Warned,
+    fold,
+)  # fmt: skip
+from yoyak.values import Interval, Rouge
+
+DECODER = msgspec.json.Decoder(AnyEvent)
+
+
+def step(number: int, at: float = 5.0) -> Stepped:
+    return Stepped(
+        at=at, step=number, epoch=number / 10, loss=2.0, learning_rate=1e-4, grad_norm=1.0,
+        tokens=100, supervised_tokens=20, rows=8, seconds=0.5,
+    )  # fmt: skip
+
+
+def evaluated(best: bool) -> Evaluated:
+    return Evaluated(
+        at=6.0, step=2, epoch=0.2, rouge=Rouge(rouge1=0.5, rouge2=0.3, rougeL=0.4),
+        interval=Interval(low=0.3, high=0.5), rows=24, signature="rouge|…", seconds=1.0, best=best,
+    )  # fmt: skip
+
+
+LOG = [
+    Queued(at=1.0, recipe="tiny-bart"),
+    Started(at=2.0, pid=1, host="a", attempt=1),
+    StageStarted(at=3.0, stage="train"),
+    step(1),
+    evaluated(best=True),
+    evaluated(best=False),
+    Warned(at=6.5, key="engine.loss-spike", fields={"step": "1"}),
+    StageDone(at=7.0, stage="train", fingerprint="abc", seconds=4.0),
+    StageStarted(at=7.0, stage="predict-dev"),
+    Generated(at=8.0, split="dev", done=8, of=24, seconds=1.0),
+    Finished(at=9.0, seconds=7.0),
+]
+
+
+def test_a_log_adds_up_to_a_state():
+    state = fold(LOG)
+    assert state.status is Status.FINISHED
+    assert (state.recipe, state.attempts, state.step) == ("tiny-bart", 1, 1)
+    assert state.done == {"train": "abc"}
+    assert state.stage_seconds == {"train": 4.0}
+    assert state.best is not None
+    assert state.best.best
+    assert [warning.key for warning in state.warnings] == ["engine.loss-spike"]
+    assert (state.started_at, state.last_at) == (2.0, 9.0)
+
+
+def test_a_second_start_counts_and_clears_the_failure():
+    state = fold([*LOG[:4], Failed(at=6.0, kind="OutOfMemory", message="no room")])
+    assert state.status is Status.FAILED
+    again = fold([Started(at=9.0, pid=2, host="a", attempt=2)], state)
+    assert (again.status, again.attempts, again.failed) == (Status.RUNNING, 2, None)
+    assert again.started_at == 2.0
+    assert fold([Stopped(at=10.0, step=1, reason="SIGTERM")], again).status is Status.STOPPED
+
+
+@given(st.integers(0, len(LOG)))
+def test_any_cut_of_the_log_folds_to_the_same_end(cut):
+    assert fold(LOG[cut:], fold(LOG[:cut])) == fold(LOG)
+
+
+def test_every_event_survives_the_file():
+    for event in LOG:
+        assert DECODER.decode(msgspec.json.encode(event)) == event
+
+
+def test_every_event_of_the_union_is_handled():
+    kinds = set(AnyEvent.__args__)
+    declared = {
+        value for value in vars(events).values()
+        if isinstance(value, type) and issubclass(value, events.Event) and value is not events.Event
+    }  # fmt: skip
+    assert kinds == declared
+
+
+def test_an_empty_log_is_a_queued_run():
+    assert fold([]) == RunState()
