@@ -21,10 +21,18 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Turn(Value, frozen=True, kw_only=True):
-    """One thing that one speaker says; ``speaker`` is the tag as written, ``#Person1#``."""
+    """One thing that one speaker says; ``speaker`` is the tag as written, ``#Person1#``.
+
+    ``speaker`` is empty for a line that stands before the first tag, or has none at all.
+    """
 
     speaker: str
     text: str
+
+    @property
+    def line(self) -> str:
+        """The turn as one line of a dialogue."""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
 
 
 class Dialogue(Value, frozen=True, kw_only=True):
@@ -38,23 +46,28 @@ class Dialogue(Value, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The dialogue as the file has it: one ``#Person1#: …`` line a turn."""
-        return "\n".join(f"{turn.speaker}: {turn.text}" for turn in self.turns)
+        return "\n".join(turn.line for turn in self.turns)
 
     @property
     def speakers(self) -> tuple[str, ...]:
         """The speakers in order of appearance, each once."""
-        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns if turn.speaker))
 
 
 SplitName = Literal["train", "dev", "test"]
 
 
 class Split(Value, frozen=True, kw_only=True):
-    """All rows of one file, in file order; ``fingerprint`` is the SHA-256 of their content."""
+    """All rows of one file, in file order; ``fingerprint`` is the SHA-256 of their content.
+
+    ``cleaned`` tells how many dialogues each clean-up rule changed; a rule that changed none is
+    left out.
+    """
 
     name: SplitName
     dialogues: tuple[Dialogue, ...]
     fingerprint: str
+    cleaned: dict[str, int] = {}
 
 
 class Corpus(Value, frozen=True, kw_only=True):
