@@ -1,0 +1,135 @@
+"""How a dialogue is shown to a model: one function for training, evaluation and inference.
+
+It takes what every split has, an id and turns, by type: a topic or a reference cannot get in.
+What is too long loses words of the dialogue as text, never the instruction and never token ids.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from yoyak.data.clean import TAG
+from yoyak.errors import BadRecipe
+from yoyak.recipe import Prompt
+from yoyak.values import Message, Source, Turn
+
+GAP = "[중략]"
+"""Stands on a line of its own where turns were left out, and inside a turn that was shortened."""
+
+_GAP_TURN = Turn(speaker="", text=GAP)
+
+CountTokens = Callable[[Source], int]
+"""Tokens of a whole source, with the template and everything else that the model will see."""
+
+Cut = Callable[[int], tuple[Turn, ...]]
+"""Turns that are shorter the smaller the number is."""
+
+
+class Shown(Protocol):
+    """The part of a dialogue that a prompt may know."""
+
+    @property
+    def id(self) -> str:
+        """The row's fname."""
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What was said, in order."""
+
+
+def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | None = None) -> Source:
+    """What a model is shown for one dialogue, at most ``settings.max_source_tokens`` long.
+
+    Too long a dialogue is shortened as little as possible, in this order: the middle of a turn
+    that is longer than all others together; middle turns, while the first and the last one stay;
+    the middle of those two. ``GAP`` marks every place.
+
+    Args:
+        dialogue: anything with an id and turns.
+        settings: the recipe's prompt.
+        count_tokens: how long a source is; without it nothing is shortened.
+
+    Raises:
+        BadRecipe: next to the instruction there is no room for a single letter of the dialogue.
+    """
+    limit = settings.max_source_tokens
+    count = count_tokens or (lambda _: 0)
+
+    def fitting(turns: tuple[Turn, ...]) -> Source | None:
+        source = _source(dialogue, settings, turns)
+        return source if count(source) <= limit else None
+
+    whole = fitting(dialogue.turns)
+    shorter = (_largest(cut, sizes, fitting) for cut, sizes in _ladder(dialogue.turns))
+    found = whole or next(filter(None, shorter), None)
+    if found is None:
+        needed = count(_source(dialogue, settings, (_GAP_TURN,)))
+        enough = 2 * max(needed, limit)
+        raise BadRecipe(
+            "data.no-room", id=dialogue.id, needed=needed, limit=limit, suggested=enough
+        )
+    return found
+
+
+def _source(dialogue: Shown, settings: Prompt, turns: tuple[Turn, ...]) -> Source:
+    text = "\n".join(turn.line for turn in turns)
+    dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
+    if settings.style == "source":
+        shown = "\n".join(filter(None, (settings.system, settings.instruction, text)))
+        return Source(id=dialogue.id, text=shown, turns_dropped=dropped)
+    user = Message(role="user", text="\n\n".join(filter(None, (settings.instruction, text))))
+    system = (Message(role="system", text=settings.system),) if settings.system else ()
+    return Source(id=dialogue.id, messages=(*system, user), turns_dropped=dropped)
+
+
+# --- shortening ------------------------------------------------------------------------------
+
+
+def _ladder(turns: tuple[Turn, ...]) -> Iterator[tuple[Cut, range]]:
+    """Ways to shorten and the sizes each may be asked for, the least harmful way first."""
+    if not turns:
+        return
+    ends = turns if len(turns) < 3 else (turns[0], _GAP_TURN, turns[-1])
+    lengths = [len(turn.text) for turn in turns]
+    longest = lengths.index(max(lengths))
+    if 2 * lengths[longest] > sum(lengths):
+        before, giant, after = turns[:longest], turns[longest], turns[longest + 1 :]
+        yield lambda size: (*before, _shortened(giant, size), *after), range(1, len(giant.text))
+        turns = (*before, _shortened(giant, 1), *after)
+    if len(turns) > 2:
+        kept = turns
+        yield lambda size: _without_middle(kept, size), range(2, len(turns))
+    yield lambda size: tuple(_shortened(turn, size) for turn in ends), range(1, max(lengths) + 1)
+
+
+def _without_middle(turns: tuple[Turn, ...], kept: int) -> tuple[Turn, ...]:
+    return (*turns[: (kept + 1) // 2], _GAP_TURN, *turns[len(turns) - kept // 2 :])
+
+
+def _shortened(turn: Turn, kept: int) -> Turn:
+    """The turn with about ``kept`` characters of its two ends; no tag is cut in half."""
+    text = turn.text
+    if turn is _GAP_TURN or kept >= len(text):
+        return turn
+    head, tail = (kept + 1) // 2, len(text) - kept // 2
+    for tag in re.finditer(TAG, text):
+        head = tag.start() if tag.start() < head < tag.end() else head
+        tail = tag.end() if tag.start() < tail < tag.end() else tail
+    ends = (text[:head].rstrip(), GAP, text[tail:].lstrip())
+    return Turn(speaker=turn.speaker, text=" ".join(filter(None, ends)))
+
+
+def _largest(
+    cut: Cut, sizes: range, fitting: Callable[[tuple[Turn, ...]], Source | None]
+) -> Source | None:
+    """The source of the largest size that fits, by bisection; what is given back was tried."""
+    found = None
+    low, high = sizes.start, sizes.stop
+    while low < high:
+        middle = (low + high) // 2
+        source = fitting(cut(middle))
+        if source is None:
+            high = middle
+        else:
+            found, low = source, middle + 1
+    return found
