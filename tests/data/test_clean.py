@@ -91,7 +91,7 @@ def test_a_summary_is_one_line_without_blank_ends(text: str, tags_are_tokens: bo
     ("decoded", "summary"),
     [
         (" #Person1# 은 #Person2# 에게서 빌립니다. \n", "#Person1#은 #Person2#에게서 빌립니다."),
-        ("#Person1# 이(가) #Person2# 와의 일을 미룹니다.", "#Person1#이(가) #Person2#와의 일을 미룹니다."),
+        ("#Person1# 이(가) #Person2# 와의 일을 미룸.", "#Person1#이(가) #Person2#와의 일을 미룸."),
         ("#Person1# , #Person2# 모두 갑니다.", "#Person1#, #Person2# 모두 갑니다."),
         ("연락처는 #PhoneNumber# .", "연락처는 #PhoneNumber#."),
     ],
