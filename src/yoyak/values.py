@@ -145,11 +145,15 @@ class ReferenceMode(StrEnum):
 
 
 class TagMode(StrEnum):
-    """What happens to ``#Person1#`` before the analyser: left, kept whole, or removed."""
+    """What happens to ``#Person1#`` before the analyser.
+
+    Left to it, kept whole as one token, removed, or set off with blanks.
+    """
 
     SPLIT = "split"
     ATOMIC = "atomic"
     STRIP = "strip"
+    SPACED = "spaced"
 
 
 class Profile(StrEnum):

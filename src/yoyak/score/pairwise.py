@@ -1,0 +1,67 @@
+"""Every candidate of a dialogue scored against every other: the table behind consensus decoding.
+
+The members of a pair are hypothesis (first axis) and reference (second axis).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from yoyak.score import overlap, rouge101
+from yoyak.score.definition import OFFICIAL, Definition
+from yoyak.score.encode import Vocabulary, encoder
+from yoyak.values import Profile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def pairwise(
+    candidates: Sequence[Sequence[str]], definition: Definition = OFFICIAL
+) -> "list[NDArray[np.float64]]":
+    """F1 of all pairs of one item's candidates, an array (n, n, 3) for every item.
+
+    The last axis is ROUGE-1, ROUGE-2, ROUGE-L. The official F1 is the same both ways; that of
+    ``rouge101`` need not be.
+
+    Raises:
+        Unavailable: the analyser is not there, or does not cut as it should.
+    """
+    encode = encoder(definition).encode
+    tables = (encode(texts) for texts in candidates)
+    if definition.profile is not Profile.OFFICIAL:
+        return [_rouge101_table(codes, vocabulary) for codes, vocabulary in tables]
+    return [official_table(codes) for codes, _ in tables]
+
+
+def official_table(codes: Sequence[str]) -> "NDArray[np.float64]":
+    """The official F1 of all pairs of ``codes``, shape (n, n, 3)."""
+    import numpy as np
+
+    distinct = list(dict.fromkeys(codes))
+    place = {code: index for index, code in enumerate(distinct)}
+    found = np.stack([_all_common(form) for form in overlap.forms(distinct)], axis=-1)
+    tokens = np.fromiter(map(len, distinct), np.int64, len(distinct))
+    totals = np.stack((tokens, np.maximum(tokens - 1, 0), tokens), axis=1)
+    table = overlap.fractions(found, totals[:, None], totals[None, :])[..., 2]
+    where = np.array([place[code] for code in codes], np.int64)
+    full: NDArray[np.float64] = table[where[:, None], where[None, :]]
+    return full
+
+
+def _all_common(texts: Sequence[str]) -> "NDArray[np.int32]":
+    import numpy as np
+    from rapidfuzz.distance import LCSseq
+    from rapidfuzz.process import cdist
+
+    # One and the same list on both sides: rapidfuzz then computes half of the table.
+    found: Any = cdist(texts, texts, scorer=LCSseq.similarity, dtype=np.int32)
+    return found  # type: ignore[no-any-return]
+
+
+def _rouge101_table(codes: Sequence[str], vocabulary: Vocabulary) -> "NDArray[np.float64]":
+    import numpy as np
+
+    texts = [rouge101.prepare(" ".join(tokens)) for tokens in vocabulary.decode(codes)]
+    scores = [[rouge101.score(ours, theirs) for theirs in texts] for ours in texts]
+    return np.array(scores).reshape(len(texts), len(texts), 3, 3)[..., 2]
