@@ -1,0 +1,1 @@
+"""Which answer is handed in: candidates, consensus, and the gate that writes submission.csv."""

@@ -1,0 +1,161 @@
+"""The rules of drift: does the file behave like the dev outputs that were scored?
+
+A share of rows (untagged, unfinished, …) is compared between file and dev with Fisher's exact
+test, one-sided, because only the worse direction is a fault; lengths with the two-sample
+Kolmogorov-Smirnov test. A file is refused only where the difference is beyond sampling noise
+(p < 1e-4: nine such rules refuse a good file less than once in a thousand) *and* larger than the
+rule's margin. Where the system's dev outputs are not known, dev's references stand in for them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from yoyak.final import traits
+from yoyak.final.evidence import Answer, Evidence
+from yoyak.final.rules import Filing, Finding, Place, Rule, Severity
+
+REFUSE_P = 1e-4
+WARN_P = 1e-3
+
+Faulty = Callable[[Sequence[Answer], Mapping[str, str]], list[str | None]]
+
+
+class Rate(NamedTuple):
+    """A share of rows that may not grow.
+
+    ``faulty`` gives what is wrong with each answer, or ``None``. ``too_much`` compares the share
+    in the file with the share on dev. With ``show_any`` a single row is already worth a warning.
+    """
+
+    name: str
+    faulty: Faulty
+    too_much: Callable[[float, float], bool]
+    show_any: bool = False
+
+
+def _text(trait: Callable[[str], str | None]) -> Faulty:
+    return lambda answers, _: [trait(answer.text) for answer in answers]
+
+
+def _against_dialogue(trait: Callable[[str, str], str | None]) -> Faulty:
+    return lambda answers, dialogues: [
+        trait(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
+        for answer in answers
+    ]
+
+
+def _copies(answers: Sequence[Answer], _: Mapping[str, str]) -> list[str | None]:
+    times = Counter(answer.text for answer in answers)
+    return [answer.text if times[answer.text] > 1 else None for answer in answers]
+
+
+def _points(margin: float) -> Callable[[float, float], bool]:
+    return lambda here, there: here - there >= margin
+
+
+def _tags_lost(here: float, there: float) -> bool:
+    """Of the share of rows that have a tag, 30 % or more is gone."""
+    return 1 - here <= 0.7 * (1 - there)
+
+
+RATES = (
+    Rate("untagged", _text(traits.untagged), _tags_lost),
+    Rate("unfinished", _text(traits.unfinished), _points(0.10)),
+    Rate("duplicate-text", _copies, _points(0.02)),
+    Rate("foreign-script", _text(traits.foreign_script), _points(0.02), show_any=True),
+    Rate("malformed-tag", _text(traits.malformed_tag), _points(0.02), show_any=True),
+    Rate("unknown-tag", _against_dialogue(traits.unknown_tag), _points(0.05), show_any=True),
+    Rate("dialogue-echo", _against_dialogue(traits.dialogue_echo), _points(0.05)),
+)
+"""The shares that are watched."""
+
+
+def _rule(rate: Rate) -> Rule:
+    def find(filing: Filing, evidence: Evidence) -> Finding | None:
+        if evidence.outputs is None:
+            return _drift(rate, filing, evidence, evidence.references, "references")
+        return _drift(rate, filing, evidence, evidence.outputs, "outputs") or _milder(
+            _drift(rate, filing, evidence, evidence.references, "references")
+        )
+
+    return Rule(rate.name, find)
+
+
+def _milder(found: Finding | None) -> Finding | None:
+    """What is as bad on dev is part of the scored number: shown, not refused."""
+    return found and found._replace(severity=Severity.WARNING)
+
+
+def _drift(
+    rate: Rate, filing: Filing, evidence: Evidence, base: Sequence[Answer], basis: str
+) -> Finding | None:
+    here = rate.faulty(filing.answers, evidence.dialogues)
+    there = [one is not None for one in rate.faulty(base, evidence.dialogues)]
+    places = tuple(
+        Place(row=answer.row, id=answer.id, found=found)
+        for answer, found in zip(filing.answers, here, strict=True)
+        if found is not None
+    )
+    if not places or not there:
+        return None
+    share, base_share = len(places) / len(here), fmean(there)
+    p = worse_by_chance(len(places), len(here), sum(there), len(there))
+    if not (p < WARN_P or (rate.show_any and basis == "references")):
+        return None
+    refused = p < REFUSE_P and rate.too_much(share, base_share)
+    return Finding(
+        places,
+        _fields(share, base_share, p) | {"basis": basis},
+        Severity.ERROR if refused else Severity.WARNING,
+    )
+
+
+def _fields(share: float, base_share: float, p: float) -> dict[str, str]:
+    return {"share": f"{share:.1%}", "base": f"{base_share:.1%}", "p": f"{p:.1g}"}
+
+
+def worse_by_chance(here: int, rows: int, there: int, base_rows: int) -> float:
+    """Probability of at least ``here`` faulty of ``rows`` if the file were like dev (Fisher)."""
+    from scipy.stats import fisher_exact
+
+    table = [[here, rows - here], [there, base_rows - there]]
+    return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def _length(filing: Filing, evidence: Evidence) -> Finding | None:
+    """Characters per summary; refused beyond 2/3 … 3/2 of dev's mean, only against own outputs."""
+    from scipy.stats import ks_2samp
+
+    base, basis = (
+        (evidence.references, "references")
+        if evidence.outputs is None
+        else (evidence.outputs, "outputs")
+    )
+    here = [len(answer.text.strip()) for answer in filing.answers]
+    there = [len(answer.text.strip()) for answer in base]
+    if not here or not any(there):
+        return None
+    p = float(ks_2samp(here, there).pvalue)
+    if p >= WARN_P:
+        return None
+    ratio = fmean(here) / fmean(there)
+    refused = basis == "outputs" and p < REFUSE_P and not 2 / 3 <= ratio <= 3 / 2
+    fields = {"here": f"{fmean(here):.0f}", "base": f"{fmean(there):.0f}", "p": f"{p:.1g}"}
+    return Finding(
+        _extremes(filing.answers, longest=ratio > 1),
+        fields | {"basis": basis},
+        Severity.ERROR if refused else Severity.WARNING,
+    )
+
+
+def _extremes(answers: Sequence[Answer], *, longest: bool) -> tuple[Place, ...]:
+    ordered = sorted(answers, key=lambda answer: len(answer.text), reverse=longest)
+    return tuple(
+        Place(row=answer.row, id=answer.id, found=str(len(answer.text))) for answer in ordered[:5]
+    )
+
+
+DRIFT = (*map(_rule, RATES), Rule("length", _length))
+"""The rules of drift, in the order in which they are shown."""

@@ -1,0 +1,228 @@
+"""The only writer of a submission: from scored predictions to a file checked and read back.
+
+``submissions/<n>/`` holds ``submission.csv`` and ``manifest.json``. Both are written to a folder
+beside it, forced to the disk, judged, and only then renamed into place: whoever kills the writer
+finds the submissions as they were, or one more whole one.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from yoyak import __version__
+from yoyak.errors import BadData, CannotWrite, DiskFull, InputMissing, YoyakError
+from yoyak.final.evidence import Evidence
+from yoyak.final.gate import Fault, Verdict, judge
+from yoyak.values import Interval, Prediction, Rouge, Submission, Value
+
+CSV = "submission.csv"
+MANIFEST = "manifest.json"
+
+
+class Member(Value, frozen=True, kw_only=True):
+    """One system whose predictions are in the answer; hashes are of recipes as resolved.
+
+    ``recipe`` and ``recipe_sha256`` are ``None`` for imported predictions.
+    """
+
+    system: str
+    decode: str
+    recipe: str | None = None
+    recipe_sha256: str | None = None
+    votes: float = 1.0
+
+
+class DevScore(Value, frozen=True, kw_only=True):
+    """What the same answer scored on dev, and under which protocol."""
+
+    rouge: Rouge
+    interval: Interval
+    signature: str
+    rows: int
+
+
+class Draft(Value, frozen=True, kw_only=True):
+    """An answer for test that wants to be handed in, with where it comes from.
+
+    ``data_sha256`` are the fingerprints of train, dev and test. ``dev`` is ``None`` where nobody
+    scored this answer's way of answering on dev; such a draft is refused.
+    """
+
+    method: str
+    members: tuple[Member, ...]
+    predictions: tuple[Prediction, ...]
+    data_sha256: dict[str, str]
+    dev: DevScore | None = None
+    components: tuple[float, float, float] | None = None
+    """Weights of R1, R2 and RL in the consensus, where there is one."""
+
+
+class Manifest(Value, frozen=True, kw_only=True):
+    """Where every byte of a submission comes from."""
+
+    sha256: str
+    rows: int
+    method: str
+    members: tuple[Member, ...]
+    components: tuple[float, float, float] | None
+    data_sha256: dict[str, str]
+    dev: DevScore
+    rules: int
+    warnings: tuple[Fault, ...]
+    yoyak: str
+    written_at: str
+
+
+def write(draft: Draft, evidence: Evidence, folder: Path) -> Submission:
+    """Writes the next submission below ``folder``.
+
+    Raises:
+        BadData: the draft has no dev score, an id is missing, or the gate refuses the file.
+        CannotWrite: the folder cannot be written, or the file does not read back as written.
+        DiskFull: there is no room.
+    """
+    dev = draft.dev
+    if dev is None or evidence.outputs is None:
+        raise BadData("final.unscored", method=draft.method)
+    data = render(draft.predictions, evidence)
+    verdict = judge(data, evidence)
+    if not verdict.accepted:
+        raise refusal(CSV, verdict)
+    manifest = _manifest(draft, dev, verdict)
+    with _writing(folder) as (temporary, final):
+        _durable(temporary / CSV, data)
+        _durable(temporary / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        _read_back(temporary / CSV, data)
+        os.replace(temporary, final)  # noqa: PTH105 -- the rename is the point, Path adds nothing
+        _sync(folder)
+    return Submission(
+        path=str(final / CSV),
+        rows=verdict.rows,
+        sha256=verdict.sha256,
+        manifest=str(final / MANIFEST),
+    )
+
+
+def render(predictions: Sequence[Prediction], evidence: Evidence) -> bytes:
+    """The bytes of the submission; ids follow the sample, whatever order the predictions have.
+
+    Raises:
+        BadData: an id is missing, unknown or twice; naming all of them is better than guessing.
+    """
+    answers = {one.id: one.text for one in predictions}
+    wanted = set(evidence.layout.ids)
+    if len(answers) != len(predictions) or answers.keys() != wanted:
+        unlike = sorted(answers.keys() ^ wanted)
+        raise BadData(
+            "final.wrong-ids",
+            found=len(predictions),
+            expected=len(wanted),
+            count=len(unlike),
+            ids=", ".join(unlike[:5]),
+        )
+    return evidence.layout.render(answers)
+
+
+def check_file(path: Path, evidence: Evidence) -> Verdict:
+    """The gate's verdict on any file, whoever wrote it.
+
+    Raises:
+        InputMissing: there is no such file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputMissing("final.no-file", file=path, problem=error.strerror) from error
+    return judge(data, evidence)
+
+
+def refusal(name: str, verdict: Verdict) -> BadData:
+    """The error that says why a file is refused."""
+    return BadData(
+        "final.refused",
+        file=name,
+        count=len(verdict.errors),
+        faults="\n".join(f"  {fault.rule}: {fault.text}" for fault in verdict.errors),
+    )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a submission.
+
+    Raises:
+        BadData: it is not one that this version writes.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BadData("final.bad-record", file=path, line=1, problem=str(error)) from error
+
+
+def _manifest(draft: Draft, dev: DevScore, verdict: Verdict) -> Manifest:
+    return Manifest(
+        sha256=verdict.sha256,
+        rows=verdict.rows,
+        method=draft.method,
+        members=draft.members,
+        components=draft.components,
+        data_sha256=draft.data_sha256,
+        dev=dev,
+        rules=verdict.rules,
+        warnings=verdict.warnings,
+        yoyak=__version__,
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+# --- the disk ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A temporary folder and the next free numbered one; one writer at a time."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            temporary = folder / ".writing"
+            # Whoever left this was killed: the lock is ours.
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            yield temporary, folder / str(next_number(folder))
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind: type[YoyakError] = DiskFull if full else CannotWrite
+        raise kind("final.cannot-write", folder=folder, problem=error.strerror) from error
+
+
+def next_number(folder: Path) -> int:
+    """One more than the highest number that a submission below ``folder`` has."""
+    names = (path.name for path in folder.iterdir())
+    return 1 + max((int(name) for name in names if name.isdigit()), default=0)
+
+
+def _durable(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_back(path: Path, data: bytes) -> None:
+    if path.read_bytes() != data:
+        raise CannotWrite("final.read-back", file=path)

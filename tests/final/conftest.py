@@ -1,0 +1,67 @@
+"""A small corpus of our own, its sample submission, and a system that behaves on it."""
+
+import pytest
+
+from yoyak.final.evidence import gather
+from yoyak.values import Corpus, Dialogue, Prediction, Split, Turn
+
+ROWS = 120
+PLACES = ("서점", "우체국", "수영장", "도서관", "빵집", "미용실", "은행", "동물 병원")
+THINGS = ("책", "소포", "수건", "우산", "케이크", "가위", "통장", "사료", "지갑", "모자", "장갑")
+DAYS = ("월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일")
+
+
+def dialogue(split: str, number: int) -> Dialogue:
+    place, thing = PLACES[number % 8], THINGS[number % 11]
+    return Dialogue(
+        id=f"{split}_{number}",
+        turns=(
+            Turn(speaker="#Person1#", text=f"{DAYS[number % 7]} 오후에 {place}에 같이 갈래?"),
+            Turn(speaker="#Person2#", text=f"그래, {thing} {number}개도 꼭 챙겨서 나갈게."),
+        ),
+        references=() if split == "test" else (summary(number),),
+    )
+
+
+def summary(number: int) -> str:
+    place, thing = PLACES[number % 8], f"{THINGS[number % 11]} {number}개"
+    if number % 10 == 9:  # one in ten has no tag, as people's summaries do
+        return f"두 사람은 {place}에 {thing}를 가져가기로 합니다."
+    return f"#Person1#은 #Person2#에게 {place}에 가자고 하고, #Person2#는 {thing}를 챙깁니다."
+
+
+def split(name: str) -> Split:
+    dialogues = tuple(dialogue(name, number) for number in range(ROWS))
+    return Split(name=name, dialogues=dialogues, fingerprint=f"sha-of-{name}")
+
+
+def predictions(name: str) -> tuple[Prediction, ...]:
+    texts = [summary(number).replace("합니다", "정합니다") for number in range(ROWS)]
+    return tuple(
+        Prediction(id=f"{name}_{number}", text=text, raw=text) for number, text in enumerate(texts)
+    )
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Corpus:
+    folder = tmp_path_factory.mktemp("data")
+    rows = "".join(f"{at},test_{at},여기에 요약을 적습니다.\n" for at in range(ROWS))
+    (folder / "sample_submission.csv").write_bytes(f",fname,summary\n{rows}".encode())
+    return Corpus(folder=str(folder), train=split("train"), dev=split("dev"), test=split("test"))
+
+
+@pytest.fixture(scope="session")
+def evidence(corpus):
+    return gather(
+        corpus, outputs=predictions("dev"), instructions=["다음 대화를 한국어로 요약하세요."]
+    )
+
+
+@pytest.fixture(scope="session")
+def answers() -> tuple[Prediction, ...]:
+    return predictions("test")
+
+
+@pytest.fixture(scope="session")
+def good(evidence, answers) -> bytes:
+    return evidence.layout.render({one.id: one.text for one in answers})
