@@ -1,0 +1,75 @@
+"""What is read from a base model besides its weights, from a folder or the hub; never code."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yoyak.errors import Unavailable
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+
+def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer of a local folder or hub id.
+
+    Raises:
+        Unavailable: it is not there, is not a fast one, or asks for code from outside.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    if "auto_map" in get_tokenizer_config(base, revision=revision):
+        raise Unavailable("engine.foreign-code", base=base)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise Unavailable("engine.no-tokenizer", base=base, problem=_first_line(error)) from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise Unavailable("engine.slow-tokenizer", base=base, kind=type(tokenizer).__name__)
+    return tokenizer
+
+
+def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
+    """The model's configuration; ``None`` where a local folder holds a tokenizer only.
+
+    Raises:
+        Unavailable: it asks for code from outside, or cannot be read.
+    """
+    from transformers import AutoConfig, PretrainedConfig
+
+    if _lacks(base, "config.json"):
+        return None
+    try:
+        fields, _ = PretrainedConfig.get_config_dict(base, revision=revision)
+        if "auto_map" in fields:
+            raise Unavailable("engine.foreign-code", base=base)
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            base, revision=revision, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise Unavailable("engine.no-model", base=base, problem=_first_line(error)) from error
+    return config
+
+
+def fetch_generation_stops(base: str, revision: str | None) -> tuple[int, ...]:
+    """The ids at which the vendor's generation config stops; empty where there is no such file."""
+    from transformers import GenerationConfig
+
+    if _lacks(base, "generation_config.json"):
+        return ()
+    try:
+        eos: Any = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
+    except OSError:  # hub pages of older models have no such file
+        return ()
+    if eos is None:
+        return ()
+    return tuple(eos) if isinstance(eos, list) else (int(eos),)
+
+
+def _lacks(base: str, name: str) -> bool:
+    folder = Path(base)
+    return folder.is_dir() and not (folder / name).is_file()
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
