@@ -1,0 +1,1 @@
+"""How a person sees it: one view of the records, and its renderings. Nothing below needs this."""

@@ -1,0 +1,145 @@
+"""From the records of runs to the view: pure, so that the same records give the same report."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from yoyak.events import Generated, RunState, Sampled, Status, fold
+from yoyak.report import chronicle
+from yoyak.report.chronicle import RunRecord
+from yoyak.report.forecast import added
+from yoyak.report.view import (
+    Cost,
+    Example,
+    Fact,
+    Floor,
+    HandedIn,
+    Progress,
+    Sentence,
+    Step,
+    System,
+    Tiles,
+    View,
+)
+
+
+class Rest(NamedTuple):
+    """What the view holds beside the runs."""
+
+    title: str
+    workspace: str
+    written_at: float
+    floors: tuple[Floor, ...] = ()
+    submissions: tuple[HandedIn, ...] = ()
+    provenance: tuple[Fact, ...] = ()
+    examples: tuple[Example, ...] = ()
+    disk_free_gb: float | None = None
+
+
+def build(runs: Sequence[RunRecord], rest: Rest) -> View:
+    """The view of ``runs``, in their order, without findings (``report.lint`` adds them)."""
+    pairs = [(run, fold(run.events)) for run in runs]
+    systems = tuple(_system(run, state) for run, state in pairs)
+    progress = {
+        run.id: chronicle.progress(run, state)
+        for run, state in pairs
+        if run.status is not Status.FINISHED
+    }
+    happened = [one for run, state in pairs for one in chronicle.incidents(run, state)]
+    return View(
+        title=rest.title,
+        workspace=rest.workspace,
+        written_at=rest.written_at,
+        events=sum(len(run.events) for run in runs),
+        last_event_at=max((run.events[-1].at for run in runs if run.events), default=None),
+        tiles=_tiles(runs, systems, tuple(progress.values()), rest),
+        systems=systems,
+        floors=rest.floors,
+        baseline=next((run.difference.baseline for run in runs if run.difference), None),
+        progress=tuple(progress.values()),
+        curves=tuple(map(chronicle.curve, runs)),
+        incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
+        timeline=tuple(span for run in runs for span in chronicle.spans(run, progress.get(run.id))),
+        next_steps=tuple(_next_steps(systems, rest)),
+        examples=rest.examples,
+        submissions=rest.submissions,
+        provenance=rest.provenance,
+    )
+
+
+def _system(run: RunRecord, state: RunState) -> System:
+    prepared, model = state.prepared, run.recipe.model
+    return System(
+        run=run.id,
+        name=run.recipe.name,
+        status=run.status,
+        toy=model.scratch is not None,
+        parameters=prepared.parameters if prepared else model.parameters,
+        trainable_parameters=prepared.trainable_parameters if prepared else None,
+        quantisation=model.quantisation,
+        licence=model.licence,
+        quality=run.quality,
+        difference=run.difference,
+        cost=_cost(run, state),
+        step=state.step,
+        stage=state.stage,
+        record=run.log,
+    )
+
+
+def _cost(run: RunRecord, state: RunState) -> Cost:
+    vram = [event.vram_used_gb for event in run.events if isinstance(event, Sampled)]
+    return Cost(
+        train_seconds=state.stage_seconds.get("train"),
+        decode_seconds_per_100=_decode_seconds_per_100(run),
+        peak_vram_gb=max((value for value in vram if value is not None), default=None),
+        tokens_per_character=run.tokens_per_character,
+    )
+
+
+def _decode_seconds_per_100(run: RunRecord) -> float | None:
+    dev = [event for event in run.events if isinstance(event, Generated) and event.split == "dev"]
+    return 100 * dev[-1].seconds / dev[-1].done if dev and dev[-1].done else None
+
+
+def _tiles(
+    runs: Sequence[RunRecord],
+    systems: Sequence[System],
+    progress: Sequence[Progress],
+    rest: Rest,
+) -> Tiles:
+    scored = [(each.quality.mean, each.name) for each in systems if each.quality is not None]
+    best_mean, best = max(scored, key=lambda one: one[0].value, default=(None, None))
+    samples = [event for run in runs for event in run.events if isinstance(event, Sampled)]
+    latest = max(samples, key=lambda event: event.at, default=Sampled(at=0.0))
+    running = [each.forecast for each in progress if each.status is Status.RUNNING]
+    return Tiles(
+        done=sum(each.status is Status.FINISHED for each in systems),
+        total=len(systems),
+        best=best,
+        best_mean=best_mean,
+        left=added(forecast for forecast in running if forecast is not None),
+        disk_free_gb=latest.disk_free_gb if rest.disk_free_gb is None else rest.disk_free_gb,
+        vram_free_gb=_minus(latest.vram_total_gb, latest.vram_used_gb),
+    )
+
+
+def _minus(whole: float | None, part: float | None) -> float | None:
+    return None if whole is None or part is None else whole - part
+
+
+def _next_steps(systems: Sequence[System], rest: Rest) -> Iterator[Step]:
+    """What is not done yet, each as the command that does it."""
+    for status in (Status.INTERRUPTED, Status.STOPPED, Status.FAILED, Status.QUEUED):
+        names = list(dict.fromkeys(each.name for each in systems if each.status is status))
+        if names:
+            why = Sentence(key=f"report.next-{status.value}", fields={"names": ", ".join(names)})
+            yield Step(command=f"yoyak run {' '.join(names)}", why=why)
+    if any(each.status is Status.RUNNING for each in systems):
+        yield Step(command="yoyak status", why=Sentence(key="report.next-running"))
+    finished = [each for each in systems if each.status is Status.FINISHED]
+    if len(finished) > 1:
+        yield Step(command="yoyak compare", why=Sentence(key="report.next-compare"))
+    if finished and not rest.submissions:
+        yield Step(command="yoyak submit", why=Sentence(key="report.next-submit"))
+    if not systems:
+        yield Step(command="yoyak run", why=Sentence(key="report.next-nothing"))

@@ -1,0 +1,58 @@
+"""Text of models and users is data: made harmless for each place where it is shown.
+
+HTML is escaped by Jinja's autoescape; ``plain`` goes before it.
+"""
+
+import re
+import unicodedata
+
+_BIDIRECTIONAL = frozenset(
+    map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+)
+"""Marks that reorder or mirror the text after them (Boucher & Anderson 2021)."""
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&$@:^])")
+_LIST_OR_RULE = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+_WWW = re.compile(r"\bwww\.", re.IGNORECASE)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, without control codes, direction marks or lone surrogates.
+
+    Blanks of any kind become one space; everything that a person can read stays.
+    """
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in {"Zs", "Zl", "Zp"} or character in "\t\n\v\f\r\x85":
+        return " "
+    if category == "Cc" or character in _BIDIRECTIONAL:
+        return ""
+    return "\ufffd" if category == "Cs" else character
+
+
+def markdown(text: str) -> str:
+    r"""``text`` as Markdown that is drawn literally, in a sentence or a table's cell.
+
+    Every mark of CommonMark and GitHub's extensions (tables, autolinks, mentions, mathematics)
+    gets a backslash; ``www.`` gets one too, as GitHub links it by itself.
+    """
+    escaped = _MARKDOWN.sub(r"\\\1", plain(text))
+    escaped = _WWW.sub(lambda match: match.group()[:-1] + r"\.", escaped)
+    return _LIST_OR_RULE.sub(_not_a_list, escaped)
+
+
+def _not_a_list(match: re.Match[str]) -> str:
+    blank, mark = match.groups()
+    return f"{blank}{mark}\\" if mark.isdigit() else f"{blank}\\{mark}"
+
+
+def csv_cell(text: str) -> str:
+    """``text`` for a table that people open: a formula's first character is disarmed (OWASP).
+
+    Never for a submission, which is faithful to the byte.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text

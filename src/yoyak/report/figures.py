@@ -1,0 +1,106 @@
+"""Numbers as people read them: scores ×100, durations, sizes; unknown is a dash, never zero."""
+
+from datetime import UTC, datetime
+
+from yoyak.messages import text
+from yoyak.report.view import Difference, Measured, System
+
+UNKNOWN = "–"
+
+
+def score(fraction: float | None, digits: int = 2) -> str:
+    """A fraction 0 to 1 (a sum: 0 to 3) as 0 to 100 (0 to 300)."""
+    return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f}"
+
+
+def points(fraction: float | None) -> str:
+    """A difference of scores, with its sign."""
+    return UNKNOWN if fraction is None else f"{100 * fraction:+.2f}".replace("-", "−")
+
+
+def interval(measured: Measured) -> str:
+    """The interval's ends ×100, a dash where none is known."""
+    known = measured.interval
+    return UNKNOWN if known is None else f"{score(known.low)}–{score(known.high)}"
+
+
+def interval_of_points(difference: Measured) -> str:
+    """The interval of a difference, both ends with their signs."""
+    known = difference.interval
+    return UNKNOWN if known is None else f"{points(known.low)} … {points(known.high)}"
+
+
+def measured(value: Measured | None) -> str:
+    """A score and, where it is known, its interval."""
+    if value is None:
+        return UNKNOWN
+    drawn = score(value.value)
+    return drawn if value.interval is None else f"{drawn} ({interval(value)})"
+
+
+def verdict(difference: Difference | None) -> str:
+    """What the data say about a difference, in a word, with the corrected p-value."""
+    if difference is None:
+        return UNKNOWN
+    word = text(f"report.verdict-{difference.verdict.value.replace('_', '-')}")
+    return word if difference.p is None else f"{word} (p {p_value(difference.p)})"
+
+
+def p_value(p: float) -> str:
+    """Two figures that matter, never a zero."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``48 s``, ``3 min 20 s``, ``5 h 02 min``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 10:
+        return text("report.seconds", seconds=f"{seconds:.1f}")
+    whole = round(seconds)
+    if whole < 60:
+        return text("report.seconds", seconds=whole)
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:
+        return text("report.minutes", minutes=minutes, seconds=f"{left:02d}")
+    return text("report.hours", hours=minutes // 60, minutes=f"{minutes % 60:02d}")
+
+
+def moment(at: float | None) -> str:
+    """A moment in the reader's own zone, with the zone's distance from UTC."""
+    if at is None:
+        return UNKNOWN
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M %z")
+
+
+def clock(at: float) -> str:
+    """The hour and minute of a moment in the reader's own zone."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+
+
+def count(number: int | None) -> str:
+    """A whole number with thousands set apart."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def parameters(number: int | None) -> str:
+    """A number of weights as ``123.9 M`` or ``3.21 B``."""
+    if number is None:
+        return UNKNOWN
+    for size, unit, digits in ((1e9, "B", 2), (1e6, "M", 1), (1e3, "K", 0)):
+        if number >= size:
+            return f"{number / size:.{digits}f} {unit}"
+    return str(number)
+
+
+def gigabytes(number: float | None) -> str:
+    """Gigabytes with one decimal."""
+    return UNKNOWN if number is None else f"{number:.1f} GB"
+
+
+def quantisation(system: System) -> str:
+    """How the weights are held; a system without weights holds none."""
+    if system.parameters is None:
+        return UNKNOWN
+    kind = system.quantisation
+    return text("report.full-precision") if kind is None else kind.upper()

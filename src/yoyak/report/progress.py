@@ -1,0 +1,215 @@
+"""The line-up while it runs: rows with bars on a terminal, plain lines everywhere else.
+
+Takes events as they happen (``progress(run_id, event)``) and keeps one fold a run; it reads no
+files, and a failure to draw is never a failure to train.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from yoyak.events import (
+    AnyEvent,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Generated,
+    Prepared,
+    RunState,
+    Scored,
+    StageDone,
+    StageStarted,
+    Started,
+    Stepped,
+    Stopped,
+    Warned,
+    fold,
+)
+from yoyak.messages import fill, text
+from yoyak.report import figures
+from yoyak.report.escape import plain
+from yoyak.report.forecast import Pace
+from yoyak.report.text import console, stage
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+_BAR_WIDTH = 20
+
+
+class _Row:
+    """What is known of one run; ``name`` is what the recipe is called."""
+
+    def __init__(self, name: str) -> None:
+        self.name = plain(name)
+        self.state = RunState()
+        self.pace = Pace()
+        self.said_at = float("-inf")
+
+    def feed(self, event: AnyEvent) -> None:
+        self.state = fold((event,), self.state)
+        self.pace.feed(event)
+
+    @property
+    def done(self) -> int:
+        generated = self.state.generated
+        return generated.done if generated else self.state.step
+
+    @property
+    def of(self) -> int | None:
+        if self.state.generated:
+            return self.state.generated.of
+        return self.state.prepared.steps if self.state.prepared else None
+
+    @property
+    def left(self) -> str:
+        forecast = self.pace.forecast if self.state.stage == "train" else None
+        return figures.duration(forecast.p50_seconds if forecast else None)
+
+    @property
+    def loss(self) -> str:
+        last = self.state.last_step
+        return figures.UNKNOWN if last is None else f"{last.loss:.3f}"
+
+
+class Progress:
+    """Shows a line-up's events; use as a context manager around the line-up.
+
+    Args:
+        names: run id to the recipe's name, in the line-up's order; runs that come later are added.
+        stream: where to talk; rows and bars only where it is a terminal.
+        interval_seconds: on other streams, at most one line of progress a run in this time.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        names: dict[str, str],
+        stream: TextIO,
+        *,
+        interval_seconds: float = 10.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._rows = {run: _Row(name) for run, name in names.items()}
+        self._console: Console = console(stream)
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                get_renderable=self._table, console=self._console, refresh_per_second=4
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, run_id: str, event: AnyEvent) -> None:
+        """Takes ``event`` of ``run_id`` into the picture."""
+        row = self._rows.setdefault(run_id, _Row(run_id))
+        row.feed(event)
+        news = _NEWS.get(type(event))
+        line = news(row, event) if news else None
+        if line is None and self._live is None and self._is_due(row):
+            line = _progress_line(row, event)
+        if line is not None:
+            row.said_at = self._clock()
+            if self._live is None or isinstance(event, _LASTING):
+                self._console.print(plain(line), soft_wrap=True)
+
+    def _is_due(self, row: _Row) -> bool:
+        return self._clock() - row.said_at >= self._interval_seconds
+
+    def _table(self) -> "RenderableType":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        for row in self._rows.values():
+            state = row.state
+            table.add_row(
+                row.name,
+                text(f"report.status-{state.status.value}"),
+                stage(state.stage),
+                ProgressBar(total=row.of or 1, completed=row.done, width=_BAR_WIDTH),
+                figures.UNKNOWN if row.of is None else f"{row.done}/{row.of}",
+                row.loss,
+                row.left,
+            )
+        return table
+
+
+def _say(row: _Row, key: str, **fields: object) -> str:
+    return text(f"report.{key}", name=row.name, **fields)
+
+
+def _prepared(row: _Row, event: Prepared) -> str:
+    return _say(
+        row,
+        "live-prepared",
+        rows=figures.count(event.rows),
+        steps=figures.count(event.steps),
+        parameters=figures.parameters(event.parameters),
+        trainable=figures.parameters(event.trainable_parameters),
+    )
+
+
+def _evaluated(row: _Row, event: Evaluated) -> str:
+    return _say(
+        row,
+        "live-evaluated",
+        step=event.step,
+        mean=figures.score(event.rouge.mean),
+        rows=event.rows,
+        best=text("report.live-best") if event.best else "",
+    )
+
+
+def _progress_line(row: _Row, event: AnyEvent) -> str | None:
+    match event:
+        case Stepped():
+            of = row.of if row.of is not None else figures.UNKNOWN
+            return _say(row, "live-step", step=event.step, of=of, loss=row.loss, left=row.left)
+        case Generated():
+            return _say(row, "live-rows", split=event.split, done=event.done, of=event.of)
+        case _:
+            return None
+
+
+_NEWS: dict[type[Event], Callable[[_Row, Any], str]] = {
+    Started: lambda row, event: _say(
+        row, "live-started" if event.attempt <= 1 else "live-resumed", attempt=event.attempt
+    ),
+    StageStarted: lambda row, event: _say(row, "live-stage", stage=stage(event.stage)),
+    StageDone: lambda row, event: _say(
+        row, "live-stage-done", stage=stage(event.stage), time=figures.duration(event.seconds)
+    ),
+    Prepared: _prepared,
+    Evaluated: _evaluated,
+    Scored: lambda row, event: _say(
+        row, "live-scored", mean=figures.score(event.rouge.mean), rows=event.rows
+    ),
+    Stopped: lambda row, event: _say(row, "live-stopped", step=event.step),
+    Failed: lambda row, event: _say(row, "live-failed", problem=event.message),
+    Finished: lambda row, event: _say(row, "live-finished", time=figures.duration(event.seconds)),
+    Warned: lambda row, event: _say(row, "live-warned", what=fill(event.key, event.fields)),
+}
+"""What is always told, each with its line; the rest comes by the hundred and is told in turn."""
+
+_LASTING = (Evaluated, Scored, Stopped, Failed, Warned)
+"""What stays above the rows on a terminal; everything else the rows themselves show."""

@@ -1,0 +1,202 @@
+"""The terminal's rendering: tables that line up with Hangul, with or without a terminal."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from msgspec import structs
+
+from yoyak.events import Status
+from yoyak.messages import text
+from yoyak.report import figures
+from yoyak.report.escape import plain
+from yoyak.report.view import Floor, Progress, Quality, System, View
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+TOY = "*"
+"""Stands behind the name of a model from scratch; the note below the table says what it means."""
+
+_LEFT = frozenset({"system", "status", "protocol", "verdict", "stage", "at", "what", "precision"})
+
+
+def console(stream: TextIO, *, width: int | None = None) -> "Console":
+    """A console on ``stream``: colour only on a terminal and without NO_COLOR, 80 wide elsewhere.
+
+    Soft-wraps nothing and reads no markup, so that text of models stays text.
+    """
+    from rich.console import Console
+
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def comparison(view: View, out: "Console") -> None:
+    """Which system is how good, beside the floors that need no model; then what each one took."""
+    scored = sorted(view.scored, key=lambda pair: -pair[1].mean.value)
+    if not scored:
+        out.print(text("report.nothing-scored"))
+        return
+    out.print(_quality_table(scored, view))
+    out.print()
+    if any(system.difference for system, _ in scored):
+        out.print(_difference_table([system for system, _ in scored], view))
+        out.print()
+    out.print(_cost_table([system for system, _ in scored]))
+    out.print()
+    for note in notes(view):
+        out.print(plain(note), soft_wrap=True)
+
+
+def status(view: View, out: "Console") -> None:
+    """Where every run stands, and what to do next."""
+    if not view.systems:
+        out.print(text("report.no-runs"))
+    else:
+        out.print(_status_table(view))
+        out.print()
+    for incident in view.incidents[-5:]:
+        words = f"{figures.moment(incident.at)}  {incident.name}: {plain(incident.what.text)}"
+        out.print(words, soft_wrap=True)
+    for step in view.next_steps:
+        out.print(f"→ {step.command}   {step.why.text}", soft_wrap=True)
+
+
+def _quality_table(scored: Sequence[tuple[System, Quality]], view: View) -> "Table":
+    columns = ("system", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n")
+    table = _table(text("report.quality-title"), columns)
+    for system, quality in scored:
+        table.add_row(
+            name(system),
+            *(figures.score(value) for value in structs.astuple(quality.rouge)),
+            figures.score(quality.mean.value),
+            figures.interval(quality.mean),
+            figures.score(quality.rouge.sum),
+            figures.count(quality.rows),
+            style="dim" if system.toy else None,
+        )
+    for floor in _comparable(view.floors, scored):
+        rouge = floor.rouge
+        drawn = (figures.score(value) for value in (*structs.astuple(rouge), rouge.mean))
+        label = text(f"report.floor-{floor.name}")
+        table.add_row(label, *drawn, "", figures.score(rouge.sum), "", style="italic")
+    return table
+
+
+def _comparable(floors: Iterable[Floor], scored: Sequence[tuple[System, Quality]]) -> list[Floor]:
+    """The floors of the very protocol that the systems were judged by."""
+    signatures = {quality.signature for _, quality in scored}
+    return [floor for floor in floors if floor.signature in signatures]
+
+
+def _difference_table(systems: Sequence[System], view: View) -> "Table":
+    title = text("report.difference-title", baseline=view.baseline)
+    table = _table(title, ("system", "difference", "interval", "verdict"))
+    for system in systems:
+        difference = system.difference
+        if difference is not None:
+            table.add_row(
+                name(system),
+                figures.points(difference.mean.value),
+                figures.interval_of_points(difference.mean),
+                figures.verdict(difference),
+            )
+    return table
+
+
+def _cost_table(systems: Sequence[System]) -> "Table":
+    columns = ("system", "params", "precision", "train", "vram", "decode")
+    table = _table(text("report.cost-title"), columns)
+    for system in systems:
+        cost = system.cost
+        table.add_row(
+            name(system),
+            figures.parameters(system.parameters),
+            figures.quantisation(system),
+            figures.duration(cost.train_seconds),
+            figures.gigabytes(cost.peak_vram_gb),
+            figures.duration(cost.decode_seconds_per_100),
+            style="dim" if system.toy else None,
+        )
+    return table
+
+
+def _status_table(view: View) -> "Table":
+    columns = ("system", "status", "stage", "progress", "mean", "left")
+    table = _table(text("report.status-title"), columns)
+    doing = {one.run: one for one in view.progress}
+    for one in view.systems:
+        now = doing.get(one.run)
+        table.add_row(
+            name(one),
+            text(f"report.status-{one.status.value}"),
+            stage(one.stage),
+            progress(now) if now else figures.UNKNOWN,
+            figures.score(one.quality.mean.value if one.quality else None),
+            left(now) if now else figures.UNKNOWN,
+        )
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title=plain(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        show_edge=False, padding=(0, 1), pad_edge=False,
+    )  # fmt: skip
+    for column in columns:
+        at_left = column in _LEFT
+        table.add_column(
+            text(f"report.column-{column}"),
+            justify="left" if at_left else "right",
+            no_wrap=not at_left,
+            overflow="fold",
+            vertical="bottom",
+        )
+    return table
+
+
+def name(system: System) -> str:
+    """The system's name, with a star where it is a toy."""
+    return plain(system.name) + (TOY if system.toy else "")
+
+
+def stage(key: str | None) -> str:
+    """The stage in words; an unknown one is shown as it was recorded."""
+    known = {"train", "predict-dev", "predict-test", "score"}
+    if key is None:
+        return figures.UNKNOWN
+    return text(f"report.stage-{key}") if key in known else plain(key)
+
+
+def progress(now: Progress) -> str:
+    """``127/390 (33 %)``; a run that has not begun shows a dash."""
+    if now.of is None:
+        return figures.UNKNOWN
+    share = now.done / now.of if now.of else 1.0
+    return f"{now.done}/{now.of} ({share:.0%})"
+
+
+def left(now: Progress) -> str:
+    """Time left in this stage at the usual pace; only a living run has any."""
+    if now.forecast is None or now.status is not Status.RUNNING:
+        return figures.UNKNOWN
+    return figures.duration(now.forecast.p50_seconds)
+
+
+def notes(view: View) -> list[str]:
+    """What must be known to read the tables: toys, the protocol, the floors, the baseline."""
+    found = []
+    if any(one.toy for one in view.systems):
+        found.append(f"{TOY} {text('report.toy-note')}")
+    if view.floors:
+        found.append(text("report.floor-note"))
+    if view.baseline:
+        found.append(text("report.baseline-note", baseline=view.baseline))
+    signatures = {quality.signature for _, quality in view.scored}
+    found += [text("report.protocol-note", signature=one) for one in sorted(signatures)]
+    if len(signatures) > 1:
+        found.append(text("report.unlike-note", count=len(signatures)))
+    return found

@@ -1,0 +1,176 @@
+"""A small line-up as plain values: one finished floor, one finished toy, one cut off."""
+
+from collections.abc import Callable
+
+import pytest
+
+from yoyak import recipes
+from yoyak.events import (
+    AnyEvent,
+    Evaluated,
+    Finished,
+    Generated,
+    Prepared,
+    Queued,
+    Sampled,
+    Saved,
+    Scored,
+    StageDone,
+    StageStarted,
+    Started,
+    Status,
+    Stepped,
+)
+from yoyak.report.build import Rest, build
+from yoyak.report.chronicle import RunRecord
+from yoyak.report.view import Difference, Floor, Measured, Quality, View
+from yoyak.score.compare import Verdict
+from yoyak.values import Interval, Rouge
+
+SIGNATURE = (
+    "rouge|profile:official|tok:mecab-ko-1.3.7/dic-2.1.1.post2|refs:1|agg:mean|tags:split"
+    "|items:24|sha:0a1b2c3d|v:1"
+)
+NOON = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
+
+
+def interval(middle: float, half: float = 0.02) -> Interval:
+    return Interval(low=middle - half, high=middle + half)
+
+
+def quality(r1: float, r2: float, rl: float, record: str) -> Quality:
+    mean = (r1 + r2 + rl) / 3
+    return Quality(
+        rouge1=Measured(value=r1, interval=interval(r1)),
+        rouge2=Measured(value=r2, interval=interval(r2)),
+        rougeL=Measured(value=rl, interval=interval(rl)),
+        mean=Measured(value=mean, interval=interval(mean)),
+        rows=24,
+        signature=SIGNATURE,
+        record=record,
+    )
+
+
+def training(steps: int, upto: int, *, start: float = NOON, seconds: float = 2.0) -> list[AnyEvent]:
+    """A log from the queue to step ``upto`` of ``steps``, a checkpoint every 10 steps."""
+    rouge = Rouge(rouge1=0.21, rouge2=0.08, rougeL=0.17)
+    events: list[AnyEvent] = [
+        Queued(at=start, recipe="tiny-bart"),
+        Started(at=start + 1, pid=7, host="box", attempt=1),
+        StageStarted(at=start + 1, stage="train"),
+        Prepared(
+            at=start + 2, rows=96, rows_shortened=0, steps=steps, steps_per_epoch=12,
+            tokens_per_epoch=9000, supervised_tokens_per_epoch=3000,
+            parameters=312_000, trainable_parameters=312_000,
+        ),
+    ]  # fmt: skip
+    for step in range(1, upto + 1):
+        at = start + 2 + seconds * step
+        events.append(
+            Stepped(
+                at=at, step=step, epoch=step / 12, loss=5.0 / step**0.5, learning_rate=2e-3,
+                grad_norm=1.0 + (step == 7) * 9, tokens=750, supervised_tokens=250, rows=8,
+                seconds=seconds,
+            )
+        )  # fmt: skip
+        if step % 10 == 0:
+            events.append(
+                Saved(at=at, step=step, name=f"step-{step:06d}", size_bytes=4_000_000, seconds=0.1)
+            )
+        if step % 12 == 0:
+            events.append(
+                Evaluated(
+                    at=at, step=step, epoch=step / 12, rouge=rouge, interval=interval(rouge.mean),
+                    rows=12, signature=SIGNATURE, seconds=1.0, best=True,
+                )
+            )  # fmt: skip
+    return events
+
+
+def ending(start: float, rouge: Rouge, *, trained: bool) -> list[AnyEvent]:
+    events: list[AnyEvent] = []
+    if trained:
+        events.append(StageDone(at=start, stage="train", fingerprint="f1", seconds=61.0))
+    return [
+        *events,
+        StageStarted(at=start, stage="predict-dev"),
+        Generated(at=start + 1, split="dev", done=12, of=24, seconds=1.0),
+        Generated(at=start + 2, split="dev", done=24, of=24, seconds=2.0),
+        StageDone(at=start + 2, stage="predict-dev", fingerprint="f2", seconds=2.0),
+        Sampled(at=start + 2, disk_free_gb=40.0, disk_used_gb=110.0, vram_used_gb=14.5,
+                vram_total_gb=24.0),
+        Scored(at=start + 3, split="dev", rouge=rouge, interval=interval(rouge.mean), rows=24,
+               signature=SIGNATURE),
+        Finished(at=start + 3, seconds=70.0),
+    ]  # fmt: skip
+
+
+def lead_run() -> RunRecord:
+    rouge = Rouge(rouge1=0.301, rouge2=0.142, rougeL=0.255)
+    events = [
+        Queued(at=NOON, recipe="lead"),
+        Started(at=NOON, pid=6, host="box", attempt=1),
+        *ending(NOON, rouge, trained=False),
+    ]
+    return RunRecord(
+        id="260101-0900-lead-aaaa", folder="runs/260101-0900-lead-aaaa",
+        recipe=recipes.resolve("lead").recipe, events=tuple(events), status=Status.FINISHED,
+        quality=quality(0.301, 0.142, 0.255, "runs/260101-0900-lead-aaaa/scores/dev.json"),
+    )  # fmt: skip
+
+
+def toy_run() -> RunRecord:
+    rouge = Rouge(rouge1=0.24, rouge2=0.11, rougeL=0.20)
+    events = training(24, 24) + ending(NOON + 60, rouge, trained=True)
+    mean = rouge.mean - 0.2327
+    return RunRecord(
+        id="260101-0901-tiny-bart-bbbb", folder="runs/260101-0901-tiny-bart-bbbb",
+        recipe=recipes.resolve("tiny-bart").recipe, events=tuple(events), status=Status.FINISHED,
+        quality=quality(0.24, 0.11, 0.20, "runs/260101-0901-tiny-bart-bbbb/scores/dev.json"),
+        difference=Difference(
+            baseline="lead", mean=Measured(value=mean, interval=interval(mean)), p=0.0004,
+            verdict=Verdict.WORSE,
+        ),
+    )  # fmt: skip
+
+
+def cut_run() -> RunRecord:
+    return RunRecord(
+        id="260101-0905-tiny-qlora-cccc", folder="runs/260101-0905-tiny-qlora-cccc",
+        recipe=recipes.resolve("tiny-qlora").recipe,
+        events=tuple(training(24, 17, start=NOON + 99)), status=Status.INTERRUPTED,
+    )  # fmt: skip
+
+
+def rest(**changes: object) -> Rest:
+    floors = (
+        Floor(name="constant", rouge=Rouge(rouge1=0.3006, rouge2=0.2452, rougeL=0.2646),
+              signature=SIGNATURE, record="runs/260101-0900-lead-aaaa/scores/dev.json"),
+        Floor(name="unrelated", rouge=Rouge(rouge1=0.21, rouge2=0.09, rougeL=0.18),
+              signature=SIGNATURE, record="runs/260101-0900-lead-aaaa/scores/dev.json"),
+    )  # fmt: skip
+    return Rest(
+        title="yoyak", workspace="workspace", written_at=NOON + 600, floors=floors
+    )._replace(**changes)
+
+
+@pytest.fixture
+def view() -> View:
+    return build([lead_run(), toy_run(), cut_run()], rest())
+
+
+class Make:
+    """The builders, for tests that want other records than the fixture's."""
+
+    lead_run = staticmethod(lead_run)
+    toy_run = staticmethod(toy_run)
+    cut_run = staticmethod(cut_run)
+    rest = staticmethod(rest)
+    training: Callable[..., list[AnyEvent]] = staticmethod(training)
+    quality = staticmethod(quality)
+    noon = NOON
+
+
+@pytest.fixture
+def make() -> type[Make]:
+    return Make

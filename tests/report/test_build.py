@@ -1,0 +1,100 @@
+"""The view says what the records say, and where each number was read."""
+
+import json
+
+import msgspec
+
+from yoyak.events import Queued, Sampled, Started, Status
+from yoyak.report.build import build
+from yoyak.report.chronicle import thinned
+from yoyak.report.view import View
+
+
+def test_tiles_answer_the_first_four_questions(view):
+    tiles = view.tiles
+    assert (tiles.done, tiles.total, tiles.best) == (2, 3, "lead")
+    assert tiles.disk_free_gb == 40.0
+    assert tiles.vram_free_gb == 24.0 - 14.5
+    assert tiles.left is None, "nothing is running, so no time is left or known"
+
+
+def test_models_from_scratch_are_toys_and_unknowns_stay_unknown(view):
+    lead, toy, cut = view.systems
+    assert (lead.toy, toy.toy, cut.toy) == (False, True, True)
+    assert lead.parameters is None
+    assert lead.cost.train_seconds is None
+    assert toy.cost.train_seconds == 61.0
+    assert toy.cost.decode_seconds_per_100 == 100 * 2.0 / 24
+    assert cut.quality is None
+
+
+def test_an_interrupted_run_says_at_which_step_and_what_is_safe(view):
+    (incident,) = view.incidents
+    assert incident.step == 17
+    assert "step 17" in incident.what.text
+    assert "step 10 is whole" in incident.what.text
+    assert view.next_steps[0].command == "yoyak run tiny-qlora"
+
+
+def test_a_second_start_counts_the_steps_that_were_done_again(make):
+    run = make.cut_run()
+    again = make.training(24, 24, start=make.noon + 200)
+    # the second attempt goes on from the checkpoint of step 10
+    second = [Started(at=make.noon + 200, pid=8, host="box", attempt=2)]
+    second += [event for event in again if getattr(event, "step", 0) > 10]
+    run = run._replace(events=run.events + tuple(second), status=Status.RUNNING)
+    view = build([run], make.rest())
+    (incident,) = view.incidents
+    assert incident.lost_steps == 7
+    assert view.progress[0].rows_seen == 24 * 8, "rows done again count once"
+    assert [span.kind for span in view.timeline] == ["worked", "running", "planned"]
+
+
+def test_every_record_points_at_the_line_it_was_read_from(make):
+    run = make.cut_run()
+    view = build([run], make.rest())
+    path, _, line = view.incidents[0].record.partition("#L")
+    assert path == f"{run.folder}/events.jsonl"
+    assert run.events[int(line) - 1].at == view.incidents[0].at
+
+
+def test_a_running_run_has_a_band_and_a_queued_one_nothing(make):
+    running = make.cut_run()._replace(status=Status.RUNNING)
+    queued = make.cut_run()._replace(
+        id="q", status=Status.QUEUED, events=(Queued(at=make.noon, recipe="tiny-qlora"),)
+    )
+    view = build([running, queued], make.rest())
+    assert view.tiles.left is not None
+    assert view.tiles.left.p50_seconds > 7 * 2.0 - 0.1
+    assert view.progress[1].forecast is None
+    assert {span.run for span in view.timeline} == {running.id}
+
+
+def test_an_empty_workspace_is_a_view_too(make):
+    view = build([], make.rest(floors=()))
+    assert view.systems == ()
+    assert [step.command for step in view.next_steps] == ["yoyak run"]
+
+
+def test_the_view_survives_json(view):
+    text = msgspec.json.encode(view)
+    assert msgspec.json.decode(text, type=View) == view
+    assert json.loads(text)
+
+
+def test_thinning_keeps_ends_and_peaks():
+    points = list(range(10_000))
+    heights = {7_123: 5.0}
+    kept = thinned(points, lambda point: heights.get(point, 0.0), 200)
+    assert len(kept) == 200
+    assert (kept[0], kept[-1]) == (0, 9_999)
+    assert 7_123 in kept
+    assert list(kept) == sorted(kept)
+
+
+def test_samples_of_a_machine_without_a_gpu_say_nothing_of_vram(make):
+    run = make.lead_run()
+    run = run._replace(events=(*run.events[:2], Sampled(at=make.noon, disk_free_gb=1.5)))
+    view = build([run], make.rest())
+    assert view.systems[0].cost.peak_vram_gb is None
+    assert view.tiles.vram_free_gb is None
