@@ -1,0 +1,147 @@
+"""What can be wrong with one summary, each kind with a finder that points at the place.
+
+A finder sees the summary, its dialogue and its references and returns spans; the same table feeds
+the counts of a scorecard and the lists of an atlas.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from yoyak.score import numerals, style
+from yoyak.score.style import Span
+from yoyak.score.tags import TAG
+
+
+class Fault(StrEnum):
+    """The kinds of fault; all but the first four are heuristics and say so where they are drawn."""
+
+    EMPTY = "empty"
+    MALFORMED_TAG = "malformed_tag"
+    FOREIGN_SCRIPT = "foreign_script"
+    UNKNOWN_SPEAKER = "unknown_speaker"
+    UNFINISHED = "unfinished"
+    REPETITION = "repetition"
+    PROMPT_ECHO = "prompt_echo"
+    INVENTED_NUMBER = "invented_number"
+    INVENTED_NAME = "invented_name"
+    REGISTER = "register"
+    SWAPPED_TAGS = "swapped_tags"
+
+
+class Item(NamedTuple):
+    """One summary and what it is held against; ``None`` and ``()`` where that is not known."""
+
+    text: str
+    dialogue: str | None = None
+    references: tuple[str, ...] = ()
+    registers: frozenset[style.Register] = frozenset()
+    """The speech levels that the references of the whole file use."""
+
+
+Finder = Callable[[Item], tuple[Span, ...]]
+
+_NUMBER = re.compile(r"\d+(?:,\d{3})+|\d+")
+_LATIN_NAME = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z]+")
+_TITLES = frozenset({"Mr", "Mrs", "Ms", "Miss", "Dr", "Prof", "OK"})
+_RARE_SHARE = 0.05
+
+
+def _empty(item: Item) -> tuple[Span, ...]:
+    return () if item.text.strip() else (Span(start=0, end=len(item.text), text=item.text),)
+
+
+def _unfinished(item: Item) -> tuple[Span, ...]:
+    found = style.unfinished(item.text)
+    return () if found is None else (found,)
+
+
+def _unknown_speaker(item: Item) -> tuple[Span, ...]:
+    if item.dialogue is None:
+        return ()
+    known = set(style.speakers(item.dialogue))
+    return tuple(
+        Span(start=match.start(), end=match.end(), text=match.group())
+        for match in style.SPEAKER.finditer(item.text)
+        if match.group() not in known
+    )
+
+
+def without_tags(text: str) -> str:
+    """The text with every tag blanked out, all other characters in their place."""
+    return TAG.sub(lambda match: " " * len(match.group()), text)
+
+
+def _invented_numbers(item: Item) -> tuple[Span, ...]:
+    if item.dialogue is None:
+        return ()
+    dialogue = without_tags(item.dialogue)
+    said = {match.group().replace(",", "") for match in _NUMBER.finditer(dialogue)}
+    return tuple(
+        Span(start=match.start(), end=match.end(), text=match.group())
+        for match in _NUMBER.finditer(without_tags(item.text))
+        if (digits := match.group().replace(",", "")) not in said
+        and not any(spelling in dialogue for spelling in numerals.spellings(digits))
+    )
+
+
+def _invented_latin_names(item: Item) -> tuple[Span, ...]:
+    if item.dialogue is None:
+        return ()
+    dialogue = item.dialogue.lower()
+    return tuple(
+        Span(start=match.start(), end=match.end(), text=match.group())
+        for match in _LATIN_NAME.finditer(without_tags(item.text))
+        if match.group() not in _TITLES and match.group().lower() not in dialogue
+    )
+
+
+def _register(item: Item) -> tuple[Span, ...]:
+    """Sentences at a level that the references do not use, or in another one than the first."""
+    if not item.registers:
+        return ()
+    levels = [(style.register(piece.text), piece) for piece in style.sentences(item.text)]
+    first = next((level for level, _ in levels if level in item.registers), None)
+    own = {
+        style.register(piece.text) for text in item.references for piece in style.sentences(text)
+    }
+    allowed = {first} | (own if len(own) > 1 else set())
+    return tuple(piece for level, piece in levels if level is not None and level not in allowed)
+
+
+FINDERS: dict[Fault, Finder] = {
+    Fault.EMPTY: _empty,
+    Fault.MALFORMED_TAG: lambda item: style.malformed_tags(item.text),
+    Fault.FOREIGN_SCRIPT: lambda item: style.foreign_script(item.text),
+    Fault.UNKNOWN_SPEAKER: _unknown_speaker,
+    Fault.UNFINISHED: _unfinished,
+    Fault.REPETITION: lambda item: style.repetition(item.text),
+    Fault.PROMPT_ECHO: lambda item: style.prompt_echo(item.text, item.dialogue),
+    Fault.INVENTED_NUMBER: _invented_numbers,
+    Fault.INVENTED_NAME: _invented_latin_names,
+    Fault.REGISTER: _register,
+}
+"""How each kind is found; swapped tags need scores and are found by the atlas."""
+
+
+def usual_registers(texts: Iterable[str]) -> frozenset[style.Register]:
+    """The speech levels of at least 5 % of the sentences."""
+    levels = [
+        level
+        for text in texts
+        for sentence in style.sentences(text)
+        if (level := style.register(sentence.text)) is not None
+    ]
+    return frozenset(
+        level for level in style.Register if levels.count(level) > _RARE_SHARE * len(levels)
+    )
+
+
+def rows_with(
+    items: Mapping[str, Item], kinds: Collection[Fault] = tuple(FINDERS)
+) -> dict[Fault, tuple[str, ...]]:
+    """The ids that show each kind of fault, in the order of ``items``."""
+    return {
+        kind: tuple(key for key, item in items.items() if FINDERS[kind](item)) for kind in kinds
+    }
