@@ -50,7 +50,7 @@ def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | Non
         count_tokens: how long a source is; without it nothing is shortened.
 
     Raises:
-        BadRecipe: next to the instruction there is no room for a single letter of the dialogue.
+        BadRecipe: the instruction and the dialogue's two ends, cut to a letter, do not fit.
     """
     limit = settings.max_source_tokens
     count = count_tokens or (lambda _: 0)
@@ -63,10 +63,10 @@ def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | Non
     shorter = (_largest(cut, sizes, fitting) for cut, sizes in _ladder(dialogue.turns))
     found = whole or next(filter(None, shorter), None)
     if found is None:
-        needed = count(_source(dialogue, settings, (_GAP_TURN,)))
-        enough = 2 * max(needed, limit)
+        least = tuple(_shortened(turn, 1) for turn in _ends(dialogue.turns))
+        needed = count(_source(dialogue, settings, least))
         raise BadRecipe(
-            "data.no-room", id=dialogue.id, needed=needed, limit=limit, suggested=enough
+            "data.no-room", id=dialogue.id, needed=needed, limit=limit, suggested=2 * needed
         )
     return found
 
@@ -89,7 +89,7 @@ def _ladder(turns: tuple[Turn, ...]) -> Iterator[tuple[Cut, range]]:
     """Ways to shorten and the sizes each may be asked for, the least harmful way first."""
     if not turns:
         return
-    ends = turns if len(turns) < 3 else (turns[0], _GAP_TURN, turns[-1])
+    ends = _ends(turns)
     lengths = [len(turn.text) for turn in turns]
     longest = lengths.index(max(lengths))
     if 2 * lengths[longest] > sum(lengths):
@@ -102,6 +102,10 @@ def _ladder(turns: tuple[Turn, ...]) -> Iterator[tuple[Cut, range]]:
     yield lambda size: tuple(_shortened(turn, size) for turn in ends), range(1, max(lengths) + 1)
 
 
+def _ends(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    return turns if len(turns) < 3 else _without_middle(turns, 2)
+
+
 def _without_middle(turns: tuple[Turn, ...], kept: int) -> tuple[Turn, ...]:
     return (*turns[: (kept + 1) // 2], _GAP_TURN, *turns[len(turns) - kept // 2 :])
 
@@ -109,8 +113,8 @@ def _without_middle(turns: tuple[Turn, ...], kept: int) -> tuple[Turn, ...]:
 def _shortened(turn: Turn, kept: int) -> Turn:
     """The turn with about ``kept`` characters of its two ends; no tag is cut in half."""
     text = turn.text
-    if turn is _GAP_TURN or kept >= len(text):
-        return turn
+    if turn is _GAP_TURN or kept + len(f" {GAP} ") >= len(text):
+        return turn  # the mark would take more room than the words it stands for
     head, tail = (kept + 1) // 2, len(text) - kept // 2
     for tag in re.finditer(TAG, text):
         head = tag.start() if tag.start() < head < tag.end() else head

@@ -1,0 +1,203 @@
+"""Strict tables: what is read stays as it is, and what is damaged is named."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from yoyak import messages
+from yoyak.data.rows import read_rows
+from yoyak.errors import BadData, InputMissing, YoyakError
+
+GOOD = (
+    "fname,dialogue,summary\n"
+    'a,"#Person1#: 안녕\n#Person2#: 응, ""네""",끝\n'
+    'b,"#Person1#: 둘\n",셋\n'
+)
+LONG = "#Person1#: " + "가" * 140_000
+
+
+def rows(path: Path) -> list[list[str]]:
+    return [list(row.cells.values()) for row in read_rows(path).rows]
+
+
+def as_csv(table: list[list[str]]) -> str:
+    target = io.StringIO(newline="")
+    csv.writer(target).writerows(table)
+    return target.getvalue()
+
+
+def test_cells_keep_line_breaks_quotes_and_commas(file):
+    table = read_rows(file("t.csv", GOOD))
+    assert table.columns == ("fname", "dialogue", "summary")
+    assert table.rows[0].cells["dialogue"] == '#Person1#: 안녕\n#Person2#: 응, "네"'
+
+
+def test_rows_are_numbered_as_records_and_as_lines(file):
+    table = read_rows(file("t.csv", GOOD))
+    assert [(row.number, row.line) for row in table.rows] == [(1, 2), (2, 4)]
+
+
+def test_a_byte_order_mark_is_accepted(file):
+    assert read_rows(file("t.csv", b"\xef\xbb\xbf" + GOOD.encode())).columns[0] == "fname"
+
+
+@pytest.mark.parametrize("text", ["NA", "null", "nan", "None", "0012", "1e5", "", " "])
+def test_every_cell_stays_text(file, text):
+    assert rows(file("t.csv", f"id,summary\na,{text}\n")) == [["a", text]]
+
+
+def test_a_very_long_cell_is_read(file):
+    assert rows(file("t.csv", f'id,dialogue\na,"{LONG}"\n')) == [["a", LONG]]
+
+
+def test_an_unnamed_index_is_left_out(file):
+    for name in ("", "Unnamed: 0"):
+        assert read_rows(file("t.csv", f"{name},fname\n0,a\n")).columns == ("fname",)
+
+
+def test_the_end_of_a_csv_file_is_told(file):
+    assert read_rows(file("t.csv", "id,a\nx,y\n")).ends_with_newline
+    assert not read_rows(file("t.csv", "id,a\nx,y")).ends_with_newline
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=4))
+def test_what_the_csv_module_writes_is_read_back(tmp_path, table):
+    path = tmp_path / "t.csv"
+    path.write_text(as_csv([["one", "two", "three"], *table]), encoding="utf-8", newline="")
+    assert rows(path) == table
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), cells, min_size=1), min_size=1, max_size=4))
+def test_what_the_json_module_writes_is_read_back(tmp_path, records):
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
+    assert [row.cells for row in read_rows(path).rows] == records
+
+
+def test_a_list_in_json_is_numbered_columns_and_null_is_no_cell(file):
+    lines = '{"id": 7, "refs": ["하나", "둘"], "score": null}\n\n{"id": "b", "refs": ["셋"]}\n'
+    table = read_rows(file("t.jsonl", lines))
+    assert table.columns == ("id", "refs", "refs2")
+    assert table.rows[0].cells == {"id": "7", "refs": "하나", "refs2": "둘"}
+    assert table.rows[1].line == 3
+
+
+@pytest.mark.parametrize("size", range(1, len(GOOD.encode())))
+def test_a_file_cut_at_any_byte_is_refused_or_gives_whole_first_rows(file, size):
+    """Only a cut inside the last, unquoted cell cannot be seen, and that one is told."""
+    path = file("t.csv", GOOD.encode()[:size])
+    try:
+        table = read_rows(path)
+    except BadData:
+        return
+    whole = read_rows(file("whole.csv", GOOD)).rows
+    complete = table.rows if table.ends_with_newline else table.rows[:-1]
+    assert complete == whole[: len(complete)]
+
+
+BAD = [
+    ("empty", "t.csv", "", "data.empty-file", "empty"),
+    ("blank", "t.csv", "\n \n", "data.empty-file", "empty"),
+    ("header only", "t.csv", "fname,summary\n", "data.no-rows", "no row"),
+    ("open quote", "t.csv", 'id,a\nx,y\nz,"cut here', "data.unclosed-quote", "row 2 (line 3)"),
+    ("open quote in header", "t.csv", 'id,"a', "data.unclosed-quote", "row 0 (line 1)"),
+    ("stray quote", "t.csv", 'id,a\nx,"y"z\n', "data.bad-quote", "row 1 (line 2)"),
+    ("short row", "t.csv", 'id,a,b\n"x\nx",y\n', "data.cell-count", "row 1 (line 2): 2 cells"),
+    ("long row", "t.csv", "id,a\nx,y\nx,y,z\n", "data.cell-count", "row 2 (line 3): 3 cells"),
+    ("semicolons", "t.csv", "id;a\nx;y\n", "data.separator", "separated by ;"),
+    ("tabs", "t.csv", "id\ta\nx\ty\n", "data.separator", "separated by TAB"),
+    ("same name twice", "t.csv", "id,a,a\nx,y,z\n", "data.repeated-column", "called a"),
+    ("plain text", "t.txt", "한 줄\n두 줄\n", "data.plain-text", "no id for each line"),
+    ("NUL", "t.csv", "id,a\nx,y\nz,a\0b\n", "data.nul", "row 2 (line 3)"),
+    ("NUL in JSON", "t.jsonl", '{"a": "\\u0000"}', "data.nul", "row 1 (line 1)"),
+    ("cut JSON", "t.jsonl", '{"a": "b"}\n{"a": ', "data.bad-json", "row 2 (line 2)"),
+    ("JSON list", "t.jsonl", '["a"]', "data.bad-json", "row 1 (line 1)"),
+    ("lone surrogate", "t.jsonl", '{"a": "\\ud800"}', "data.bad-json", "row 1 (line 1)"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "key", "says"), [case[1:] for case in BAD])
+def test_a_damaged_file_is_named_with_its_row(file, name, content, key, says):
+    path = file(name, content)
+    with pytest.raises(BadData) as caught:
+        read_rows(path)
+    assert caught.value.key == key
+    assert_speaks(caught.value, path, says)
+
+
+KOREAN = 'fname,summary\na,첫째 요약입니다.\nb,"둘째, 요약입니다."\n'
+ENCODED = [
+    ("cp949", "cp949", "line 2"),
+    ("euc-kr", "cp949", "line 2"),
+    ("utf-16", "utf-16", "line 1"),
+    ("utf-16-le", "utf-16le", "line"),
+    ("utf-16-be", "utf-16be", "line"),
+    ("utf-32", "utf-32", "line 1"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "name", "line"), ENCODED)
+def test_another_encoding_is_recognised(file, encoding, name, line):
+    path = file("t.csv", KOREAN.encode(encoding))
+    with pytest.raises(BadData) as caught:
+        read_rows(path)
+    assert_speaks(caught.value, path, f"looks like {name}.", line, f"iconv -f {name.upper()}")
+
+
+def test_the_command_that_is_offered_repairs_the_file(file):
+    import subprocess
+
+    path = file("내 파일.csv", KOREAN.encode("cp949"))
+    with pytest.raises(BadData) as caught:
+        read_rows(path)
+    subprocess.run(str(caught.value).split(" → ")[1], shell=True, check=True)
+    assert rows(path.with_name("내 파일.utf8.csv"))[0] == ["a", "첫째 요약입니다."]
+
+
+def test_plain_ascii_in_utf16_is_recognised_too(file):
+    path = file("t.csv", "id,summary\na,hello\n".encode("utf-16-le"))
+    with pytest.raises(BadData, match="looks like utf-16le"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (KOREAN.encode() + b"c,\xff\xfe\n", "data.not-utf8"),
+        (KOREAN.encode()[:-4], "data.cut-character"),
+        (KOREAN.encode().replace(b"\xec\xb2\xab", b"\xec\x80", 1), "data.not-utf8"),
+    ],
+)
+def test_damaged_utf8_is_not_called_cp949(file, content, key):
+    path = file("t.csv", content)
+    with pytest.raises(BadData) as caught:
+        read_rows(path)
+    assert caught.value.key == key
+    assert_speaks(caught.value, path, "line")
+
+
+def test_a_missing_file_and_a_folder_are_input_missing(tmp_path):
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(InputMissing) as caught:
+            read_rows(path)
+        assert_speaks(caught.value, path)
+
+
+def assert_speaks(error: YoyakError, path: Path, *says: str) -> None:
+    """The message names the file and the next command, in both languages."""
+    for text in says:
+        assert text in str(error)
+    for lang in messages.LANGUAGES:
+        with messages.speaking(lang):
+            assert str(path) in str(error)
+            assert "→" in str(error)
