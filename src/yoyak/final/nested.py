@@ -1,0 +1,186 @@
+"""What a blend is really worth: chosen on one half of dev, judged on the other, again and again.
+
+Each repeat cuts dev in two at random and goes both ways, so that every row is held out equally
+often. A row's figure is its mean over the repeats; intervals are paired bootstraps over rows, which
+is what limits the evidence. The repeats themselves only take the luck out of the cuts.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
+
+from yoyak.final.blend import ballot, load
+from yoyak.final.select import MEMBERS, Choice, Field, best_column, learn
+from yoyak.score.resampling import mean_intervals
+from yoyak.values import Interval, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+REPEATS = 25
+SEED = 42
+RESAMPLES = 10_000
+CONTROLS = ("vote", "longest", "random")
+
+
+class Gain(Value, frozen=True, kw_only=True):
+    """A mean score (0 to 1) and how much it is above the best single system's."""
+
+    name: str
+    mean: float
+    difference: float
+    interval: Interval
+    """Of the difference, 95 %, paired over rows."""
+
+    @property
+    def proven(self) -> bool:
+        """The interval lies above zero."""
+        return self.interval.low > 0
+
+
+class Worth(Value, frozen=True, kw_only=True):
+    """What one system brings: alone, and as a loss of the held-out blend when it is left out."""
+
+    system: str
+    alone: float
+    gain: float
+    interval: Interval
+    halves: int
+    """In how many of the learned halves it was a member."""
+
+
+class Nested(Value, frozen=True, kw_only=True):
+    """The held-out worth of blending; all means are 0 to 1, on the same rows."""
+
+    rows: int
+    repeats: int
+    seed: int
+    single: float
+    """Mean of the column that is best on all rows: the one a team would hand in.
+
+    It was picked on the rows that it is judged on, so it is flattered and a gain over it is not.
+    """
+    single_held_out: float
+    """Held-out mean of the column that was best on the other half.
+
+    Of equal systems the one ahead on one half is behind on the other, so this falls low; it is
+    shown, and no gain is measured from it.
+    """
+    blend: Gain
+    """Held-out mean of what ``learn`` chose on the other half."""
+    controls: tuple[Gain, ...]
+    """Blends that learn nothing, on all rows."""
+    oracle: float
+    """The best candidate of each row: no choice can do better."""
+    random: float
+    """The mean candidate: a choice that does worse is a mistake."""
+    halves_blended: int
+    """In how many of the ``2 * repeats`` halves a consensus was chosen over the best column."""
+    members: tuple[Worth, ...]
+    complementarity: tuple[tuple[float, ...], ...]
+    """Per pair of systems: mean of the better answer of both, minus the better system's mean."""
+    choice: Choice
+    """Learned on all of dev, to be used on test."""
+
+
+def evaluate(
+    field: Field, *, repeats: int = REPEATS, seed: int = SEED, members: int = MEMBERS
+) -> Nested:
+    """The nested evaluation of blending the field's systems."""
+    systems = field.pool.systems
+    halves = tuple(_halves(len(field.rows), repeats, seed))
+    single = field.scores(best_column(field, field.rows, systems))
+    singles = _held_out(field, halves, [best_column(field, rows, systems) for rows, _ in halves])
+    choices = [learn(field, rows, members=members) for rows, _ in halves]
+    blended = _held_out(field, halves, choices)
+    return Nested(
+        rows=len(field.rows),
+        repeats=repeats,
+        seed=seed,
+        single=float(single.mean()),
+        single_held_out=float(singles.mean()),
+        blend=_gain("blend", blended, single),
+        controls=tuple(_gain(name, _control(field, name), single) for name in CONTROLS),
+        oracle=float(field.gains.max(axis=1).mean()),
+        random=float(field.gains.mean()),
+        halves_blended=sum(choice.column is None for choice in choices),
+        members=_worths(field, halves, choices, blended, members),
+        complementarity=_complementarity(field),
+        choice=learn(field, field.rows, members=members),
+    )
+
+
+def _halves(rows: int, repeats: int, seed: int) -> Iterator[tuple["Rows", "Rows"]]:
+    """(to learn from, to judge on), both ways of each cut."""
+    random = np.random.default_rng(seed)
+    for _ in range(repeats):
+        order = random.permutation(rows)
+        one, two = np.sort(order[: rows // 2]), np.sort(order[rows // 2 :])
+        yield one, two
+        yield two, one
+
+
+def _held_out(
+    field: Field, halves: Sequence[tuple["Rows", "Rows"]], choices: Sequence[Choice]
+) -> "Floats":
+    """Each row's mean score over the repeats, under the choices that had not seen it."""
+    total = np.zeros(len(field.rows))
+    for (_, judged), choice in zip(halves, choices, strict=True):
+        total[judged] += field.scores(choice)[judged]
+    mean: Floats = total / (len(halves) / 2)
+    return mean
+
+
+def _gain(name: str, scores: "Floats", single: "Floats") -> Gain:
+    differences = scores - single
+    [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=RESAMPLES)
+    return Gain(
+        name=name,
+        mean=float(scores.mean()),
+        difference=float(differences.mean()),
+        interval=interval,
+    )
+
+
+def _control(field: Field, name: str) -> "Floats":
+    chosen = load(name)(ballot(field.pool))
+    scores: Floats = field.gains[field.rows, np.array(chosen)]
+    return scores
+
+
+def _worths(
+    field: Field,
+    halves: Sequence[tuple["Rows", "Rows"]],
+    choices: Sequence[Choice],
+    blended: "Floats",
+    members: int,
+) -> tuple[Worth, ...]:
+    """Every system's worth, the highest first."""
+    systems = field.pool.systems
+    worths = []
+    for system in systems if len(systems) > 1 else ():
+        others = [name for name in systems if name != system]
+        without = [learn(field, rows, systems=others, members=members) for rows, _ in halves]
+        lost = _gain(system, blended, _held_out(field, halves, without))
+        worths.append(
+            Worth(
+                system=system,
+                alone=float(field.gains[:, field.pool.columns_of(system)[0]].mean()),
+                gain=lost.difference,
+                interval=lost.interval,
+                halves=sum(system in choice.members for choice in choices),
+            )
+        )
+    return tuple(sorted(worths, key=lambda worth: -worth.gain))
+
+
+def _complementarity(field: Field) -> tuple[tuple[float, ...], ...]:
+    first = [field.gains[:, field.pool.columns_of(system)[0]] for system in field.pool.systems]
+    return tuple(
+        tuple(float(np.maximum(one, two).mean() - max(one.mean(), two.mean())) for two in first)
+        for one in first
+    )

@@ -1,0 +1,136 @@
+"""The held-out worth of a blend, on made-up systems whose truth is known."""
+
+import random
+
+import numpy as np  # noqa: TID253 -- a test
+import pytest
+
+from yoyak.final.blend import ballot, blend, similarity
+from yoyak.final.nested import evaluate
+from yoyak.final.pool import Column, Lineage, align
+from yoyak.final.select import COMPONENTS, Choice, Field, best_column, learn
+from yoyak.score.definition import Definition
+from yoyak.score.rouge import score_rows
+from yoyak.values import Prediction
+
+SPACE = Definition(analyser="space")
+WORDS = list("비눈해달별강산꽃길집문창벽책붓잔빵떡국밥")
+ROWS = 120
+
+
+def systems(shares, seed=1, names=None):
+    """A field of systems that get ``share`` of the reference's words wrong, independently."""
+    draw = random.Random(seed)
+    truth = [draw.choices(WORDS, k=12) for _ in range(ROWS)]
+    ids = [f"dev_{row}" for row in range(ROWS)]
+
+    def said(share):
+        for words in truth:
+            yield " ".join(w if draw.random() >= share else draw.choice(WORDS) for w in words)
+
+    names = names or [f"s{at}" for at in range(len(shares))]
+    columns = [
+        Column(
+            Lineage(system=name, decode=f"d{at}"),
+            tuple(Prediction(id=i, text=t, raw=t) for i, t in zip(ids, said(share), strict=True)),
+        )
+        for at, (name, share) in enumerate(zip(names, shares, strict=True))
+    ]
+    pool = align(ids, columns)
+    references = [(" ".join(words),) for words in truth]
+    gains = [
+        score_rows(list(texts), references, SPACE)[:, :, 2].mean(1)
+        for texts in zip(*pool.texts, strict=True)
+    ]
+    return Field(pool, similarity(pool, SPACE), np.stack(gains, axis=1))
+
+
+@pytest.fixture(scope="module")
+def equals():
+    return systems([0.4] * 5)
+
+
+def test_consensus_of_equal_independent_systems_is_proven_to_help(equals):
+    nested = evaluate(equals, repeats=5)
+    assert nested.blend.proven
+    assert nested.random < nested.single < nested.blend.mean < nested.oracle
+    assert nested.halves_blended == 10
+    assert nested.choice.column is None
+    assert len(nested.choice.members) == 3
+    by_name = {control.name: control for control in nested.controls}
+    assert by_name["random"].mean < nested.blend.mean
+    assert by_name["longest"].mean < nested.blend.mean
+    assert not by_name["random"].proven
+
+
+def test_one_good_system_among_bad_ones_is_left_alone():
+    nested = evaluate(systems([0.1, 0.8, 0.8, 0.8]), repeats=5)
+    assert nested.choice == Choice(method="best", column="s0/d0")
+    assert (nested.blend.difference, nested.halves_blended) == (0.0, 0)
+    assert nested.members[0].system == "s0"
+    assert nested.members[0].gain > 0.2
+
+
+def test_a_gain_on_rows_that_were_learned_from_does_not_fool_the_held_out_figure():
+    # Scores that have nothing to do with the texts: whatever is chosen is luck.
+    field = systems([0.5] * 6)
+    field.gains = np.random.default_rng(3).random(field.gains.shape)
+    nested = evaluate(field, repeats=25)
+    learned = learn(field, field.rows)
+    single = best_column(field, field.rows, field.pool.systems)
+    seen = field.scores(learned).mean() - field.scores(single).mean()
+    assert seen > 0.01
+    assert not nested.blend.proven
+    assert nested.blend.difference < seen / 2
+
+
+def test_no_gain_is_claimed_where_there_is_none():
+    claims = 0
+    for seed in range(25):
+        field = systems([0.6] * 4, seed=seed)
+        field.gains = np.random.default_rng(seed).random(field.gains.shape)
+        claims += evaluate(field, repeats=2).blend.proven
+    assert claims <= 2  # 2.5 % of 25 expected
+
+
+def test_the_same_seed_gives_the_same_figures(equals):
+    assert evaluate(equals, repeats=3) == evaluate(equals, repeats=3)
+    assert evaluate(equals, repeats=3) != evaluate(equals, repeats=3, seed=7)
+
+
+def test_a_choice_scores_what_its_blend_scores(equals):
+    choice = Choice(method="mbr", votes={"s1": 2.0, "s3": 1.0, "s4": 1.0}, components=COMPONENTS[2])
+    cast = ballot(equals.pool, votes=choice.votes, components=choice.components, definition=SPACE)
+    answer = blend("mbr", cast).predictions
+    for row, one in enumerate(answer):
+        at = equals.pool.texts[row].index(one.text)
+        assert equals.scores(choice)[row] == pytest.approx(equals.gains[row, at])
+
+
+def test_learning_looks_at_its_rows_only(equals):
+    rows = equals.rows[:60]
+    before = learn(equals, rows)
+    spoiled = Field(equals.pool, similarity(equals.pool, SPACE), equals.gains.copy())
+    spoiled.gains[60:] = np.random.default_rng(0).random(spoiled.gains[60:].shape)
+    assert learn(spoiled, rows) == before
+
+
+def test_two_decodes_of_one_system_are_one_member():
+    field = systems([0.4, 0.4, 0.4, 0.4], names=["a", "a", "b", "c"])
+    nested = evaluate(field, repeats=3)
+    assert {worth.system for worth in nested.members} == {"a", "b", "c"}
+    assert len(nested.complementarity) == 3
+
+
+def test_complementarity_is_symmetric_and_zero_with_oneself(equals):
+    matrix = np.array(evaluate(equals, repeats=1).complementarity)
+    assert np.allclose(matrix, matrix.T)
+    assert np.allclose(np.diag(matrix), 0)
+    assert (matrix[~np.eye(5, dtype=bool)] > 0).all()
+
+
+def test_a_single_system_is_its_own_answer():
+    nested = evaluate(systems([0.3]), repeats=2)
+    assert nested.choice.column == "s0/d0"
+    assert nested.single == pytest.approx(nested.oracle)
+    assert nested.members == ()
