@@ -97,6 +97,7 @@ PLANTED = {
     "duplicate-text": (with_texts(lambda _: DOG, HALF), HALF),
     "foreign-script": (with_texts(lambda old: old.replace("에게", "對"), HALF), None),
     "malformed-tag": (with_texts(lambda old: old.replace("#Person1#", "#Person1"), HALF), None),
+    "repetition": (with_texts(lambda old: f"{old} {old} {old}", HALF), HALF),
     "unknown-tag": (with_texts(lambda old: "#Person5#와 " + old, HALF), HALF),
     "dialogue-echo": (with_texts(lambda old: "#Person1#: " + old, HALF), HALF),
     "length": (with_texts(lambda old: f"{old} {old} {old}", range(1, 121)), None),

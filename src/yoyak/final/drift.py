@@ -3,7 +3,7 @@
 A share of rows (untagged, unfinished, …) is compared between file and dev with Fisher's exact
 test, one-sided, because only the worse direction is a fault; lengths with the two-sample
 Kolmogorov-Smirnov test. A file is refused only where the difference is beyond sampling noise
-(p < 1e-4: nine such rules refuse a good file less than once in a thousand) *and* larger than the
+(p < 1e-4: eight such rules refuse a good file less than once in a thousand) *and* larger than the
 rule's margin. Where the system's dev outputs are not known, dev's references stand in for them.
 """
 
@@ -66,6 +66,7 @@ RATES = (
     Rate("duplicate-text", _copies, _points(0.02)),
     Rate("foreign-script", _text(traits.foreign_script), _points(0.02), show_any=True),
     Rate("malformed-tag", _text(traits.malformed_tag), _points(0.02), show_any=True),
+    Rate("repetition", _text(traits.repetition), _points(0.05)),
     Rate("unknown-tag", _against_dialogue(traits.unknown_tag), _points(0.05), show_any=True),
     Rate("dialogue-echo", _against_dialogue(traits.dialogue_echo), _points(0.05)),
 )
@@ -102,7 +103,8 @@ def _drift(
         return None
     share, base_share = len(places) / len(here), fmean(there)
     p = worse_by_chance(len(places), len(here), sum(there), len(there))
-    if not (p < WARN_P or (rate.show_any and basis == "references")):
+    rare = rate.show_any and basis == "references" and share > base_share
+    if not (rare or p < WARN_P):
         return None
     refused = p < REFUSE_P and rate.too_much(share, base_share)
     return Finding(

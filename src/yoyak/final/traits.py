@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from yoyak.data.clean import TAG
+from yoyak.score import style
+from yoyak.score.tags import TAG
 
-_TAG = re.compile(TAG)
-_SPEAKER_LINE = re.compile(rf"(?:^|\s){TAG}\s*:\s")
+_SPEAKER_LINE = re.compile(rf"(?:^|\s){style.SPEAKER.pattern}\s*:\s")
 
 # Tokens as their tokenizers spell them: sentencepiece and BERT families, koBART's <usr>/<sys> and
 # <unused0>…, ChatML and Llama 3 <|…|>, Llama 2 [INST], Gemma turns, T5 sentinels, byte fallback,
@@ -18,18 +18,11 @@ _MODEL_TOKEN = re.compile(
     r"|unused_?\d+|extra_id_\d+)>"
     r"|\[/?(?:CLS|SEP|PAD|UNK|MASK|BOS|EOS|INST|unused\d+)\]|<</?SYS>>|[▁ĠĊ]"
 )
-_PROMPT = re.compile(r"^#{2,} \w|### ?(?:Instruction|Input|Output|Response)|^요약\s*[:：]")
 _NAN = frozenset({"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat"})
 _BREAK = re.compile("[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]")
 _LITERAL_BREAK = re.compile(r"\\+[nrt](?![A-Za-z])|(?i:<br\s*/?>)")
 # Zero-width joiners (U+200C, U+200D) are part of emoji and stay allowed.
 _INVISIBLE = frozenset("\u00ad\u200b\u200e\u200f\u2060\ufeff\ufffd")
-_FOREIGN = re.compile(
-    "[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3040-\u30ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
-_MALFORMED_TAG = re.compile(r"#\s*[A-Za-z]+\s*\d*\s*#?|[A-Za-z]+\d*\s*#|\bPerson\s?\d+\b|##+")
-_END = re.compile(r"[.!?…。！？~][\"'”’」』)\]》〉]*$")
 
 
 def empty(text: str) -> str | None:
@@ -78,37 +71,43 @@ def control_character(text: str) -> str | None:
 
 
 def prompt_echo(text: str, instructions: Iterable[str] = ()) -> str | None:
-    """Words of the prompt: its headings, or a line of the instruction itself."""
+    """Pieces of a prompt template, or a line of the instruction itself."""
     for line in instructions:
         if len(line) >= 10 and line in text:
             return line
-    return _first(_PROMPT, text)
+    return _span(style.prompt_echo(_MODEL_TOKEN.sub("", text), None))
 
 
 def foreign_script(text: str) -> str | None:
-    """Hanja, kana, Cyrillic, Greek, Thai, Arabic …; Latin is allowed, for names need it."""
-    return _first(_FOREIGN, text)
+    """Hanja, kana, Cyrillic, Thai or Arabic; Latin is allowed, for names need it."""
+    return _span(style.foreign_script(text))
 
 
 def malformed_tag(text: str) -> str | None:
-    """What is left of a tag that broke: ``#Person1``, ``Person 1``, ``# Person1 #``."""
-    return _first(_MALFORMED_TAG, _TAG.sub(" ", text))
+    """What is left of a tag that broke: ``#Person1``, ``Person 1``."""
+    return _span(style.malformed_tags(text))
+
+
+def repetition(text: str) -> str | None:
+    """A piece, a sentence or three words said again and again."""
+    return _span(style.repetition(text))
 
 
 def untagged(text: str) -> str | None:
     """No tag anywhere."""
-    return None if _TAG.search(text) else text
+    return None if TAG.search(text) else text
 
 
 def unfinished(text: str) -> str | None:
-    """No end of a sentence at the end."""
-    return None if _END.search(text.rstrip()) else f"…{text.rstrip()[-20:]}"
+    """A last word in the middle of a sentence."""
+    found = style.unfinished(text)
+    return None if found is None else f"…{text[max(0, found.start - 12) :]}"
 
 
 def unknown_tag(text: str, dialogue: str) -> str | None:
     """A tag that the dialogue does not have."""
-    known = set(_TAG.findall(dialogue))
-    return next((tag for tag in _TAG.findall(text) if tag not in known), None)
+    known = set(TAG.findall(dialogue))
+    return next((tag for tag in TAG.findall(text) if tag not in known), None)
 
 
 def dialogue_echo(text: str, dialogue: str) -> str | None:
@@ -118,6 +117,10 @@ def dialogue_echo(text: str, dialogue: str) -> str | None:
         return found
     turns = (line.partition(": ")[2].strip() for line in dialogue.splitlines())
     return next((turn for turn in turns if len(turn) >= 20 and turn in text), None)
+
+
+def _span(found: Sequence[style.Span]) -> str | None:
+    return found[0].text if found else None
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:
