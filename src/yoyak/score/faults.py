@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from yoyak.score import numerals, style
+from yoyak.score import names, numerals, style
 from yoyak.score.style import Span
 from yoyak.score.tags import TAG
 
@@ -61,16 +61,12 @@ def _unknown_speaker(item: Item) -> tuple[Span, ...]:
     if item.dialogue is None:
         return ()
     known = set(style.speakers(item.dialogue))
-    return tuple(
-        Span(start=match.start(), end=match.end(), text=match.group())
-        for match in style.SPEAKER.finditer(item.text)
-        if match.group() not in known
-    )
+    return tuple(span for span in style.speaker_spans(item.text) if span.text not in known)
 
 
 def without_tags(text: str) -> str:
-    """The text with every tag blanked out, all other characters in their place."""
-    return TAG.sub(lambda match: " " * len(match.group()), text)
+    """The text with every tag covered by separators, all other characters in their place."""
+    return TAG.sub(lambda match: "\x1f" * len(match.group()), text)
 
 
 def _invented_numbers(item: Item) -> tuple[Span, ...]:
@@ -86,15 +82,19 @@ def _invented_numbers(item: Item) -> tuple[Span, ...]:
     )
 
 
-def _invented_latin_names(item: Item) -> tuple[Span, ...]:
+def _invented_names(item: Item) -> tuple[Span, ...]:
+    """Capitalised Latin words and Korean proper nouns that the dialogue lacks."""
     if item.dialogue is None:
         return ()
-    dialogue = item.dialogue.lower()
-    return tuple(
+    plain = without_tags(item.text)
+    latin = (
         Span(start=match.start(), end=match.end(), text=match.group())
-        for match in _LATIN_NAME.finditer(without_tags(item.text))
-        if match.group() not in _TITLES and match.group().lower() not in dialogue
+        for match in _LATIN_NAME.finditer(plain)
+        if match.group() not in _TITLES
     )
+    said = "".join(item.dialogue.lower().split())
+    spans = (*latin, *names.proper_nouns(plain))
+    return tuple(span for span in spans if span.text.lower() not in said)
 
 
 def _register(item: Item) -> tuple[Span, ...]:
@@ -119,7 +119,7 @@ FINDERS: dict[Fault, Finder] = {
     Fault.REPETITION: lambda item: style.repetition(item.text),
     Fault.PROMPT_ECHO: lambda item: style.prompt_echo(item.text, item.dialogue),
     Fault.INVENTED_NUMBER: _invented_numbers,
-    Fault.INVENTED_NAME: _invented_latin_names,
+    Fault.INVENTED_NAME: _invented_names,
     Fault.REGISTER: _register,
 }
 """How each kind is found; swapped tags need scores and are found by the atlas."""

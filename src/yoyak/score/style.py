@@ -77,6 +77,11 @@ def speakers(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(SPEAKER.findall(text)))
 
 
+def speaker_spans(text: str) -> tuple[Span, ...]:
+    """Every well-formed speaker tag at its place."""
+    return tuple(_span(match) for match in SPEAKER.finditer(text))
+
+
 def malformed_tags(text: str) -> tuple[Span, ...]:
     """Tags that lost a part (``Person1#``, ``#Person 1#``), other words for them, stray ``#``."""
     masked = TAG.sub(lambda match: "\x00" * len(match.group()), text)

@@ -1,0 +1,126 @@
+"""Where to look: the rows on which two systems differ most, and every fault with its place."""
+
+from collections.abc import Mapping
+
+from yoyak.score import diagnosis, style
+from yoyak.score.card import Scorecard
+from yoyak.score.definition import OFFICIAL, Definition
+from yoyak.score.faults import FINDERS, Fault
+from yoyak.score.rouge import score_rows
+from yoyak.score.style import Span
+from yoyak.values import Dialogue, Rouge, Value
+
+SWAP_GAIN = 0.01
+"""A row counts as swapped when exchanging the two tags raises its mean F1 by this much.
+
+On 499 good summaries with the tags of 155 exchanged on purpose, this found 93 % of the 155 and
+nothing else. On summaries far from their references it is no more than a hint.
+"""
+
+
+class RowDifference(Value, frozen=True, kw_only=True):
+    """One row as two systems answered it."""
+
+    id: str
+    one: Rouge
+    other: Rouge
+    one_text: str
+    other_text: str
+    references: tuple[str, ...]
+
+    @property
+    def difference(self) -> float:
+        """Mean F1 of the first minus that of the second."""
+        return self.one.mean - self.other.mean
+
+
+class FaultFound(Value, frozen=True, kw_only=True):
+    """One kind of fault in one summary, with the offending spans."""
+
+    fault: Fault
+    id: str
+    text: str
+    spans: tuple[Span, ...]
+    gain: float | None = None
+    """For swapped tags: what exchanging them adds to the row's mean F1."""
+
+
+class Judged(Value, frozen=True, kw_only=True):
+    """A system's texts by id, and their scorecard."""
+
+    card: Scorecard
+    texts: dict[str, str]
+
+
+def most_different(
+    one: Judged, other: Judged, references: Mapping[str, tuple[str, ...]], *, limit: int = 20
+) -> tuple[RowDifference, ...]:
+    """The rows whose mean F1 differs most between two systems, the largest difference first."""
+    theirs = {row.id: row.rouge for row in other.card.rows}
+    rows = [
+        RowDifference(
+            id=row.id,
+            one=row.rouge,
+            other=theirs[row.id],
+            one_text=one.texts[row.id],
+            other_text=other.texts[row.id],
+            references=references.get(row.id, ()),
+        )
+        for row in one.card.rows
+        if row.id in theirs
+    ]
+    return tuple(sorted(rows, key=lambda row: -abs(row.difference))[:limit])
+
+
+def find_faults(
+    texts: Mapping[str, str],
+    references: Mapping[str, tuple[str, ...]],
+    dialogues: Mapping[str, Dialogue] | None = None,
+    definition: Definition = OFFICIAL,
+) -> tuple[FaultFound, ...]:
+    """Every fault of every summary, kind by kind; ids without a reference are left out.
+
+    Swapped tags come last, the clearest first; they and the kinds after ``unknown_speaker`` are
+    heuristics.
+    """
+    shared = {key: text for key, text in texts.items() if key in references}
+    items = diagnosis.items(shared, references, dialogues)
+    found = [
+        FaultFound(fault=kind, id=key, text=item.text, spans=spans)
+        for kind, finder in FINDERS.items()
+        for key, item in items.items()
+        if (spans := finder(item))
+    ]
+    return (*found, *swapped_tags(shared, references, definition))
+
+
+def swapped_tags(
+    texts: Mapping[str, str],
+    references: Mapping[str, tuple[str, ...]],
+    definition: Definition = OFFICIAL,
+) -> tuple[FaultFound, ...]:
+    """Rows that say who did what the wrong way round (heuristic: by ``SWAP_GAIN``)."""
+    both = [
+        key
+        for key, text in texts.items()
+        if {"#Person1#", "#Person2#"} <= set(style.speakers(text)) and key in references
+    ]
+    if not both:
+        return ()
+    theirs = [references[key] for key in both]
+    mine = [texts[key] for key in both]
+    before = score_rows(mine, theirs, definition)[:, :, 2].mean(axis=1)
+    swapped = [style.swap_speakers(text) for text in mine]
+    after = score_rows(swapped, theirs, definition)[:, :, 2].mean(axis=1)
+    gains = dict(zip(both, (after - before).tolist(), strict=True))
+    return tuple(
+        FaultFound(
+            fault=Fault.SWAPPED_TAGS,
+            id=key,
+            text=texts[key],
+            spans=style.speaker_spans(texts[key]),
+            gain=gains[key],
+        )
+        for key in sorted(both, key=lambda key: -gains[key])
+        if gains[key] >= SWAP_GAIN
+    )
