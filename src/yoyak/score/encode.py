@@ -5,9 +5,10 @@ scored against again and again cost nothing.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
+from itertools import accumulate, chain, count, pairwise
 
 from yoyak.score import analyse, tags
 from yoyak.score.analyse import Analyser
@@ -20,12 +21,11 @@ _TOKENS_PER_CHARACTER = 2
 """At most: Kiwi reads some syllables as two morphemes."""
 
 
-class Vocabulary(dict[str, str]):
+class Vocabulary(defaultdict[str, str]):
     """Token to code point, numbered in order of appearance."""
 
-    def __missing__(self, token: str) -> str:
-        code = self[token] = chr(len(self))
-        return code
+    def __init__(self) -> None:
+        super().__init__(map(chr, count()).__next__)
 
     def encode(self, token_lists: Sequence[Sequence[str]]) -> list[str]:
         """Every list of tokens as a string of one code point a token."""
@@ -40,12 +40,7 @@ class Vocabulary(dict[str, str]):
 
 def cut(text: str, lengths: Sequence[int]) -> list[str]:
     """``text`` in consecutive parts of the given lengths."""
-    parts: list[str] = []
-    start = 0
-    for length in lengths:
-        parts.append(text[start : start + length])
-        start += length
-    return parts
+    return [text[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
 
 
 class Encoder:

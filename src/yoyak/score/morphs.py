@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def kiwi(*, hashtags: bool) -> Analyser:
         raise _missing("kiwi", "'yoyak[kiwi]'", error) from error
     match = kiwipiepy.Match.ALL
     options = match if hashtags else match & ~kiwipiepy.Match.HASHTAG
-    engine: Any = kiwipiepy.Kiwi(num_workers=1)
+    engine = _kiwi_engine()
 
     def cut(texts: Sequence[str]) -> list[list[str]]:
         found = engine.tokenize(list(texts), match_options=options)
@@ -142,6 +143,13 @@ def kiwi(*, hashtags: bool) -> Analyser:
     tag = "#Person1 #은" if hashtags else "# Person 1 # 은"
     verify(analyser, (("#Person1#은 학교에 간다.", f"{tag} 학교 에 가 ᆫ다 ."),))
     return analyser
+
+
+@cache
+def _kiwi_engine() -> Any:
+    import kiwipiepy
+
+    return kiwipiepy.Kiwi(num_workers=1)  # 2 s and 500 MB: one for both ways with hashtags
 
 
 def _missing(name: str, install: str, error: ImportError) -> Unavailable:

@@ -38,8 +38,9 @@ def official_table(codes: Sequence[str]) -> "NDArray[np.float64]":
     """The official F1 of all pairs of ``codes``, shape (n, n, 3)."""
     import numpy as np
 
-    distinct = list(dict.fromkeys(codes))
-    place = {code: index for index, code in enumerate(distinct)}
+    place = {code: index for index, code in enumerate(dict.fromkeys(codes))}
+    # Numbered anew: one item has few distinct tokens, and below 256 rapidfuzz needs no hashing.
+    distinct = Vocabulary().encode(list(place))
     found = np.stack([_all_common(form) for form in overlap.forms(distinct)], axis=-1)
     tokens = np.fromiter(map(len, distinct), np.int64, len(distinct))
     totals = np.stack((tokens, np.maximum(tokens - 1, 0), tokens), axis=1)

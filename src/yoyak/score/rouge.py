@@ -56,11 +56,20 @@ def score_tokens(
 def corpus_mean(
     rows: "NDArray[np.float64]", definition: Definition = OFFICIAL
 ) -> "NDArray[np.float64]":
-    """The mean over rows, shape (3, 3): exactly rounded, or in the order ``rouge`` 1.0.1 adds."""
+    """The mean over rows, shape (3, 3).
+
+    The official sum is exact, so the order of the rows cannot matter; the other profiles add row
+    by row, as ``rouge`` 1.0.1 does.
+
+    Raises:
+        BadData: there are no rows.
+    """
     import math
 
     import numpy as np
 
+    if not len(rows):
+        raise BadData("score.no-rows")
     if definition.profile is not Profile.OFFICIAL:
         total: NDArray[np.float64] = np.add.accumulate(rows, axis=0)[-1]
         return total / len(rows)
@@ -158,13 +167,24 @@ def _over_references(
 
     if len(pairs) == len(counts):
         return pairs
-    ends = np.cumsum(np.array(counts, np.int64))
+    number = np.array(counts, np.int64)
+    starts = np.cumsum(number) - number
     if mode is ReferenceMode.MEAN:
-        sums = np.add.reduceat(pairs, ends - np.array(counts, np.int64), axis=0)
-        means: NDArray[np.float64] = sums / np.array(counts)[:, None, None]
-        return means
+        return _mean_over_references(pairs, starts, number)
     earlier_first = -np.arange(len(pairs))
     best = [
-        np.lexsort((earlier_first, pairs[:, metric, 2], owner))[ends - 1] for metric in range(3)
+        np.lexsort((earlier_first, pairs[:, metric, 2], owner))[starts + number - 1]
+        for metric in range(3)
     ]
     return np.stack([pairs[best[metric], metric] for metric in range(3)], axis=1)
+
+
+def _mean_over_references(
+    pairs: "NDArray[np.float64]", starts: "NDArray[np.int64]", number: "NDArray[np.int64]"
+) -> "NDArray[np.float64]":
+    # Added one reference after another, as anybody else would: the same to the last bit.
+    total = pairs[starts]
+    for reference in range(1, int(number.max())):
+        rows = number > reference
+        total[rows] += pairs[starts[rows] + reference]
+    return total / number[:, None, None]
