@@ -1,0 +1,60 @@
+"""``yoyak.toml``: what is true of this machine and folder, not of what is learned."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yoyak.errors import BadRecipe
+from yoyak.values import Value
+
+FILE = "yoyak.toml"
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """When the machine is in danger; ``None`` sets no limit of that kind."""
+
+    disk_used_gb: float | None = None
+    """Stop before the disk holds this much (a contest server may be wiped at 150 GB)."""
+    disk_free_gb: float = 2.0
+    """Stop before less than this is free."""
+    ram_free_gb: float = 0.5
+    vram_free_gb: float | None = None
+
+
+class _Data(Value, frozen=True, kw_only=True):
+    folder: str | None = None
+
+
+class _Workspace(Value, frozen=True, kw_only=True):
+    folder: str | None = None
+
+
+class Project(Value, frozen=True, kw_only=True):
+    """The parsed ``yoyak.toml``; ``recipes`` holds settings by recipe name, checked later."""
+
+    data: _Data = _Data()
+    workspace: _Workspace = _Workspace()
+    limits: Limits = Limits()
+    recipes: dict[str, dict[str, Any]] = {}
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """What ``recipes.resolve`` takes as its project layer."""
+        return {"recipes": self.recipes}
+
+
+def read_project(folder: Path) -> Project:
+    """The project file of ``folder``; every default where there is none.
+
+    Raises:
+        BadRecipe: it is not TOML, or holds a key that nothing reads.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return Project()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Project)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadRecipe("store.bad-project", path=path, problem=error) from error

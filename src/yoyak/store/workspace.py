@@ -1,0 +1,111 @@
+"""All runs of a folder, and the folders beside them.
+
+::
+
+    workspace/workspace.json  runs/…  imports/…  blends/…  submissions/<n>/…  ledger.jsonl  report/
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from yoyak.errors import BadData
+from yoyak.recipe import Recipe
+from yoyak.store import disk
+from yoyak.store.run import Identity, Run, create
+from yoyak.values import Corpus, Value
+
+
+class Memory(Value, frozen=True, kw_only=True):
+    """What the workspace remembers between commands."""
+
+    data_folder: str | None = None
+
+
+class Workspace:
+    """A folder of runs; it is made when something is first written into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs_folder = folder / "runs"
+        self.imports_folder = folder / "imports"
+        self.blends_folder = folder / "blends"
+        self.submissions_folder = folder / "submissions"
+        self.ledger_path = folder / "ledger.jsonl"
+        self.report_folder = folder / "report"
+
+    @property
+    def memory(self) -> Memory:
+        """What earlier commands left to be remembered."""
+        path = self.folder / "workspace.json"
+        if not path.is_file():
+            return Memory()
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Memory)
+        except msgspec.DecodeError as error:
+            raise BadData("store.bad-record", path=path, problem=error) from error
+
+    def remember_data(self, folder: Path) -> None:
+        """Makes ``folder`` the data folder of the commands to come."""
+        changed = Memory(data_folder=str(folder.resolve()))
+        if changed != self.memory:
+            disk.write_bytes(self.folder / "workspace.json", msgspec.json.encode(changed))
+
+    def runs(self) -> list[Run]:
+        """Every run, oldest first (by its number, not by clocks that may jump)."""
+        return sorted(self._runs(), key=lambda run: run.identity.sequence)
+
+    def find(self, recipe: Recipe, corpus: Corpus) -> Run | None:
+        """The newest run that learns this recipe from this data."""
+        wanted = (recipe.name, recipe.learning_hash, *_fingerprints(corpus))
+        found = [run for run in self.runs() if _key(run.identity) == wanted]
+        return found[-1] if found else None
+
+    def create(self, recipe: Recipe, corpus: Corpus, provenance: bytes) -> Run:
+        """A new run of this recipe on this data."""
+        train, dev = _fingerprints(corpus)
+        known = self.runs()
+        identity = Identity(
+            sequence=1 + max((run.identity.sequence for run in known), default=0),
+            recipe=recipe.name,
+            learning_hash=recipe.learning_hash,
+            data_folder=corpus.folder,
+            train_sha256=train,
+            dev_sha256=dev,
+            created_at=time.time(),
+        )
+        return create(self._free_folder(identity), identity, recipe, provenance)
+
+    def named(self, name: str) -> Run | None:
+        """The run of that folder name, or the newest run of the recipe of that name."""
+        found = [run for run in self.runs() if name in {run.name, run.identity.recipe}]
+        return found[-1] if found else None
+
+    def _runs(self) -> Iterator[Run]:
+        if not self.runs_folder.is_dir():
+            return
+        for folder in self.runs_folder.iterdir():
+            if not folder.name.startswith(".") and (folder / "identity.json").is_file():
+                yield Run(folder)
+
+    def _free_folder(self, identity: Identity) -> Path:
+        day = time.strftime("%y%m%d-%H%M", time.localtime(identity.created_at))
+        digest = disk.sha256_of(identity.learning_hash, identity.train_sha256)[:4]
+        stem = disk.checked_name(f"{day}-{identity.recipe.lower()}-{digest}")
+        folder = self.runs_folder / stem
+        return folder if not folder.exists() else folder.with_name(f"{stem}-{identity.sequence}")
+
+
+def _fingerprints(corpus: Corpus) -> tuple[str, str]:
+    return corpus.train.fingerprint, corpus.dev.fingerprint
+
+
+def _key(identity: Identity) -> tuple[str, str, str, str]:
+    return (
+        identity.recipe,
+        identity.learning_hash,
+        identity.train_sha256,
+        identity.dev_sha256,
+    )
