@@ -84,7 +84,14 @@ class Codec:
         return self._ids(summary)
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``, exactly; control tokens are left out by id, tags are text."""
+        """The text of ``ids``, exactly; control tokens are left out by id, tags are text.
+
+        Raises:
+            RunFailed: an id is no token, such as the −100 that marks what is not supervised.
+        """
+        stray = next((token for token in ids if not 0 <= token < self.vocabulary), None)
+        if stray is not None:
+            raise RunFailed("engine.not-a-token", token=stray, vocabulary=self.vocabulary)
         kept = [token for token in ids if token not in self.control_ids]
         return str(self._core.decode(kept, skip_special_tokens=False))
 

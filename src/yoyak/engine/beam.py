@@ -1,0 +1,91 @@
+"""Beam search by transformers, with every setting stated and none taken from the vendor's file.
+
+A vendor's generation config would slip in a repetition penalty (Qwen2.5: 1.05), a temperature or
+a forced last token (koBART: id 2), so it is set aside while the search runs.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.encode import Encoded
+from yoyak.engine.stepper import Mute, forbid_repeats, pad_sources
+from yoyak.recipe import Beam
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
+
+    from yoyak.engine.codec import Codec
+    from yoyak.engine.models import Loaded
+
+
+def search(
+    loaded: "Loaded",
+    batch: Sequence[Encoded],
+    decode: Beam,
+    max_new_tokens: int,
+    blocked: Sequence[int] = (),
+) -> list[list[int]]:
+    """The new ids of each row's best beam, to and with its stop if it came to one."""
+    causal = loaded.kind == "causal"
+    sources = pad_sources(batch, loaded.codec.pad_id, loaded.device, left=causal)
+    start = sources.ids.shape[1] if causal else 1
+    with _without_vendors_settings(loaded.model) as model:
+        sequences = model.generate(
+            input_ids=sources.ids,
+            attention_mask=sources.mask,
+            generation_config=_settings(loaded.codec, decode, max_new_tokens),
+            logits_processor=[_Rules(start, decode, loaded.codec, blocked)],
+        )
+    return [_to_stop(ids, loaded.codec.stop_ids) for ids in sequences[:, start:].tolist()]
+
+
+def _settings(codec: "Codec", decode: Beam, max_new_tokens: int) -> "GenerationConfig":
+    from transformers import GenerationConfig
+
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        num_beams=decode.beams,
+        do_sample=False,
+        length_penalty=decode.length_penalty,
+        min_new_tokens=decode.min_new_tokens or None,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=list(codec.stop_ids),
+        pad_token_id=codec.pad_id,
+        decoder_start_token_id=codec.decoder_start_id,
+        use_cache=True,
+    )
+
+
+@contextmanager
+def _without_vendors_settings(model: Any) -> Iterator[Any]:
+    """The model below any adapter wrapper; adapters stay active."""
+    from transformers import GenerationConfig
+
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    vendors = inner.generation_config
+    inner.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    try:
+        yield inner
+    finally:
+        inner.generation_config = vendors
+
+
+class _Rules:
+    """What no beam may write: muted ids, and n-grams its own answer already has."""
+
+    def __init__(self, start: int, decode: Beam, codec: "Codec", blocked: Sequence[int]) -> None:
+        self._start = start
+        self._size = decode.no_repeat_ngram
+        self._mute = Mute(codec.vocabulary, blocked)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores = self._mute(scores.clone())
+        if self._size:
+            forbid_repeats(scores, input_ids[:, self._start :].tolist(), self._size)
+        return scores
+
+
+def _to_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
+    end = next((place for place, token in enumerate(ids) if token in stop_ids), len(ids) - 1)
+    return ids[: end + 1]

@@ -1,0 +1,175 @@
+"""Generation: length-sorted batches under a token budget, each row as soon as its batch is done.
+
+Greedy decoding and sampling have a loop of their own (``stepper``), in which finished rows leave
+the batch; beams are searched by transformers (``beam``). Sampling is a pure function of the seed
+and the dialogue's id, so that a run that goes on by id says what an uninterrupted one had said.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.data.clean import summary_of
+from yoyak.engine.beam import search
+from yoyak.engine.encode import Encoded
+from yoyak.engine.stepper import step_through
+from yoyak.errors import RunFailed
+from yoyak.recipe import Beam, Decode
+from yoyak.values import Prediction, Stop
+
+if TYPE_CHECKING:
+    from yoyak.engine.codec import Codec
+    from yoyak.engine.models import Loaded
+
+BUDGET_TOKENS = 16_384
+"""Rows × (source + new) tokens of one batch: about 2 GB of keys and values for an 8B Llama."""
+
+MAX_ROWS = 128
+
+Progress = Callable[[int, int], None]
+
+
+class Limits(NamedTuple):
+    """What bounds a call of ``generate`` besides its answers' cap.
+
+    ``blocked`` ids are never written, as from ``foreign.foreign_ids``; ``budget_tokens`` bounds a
+    batch's rows × (longest source + new tokens).
+    """
+
+    blocked: tuple[int, ...] = ()
+    budget_tokens: int = BUDGET_TOKENS
+    max_rows: int = MAX_ROWS
+
+
+NO_LIMITS = Limits()
+
+
+def answer_cap(answer_lengths: Iterable[int]) -> int:
+    """The longest answer worth waiting for: the 99.9th percentile of training answers, +15 % + 8.
+
+    Lengths are in tokens and include the stop.
+    """
+    ordered = sorted(answer_lengths)
+    place = min(math.ceil(0.999 * len(ordered)), len(ordered)) - 1
+    return math.ceil(ordered[place] * 1.15) + 8
+
+
+def generate(
+    loaded: "Loaded",
+    rows: Sequence[Encoded],
+    decode: Decode,
+    *,
+    max_new_tokens: int,
+    limits: Limits = NO_LIMITS,
+    on_progress: Progress | None = None,
+) -> Iterator[Prediction]:
+    """One prediction a row, longest sources first; weights, mode and random state stay as found.
+
+    ``tokens`` counts the stop; ``seconds`` is the batch's time divided by its rows.
+
+    Args:
+        loaded: model and codec.
+        rows: what to answer; answers in them are not looked at.
+        decode: greedy, beam or sample; its own ``max_new_tokens`` goes before the argument.
+        max_new_tokens: the cap where ``decode`` names none, as from ``answer_cap``.
+        limits: the size of a batch, and ids that are never written.
+        on_progress: told (rows done, rows in all) after each batch.
+
+    Raises:
+        RunFailed: a row is longer than the model's positions, or one row alone does not fit.
+    """
+    cap = decode.max_new_tokens or max_new_tokens
+    work = Work(loaded, decode, cap, limits.blocked)
+    _refuse_beyond_positions(loaded, rows, cap)
+    done = 0
+    for batch in batches(rows, cap, limits, width=decode.beams if isinstance(decode, Beam) else 1):
+        yield from _predictions(work, batch)
+        done += len(batch)
+        if on_progress is not None:
+            on_progress(done, len(rows))
+
+
+class Work(NamedTuple):
+    """What stays the same from batch to batch."""
+
+    loaded: "Loaded"
+    decode: Decode
+    max_new_tokens: int
+    blocked: tuple[int, ...]
+
+
+def batches(
+    rows: Sequence[Encoded], new_tokens: int, limits: Limits, *, width: int = 1
+) -> list[list[Encoded]]:
+    """The rows by falling source length, cut into batches within the budget; ties keep order."""
+    cut: list[list[Encoded]] = []
+    for row in sorted(rows, key=lambda row: -len(row.source_ids)):
+        longest = len(cut[-1][0].source_ids) if cut else 0
+        tokens = (len(cut[-1]) + 1) * width * (longest + new_tokens) if cut else 0
+        if not cut or tokens > limits.budget_tokens or len(cut[-1]) >= limits.max_rows:
+            cut.append([])
+        cut[-1].append(row)
+    return cut
+
+
+def _predictions(work: Work, batch: Sequence[Encoded]) -> Iterator[Prediction]:
+    started = time.perf_counter()
+    answers = new_ids(work, batch)
+    seconds = (time.perf_counter() - started) / len(batch)
+    for row, ids in zip(batch, answers, strict=True):
+        yield _prediction(work.loaded.codec, row.id, ids, seconds)
+
+
+def new_ids(work: Work, batch: Sequence[Encoded]) -> list[list[int]]:
+    """The new ids of each row, to and with its stop; too big a batch is halved and tried again."""
+    model = work.loaded.model
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return _decoded(work, batch)
+    except torch.OutOfMemoryError as error:
+        if len(batch) == 1:
+            raise RunFailed("engine.row-too-big", id=batch[0].id) from error
+    finally:
+        model.train(training)
+    torch.cuda.empty_cache()
+    half = len(batch) // 2
+    return [*new_ids(work, batch[:half]), *new_ids(work, batch[half:])]
+
+
+def _decoded(work: Work, batch: Sequence[Encoded]) -> list[list[int]]:
+    if isinstance(work.decode, Beam):
+        return search(work.loaded, batch, work.decode, work.max_new_tokens, work.blocked)
+    return step_through(work.loaded, batch, work.decode, work.max_new_tokens, work.blocked)
+
+
+def _prediction(codec: "Codec", id_: str, ids: list[int], seconds: float) -> Prediction:
+    raw = codec.text(ids)
+    stopped = bool(ids) and ids[-1] in codec.stop_ids
+    return Prediction(
+        id=id_,
+        text=summary_of(raw, tags_are_tokens=codec.tags_are_tokens),
+        raw=raw,
+        tokens=len(ids),
+        stop=Stop.STOP_TOKEN if stopped else Stop.LENGTH,
+        seconds=seconds,
+    )
+
+
+def positions_needed(loaded: "Loaded", row: Encoded, new_tokens: int) -> int:
+    """The positions a row takes in the model: side by side for encoder and decoder, else in all."""
+    source = len(row.source_ids)
+    return max(source, new_tokens) if loaded.kind == "seq2seq" else source + new_tokens
+
+
+def _refuse_beyond_positions(loaded: "Loaded", rows: Sequence[Encoded], new_tokens: int) -> None:
+    positions: int | None = getattr(loaded.model.config, "max_position_embeddings", None)
+    for row in rows:
+        needed = positions_needed(loaded, row, new_tokens)
+        if positions is not None and needed > positions:
+            raise RunFailed(
+                "engine.beyond-positions", id=row.id, needed=needed, positions=positions
+            )

@@ -1,0 +1,159 @@
+"""Tiny models with random weights in fp32, and a few dialogues to show them."""
+
+import random
+from typing import NamedTuple
+
+import pytest
+
+from yoyak.recipes import resolve
+from yoyak.values import Dialogue, Turn
+
+PLACES = ("도서관", "병원", "회의실", "기차역", "Green Cafe", "수영장")
+PLANS = ("발표 자료를 검토하", "점심을 먹", "#PhoneNumber#로 전화하", "예약을 바꾸", "책을 돌려주")
+ENDINGS = ("기로 했습니다", "자고 제안합니다", "려고 합니다")
+
+
+def pytest_ignore_collect(config):
+    """Spares a run without torch the seconds that importing torch takes."""
+    return True if config.option.markexpr == "not torch" else None
+
+
+def pytest_collection_modifyitems(items):
+    # The training stack warns about itself, in words that change with each of its versions.
+    for item in items:
+        if "torch" in item.keywords:
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+def make_dialogue(number: int) -> Dialogue:
+    luck = random.Random(number)
+    place, plan, ending = luck.choice(PLACES), luck.choice(PLANS), luck.choice(ENDINGS)
+    turns = [
+        Turn(
+            speaker=f"#Person{1 + turn % 2}#",
+            text=f"{luck.choice(PLACES)}에서 {turn + 1}시에 볼까요?",
+        )
+        for turn in range(luck.randint(2, 9))
+    ]
+    summary = f"#Person1#은 #Person2#에게 {place}에서 {plan}{ending}."
+    return Dialogue(id=f"row_{number}", turns=tuple(turns), references=(summary,))
+
+
+@pytest.fixture(scope="session")
+def dialogues() -> list[Dialogue]:
+    return [make_dialogue(number) for number in range(32)]
+
+
+@pytest.fixture(scope="session")
+def toy_recipe():
+    """The recipe of a model from scratch, by architecture."""
+
+    def make(architecture: str):
+        name = "tiny-bart" if architecture == "bart" else "tiny-qlora"
+        size = ("model.scratch.vocabulary=500", "model.scratch.width=32")
+        form = f"model.scratch.architecture={architecture}"
+        return resolve(name, sets=(*size, form)).recipe
+
+    return make
+
+
+class Toy(NamedTuple):
+    """As ``engine.models.Loaded``, with the recipe it was made for."""
+
+    model: object
+    codec: object
+    kind: str
+    device: object
+    recipe: object
+
+
+@pytest.fixture(scope="session")
+def codecs(dialogues, toy_recipe):
+    from yoyak.engine.codec import train_codec
+
+    texts = [text for dialogue in dialogues for text in (dialogue.text, *dialogue.references)]
+    forms = ("bart", "llama", "qwen2", "qwen3")
+    return {form: train_codec(texts, toy_recipe(form)) for form in forms}
+
+
+def config_of(architecture: str, codec):
+    import transformers as hf
+
+    if architecture == "bart":
+        return hf.BartConfig(
+            vocab_size=codec.vocabulary, d_model=32, max_position_embeddings=600,
+            encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
+            pad_token_id=codec.pad_id, bos_token_id=codec.bos_id, eos_token_id=codec.stop_id,
+            decoder_start_token_id=codec.decoder_start_id, forced_eos_token_id=2, init_std=0.3,
+        )  # fmt: skip
+    kinds = {"llama": hf.LlamaConfig, "qwen2": hf.Qwen2Config, "qwen3": hf.Qwen3Config}
+    return kinds[architecture](
+        # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
+        vocab_size=(codec.vocabulary + 63) // 64 * 64,
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16, max_position_embeddings=2048,
+        pad_token_id=codec.pad_id, eos_token_id=codec.stop_id, bos_token_id=codec.bos_id,
+        initializer_range=0.3,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def toy(codecs, toy_recipe):
+    """A fresh model by architecture; the same weights each time."""
+
+    def make(architecture: str) -> Toy:
+        import transformers as hf
+
+        import torch
+
+        codec = codecs[architecture]
+        config = config_of(architecture, codec)
+        seq2seq = architecture == "bart"
+        auto = hf.AutoModelForSeq2SeqLM if seq2seq else hf.AutoModelForCausalLM
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = auto.from_config(config, attn_implementation="sdpa").eval()
+        kind = "seq2seq" if seq2seq else "causal"
+        return Toy(model, codec, kind, torch.device("cpu"), toy_recipe(architecture))
+
+    return make
+
+
+def learn(toy: Toy, dialogues, steps: int) -> None:
+    """Plain AdamW on one row at a time, which is all that a batch's answers need to differ."""
+    import torch
+    from yoyak.engine.encode import encode_rows
+
+    rows = encode_rows(toy.codec, dialogues, toy.recipe.prompt, with_answers=True)
+    optimiser = torch.optim.AdamW(toy.model.parameters(), lr=5e-3)
+    for step in range(steps):
+        row = rows[step % len(rows)]
+        source, answer = torch.tensor([row.source_ids]), torch.tensor([row.answer_ids])
+        if toy.kind == "seq2seq":
+            loss = toy.model(input_ids=source, labels=answer).loss
+        else:
+            labels = torch.cat([torch.full_like(source, -100), answer], dim=-1)
+            loss = toy.model(input_ids=torch.cat([source, answer], dim=-1), labels=labels).loss
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+
+@pytest.fixture(scope="session")
+def _taught():
+    return {}
+
+
+@pytest.fixture
+def taught(toy, dialogues, _taught):
+    """A model by architecture that has learnt a little, and to stop; not to be changed."""
+
+    def make(architecture: str) -> Toy:
+        if architecture not in _taught:
+            model = toy(architecture)
+            learn(model, dialogues, 60)
+            _taught[architecture] = model
+        return _taught[architecture]
+
+    return make
