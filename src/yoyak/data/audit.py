@@ -42,7 +42,7 @@ class SplitAudit(Value, frozen=True, kw_only=True):
 
 
 class Finding(Value, frozen=True, kw_only=True):
-    """One thing to tell: a catalogue sentence (``messages.text(key, **fields)``)."""
+    """One thing to tell: a catalogue sentence (``messages.fill(key, fields)``)."""
 
     key: str
     fields: dict[str, str | int | float]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-NGRAM = 8
-"""Characters of one n-gram: about two Korean words."""
+NGRAM = 6
+"""Characters of one n-gram: one or two Korean words."""
 
-SKETCH = 24
+SKETCH = 32
 """Hashes that a text keeps."""
 
 SHARED = 2
