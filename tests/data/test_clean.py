@@ -1,5 +1,7 @@
 """The clean-up: what each rule does, that it can be repeated, and what it must never touch."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +112,16 @@ def test_lines_of_a_summary_are_joined() -> None:
         summary_of("  첫째 문장입니다.\n\n 둘째 문장입니다. ")
         == "첫째 문장입니다. 둘째 문장입니다."
     )
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\\", "\\r", "#Person1#", "#Person1#:\n", "#Person1# \n", " \n", "<br", "#a", "은#Person1# "],
+)  # fmt: skip
+def test_time_grows_with_length_only(piece: str) -> None:
+    """A rule that looked back and forth would take minutes here; the whole text takes 0.1 s."""
+    text = piece * (140_000 // len(piece))
+    started = time.perf_counter()
+    clean(text)
+    summary_of(text, tags_are_tokens=True)
+    assert time.perf_counter() - started < 3

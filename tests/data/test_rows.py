@@ -201,3 +201,15 @@ def assert_speaks(error: YoyakError, path: Path, *says: str) -> None:
         with messages.speaking(lang):
             assert str(path) in str(error)
             assert "→" in str(error)
+
+
+def test_a_file_that_may_not_be_read_is_told(file, monkeypatch):
+    path = file("t.csv", GOOD)
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputMissing, match="cannot be read") as caught:
+        read_rows(path)
+    assert_speaks(caught.value, path, "Permission denied")

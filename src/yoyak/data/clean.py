@@ -37,6 +37,16 @@ def _replace(name: str, pattern: str, replacement: str | Callable[[re.Match[str]
     return Rule(name, lambda text: compiled.subn(replacement, text))
 
 
+_FOLLOWED = re.compile(rf"^{SPEAKER}:\n(?={SPEAKER}:)", re.MULTILINE)
+_LAST = re.compile(rf"(?:\A|\n){SPEAKER}:\Z")
+
+
+def _drop_empty_turns(text: str) -> tuple[str, int]:
+    text, followed = _FOLLOWED.subn("", text)
+    text, last = _LAST.subn("", text)
+    return text, followed + last
+
+
 def _compose(text: str) -> tuple[str, int]:
     composed = unicodedata.normalize("NFC", text)
     return composed, int(composed != text)
@@ -61,14 +71,15 @@ RULES = (
     ),
     Rule("nfc", _compose),
     _replace("line-end", "\r\n|[\r\v\f\x1c-\x1f\x85\u2028\u2029]", "\n"),
-    _replace("literal-newline", r"(?:\\+r)?\\+n", "\n"),
+    # The lookbehind keeps a long run of backslashes from being tried at each of its places.
+    _replace("literal-newline", r"\\(?<!\\\\)(?:\\*r\\+n|\\*n)", "\n"),
     _replace("html-break", r"(?i)<br\s*/?>", "\n"),
     _replace("blanks", r"[^\S\n]{2,}|[^\S\n ]", " "),
     _replace("speaker-inside-line", rf"(?<=[^\n ]) ?(?={SPEAKER}\s*[:：])", "\n"),
     _replace("speaker-separator", rf"^ ?({SPEAKER})(?!:(?: \S|$))(?:{_COLON}|{_DASH}) ?", r"\1: "),
     _replace("edge-blanks", r"^ | $", ""),
     _replace("blank-lines", r"\A\n+|\n+\Z|(?<=\n)\n+", ""),
-    _replace("empty-turn", rf"(?:\n?^{SPEAKER}:)+\Z|^{SPEAKER}:\n(?={SPEAKER}:)", ""),
+    Rule("empty-turn", _drop_empty_turns),
     # Once a speaker has been named, an untagged line goes on with what was said before it.
     _replace("continued-line", rf"^{SPEAKER}:.*(?:\n(?!{SPEAKER}:).*)+", _join),
 )
