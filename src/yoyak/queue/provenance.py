@@ -1,0 +1,109 @@
+"""Where a run comes from: code, packages, machine, data and command line, without secrets."""
+
+import os
+import platform
+import subprocess
+import sys
+from hashlib import sha256
+from importlib.metadata import distributions
+from pathlib import Path
+
+from yoyak import __version__
+from yoyak.queue.redact import redact_words
+from yoyak.values import Corpus, Value
+
+ALLOWED_ENVIRONMENT = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "HF_HUB_OFFLINE",
+    "LANG",
+    "OMP_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "TOKENIZERS_PARALLELISM",
+    "TZ",
+    "YOYAK_LANG",
+)
+"""Only these are ever written down; everything else may hold somebody's secret."""
+
+
+class Code(Value, frozen=True, kw_only=True):
+    """The commit of the working directory; ``dirty_sha256`` is of its uncommitted changes."""
+
+    commit: str
+    dirty_sha256: str | None
+
+
+class Provenance(Value, frozen=True, kw_only=True):
+    """Everything that may explain a number later."""
+
+    yoyak: str
+    python: str
+    platform: str
+    processor: str
+    cores: int | None
+    packages: dict[str, str]
+    gpus: tuple[str, ...]
+    code: Code | None
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    data_folder: str
+    data_sha256: dict[str, str]
+
+
+def gather(corpus: Corpus) -> Provenance:
+    """The provenance of a run that starts now, here, on this data."""
+    return Provenance(
+        yoyak=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count(),
+        packages=dict(sorted(_packages())),
+        gpus=_gpus(),
+        code=_code(),
+        command=redact_words(sys.argv),
+        environment={name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ},
+        data_folder=corpus.folder,
+        data_sha256={
+            split.name: split.fingerprint for split in (corpus.train, corpus.dev, corpus.test)
+        },
+    )
+
+
+def _packages() -> set[tuple[str, str]]:
+    return {(found.name.lower(), found.version) for found in distributions()}
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _gpus() -> tuple[str, ...]:
+    """Name, memory and driver of each card, as the driver's own tool says; none without it."""
+    said = _said(
+        "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
+    )
+    return tuple(said.splitlines()) if said else ()
+
+
+def _code() -> Code | None:
+    commit = _said("git", "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _said("git", "diff", "HEAD")
+    dirty = sha256(changes.encode()).hexdigest() if changes else None
+    return Code(commit=commit, dirty_sha256=dirty)
+
+
+def _said(*words: str) -> str | None:
+    """What a program prints, ``None`` where it is missing or fails."""
+    try:
+        done = subprocess.run(words, capture_output=True, check=True, timeout=10, text=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,184 @@
+"""The stages of a run: train → predict-dev → predict-test → score, each done once for its inputs.
+
+A stage is done when a ``StageDone`` event holds the fingerprint that its inputs have today and its
+output is there. Another decoding redoes prediction and scoring; nothing changed does nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from yoyak import engine as engines
+from yoyak.engine import Engine, GenerateJob, TrainJob
+from yoyak.errors import Interrupted
+from yoyak.events import Finished, Generated, Scored, StageDone, StageStarted, Stopped
+from yoyak.score import card
+from yoyak.score.definition import OFFICIAL
+from yoyak.store import disk
+from yoyak.store.run import Run
+from yoyak.values import Corpus, Prediction, Split, SplitName
+
+FLUSH_ROWS = 16
+FLUSH_SECONDS = 1.0
+
+StopAsked = Callable[[], bool]
+
+
+class Work(NamedTuple):
+    """One run, its data, and the question whether it shall stop."""
+
+    run: Run
+    corpus: Corpus
+    stop_asked: StopAsked
+
+
+def pending(run: Run, corpus: Corpus) -> list[str]:
+    """The stages that are still to do, in order; none where the run is done for these inputs."""
+    done = run.state().done
+    todo: list[str] = []
+    for name, fingerprint, there in (
+        ("train", _train_inputs(run, corpus), _trained(run)),
+        ("predict-dev", _predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
+        ("predict-test", _predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
+        ("score", _score_inputs(run, corpus), run.scorecard("dev") is not None),
+    ):
+        # What comes after a stage that is to be done is to be done as well.
+        if todo or not there or done.get(name) != fingerprint:
+            todo.append(name)
+    return todo
+
+
+def carry_out(work: Work) -> None:
+    """Brings one run to its end, doing only what is not done yet.
+
+    Raises:
+        Interrupted: it was asked to stop; everything is saved.
+        YoyakError: what the engine or the judge said.
+    """
+    began = time.monotonic()
+    engine = engines.load(work.run.recipe.engine)
+    todo = pending(work.run, work.corpus)
+    if "train" in todo:
+        with _stage(work, "train", lambda: _train_inputs(work.run, work.corpus)):
+            _train(work, engine)
+    for split in (work.corpus.dev, work.corpus.test):
+        if f"predict-{split.name}" in todo:
+            inputs = _predict_inputs(work.run, split)
+            with _stage(work, f"predict-{split.name}", partial(_predict_inputs, work.run, split)):
+                _predict(work, engine, split, inputs)
+    if "score" in todo:
+        with _stage(work, "score", lambda: _score_inputs(work.run, work.corpus)):
+            _score(work)
+    work.run.emit(Finished(at=time.time(), seconds=time.monotonic() - began))
+
+
+@contextmanager
+def _stage(work: Work, name: str, inputs: Callable[[], str]) -> Iterator[None]:
+    began = time.monotonic()
+    work.run.emit(StageStarted(at=time.time(), stage=name))
+    yield
+    seconds = time.monotonic() - began
+    work.run.emit(StageDone(at=time.time(), stage=name, fingerprint=inputs(), seconds=seconds))
+
+
+def _train(work: Work, engine: Engine) -> None:
+    engine.train(
+        TrainJob(
+            recipe=work.run.recipe,
+            train=work.corpus.train,
+            dev=work.corpus.dev,
+            folder=work.run.engine_folder,
+            emit=work.run.emit,
+            stop_asked=work.stop_asked,
+        )
+    )
+
+
+def _predict(work: Work, engine: Engine, split: Split, inputs: str) -> None:
+    ready = {prediction.id for prediction in work.run.begin_predictions(split.name, inputs)}
+    job = GenerateJob(
+        recipe=work.run.recipe,
+        decode=work.run.recipe.decode,
+        dialogues=[dialogue for dialogue in split.dialogues if dialogue.id not in ready],
+        train=work.corpus.train,
+        folder=work.run.engine_folder,
+        emit=work.run.emit,
+    )
+    if job.dialogues:
+        _store(work, split.name, engine.generate(job), len(ready), len(split.dialogues))
+
+
+def _store(
+    work: Work, split: SplitName, predictions: Iterator[Prediction], done: int, of: int
+) -> None:
+    """Stores predictions as they come; a stop or a kill loses none that was stored."""
+    began = last = time.monotonic()
+    waiting: list[Prediction] = []
+
+    def flush() -> None:
+        nonlocal done, last
+        last = time.monotonic()
+        work.run.add_predictions(split, waiting)
+        done += len(waiting)
+        waiting.clear()
+        seconds = last - began
+        work.run.emit(Generated(at=time.time(), split=split, done=done, of=of, seconds=seconds))
+
+    for prediction in predictions:
+        waiting.append(prediction)
+        if len(waiting) >= FLUSH_ROWS or time.monotonic() - last >= FLUSH_SECONDS:
+            flush()
+        if work.stop_asked():
+            flush()
+            step = work.run.state().step
+            work.run.emit(Stopped(at=time.time(), step=step, reason=f"predict-{split}"))
+            raise Interrupted("queue.stopped", run=work.run.name, stage=f"predict-{split}")
+    if waiting:
+        flush()
+
+
+def _score(work: Work) -> None:
+    card_ = card.judge(work.run.predictions("dev"), work.corpus.dev, OFFICIAL)
+    work.run.write_scorecard("dev", card_)
+    work.run.emit(
+        Scored(
+            at=time.time(),
+            split="dev",
+            rouge=card_.rouge,
+            interval=card_.interval,
+            rows=card_.n,
+            signature=card_.protocol.signature,
+        )
+    )
+
+
+# --- what a stage is made from ---------------------------------------------------------------
+
+
+def _train_inputs(run: Run, corpus: Corpus) -> str:
+    return disk.sha256_of(
+        run.recipe.learning_hash, corpus.train.fingerprint, corpus.dev.fingerprint
+    )
+
+
+def _predict_inputs(run: Run, split: Split) -> str:
+    manifest = disk.read_manifest(run.engine_folder / "weights")
+    return disk.sha256_of(manifest, run.recipe.learning_hash, run.recipe.decode, split.fingerprint)
+
+
+def _score_inputs(run: Run, corpus: Corpus) -> str:
+    path = run.predictions_path("dev")
+    predictions = disk.sha256_file(path) if path.is_file() else None
+    return disk.sha256_of(predictions, OFFICIAL, corpus.dev.fingerprint)
+
+
+def _trained(run: Run) -> bool:
+    """Whether the weights are there, if the engine has any."""
+    return not (run.folder / "checkpoints").exists() or (run.folder / "weights").is_dir()
+
+
+def _predicted(run: Run, split: Split) -> bool:
+    wanted = {dialogue.id for dialogue in split.dialogues}
+    return {prediction.id for prediction in run.predictions(split.name)} == wanted
