@@ -31,8 +31,8 @@ def _tag() -> Callable[[str], Sequence[tuple[str, str]]]:
 def _mecab_ko() -> Callable[[str], Sequence[tuple[str, str]]]:
     import mecab
 
-    tagger = mecab.MeCab()
-    return tagger.pos
+    tag: Callable[[str], Sequence[tuple[str, str]]] = mecab.MeCab().pos
+    return tag
 
 
 def _mecab_stock() -> Callable[[str], Sequence[tuple[str, str]]]:

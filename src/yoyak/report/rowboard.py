@@ -1,0 +1,80 @@
+"""Single rows as a terminal shows them: where two systems differ, and faults at their place."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from yoyak.messages import text
+from yoyak.report import figures
+from yoyak.report.escape import plain
+from yoyak.score.atlas import FaultFound, RowDifference
+from yoyak.score.style import Span
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+OPEN, CLOSE = "⟦", "⟧"
+"""Stand around an offending span, so that it can be seen without colour."""
+
+
+def marked(summary: str, spans: Sequence[Span]) -> "Text":
+    """The summary with its spans in brackets and underlined; overlapping spans are one."""
+    from rich.text import Text
+
+    pieces, at = [], 0
+    for start, end in _merged(spans):
+        pieces += [summary[at:start], OPEN, summary[start:end], CLOSE]
+        at = end
+    drawn = Text(plain("".join((*pieces, summary[at:]))), overflow="fold")
+    drawn.highlight_regex(f"{OPEN}[^{CLOSE}]*{CLOSE}", "underline")
+    return drawn
+
+
+def _merged(spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    ordered = sorted((span.start, span.end) for span in spans)
+    while ordered:
+        start, end = ordered.pop(0)
+        while ordered and ordered[0][0] <= end:
+            end = max(end, ordered.pop(0)[1])
+        yield start, end
+
+
+def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> "Group":
+    """The rows on which two systems differ most: both texts, the reference, the gap."""
+    from rich.console import Group
+    from rich.text import Text
+
+    one, other = map(plain, names)
+    parts = [Text(text("report.rowboard-differences", one=one, other=other), style="bold")]
+    for row in rows:
+        gap = figures.points(row.difference)
+        parts.append(Text(f"{plain(row.id)}  {gap}", style="bold"))
+        parts += [
+            _labelled(f"{one} {figures.score(row.one.mean)}", row.one_text),
+            _labelled(f"{other} {figures.score(row.other.mean)}", row.other_text),
+            *(_labelled(text("report.column-reference"), each) for each in row.references),
+        ]
+    return Group(*parts)
+
+
+def _labelled(label: str, summary: str) -> "Text":
+    from rich.text import Text
+
+    return Text(f"  {label}: {plain(summary) or '∅'}", overflow="fold")
+
+
+def faults(found: Sequence[FaultFound], *, limit: int = 5) -> "Group":
+    """Every kind of fault with its count, and its first ``limit`` summaries."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Text] = []
+    for kind, group in groupby(found, key=lambda one: one.fault):
+        rows = list(group)
+        label = text(f"report.scoreboard-fault-{kind.value.replace('_', '-')}")
+        parts.append(Text(f"{label}: {figures.count(len(rows))}", style="bold"))
+        parts += [
+            Text(f"  {plain(one.id)}: ") + marked(one.text, one.spans) for one in rows[:limit]
+        ]
+    return Group(*(parts or [Text(text("report.rowboard-no-fault"))]))
