@@ -1,30 +1,63 @@
-"""Whole files, whole folders and logs: what a kill or a full disk leaves is old or new, never torn.
+"""Whole files and whole folders: what a kill or a full disk leaves is old or new, never torn.
 
 A file is written beside its place, forced to the disk and renamed. A folder is written as
 ``.name.tmp-<pid>``, gets its ``manifest.json`` last, and is renamed when every byte of it is on
-the disk: a folder with a manifest that verifies is whole (the protocol of docs/reliability.md).
+the disk: a folder whose manifest verifies is whole.
 """
 
-import errno
 import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from yoyak.errors import BadData, CannotWrite, DiskFull, YoyakError
+from yoyak.errors import BadData, CannotWrite
+from yoyak.store.log import append_lines, drop_torn_line, read_lines
+from yoyak.store.space import free_bytes, require_space, saying_why, write_all, write_error
 from yoyak.values import Value
 
+__all__ = [
+    "FileRecord",
+    "Manifest",
+    "append_lines",
+    "checked_name",
+    "clear_leftovers",
+    "drop_torn_line",
+    "free_bytes",
+    "is_ours",
+    "leftovers",
+    "read_lines",
+    "read_manifest",
+    "remove_folder",
+    "require_space",
+    "saying_why",
+    "set_aside",
+    "sha256_file",
+    "sha256_of",
+    "size_bytes",
+    "sync_folder",
+    "verify_folder",
+    "whole_folder",
+    "write_bytes",
+    "write_error",
+    "write_text",
+    "write_value",
+]  # fmt: skip
+
 MANIFEST = "manifest.json"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,79}")
+MARKER = ".yoyak"
+"""A folder that holds a file of this name was made by us, and only such a folder is removed."""
+
+_NAME = re.compile(r"[a-z0-9_-][a-z0-9._@-]{0,79}")
 
 
 class FileRecord(Value, frozen=True, kw_only=True):
-    """One file of a whole folder."""
+    """One file of a whole folder; ``name`` is its path below the folder, with slashes."""
 
     name: str
     size_bytes: int
@@ -42,6 +75,11 @@ class Manifest(Value, frozen=True, kw_only=True):
         """All files together."""
         return sum(file.size_bytes for file in self.files)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of names and contents: equal for equal folders, whatever was noted."""
+        return sha256_of([(file.name, file.sha256) for file in self.files])
+
 
 def checked_name(name: str) -> str:
     """``name``, if it can be a file or folder of ours: lower case, no leading dot, no slash.
@@ -54,7 +92,10 @@ def checked_name(name: str) -> str:
     return name
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+# --- files ---------------------------------------------------------------------------------------
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file: whoever reads sees the old content or all of the new.
 
     Raises:
@@ -62,14 +103,16 @@ def write_bytes(path: Path, data: bytes) -> None:
         CannotWrite: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with _as_ours(path, len(data)):
+    with saying_why(path, len(content)):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                write_all(handle, content)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            temporary.rename(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -81,129 +124,179 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_value(path: Path, value: object) -> None:
+    """As ``write_bytes``, as JSON with one setting a line, for people and machines."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
 @contextmanager
 def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator[Path]:
     """Yields a folder to fill; on leaving without an error it becomes ``path``, all at once.
+
+    ``notes`` are read on leaving, so they may be filled in the meantime. A folder of ours that
+    stood at ``path`` makes way only when the new one is whole on the disk.
 
     Raises:
         DiskFull, CannotWrite: as ``write_bytes``; nothing is left behind and ``path`` is untouched.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with _as_ours(path, None):
+    with saying_why(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
         try:
+            _fresh_folder(temporary)
             yield temporary
             manifest = Manifest(files=tuple(_records(temporary)), notes=dict(notes or {}))
-            write_bytes(temporary / MANIFEST, msgspec.json.encode(manifest))
-            if path.exists():
-                remove_folder(path)
+            write_value(temporary / MANIFEST, manifest)
+            old = _to_trash(path) if os.path.lexists(path) else None
             temporary.rename(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(path.parent)
-
-
-def verify_folder(path: Path) -> Manifest | None:
-    """The folder's manifest if every file is as it was written, else ``None``."""
-    manifest = read_manifest(path)
-    if manifest is None:
-        return None
-    for file in manifest.files:
-        found = path / file.name
-        if not found.is_file() or found.stat().st_size != file.size_bytes:
-            return None
-        if sha256_file(found) != file.sha256:
-            return None
-    return manifest
+        if old is not None:
+            shutil.rmtree(old)
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """The folder's manifest, its files not looked at; ``None`` if it has no sound one."""
+    """The manifest as written, its files not looked at; ``None`` where there is no sound one."""
     try:
         return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
+def verify_folder(path: Path) -> Manifest | None:
+    """The folder's manifest if it holds exactly the files that were written, else ``None``.
+
+    Every byte is read. A file more is refused as a file less is: loaders look for names.
+    """
+    manifest = read_manifest(path)
+    if manifest is None:
+        return None
+    records = {record.name: record for record in manifest.files}
+    found = {each.relative_to(path).as_posix(): each for each in _contents(path)}
+    if found.keys() != records.keys():
+        return None
+    whole = all(_is_as_written(found[name], record) for name, record in records.items())
+    return manifest if whole else None
+
+
+def is_ours(path: Path) -> bool:
+    """Whether ``path`` is a folder, not a link, that carries our marker or a manifest of ours."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return (path / MARKER).is_file() or read_manifest(path) is not None
+
+
 def remove_folder(path: Path) -> None:
-    """Removes a folder that we wrote; it is renamed first, so that it never looks whole again.
+    """Removes a folder of ours; it is renamed first, so that half of it never looks whole.
 
     Raises:
-        CannotWrite: it does not carry our manifest, or is a link: somebody else's is not ours to
-            delete.
+        CannotWrite: it is not ours, or a link, and so not ours to delete.
     """
-    if path.is_symlink() or not (path / MANIFEST).is_file():
-        raise CannotWrite("store.not-ours", path=path)
-    trash = path.with_name(f".trash-{path.name}-{os.getpid()}")
-    path.rename(trash)
-    sync_folder(path.parent)
-    shutil.rmtree(trash)
+    with saying_why(path):
+        shutil.rmtree(_to_trash(path))
 
 
-def empty_trash(folder: Path) -> int:
-    """Removes what killed writers and removers left in ``folder``; the bytes that were freed."""
+def set_aside(path: Path, why: str) -> Path:
+    """Renames it to ``.<why>-<name>-<n>`` beside its place, where nobody takes it for whole."""
+    aside = next(
+        name
+        for count in range(10**6)
+        if not os.path.lexists(name := path.with_name(f".{why}-{path.name}-{count}"))
+    )
+    with saying_why(path):
+        path.rename(aside)
+        sync_folder(path.parent)
+    return aside
+
+
+def leftovers(folder: Path) -> tuple[Path, ...]:
+    """What killed writers and removers left directly in ``folder``, oldest name first.
+
+    A living writer's temporary is among them: only the holder of the run's lock may remove them.
+    """
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        path
+        for path in sorted(folder.iterdir())
+        if path.name.startswith(".trash-") or (path.name.startswith(".") and ".tmp-" in path.name)
+    )
+
+
+def clear_leftovers(folder: Path) -> int:
+    """Removes the leftovers of ``folder``; the bytes that were freed."""
     freed = 0
-    for path in folder.glob(".*"):
-        if path.name.startswith(".trash-") or ".tmp-" in path.name:
-            freed += size_bytes(path)
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    for path in leftovers(folder):
+        freed += size_bytes(path)
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif is_ours(path):
+            shutil.rmtree(path)
     return freed
 
 
 def size_bytes(path: Path) -> int:
-    """All files below ``path``, links not followed."""
-    if path.is_symlink() or path.is_file():
-        return path.lstat().st_size
-    return sum(
-        entry.lstat().st_size
-        for entry in path.rglob("*")
-        if entry.is_symlink() or not entry.is_dir()
-    )
+    """All files at or below ``path``, links not followed."""
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size if os.path.lexists(path) else 0
+    return sum(size_bytes(entry) for entry in path.iterdir())
 
 
-def append_lines(path: Path, lines: bytes, *, durable: bool = False) -> None:
-    """Appends whole lines (each with its newline) in one write, which no other writer can split.
-
-    Raises:
-        DiskFull, CannotWrite: as ``write_bytes``; a torn tail is cut off again.
-    """
-    with _as_ours(path, len(lines)):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            before = os.fstat(handle).st_size
-            if os.write(handle, lines) != len(lines):
-                os.ftruncate(handle, before)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if durable:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def read_lines(path: Path) -> list[bytes]:
-    """The whole lines of a log; a last one without its newline was torn and is left out."""
+def sync_folder(folder: Path) -> None:
+    """Forces a folder's list of names to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    return content.split(b"\n")[:-1]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cuts off a last line that has no newline; its writer was killed in the middle of it."""
-    if not path.is_file():
-        return
-    with path.open("r+b") as stream:
-        content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            stream.truncate(whole)
+def _fresh_folder(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)  # of a dead process that had our number
+    path.mkdir()
+    (path / MARKER).touch()
+
+
+def _to_trash(path: Path) -> Path:
+    if not is_ours(path):
+        raise CannotWrite("store.not-ours", path=path)
+    return set_aside(path, "trash")
+
+
+def _contents(folder: Path) -> list[Path]:
+    own = {folder / MANIFEST, folder / MARKER}
+    return [path for path in sorted(folder.rglob("*")) if path not in own and not _is_folder(path)]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _records(folder: Path) -> Iterator[FileRecord]:
+    """Forces each file to the disk and describes it."""
+    for path in _contents(folder):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            os.fsync(handle)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = os.fstat(handle).st_size
+        yield FileRecord(name=path.relative_to(folder).as_posix(), size_bytes=size, sha256=digest)
+    for path in filter(_is_folder, folder.rglob("*")):
+        sync_folder(path)
+
+
+def _is_as_written(path: Path, record: FileRecord) -> bool:
+    found = path.lstat()
+    regular = stat.S_ISREG(found.st_mode) and found.st_size == record.size_bytes
+    return regular and sha256_file(path) == record.sha256
+
+
+# --- hashes ------------------------------------------------------------------------------------
 
 
 def sha256_file(path: Path) -> str:
@@ -215,42 +308,3 @@ def sha256_file(path: Path) -> str:
 def sha256_of(*parts: object) -> str:
     """SHA-256 of values that msgspec can write, in hexadecimal; dictionaries in key order."""
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Forces a folder's list of names to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _records(folder: Path) -> Iterator[FileRecord]:
-    """Forces each file to the disk and describes it."""
-    for path in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-        yield FileRecord(
-            name=path.relative_to(folder).as_posix(),
-            size_bytes=path.stat().st_size,
-            sha256=sha256_file(path),
-        )
-    for path in (entry for entry in folder.rglob("*") if entry.is_dir()):
-        sync_folder(path)
-
-
-@contextmanager
-def _as_ours(path: Path, needed_bytes: int | None) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error, needed_bytes) from error
-
-
-def write_error(path: Path, error: OSError, needed_bytes: int | None) -> YoyakError:
-    """The error of ours that says why ``path`` could not be written."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        needed = "?" if needed_bytes is None else f"{needed_bytes:,}"
-        return DiskFull("store.disk-full", path=path, needed=needed)
-    return CannotWrite("store.cannot-write", path=path, problem=error.strerror or str(error))
