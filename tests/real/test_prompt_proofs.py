@@ -1,0 +1,188 @@
+"""The five real tokenizers on real dialogues: what training sees is what inference sees."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from yoyak.data.clean import TAG, summary_of
+from yoyak.data.corpus import read_corpus
+from yoyak.engine.codec import load_codec
+from yoyak.engine.encode import encode_rows
+from yoyak.engine.families import FAMILIES, LLAMA_DATE
+from yoyak.engine.foreign import FOREIGN_TEXT, foreign_ids
+from yoyak.recipes import resolve
+from yoyak.values import Message, Source
+
+pytestmark = [pytest.mark.real, pytest.mark.torch]
+
+RECIPES = {
+    "kobart-nlp1-finetuned": "kobart",
+    "llama3": "llama3-ko-8b",
+    "llama3_2": "llama32-ko-3b",
+    "qwen2_5": "qwen25-7b",
+    "qwen3": "qwen3-4b",
+}
+CHAT = sorted(set(RECIPES) - {"kobart-nlp1-finetuned"})
+ROWS = 200
+
+
+@pytest.fixture(scope="module")
+def contest(shared):
+    return read_corpus(shared / "data" / "contest")
+
+
+@pytest.fixture(scope="module")
+def spoken(shared, contest):
+    """Codec, recipe, dialogues and encoded rows of a tokenizer; each is loaded once."""
+    kept = {}
+
+    def load(name: str):
+        if name not in kept:
+            recipe = resolve(RECIPES[name]).recipe
+            codec = load_codec(str(shared / "tokenizers" / name), recipe)
+            # Every eighth row of train and dev, so that long and short ones are among them.
+            rows = (*contest.train.dialogues, *contest.dev.dialogues)[:: 2999 // ROWS][:ROWS]
+            kept[name] = (
+                codec,
+                recipe,
+                rows,
+                encode_rows(codec, rows, recipe.prompt, with_answers=True),
+            )
+        return kept[name]
+
+    return load
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_training_starts_with_exactly_the_inference_ids(spoken, name):
+    codec, recipe, dialogues, rows = spoken(name)
+    infer = encode_rows(codec, dialogues, recipe.prompt, with_answers=False)
+    assert len(rows) == ROWS
+    assert [row.source_ids for row in rows] == [row.source_ids for row in infer]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_supervised_span_is_the_summary_and_its_stop(spoken, name):
+    codec, _, dialogues, rows = spoken(name)
+    for dialogue, row in zip(dialogues, rows, strict=True):
+        assert codec.text(row.answer_ids) == dialogue.references[0]
+        assert [i for i in row.answer_ids if i in codec.control_ids] == [codec.stop_id]
+        assert row.answer_ids[-1] == codec.stop_id
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_begin_of_text_stands_once_or_never(spoken, name):
+    codec, _, _, rows = spoken(name)
+    wanted = 1 if codec.control.family == "llama" else 0
+    for row in rows:
+        assert row.source_ids.count(codec.bos_id) == wanted
+        assert codec.bos_id not in row.answer_ids
+    if wanted:
+        assert {row.source_ids[0] for row in rows} == {codec.bos_id}
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_a_prompt_ends_with_one_header(spoken, name):
+    codec, _, _, rows = spoken(name)
+    family = next(family for family in FAMILIES if family.name == codec.control.family)
+    header = codec._ids(family.header)
+    ends = [(*header, *codec._ids(family.quiet)), tuple(header)]
+    for row in rows:
+        assert any(row.source_ids[-len(end) :] == tuple(end) for end in ends)
+        decoded = codec._core.decode(row.source_ids, skip_special_tokens=False)
+        assert decoded.count(family.header) == 1
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_transformers_own_rendering_gives_the_same_ids(spoken, name):
+    codec, recipe, dialogues, rows = spoken(name)
+    for dialogue, row in zip(dialogues[:40], rows, strict=False):
+        theirs = codec._tokenizer.apply_chat_template(
+            [
+                {"role": "system", "content": recipe.prompt.system},
+                {"role": "user", "content": f"{recipe.prompt.instruction}\n\n{dialogue.text}"},
+            ],
+            tokenize=True, add_generation_prompt=True, return_dict=False,
+            date_string=LLAMA_DATE, enable_thinking=False,
+        )  # fmt: skip
+        assert not row.shortened
+        assert list(row.source_ids) == theirs
+
+
+def test_the_template_of_qwen3_2507_leaves_no_room_for_thoughts(spoken, shared):
+    codec, _, _, rows = spoken("qwen3")
+    template = (shared / "tokenizers/qwen3/chat_template_instruct_2507.jinja").read_text("utf-8")
+    message = Message(role="user", text="#Person1#: 안녕하세요.")
+    source = Source(id="a", messages=(message,))
+    hybrid = codec._tokenizer.chat_template
+    thinking = codec.source_ids(source)
+    codec._tokenizer.chat_template = template
+    try:
+        instruct = codec.source_ids(source)
+    finally:
+        codec._tokenizer.chat_template = hybrid
+    think = codec._ids("<think>\n\n</think>\n\n")
+    assert thinking == [*instruct, *think]
+    assert rows[0].source_ids[-len(think) :] == tuple(think)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_tag_survives_to_the_file(spoken, name, tmp_path):
+    codec, _, dialogues, rows = spoken(name)
+    path = tmp_path / "submission.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for row in rows:
+            writer.writerow([row.id, summary_of(codec.text(row.answer_ids))])
+    written = dict(csv.reader(io.StringIO(path.read_text("utf-8"))))
+    assert written == {dialogue.id: dialogue.references[0] for dialogue in dialogues}
+    tags = {tag for dialogue in dialogues for tag in re.findall(TAG, dialogue.text)}
+    assert len(tags) >= 2
+    assert all(codec.text(codec.answer_ids(f"{tag}은")) == f"{tag}은" for tag in tags)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_padding_is_an_existing_token_and_no_stop(spoken, name):
+    codec, _, _, rows = spoken(name)
+    assert codec.pad_id not in codec.stop_ids
+    assert codec.pad_id < codec.vocabulary == len(codec._tokenizer)
+    assert not any(codec.pad_id in (*row.source_ids, *row.answer_ids) for row in rows)
+
+
+def test_kobart_writes_every_dev_summary_exactly(spoken, contest):
+    """Its NFKC folding would show here; 499 of 499 come back as they are."""
+    codec, *_ = spoken("kobart-nlp1-finetuned")
+    summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
+    exact = sum(codec.text(codec.answer_ids(summary)) == summary for summary in summaries)
+    assert exact == len(summaries) == 499
+
+
+@pytest.mark.parametrize("name", ["llama3_2", "qwen3", "kobart-nlp1-finetuned"])
+def test_no_summary_needs_a_foreign_token(spoken, contest, name):
+    codec, *_ = spoken(name)
+    banned = set(foreign_ids(codec.token_bytes()))
+    assert 5_000 < len(banned) < codec.vocabulary // 4
+    summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
+    needing = [text for text in summaries if banned.intersection(codec.answer_ids(text))]
+    assert needing == []
+    assert any(any("a" <= letter <= "z" for letter in text) for text in summaries)
+    for text in ("漢字", "ひらがな", "カタカナ", "Привет", "龍"):
+        ids = codec.answer_ids(text)
+        assert FOREIGN_TEXT.search(codec.text(ids)) or codec.control.family == "source"
+        assert not FOREIGN_TEXT.search(codec.text([i for i in ids if i not in banned]))
+
+
+def test_stops_are_the_vendors(spoken):
+    names = {
+        name: [spoken(name)[0]._core.id_to_token(stop) for stop in spoken(name)[0].stop_ids]
+        for name in RECIPES
+    }
+    assert names == {
+        "kobart-nlp1-finetuned": ["</s>"],
+        "llama3": ["<|eot_id|>", "<|end_of_text|>"],
+        "llama3_2": ["<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"],
+        "qwen2_5": ["<|im_end|>", "<|endoftext|>"],
+        "qwen3": ["<|im_end|>", "<|endoftext|>"],
+    }
