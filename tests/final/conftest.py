@@ -3,7 +3,8 @@
 import pytest
 
 from yoyak.final.evidence import gather
-from yoyak.values import Corpus, Dialogue, Prediction, Split, Turn
+from yoyak.final.submission import DevScore, Draft, Member
+from yoyak.values import Corpus, Dialogue, Interval, Prediction, Rouge, Split, Turn
 
 ROWS = 120
 PLACES = ("서점", "우체국", "수영장", "도서관", "빵집", "미용실", "은행", "동물 병원")
@@ -13,11 +14,12 @@ DAYS = ("월요일", "화요일", "수요일", "목요일", "금요일", "토요
 
 def dialogue(split: str, number: int) -> Dialogue:
     place, thing = PLACES[number % 8], THINGS[number % 11]
+    count = number + {"train": 2000, "dev": 1000, "test": 0}[split]  # no two dialogues are alike
     return Dialogue(
         id=f"{split}_{number}",
         turns=(
             Turn(speaker="#Person1#", text=f"{DAYS[number % 7]} 오후에 {place}에 같이 갈래?"),
-            Turn(speaker="#Person2#", text=f"그래, {thing} {number}개도 꼭 챙겨서 나갈게."),
+            Turn(speaker="#Person2#", text=f"그래, {thing} {count}개도 꼭 챙겨서 나갈게."),
         ),
         references=() if split == "test" else (summary(number),),
     )
@@ -65,3 +67,22 @@ def answers() -> tuple[Prediction, ...]:
 @pytest.fixture(scope="session")
 def good(evidence, answers) -> bytes:
     return evidence.layout.render({one.id: one.text for one in answers})
+
+
+DEV = DevScore(
+    rouge=Rouge(rouge1=0.52, rouge2=0.32, rougeL=0.43),
+    interval=Interval(low=0.41, high=0.43),
+    signature="rouge|profile:official",
+    row_means=(0.42,) * 120,
+)
+
+
+@pytest.fixture
+def draft(answers) -> Draft:
+    return Draft(
+        method="best",
+        members=(Member(system="run-a", decode="greedy", recipe="tiny", recipe_sha256="ab"),),
+        predictions=answers,
+        data_sha256={"train": "1", "dev": "2", "test": "3"},
+        dev=DEV,
+    )

@@ -13,26 +13,7 @@ import pytest
 
 from yoyak.errors import BadData, CannotWrite, DiskFull, InputMissing
 from yoyak.final import submission
-from yoyak.final.submission import DevScore, Draft, Member, check_file, read_manifest, write
-from yoyak.values import Interval, Rouge
-
-DEV = DevScore(
-    rouge=Rouge(rouge1=0.52, rouge2=0.32, rougeL=0.43),
-    interval=Interval(low=0.41, high=0.43),
-    signature="rouge|profile:official",
-    rows=120,
-)
-
-
-@pytest.fixture
-def draft(answers) -> Draft:
-    return Draft(
-        method="best",
-        members=(Member(system="run-a", decode="greedy", recipe="tiny", recipe_sha256="ab"),),
-        predictions=answers,
-        data_sha256={"train": "1", "dev": "2", "test": "3"},
-        dev=DEV,
-    )
+from yoyak.final.submission import check_file, read_manifest, write
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -40,7 +21,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
+        if path.is_file() and "/." not in f"/{path.relative_to(folder)}"
     }
 
 
@@ -52,7 +33,7 @@ def test_a_scored_answer_is_written_checked_and_described(draft, evidence, good,
     manifest = read_manifest(Path(written.manifest))
     assert (manifest.sha256, manifest.rows) == (written.sha256, 120)
     assert manifest.members == draft.members
-    assert manifest.dev == DEV
+    assert manifest.dev == draft.dev
     assert check_file(path, evidence).accepted
 
 
@@ -106,7 +87,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("at", range(1, 16))
+@pytest.mark.parametrize("at", range(1, 22))
 def test_a_crash_at_any_step_leaves_the_old_or_the_whole_new(
     at, draft, evidence, tmp_path, monkeypatch
 ):
@@ -124,9 +105,10 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_whole_new(
 
         return step
 
-    for holder, name in ((os, "fsync"), (os, "replace"), (Path, "mkdir"), (Path, "open")):
+    steps = [(os, "fsync"), (os, "open"), (submission.disk.shutil, "rmtree")]
+    steps += [(Path, name) for name in ("mkdir", "open", "rename", "replace", "unlink")]
+    for holder, name in steps:
         monkeypatch.setattr(holder, name, counted(getattr(holder, name)))
-    monkeypatch.setattr(submission.shutil, "rmtree", counted(submission.shutil.rmtree))
     crashed = False
     try:
         write(draft, evidence, tmp_path)
@@ -182,7 +164,7 @@ def test_a_full_disk_is_told_apart(draft, evidence, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DiskFull, match="No space left"):
+    with pytest.raises(DiskFull, match="the disk is full"):
         write(draft, evidence, tmp_path)
     assert tree(tmp_path) == {}
 

@@ -21,7 +21,7 @@ DEV = DevScore(
     rouge=Rouge(rouge1=0.5214, rouge2=0.3210, rougeL=0.4286),
     interval=Interval(low=0.413, high=0.434),
     signature="rouge|profile:official",
-    rows=499,
+    row_means=(0.42,) * 499,
 )
 
 

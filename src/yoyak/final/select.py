@@ -43,7 +43,7 @@ class Choice(Value, frozen=True, kw_only=True):
 
     method: str
     column: str | None = None
-    votes: dict[str, float] = {}  # noqa: RUF012 -- msgspec copies it
+    votes: dict[str, float] = {}
     components: Components = EQUAL
 
     @property

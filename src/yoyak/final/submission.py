@@ -5,7 +5,6 @@ beside it, forced to the disk, judged, and only then renamed into place: whoever
 finds the submissions as they were, or one more whole one.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -17,9 +16,12 @@ from pathlib import Path
 import msgspec
 
 from yoyak import __version__
-from yoyak.errors import BadData, CannotWrite, DiskFull, InputMissing, YoyakError
+from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.final.evidence import Evidence
 from yoyak.final.gate import Fault, Verdict, judge
+from yoyak.score.card import Scorecard
+from yoyak.store import disk
+from yoyak.store.space import saying_why
 from yoyak.values import Interval, Prediction, Rouge, Submission, Value
 
 CSV = "submission.csv"
@@ -40,12 +42,31 @@ class Member(Value, frozen=True, kw_only=True):
 
 
 class DevScore(Value, frozen=True, kw_only=True):
-    """What the same answer scored on dev, and under which protocol."""
+    """What the same answer scored on dev, and under which protocol.
+
+    ``row_means`` are the rows' means of R1, R2 and RL (0 to 1) in dev's order: what two
+    submissions have in common decides how well their difference is known.
+    """
 
     rouge: Rouge
     interval: Interval
     signature: str
-    rows: int
+    row_means: tuple[float, ...]
+
+    @property
+    def rows(self) -> int:
+        """The rows that were scored."""
+        return len(self.row_means)
+
+
+def dev_score(card: Scorecard) -> DevScore:
+    """A scorecard, as far as a manifest keeps it."""
+    return DevScore(
+        rouge=card.rouge,
+        interval=card.interval,
+        signature=card.protocol.signature,
+        row_means=tuple(round(row.rouge.mean, 6) for row in card.rows),
+    )
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -97,11 +118,13 @@ def write(draft: Draft, evidence: Evidence, folder: Path) -> Submission:
         raise refusal(CSV, verdict)
     manifest = _manifest(draft, dev, verdict)
     with _writing(folder) as (temporary, final):
-        _durable(temporary / CSV, data)
-        _durable(temporary / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        disk.write_bytes(temporary / CSV, data)
+        disk.write_bytes(
+            temporary / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+        )
         _read_back(temporary / CSV, data)
-        os.replace(temporary, final)  # noqa: PTH105 -- the rename is the point, Path adds nothing
-        _sync(folder)
+        temporary.rename(final)
+        disk.sync_folder(folder)
     return Submission(
         path=str(final / CSV),
         rows=verdict.rows,
@@ -187,40 +210,22 @@ def _manifest(draft: Draft, dev: DevScore, verdict: Verdict) -> Manifest:
 @contextmanager
 def _writing(folder: Path) -> Iterator[tuple[Path, Path]]:
     """A temporary folder and the next free numbered one; one writer at a time."""
-    try:
+    with saying_why(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            temporary = folder / ".writing"
-            # Whoever left this was killed: the lock is ours.
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in folder.glob(".*.tmp-*"):  # by writers that were killed: the lock is ours
+                shutil.rmtree(left)
+            final = folder / str(next_number(folder))
+            temporary = folder / f".{final.name}.tmp-{os.getpid()}"
             temporary.mkdir()
-            yield temporary, folder / str(next_number(folder))
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        kind: type[YoyakError] = DiskFull if full else CannotWrite
-        raise kind("final.cannot-write", folder=folder, problem=error.strerror) from error
+            yield temporary, final
 
 
 def next_number(folder: Path) -> int:
     """One more than the highest number that a submission below ``folder`` has."""
     names = (path.name for path in folder.iterdir())
     return 1 + max((int(name) for name in names if name.isdigit()), default=0)
-
-
-def _durable(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_back(path: Path, data: bytes) -> None:
