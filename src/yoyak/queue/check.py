@@ -1,0 +1,235 @@
+"""Is this machine ready? One line a thing: what was found, and the next command where it is not."""
+
+import locale
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from yoyak.errors import YoyakError
+from yoyak.messages import text
+from yoyak.queue import limits, machine
+from yoyak.recipe import Recipe
+from yoyak.store.project import Limits
+from yoyak.store.workspace import Workspace
+from yoyak.values import Value
+
+OLDEST_PYTHON = (3, 11)
+LARGE_PARAMETERS = 1_000_000_000
+BUSY_CARD_GB = 1.0
+
+
+class Health(StrEnum):
+    """``WARN`` works but may surprise; ``BAD`` will not work."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+class CheckLine(Value, frozen=True, kw_only=True):
+    """One thing that was looked at; ``next_step`` is what to do about it."""
+
+    name: str
+    health: Health
+    found: str
+    next_step: str | None = None
+
+
+class Subject(NamedTuple):
+    """What the machine has to be ready for."""
+
+    workspace: Workspace
+    data_folder: Path
+    recipes: Sequence[Recipe]
+    limits: Limits
+
+
+def check(subject: Subject) -> tuple[CheckLine, ...]:
+    """Every line, in the order in which a first run would stumble over them."""
+    return tuple(line for look in _LOOKS for line in look(subject))
+
+
+def _line(name: str, health: Health, key: str, /, **fields: object) -> CheckLine:
+    """A line from a sentence ``found → next command``, as the catalogue has it."""
+    found, _, next_step = text(key, **fields).partition(" → ")
+    return CheckLine(name=name, health=health, found=found, next_step=next_step or None)
+
+
+def _refused(name: str, error: YoyakError) -> CheckLine:
+    found, _, next_step = str(error).partition(" → ")
+    return CheckLine(name=name, health=Health.BAD, found=found, next_step=next_step or None)
+
+
+def _python(_: Subject) -> Iterator[CheckLine]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= OLDEST_PYTHON:
+        yield _line("python", Health.OK, "queue.check-python", version=version)
+    else:
+        yield _line("python", Health.BAD, "queue.check-python-old", version=version)
+
+
+def _libraries(_: Subject) -> Iterator[CheckLine]:
+    wanted = list(machine.requirements("train"))
+    versions = {each.name: machine.installed(each.name) for each in wanted}
+    missing = [name for name, version in versions.items() if version is None]
+    unlike = [
+        f"{each.name} {version} ({each})"
+        for each in wanted
+        if (version := versions[each.name]) is not None and not each.admits(version)
+    ]
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    if unlike:
+        yield _line(
+            "libraries", Health.BAD, "queue.check-libraries-unlike", unlike="; ".join(unlike)
+        )
+    elif missing:
+        names = ", ".join(missing)
+        yield _line("libraries", Health.WARN, "queue.check-libraries-missing", missing=names)
+    else:
+        yield _line("libraries", Health.OK, "queue.check-libraries", versions=listed)
+
+
+def _gpu(subject: Subject) -> Iterator[CheckLine]:
+    found = machine.cards()
+    large = [
+        each.name for each in subject.recipes if (each.model.parameters or 0) >= LARGE_PARAMETERS
+    ]
+    if not found and large:
+        yield _line("gpu", Health.BAD, "queue.check-gpu-needed", recipes=", ".join(large))
+    elif not found:
+        yield _line("gpu", Health.OK, "queue.check-gpu-none")
+    for card in found:
+        yield _card(card)
+    if found:
+        yield _torch_build(found[0])
+
+
+def _card(card: machine.Card) -> CheckLine:
+    fields = {
+        "index": card.index,
+        "name": card.name,
+        "free": f"{card.free_gb:.1f}",
+        "total": f"{card.total_gb:.1f}",
+    }
+    if card.has_bf16 is False:
+        return _line("gpu", Health.WARN, "queue.check-gpu-no-bf16", **fields)
+    if card.used_gb >= BUSY_CARD_GB:
+        pids = ", ".join(str(user.pid) for user in machine.card_users()) or "?"
+        return _line("gpu", Health.WARN, "queue.check-gpu-busy", pids=pids, **fields)
+    return _line("gpu", Health.OK, "queue.check-gpu", **fields)
+
+
+def _torch_build(card: machine.Card) -> CheckLine:
+    cuda = machine.torch_cuda()
+    if cuda is None:
+        return _line("cuda", Health.BAD, "queue.check-cuda-none", driver=card.driver)
+    needed = machine.DRIVER_OF_CUDA.get(machine.version_numbers(cuda)[0])
+    if needed is not None and machine.version_numbers(card.driver) < needed:
+        oldest = ".".join(map(str, needed))
+        return _line(
+            "cuda",
+            Health.BAD,
+            "queue.check-driver-old",
+            cuda=cuda,
+            driver=card.driver,
+            oldest=oldest,
+        )
+    return _line("cuda", Health.OK, "queue.check-cuda", cuda=cuda, driver=card.driver)
+
+
+def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
+    readings = limits.read(subject.workspace.folder)
+    decision = limits.decide(readings, subject.limits)
+    if isinstance(decision, limits.Fine):
+        free = f"{readings.disk_free_gb:.1f}"
+        ram = "?" if readings.ram_free_gb is None else f"{readings.ram_free_gb:.1f}"
+        yield _line("room", Health.OK, "queue.check-room", disk=free, ram=ram)
+    else:
+        health = Health.WARN if isinstance(decision, limits.Warn) else Health.BAD
+        yield _line("room", health, decision.key, **decision.fields)
+
+
+def _workspace(subject: Subject) -> Iterator[CheckLine]:
+    folder = subject.workspace.folder
+    place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    key = "queue.check-workspace" if writable else "queue.check-workspace-refused"
+    yield _line("workspace", Health.OK if writable else Health.BAD, key, folder=folder)
+
+
+def _bases(subject: Subject) -> Iterator[CheckLine]:
+    bases = {each.model.base: each for each in subject.recipes if each.model.base is not None}
+    missing = [
+        base for base in bases if not Path(base).is_dir() and machine.cached_model(base) is None
+    ]
+    if not missing:
+        found = ", ".join(bases) or "-"
+        yield _line("models", Health.OK, "queue.check-models", bases=found)
+    elif machine.hub_is_reachable():
+        names = ", ".join(missing)
+        yield _line("models", Health.OK, "queue.check-models-download", bases=names)
+    else:
+        names = ", ".join(missing)
+        yield _line("models", Health.BAD, "queue.check-models-unreachable", bases=names)
+
+
+def _tokens(_: Subject) -> Iterator[CheckLine]:
+    said = (text("queue.unset"), text("queue.set"))
+    hub = "HF_TOKEN" in os.environ or (machine.hub_cache().parent / "token").is_file()
+    tracker = "WANDB_API_KEY" in os.environ
+    yield _line("tokens", Health.OK, "queue.check-tokens", hub=said[hub], tracker=said[tracker])
+
+
+def _analyser(_: Subject) -> Iterator[CheckLine]:
+    from yoyak.score import analyse
+
+    try:
+        yield _line("analyser", Health.OK, "queue.check-analyser", id=analyse.load().id)
+    except YoyakError as error:
+        yield _refused("analyser", error)
+
+
+def _data(subject: Subject) -> Iterator[CheckLine]:
+    from yoyak.data.corpus import read_corpus
+
+    try:
+        corpus = read_corpus(subject.data_folder)
+    except YoyakError as error:
+        yield _refused("data", error)
+        return
+    rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
+    yield _line("data", Health.OK, "queue.check-data", folder=subject.data_folder, **rows)
+
+
+def _fonts(_: Subject) -> Iterator[CheckLine]:
+    fonts = machine.korean_fonts()
+    if fonts:
+        yield _line("fonts", Health.OK, "queue.check-fonts", font=fonts[0], count=len(fonts))
+    else:
+        yield _line("fonts", Health.WARN, "queue.check-fonts-none")
+
+
+def _locale(_: Subject) -> Iterator[CheckLine]:
+    encoding = locale.getpreferredencoding(do_setlocale=False)
+    plain = encoding.lower().replace("-", "") == "utf8"
+    key = "queue.check-locale" if plain else "queue.check-locale-other"
+    yield _line("locale", Health.OK if plain else Health.WARN, key, encoding=encoding)
+
+
+def _locks(subject: Subject) -> Iterator[CheckLine]:
+    held = [(run, holder) for run in subject.workspace.runs() if (holder := run.holder())]
+    for run, holder in held:
+        yield _line(
+            "runs", Health.OK, "queue.check-running", run=run.name, pid=holder.pid, host=holder.host
+        )
+    if not held:
+        yield _line("runs", Health.OK, "queue.check-idle", count=len(subject.workspace.runs()))
+
+
+_LOOKS: tuple[Callable[[Subject], Iterator[CheckLine]], ...] = (
+    _python, _libraries, _gpu, _disk_and_memory, _workspace, _bases, _tokens, _analyser, _data,
+    _fonts, _locale, _locks,
+)  # fmt: skip

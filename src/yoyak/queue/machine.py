@@ -1,0 +1,201 @@
+"""What this machine has: cards, drivers, libraries, models in the cache; no torch is imported.
+
+A probe that cannot answer says ``None`` or nothing; none of them takes longer than two seconds.
+"""
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from yoyak.values import Value
+
+PROBE_SECONDS = 2.0
+MIB = 2**20
+GB = 1e9
+
+_CARD_FIELDS = "index,name,driver_version,compute_cap,memory.total,memory.used,memory.free"
+_REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra == '(\w+)')?")
+_BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
+_CUDA = re.compile(r"^cuda[^=]*=\s*'([\d.]+)'", re.MULTILINE)
+
+DRIVER_OF_CUDA = {12: (525, 60), 13: (580, 65)}
+"""Oldest Linux driver of each CUDA generation (NVIDIA, CUDA Toolkit release notes, table 3)."""
+
+
+class Card(Value, frozen=True, kw_only=True):
+    """One graphics card, as the driver's own tool describes it."""
+
+    index: int
+    name: str
+    driver: str
+    capability: float | None
+    total_gb: float
+    used_gb: float
+    free_gb: float
+
+    @property
+    def has_bf16(self) -> bool | None:
+        """Ampere (compute capability 8.0) and later compute in bfloat16."""
+        return None if self.capability is None else self.capability >= 8.0
+
+
+class CardUser(Value, frozen=True, kw_only=True):
+    """A process that holds memory of a card; ``used_gb`` is unknown inside some containers."""
+
+    pid: int
+    used_gb: float | None
+
+
+class Requirement(NamedTuple):
+    """One dependency as the package declares it: ``at_least`` <= version < ``below``."""
+
+    name: str
+    at_least: tuple[int, ...]
+    below: tuple[int, ...] | None
+
+    def admits(self, version: str) -> bool:
+        """Whether ``version`` lies inside; a local part such as ``+cu130`` does not matter."""
+        found = version_numbers(version)
+        return self.at_least <= found and (self.below is None or found < self.below)
+
+    def __str__(self) -> str:
+        bounds = [f">={_dotted(self.at_least)}"]
+        if self.below is not None:
+            bounds.append(f"<{_dotted(self.below)}")
+        return f"{self.name}{','.join(bounds)}"
+
+
+def cards() -> tuple[Card, ...]:
+    """Every card that the driver shows; none where there is no driver."""
+    said = _said("nvidia-smi", f"--query-gpu={_CARD_FIELDS}", "--format=csv,noheader,nounits")
+    return tuple(map(read_card, said.splitlines())) if said else ()
+
+
+def read_card(line: str) -> Card:
+    """One line of the driver's tool, with the fields that ``cards`` asks for."""
+    index, name, driver, capability, total, used, free = (cell.strip() for cell in line.split(","))
+    return Card(
+        index=int(index),
+        name=name,
+        driver=driver,
+        capability=_number(capability),
+        total_gb=float(total) * MIB / GB,
+        used_gb=float(used) * MIB / GB,
+        free_gb=float(free) * MIB / GB,
+    )
+
+
+def card_users() -> tuple[CardUser, ...]:
+    """Who holds memory of the cards."""
+    said = _said(
+        "nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"
+    )
+    users = []
+    for line in (said or "").splitlines():
+        pid, _, used = line.partition(",")
+        mebibytes = _number(used)
+        size = None if mebibytes is None else mebibytes * MIB / GB
+        users.append(CardUser(pid=int(pid), used_gb=size))
+    return tuple(users)
+
+
+def torch_cuda() -> str | None:
+    """The CUDA version that the installed torch was built for; ``None`` for a CPU build."""
+    found = util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    version = Path(found.origin).with_name("version.py")
+    built = _CUDA.search(version.read_text(encoding="utf-8")) if version.is_file() else None
+    return built[1] if built else None
+
+
+def requirements(extra: str | None) -> Iterator[Requirement]:
+    """What the package needs, always (``None``) or for one of its extras."""
+    for line in metadata.requires("yoyak") or ():
+        match = _REQUIREMENT.fullmatch(line)
+        if match and match[3] == extra:
+            bounds = {sign: version_numbers(text) for sign, text in _BOUND.findall(match[2])}
+            yield Requirement(match[1], bounds.get(">=", ()), bounds.get("<"))
+
+
+def installed(name: str) -> str | None:
+    """The version of a distribution, ``None`` where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """``2.13.0+cu130`` as (2, 13, 0)."""
+    leading = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, leading[0].split("."))) if leading else ()
+
+
+def hub_cache() -> Path:
+    """Where the hub's client keeps models, by its own environment variables."""
+    named = os.environ.get("HF_HUB_CACHE")
+    if named:
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    return Path(os.environ.get("HF_HOME", f"{cache}/huggingface")) / "hub"
+
+
+def cached_model(base: str) -> Path | None:
+    """The snapshot of ``base`` (``org/name``) that holds its configuration and weights."""
+    folder = hub_cache() / f"models--{base.replace('/', '--')}" / "snapshots"
+    for snapshot in sorted(folder.glob("*/")):
+        if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
+            return snapshot
+    return None
+
+
+def hub_is_reachable() -> bool:
+    """Whether the hub's host accepts a connection; no when its client has to stay offline."""
+    if any(os.environ.get(name, "0") not in {"", "0"} for name in _OFFLINE):
+        return False
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname, port), timeout=PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+def korean_fonts() -> tuple[str, ...] | None:
+    """Font families with Hangul; ``None`` where fontconfig is not there to ask."""
+    said = _said("fc-list", ":lang=ko", "family")
+    return None if said is None else tuple(sorted(set(said.splitlines())))
+
+
+def _said(*words: str) -> str | None:
+    """What a program prints, ``None`` where it is missing, fails or takes too long."""
+    try:
+        done = subprocess.run(
+            words, capture_output=True, check=True, timeout=PROBE_SECONDS, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _number(cell: str) -> float | None:
+    """A cell's number; the tool writes ``[N/A]`` where it has none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
