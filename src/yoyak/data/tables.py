@@ -11,7 +11,7 @@ from pathlib import Path
 from yoyak.data.rows import Row, Table, read_rows
 from yoyak.errors import BadData
 
-__all__ = ["Row", "Table", "read_predictions", "read_references", "read_rows"]
+__all__ = ["Row", "Table", "id_column", "read_predictions", "read_references", "read_rows"]
 
 IDS = ("fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename")
 """Names of the id column; the first one that a file has counts."""
@@ -101,11 +101,21 @@ def _name(column: str) -> str:
     return re.sub(r"[\W_]+", "", column.casefold())
 
 
-def _with_ids(table: Table) -> Iterable[tuple[str, Row]]:
+def id_column(table: Table) -> str:
+    """The column that names the rows.
+
+    Raises:
+        BadData: no column is called like an id.
+    """
     names = {_name(column): column for column in reversed(table.columns)}
     column = next((names[name] for name in IDS if name in names), None)
     if column is None:
         raise BadData("data.no-id", file=table.path, columns=_list(table.columns), known=_list(IDS))
+    return column
+
+
+def _with_ids(table: Table) -> Iterable[tuple[str, Row]]:
+    column = id_column(table)
     for row in table.rows:
         key = table.cell(row, column)
         if not key.strip():

@@ -1,0 +1,39 @@
+"""The command line: parse, one call, print; data on stdout, talk on stderr.
+
+Exit codes: 0 done · 2 usage · 65 bad input data · 66 input missing · 69 library, model or device
+missing · 70 a run failed · 73 cannot write · 74 disk full · 75 interrupted with everything saved,
+start it again · 78 bad recipe (``yoyak.errors`` draws the tree).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from yoyak import messages
+from yoyak.errors import YoyakError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs ``yoyak`` with ``arguments`` (default: the process's own) and exits."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with messages.speaking(_language(words)):
+        try:
+            # Help texts are looked up while the application is built, in the language just chosen.
+            from yoyak.cli.app import app
+
+            app(words, prog_name="yoyak")
+        except YoyakError as error:
+            print(messages.text("cli.error", error=error), file=sys.stderr)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader (`| head`) has seen enough; nothing may be flushed to it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _language(words: Sequence[str]) -> messages.Language | None:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, _, value = word.partition("=")
+        if name == "--lang":
+            chosen = value or following
+            return next((lang for lang in messages.LANGUAGES if lang == chosen), None)
+    return None

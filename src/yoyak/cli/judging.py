@@ -1,0 +1,118 @@
+"""The verbs of the judge: score, compare. Neither needs torch, and score needs no workspace."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yoyak.cli.options import AsJson, ProtocolName, WorkspaceFolder
+from yoyak.cli.place import Place, open_place
+from yoyak.errors import InputMissing, UsageError
+from yoyak.messages import text
+
+if TYPE_CHECKING:
+    from yoyak.score.atlas import Judged
+    from yoyak.score.card import Scorecard
+
+Column = Annotated[str | None, typer.Option(help=text("cli.option-column"), show_default=False)]
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help=text("cli.argument-predictions"))],
+    references: Annotated[list[Path], typer.Argument(help=text("cli.argument-references"))],
+    protocol: ProtocolName = "official",
+    column: Column = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scores a file of predictions against one or more files of references."""
+    import msgspec
+
+    from yoyak.report import scoreboard
+    from yoyak.report.scorefile import score_file
+    from yoyak.report.text import console
+
+    card = _judge_file(predictions, references, protocol, column)
+    if as_json:
+        print(msgspec.json.encode(score_file(card)).decode())
+    else:
+        console(sys.stdout).print(scoreboard.card(card, predictions.name))
+
+
+def compare(
+    systems: Annotated[
+        list[str] | None, typer.Argument(help=text("cli.argument-systems"), show_default=False)
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option("--references", help=text("cli.option-references"), show_default=False),
+    ] = None,
+    workspace: WorkspaceFolder = None,
+    rows: Annotated[bool, typer.Option("--rows", help=text("cli.option-rows"))] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Says which differences between systems are real, and which are not proven."""
+    import msgspec
+
+    from yoyak.data.tables import read_references
+    from yoyak.report import scoreboard
+    from yoyak.report.text import console
+    from yoyak.score import compare as comparing
+
+    place = open_place(None, workspace)
+    judged = {name: _judged(place, name, references) for name in systems or _all_runs(place)}
+    if len(judged) < 2:
+        raise UsageError("cli.compare-two", workspace=place.workspace.folder)
+    compared = comparing.compare({name: one.card for name, one in judged.items()})
+    if as_json:
+        print(msgspec.json.encode(compared).decode())
+        return
+    out = console(sys.stdout)
+    out.print(scoreboard.comparison(compared))
+    if rows:
+        from yoyak.report import rowboard
+        from yoyak.score.atlas import most_different
+
+        one, other = (standing.system for standing in compared.standings[:2])
+        against = read_references(*(references or [place.data_folder / "dev.csv"]))
+        found = most_different(judged[one], judged[other], against, limit=10)
+        out.print(rowboard.differences(found, (one, other)))
+
+
+def _all_runs(place: Place) -> list[str]:
+    return [run.name for run in place.workspace.runs() if run.scorecard("dev") is not None]
+
+
+def _judged(place: Place, system: str, references: list[Path] | None) -> "Judged":
+    from yoyak.data.tables import read_predictions
+    from yoyak.score.atlas import Judged
+
+    run = place.workspace.named(system)
+    if run is not None:
+        card = run.scorecard("dev")
+        if card is None:
+            raise InputMissing("cli.unscored-run", run=run.name)
+        return Judged(card=card, texts={one.id: one.text for one in run.predictions("dev")})
+    path = Path(system)
+    if not path.is_file():
+        folder = place.workspace.folder
+        raise InputMissing("cli.unknown-system", system=system, workspace=folder)
+    against = references or [place.data_folder / "dev.csv"]
+    card = _judge_file(path, against, "official", None)
+    return Judged(card=card, texts=read_predictions(path))
+
+
+def _judge_file(
+    predictions: Path, references: list[Path], protocol: str, column: str | None
+) -> "Scorecard":
+    from yoyak.data.dialogues import read_dialogues
+    from yoyak.data.tables import read_predictions, read_references
+    from yoyak.score.card import judge_texts
+    from yoyak.score.definition import parse
+
+    return judge_texts(
+        read_predictions(predictions, column=column),
+        read_references(*references),
+        read_dialogues(*references),
+        parse(protocol),
+    )

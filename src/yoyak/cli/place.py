@@ -1,0 +1,52 @@
+"""Where a command works: the data folder, the workspace, and the project's settings."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from yoyak.store.project import Project, read_project
+from yoyak.store.workspace import Workspace
+from yoyak.values import Corpus
+
+DEFAULT_WORKSPACE = "workspace"
+
+
+class Place:
+    """The workspace of a command, and its data when they are asked for."""
+
+    def __init__(self, project: Project, workspace: Workspace, data: Path | None) -> None:
+        self.project = project
+        self.workspace = workspace
+        self._data = data
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder named now, or in ``yoyak.toml``, or remembered; else the embedded sample."""
+        from yoyak.data import sample
+
+        remembered = self.workspace.memory.data_folder
+        named = self._data or self.project.data.folder or remembered
+        return Path(named) if named else sample.folder()
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The data, read and checked; the folder is remembered once it has passed."""
+        from yoyak.data.corpus import read_corpus
+
+        corpus = read_corpus(self.data_folder)
+        if self._data is not None:
+            self.workspace.remember_data(self._data)
+        return corpus
+
+    def short(self, path: Path) -> str:
+        """``path`` as a user would type it from here."""
+        here = Path.cwd()
+        full = path.resolve()
+        return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
+
+
+def open_place(data: Path | None, workspace: Path | None) -> Place:
+    """The place that the options, the environment and ``yoyak.toml`` name."""
+    project = read_project(Path.cwd())
+    named = os.environ.get("YOYAK_WORKSPACE") or project.workspace.folder or DEFAULT_WORKSPACE
+    return Place(project, Workspace(workspace or Path(named)), data)

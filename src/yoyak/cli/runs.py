@@ -1,0 +1,117 @@
+"""The verbs of runs: show, run, status, report."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.cli.place import Place, open_place
+from yoyak.errors import Interrupted, RunFailed
+from yoyak.messages import text
+
+DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
+
+Recipes = Annotated[
+    list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+]
+OneRecipe = Annotated[
+    str | None, typer.Argument(help=text("cli.argument-recipe"), show_default=False)
+]
+
+
+def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -> None:
+    """Prints every setting of a recipe with its origin, or the recipes that there are."""
+    import msgspec
+
+    from yoyak import recipes
+    from yoyak.report import settings
+    from yoyak.store.project import read_project
+
+    layers = read_project(Path.cwd()).layers
+    if recipe is None:
+        known = [recipes.resolve(name, project=layers).recipe for name in recipes.names()]
+        if as_json:
+            print(msgspec.json.encode([one.name for one in known]).decode())
+        else:
+            settings.draw_recipes(known)
+        return
+    resolved = recipes.resolve(recipe, project=layers, sets=sets or ())
+    if as_json:
+        print(msgspec.json.encode(resolved.recipe).decode())
+    else:
+        settings.draw_settings(resolved)
+
+
+def run(
+    recipe: Recipes = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    sets: Sets = None,
+) -> None:
+    """Brings each recipe's run to its end, then writes the report and the submission."""
+    from yoyak.queue.lineup import Line, Result
+    from yoyak.queue.prepare import prepare
+    from yoyak.report.progress import Progress
+
+    place = open_place(data, workspace)
+    runs = prepare(
+        place.workspace, place.corpus, recipe or DEFAULT_LINEUP, place.project, sets or ()
+    )
+    names = {one.name: one.identity.recipe for one in runs}
+    with Progress(names, sys.stderr) as progress:
+        line = Line(
+            place.corpus, lambda one, event: progress(one.name, event), place.project.limits
+        )
+        outcomes = line.carry_out(runs)
+    results = {outcome.result for outcome in outcomes}
+    if results == {Result.ALREADY_DONE}:
+        print(text("cli.done", runs=", ".join(names)), file=sys.stderr)
+    _conclude(place)
+    if Result.INTERRUPTED in results:
+        raise Interrupted("cli.interrupted-lineup")
+    failed = [outcome.run.name for outcome in outcomes if outcome.result is Result.FAILED]
+    if failed:
+        raise RunFailed("cli.failed-runs", runs=", ".join(failed))
+
+
+def _conclude(place: Place) -> None:
+    """The comparison on stdout, then where the report and the best system's submission are."""
+    from yoyak.final.hand_in import hand_in, scored_runs
+    from yoyak.report import text as drawing
+    from yoyak.report.gather import gather
+    from yoyak.report.write import write_report
+
+    scored = scored_runs(place.workspace, place.corpus)
+    handed = hand_in(place.workspace, place.corpus) if scored else None
+    view = gather(place.workspace)
+    drawing.comparison(view, drawing.console(sys.stdout))
+    paths = write_report(place.workspace, view)
+    print(text("cli.report-at", path=place.short(paths.html)))
+    if handed is not None:
+        print(text("cli.submission-at", path=place.short(Path(handed.path))))
+
+
+def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
+    """Prints where every run stands; works from another shell while the line-up runs."""
+    import msgspec
+
+    from yoyak.report import text as drawing
+    from yoyak.report.gather import gather
+
+    view = gather(open_place(None, workspace).workspace, compared=False)
+    if as_json:
+        print(msgspec.json.encode(view).decode())
+    else:
+        drawing.status(view, drawing.console(sys.stdout))
+
+
+def report(workspace: WorkspaceFolder = None) -> None:
+    """Writes the report and prints where it is."""
+    from yoyak.report.gather import gather
+    from yoyak.report.write import write_report
+
+    place = open_place(None, workspace)
+    for path in write_report(place.workspace, gather(place.workspace)):
+        print(place.short(path))
