@@ -21,7 +21,7 @@ LARGE_PARAMETERS = 1_000_000_000
 BUSY_CARD_GB = 1.0
 
 
-class Health(StrEnum):
+class Status(StrEnum):
     """``WARN`` works but may surprise; ``BAD`` will not work."""
 
     OK = "ok"
@@ -33,7 +33,7 @@ class CheckLine(Value, frozen=True, kw_only=True):
     """One thing that was looked at; ``next_step`` is what to do about it."""
 
     name: str
-    health: Health
+    status: Status
     found: str
     next_step: str | None = None
 
@@ -47,28 +47,34 @@ class Subject(NamedTuple):
     limits: Limits
 
 
-def check(subject: Subject) -> tuple[CheckLine, ...]:
-    """Every line, in the order in which a first run would stumble over them."""
+def check(
+    data_folder: Path, workspace: Workspace, limits_: Limits, recipes: Sequence[Recipe] = ()
+) -> tuple[CheckLine, ...]:
+    """Every line, in the order in which a first run would stumble over them.
+
+    ``recipes`` are those that shall run here: large ones need a card, and bases to load.
+    """
+    subject = Subject(workspace, data_folder, recipes, limits_)
     return tuple(line for look in _LOOKS for line in look(subject))
 
 
-def _line(name: str, health: Health, key: str, /, **fields: object) -> CheckLine:
+def _line(name: str, status: Status, key: str, /, **fields: object) -> CheckLine:
     """A line from a sentence ``found → next command``, as the catalogue has it."""
     found, _, next_step = text(key, **fields).partition(" → ")
-    return CheckLine(name=name, health=health, found=found, next_step=next_step or None)
+    return CheckLine(name=name, status=status, found=found, next_step=next_step or None)
 
 
 def _refused(name: str, error: YoyakError) -> CheckLine:
     found, _, next_step = str(error).partition(" → ")
-    return CheckLine(name=name, health=Health.BAD, found=found, next_step=next_step or None)
+    return CheckLine(name=name, status=Status.BAD, found=found, next_step=next_step or None)
 
 
 def _python(_: Subject) -> Iterator[CheckLine]:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
-        yield _line("python", Health.OK, "queue.check-python", version=version)
+        yield _line("python", Status.OK, "queue.check-python", version=version)
     else:
-        yield _line("python", Health.BAD, "queue.check-python-old", version=version)
+        yield _line("python", Status.BAD, "queue.check-python-old", version=version)
 
 
 def _libraries(_: Subject) -> Iterator[CheckLine]:
@@ -83,13 +89,13 @@ def _libraries(_: Subject) -> Iterator[CheckLine]:
     listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     if unlike:
         yield _line(
-            "libraries", Health.BAD, "queue.check-libraries-unlike", unlike="; ".join(unlike)
+            "libraries", Status.BAD, "queue.check-libraries-unlike", unlike="; ".join(unlike)
         )
     elif missing:
         names = ", ".join(missing)
-        yield _line("libraries", Health.WARN, "queue.check-libraries-missing", missing=names)
+        yield _line("libraries", Status.WARN, "queue.check-libraries-missing", missing=names)
     else:
-        yield _line("libraries", Health.OK, "queue.check-libraries", versions=listed)
+        yield _line("libraries", Status.OK, "queue.check-libraries", versions=listed)
 
 
 def _gpu(subject: Subject) -> Iterator[CheckLine]:
@@ -98,9 +104,9 @@ def _gpu(subject: Subject) -> Iterator[CheckLine]:
         each.name for each in subject.recipes if (each.model.parameters or 0) >= LARGE_PARAMETERS
     ]
     if not found and large:
-        yield _line("gpu", Health.BAD, "queue.check-gpu-needed", recipes=", ".join(large))
+        yield _line("gpu", Status.BAD, "queue.check-gpu-needed", recipes=", ".join(large))
     elif not found:
-        yield _line("gpu", Health.OK, "queue.check-gpu-none")
+        yield _line("gpu", Status.OK, "queue.check-gpu-none")
     for card in found:
         yield _card(card)
     if found:
@@ -115,29 +121,29 @@ def _card(card: machine.Card) -> CheckLine:
         "total": f"{card.total_gb:.1f}",
     }
     if card.has_bf16 is False:
-        return _line("gpu", Health.WARN, "queue.check-gpu-no-bf16", **fields)
+        return _line("gpu", Status.WARN, "queue.check-gpu-no-bf16", **fields)
     if card.used_gb >= BUSY_CARD_GB:
         pids = ", ".join(str(user.pid) for user in machine.card_users()) or "?"
-        return _line("gpu", Health.WARN, "queue.check-gpu-busy", pids=pids, **fields)
-    return _line("gpu", Health.OK, "queue.check-gpu", **fields)
+        return _line("gpu", Status.WARN, "queue.check-gpu-busy", pids=pids, **fields)
+    return _line("gpu", Status.OK, "queue.check-gpu", **fields)
 
 
 def _torch_build(card: machine.Card) -> CheckLine:
     cuda = machine.torch_cuda()
     if cuda is None:
-        return _line("cuda", Health.BAD, "queue.check-cuda-none", driver=card.driver)
+        return _line("cuda", Status.BAD, "queue.check-cuda-none", driver=card.driver)
     needed = machine.DRIVER_OF_CUDA.get(machine.version_numbers(cuda)[0])
     if needed is not None and machine.version_numbers(card.driver) < needed:
         oldest = ".".join(map(str, needed))
         return _line(
             "cuda",
-            Health.BAD,
+            Status.BAD,
             "queue.check-driver-old",
             cuda=cuda,
             driver=card.driver,
             oldest=oldest,
         )
-    return _line("cuda", Health.OK, "queue.check-cuda", cuda=cuda, driver=card.driver)
+    return _line("cuda", Status.OK, "queue.check-cuda", cuda=cuda, driver=card.driver)
 
 
 def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
@@ -146,10 +152,10 @@ def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
     if isinstance(decision, limits.Fine):
         free = f"{readings.disk_free_gb:.1f}"
         ram = "?" if readings.ram_free_gb is None else f"{readings.ram_free_gb:.1f}"
-        yield _line("room", Health.OK, "queue.check-room", disk=free, ram=ram)
+        yield _line("room", Status.OK, "queue.check-room", disk=free, ram=ram)
     else:
-        health = Health.WARN if isinstance(decision, limits.Warn) else Health.BAD
-        yield _line("room", health, decision.key, **decision.fields)
+        status = Status.WARN if isinstance(decision, limits.Warn) else Status.BAD
+        yield _line("room", status, decision.key, **decision.fields)
 
 
 def _workspace(subject: Subject) -> Iterator[CheckLine]:
@@ -157,7 +163,7 @@ def _workspace(subject: Subject) -> Iterator[CheckLine]:
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     key = "queue.check-workspace" if writable else "queue.check-workspace-refused"
-    yield _line("workspace", Health.OK if writable else Health.BAD, key, folder=folder)
+    yield _line("workspace", Status.OK if writable else Status.BAD, key, folder=folder)
 
 
 def _bases(subject: Subject) -> Iterator[CheckLine]:
@@ -167,27 +173,27 @@ def _bases(subject: Subject) -> Iterator[CheckLine]:
     ]
     if not missing:
         found = ", ".join(bases) or "-"
-        yield _line("models", Health.OK, "queue.check-models", bases=found)
+        yield _line("models", Status.OK, "queue.check-models", bases=found)
     elif machine.hub_is_reachable():
         names = ", ".join(missing)
-        yield _line("models", Health.OK, "queue.check-models-download", bases=names)
+        yield _line("models", Status.OK, "queue.check-models-download", bases=names)
     else:
         names = ", ".join(missing)
-        yield _line("models", Health.BAD, "queue.check-models-unreachable", bases=names)
+        yield _line("models", Status.BAD, "queue.check-models-unreachable", bases=names)
 
 
 def _tokens(_: Subject) -> Iterator[CheckLine]:
     said = (text("queue.unset"), text("queue.set"))
     hub = "HF_TOKEN" in os.environ or (machine.hub_cache().parent / "token").is_file()
     tracker = "WANDB_API_KEY" in os.environ
-    yield _line("tokens", Health.OK, "queue.check-tokens", hub=said[hub], tracker=said[tracker])
+    yield _line("tokens", Status.OK, "queue.check-tokens", hub=said[hub], tracker=said[tracker])
 
 
 def _analyser(_: Subject) -> Iterator[CheckLine]:
     from yoyak.score import analyse
 
     try:
-        yield _line("analyser", Health.OK, "queue.check-analyser", id=analyse.load().id)
+        yield _line("analyser", Status.OK, "queue.check-analyser", id=analyse.load().id)
     except YoyakError as error:
         yield _refused("analyser", error)
 
@@ -201,32 +207,32 @@ def _data(subject: Subject) -> Iterator[CheckLine]:
         yield _refused("data", error)
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
-    yield _line("data", Health.OK, "queue.check-data", folder=subject.data_folder, **rows)
+    yield _line("data", Status.OK, "queue.check-data", folder=subject.data_folder, **rows)
 
 
 def _fonts(_: Subject) -> Iterator[CheckLine]:
     fonts = machine.korean_fonts()
     if fonts:
-        yield _line("fonts", Health.OK, "queue.check-fonts", font=fonts[0], count=len(fonts))
+        yield _line("fonts", Status.OK, "queue.check-fonts", font=fonts[0], count=len(fonts))
     else:
-        yield _line("fonts", Health.WARN, "queue.check-fonts-none")
+        yield _line("fonts", Status.WARN, "queue.check-fonts-none")
 
 
 def _locale(_: Subject) -> Iterator[CheckLine]:
     encoding = locale.getpreferredencoding(do_setlocale=False)
     plain = encoding.lower().replace("-", "") == "utf8"
     key = "queue.check-locale" if plain else "queue.check-locale-other"
-    yield _line("locale", Health.OK if plain else Health.WARN, key, encoding=encoding)
+    yield _line("locale", Status.OK if plain else Status.WARN, key, encoding=encoding)
 
 
 def _locks(subject: Subject) -> Iterator[CheckLine]:
     held = [(run, holder) for run in subject.workspace.runs() if (holder := run.holder())]
     for run, holder in held:
         yield _line(
-            "runs", Health.OK, "queue.check-running", run=run.name, pid=holder.pid, host=holder.host
+            "runs", Status.OK, "queue.check-running", run=run.name, pid=holder.pid, host=holder.host
         )
     if not held:
-        yield _line("runs", Health.OK, "queue.check-idle", count=len(subject.workspace.runs()))
+        yield _line("runs", Status.OK, "queue.check-idle", count=len(subject.workspace.runs()))
 
 
 _LOOKS: tuple[Callable[[Subject], Iterator[CheckLine]], ...] = (

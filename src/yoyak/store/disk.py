@@ -27,7 +27,7 @@ __all__ = [
     "append_lines",
     "checked_name",
     "clear_leftovers",
-    "drop_torn_line",
+    "drop_torn_line", "empty_trash",
     "free_bytes",
     "is_ours",
     "leftovers",
@@ -238,6 +238,9 @@ def clear_leftovers(folder: Path) -> int:
         elif is_ours(path):
             shutil.rmtree(path)
     return freed
+
+
+empty_trash = clear_leftovers
 
 
 def size_bytes(path: Path) -> int:
