@@ -161,17 +161,14 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
 
 def test_batches_hold_their_budget_and_every_row_once(encoded, toy):
     rows = encoded(toy("llama"))
-    limits = decode.Limits(budget_tokens=1500)
-    cut = decode.batches(rows, 20, limits)
+    cut = decode.batches(rows, 20, 1500)
     assert sorted(row.id for batch in cut for row in batch) == sorted(row.id for row in rows)
     sizes = [len(batch) * (len(batch[0].source_ids) + 20) for batch in cut]
     assert max(sizes) <= 1500
     assert min(map(len, cut[:-1])) > 1
     lengths = [len(row.source_ids) for batch in cut for row in batch]
     assert lengths == sorted(lengths, reverse=True)
-    beams = decode.batches(rows, 20, limits, width=4)
-    assert len(beams) > len(cut)
-    lone = decode.batches(rows, 20, decode.Limits(budget_tokens=1))
+    lone = decode.batches(rows, 20, 1)
     assert [len(batch) for batch in lone] == [1] * len(rows)
 
 
@@ -223,7 +220,7 @@ def test_progress_is_told_after_each_batch_and_predictions_come_as_they_are_read
     rows = encoded(model)[:6]
     told = []
     stream = decode.generate(
-        model, rows, Greedy(), max_new_tokens=8, limits=decode.Limits(budget_tokens=1),
+        model, rows, Greedy(), max_new_tokens=8, budget_tokens=1,
         on_progress=lambda done, of: told.append((done, of)),
     )  # fmt: skip
     next(stream)

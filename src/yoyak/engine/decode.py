@@ -31,21 +31,6 @@ MAX_ROWS = 128
 Progress = Callable[[int, int], None]
 
 
-class Limits(NamedTuple):
-    """What bounds a call of ``generate`` besides its answers' cap.
-
-    ``blocked`` ids are never written, as from ``foreign.foreign_ids``; ``budget_tokens`` bounds a
-    batch's rows × (longest source + new tokens).
-    """
-
-    blocked: tuple[int, ...] = ()
-    budget_tokens: int = BUDGET_TOKENS
-    max_rows: int = MAX_ROWS
-
-
-NO_LIMITS = Limits()
-
-
 def answer_cap(answer_lengths: Iterable[int]) -> int:
     """The longest answer worth waiting for: the 99.9th percentile of training answers, +15 % + 8.
 
@@ -56,13 +41,14 @@ def answer_cap(answer_lengths: Iterable[int]) -> int:
     return math.ceil(ordered[place] * 1.15) + 8
 
 
-def generate(
+def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
     loaded: "Loaded",
     rows: Sequence[Encoded],
     decode: Decode,
     *,
     max_new_tokens: int,
-    limits: Limits = NO_LIMITS,
+    blocked: Sequence[int] = (),
+    budget_tokens: int = BUDGET_TOKENS,
     on_progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """One prediction a row, longest sources first; weights, mode and random state stay as found.
@@ -74,17 +60,19 @@ def generate(
         rows: what to answer; answers in them are not looked at.
         decode: greedy, beam or sample; its own ``max_new_tokens`` goes before the argument.
         max_new_tokens: the cap where ``decode`` names none, as from ``answer_cap``.
-        limits: the size of a batch, and ids that are never written.
+        blocked: ids that are never written, as from ``foreign.foreign_ids``.
+        budget_tokens: of a batch, rows × (longest source + new tokens).
         on_progress: told (rows done, rows in all) after each batch.
 
     Raises:
         RunFailed: a row is longer than the model's positions, or one row alone does not fit.
     """
     cap = decode.max_new_tokens or max_new_tokens
-    work = Work(loaded, decode, cap, limits.blocked)
+    work = Work(loaded, decode, cap, tuple(blocked))
     _refuse_beyond_positions(loaded, rows, cap)
     done = 0
-    for batch in batches(rows, cap, limits, width=decode.beams if isinstance(decode, Beam) else 1):
+    budget = budget_tokens // (decode.beams if isinstance(decode, Beam) else 1)
+    for batch in batches(rows, cap, budget):
         yield from _predictions(work, batch)
         done += len(batch)
         if on_progress is not None:
@@ -101,14 +89,14 @@ class Work(NamedTuple):
 
 
 def batches(
-    rows: Sequence[Encoded], new_tokens: int, limits: Limits, *, width: int = 1
+    rows: Sequence[Encoded], new_tokens: int, budget_tokens: int = BUDGET_TOKENS
 ) -> list[list[Encoded]]:
     """The rows by falling source length, cut into batches within the budget; ties keep order."""
     cut: list[list[Encoded]] = []
     for row in sorted(rows, key=lambda row: -len(row.source_ids)):
         longest = len(cut[-1][0].source_ids) if cut else 0
-        tokens = (len(cut[-1]) + 1) * width * (longest + new_tokens) if cut else 0
-        if not cut or tokens > limits.budget_tokens or len(cut[-1]) >= limits.max_rows:
+        tokens = (len(cut[-1]) + 1) * (longest + new_tokens) if cut else 0
+        if not cut or tokens > budget_tokens or len(cut[-1]) >= MAX_ROWS:
             cut.append([])
         cut[-1].append(row)
     return cut
