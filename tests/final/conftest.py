@@ -60,6 +60,11 @@ def evidence(corpus):
 
 
 @pytest.fixture(scope="session")
+def predicted():
+    return predictions
+
+
+@pytest.fixture(scope="session")
 def answers() -> tuple[Prediction, ...]:
     return predictions("test")
 

@@ -178,7 +178,7 @@ def test_a_disk_that_lies_is_caught(draft, evidence, tmp_path, monkeypatch):
 
 
 def test_a_missing_file_cannot_be_checked(evidence, tmp_path):
-    with pytest.raises(InputMissing, match="No such file"):
+    with pytest.raises(InputMissing, match="cannot be read: No such file"):
         check_file(tmp_path / "nothing.csv", evidence)
 
 
