@@ -1,0 +1,86 @@
+"""The atlas leads to the rows that matter and marks the words."""
+
+import pytest
+
+from yoyak.score import atlas, card, style
+from yoyak.score.atlas import Judged
+from yoyak.score.faults import Fault
+from yoyak.score.novelty import novelty
+
+
+@pytest.fixture(scope="module")
+def references(split):
+    return {row.id: row.references for row in split.dialogues}
+
+
+@pytest.fixture(scope="module")
+def dialogues(split):
+    return {row.id: row for row in split.dialogues}
+
+
+def test_the_rows_that_differ_most_come_first(judged, good, split, references):
+    worse = good | {"dev_5": "모르는 이야기이다.", "dev_7": ""}
+    found = atlas.most_different(
+        Judged(card=judged, texts=good),
+        Judged(card=card.judge(worse, split), texts=worse),
+        references,
+        limit=3,
+    )
+    assert {row.id for row in found[:2]} == {"dev_5", "dev_7"}
+    assert found[0].difference >= found[1].difference > found[2].difference == 0
+    assert found[0].references == references[found[0].id]
+
+
+def test_swapped_speakers_are_found_in_good_summaries(references, dialogues):
+    right = {key: row[0] for key, row in references.items()}
+    both = [key for key, text in right.items() if len(style.speakers(text)) == 2]
+    planted = set(both[::2])
+    texts = {
+        key: style.swap_speakers(text) if key in planted else text for key, text in right.items()
+    }
+    found = atlas.swapped_tags(texts, references)
+    assert {one.id for one in found} <= planted
+    assert len(found) >= 0.7 * len(planted)
+    assert [one.gain for one in found] == sorted((one.gain for one in found), reverse=True)
+    assert all(span.text.startswith("#Person") for one in found for span in one.spans)
+
+
+def test_each_planted_fault_is_listed_with_its_span(good, references, dialogues):
+    keys = list(good)
+    texts = good | {
+        keys[0]: "#Person1#은 Zacharias를 만난다.",
+        keys[1]: "#Person1#은 98765원을 낸다.",
+        keys[2]: "#Person1#은 밥을 먹고",
+        keys[3]: "#Person1#은 밥을 먹어요.",
+        keys[4]: "Person1#은 밥을 먹는다.",
+        keys[5]: "#Person1#은 食事한다.",
+    }
+    found = {
+        (one.fault, one.id): [span.text for span in one.spans]
+        for one in atlas.find_faults(texts, references, dialogues)
+    }
+    assert found[Fault.INVENTED_NAME, keys[0]] == ["Zacharias"]
+    assert found[Fault.INVENTED_NUMBER, keys[1]] == ["98765"]
+    assert found[Fault.UNFINISHED, keys[2]] == ["먹고"]
+    assert found[Fault.REGISTER, keys[3]] == ["#Person1#은 밥을 먹어요."]
+    assert found[Fault.MALFORMED_TAG, keys[4]] == ["Person1#"]
+    assert found[Fault.FOREIGN_SCRIPT, keys[5]] == ["食事"]
+
+
+def test_references_are_nearly_free_of_faults(references, dialogues):
+    texts = {key: row[0] for key, row in references.items()}
+    found = atlas.find_faults(texts, references, dialogues)
+    assert len(found) <= 2, [(one.fault, one.id, one.spans) for one in found]
+
+
+def test_texts_without_both_tags_cannot_be_swapped(references):
+    assert atlas.swapped_tags(dict.fromkeys(references, "말한다."), references) == ()
+
+
+def test_novelty_counts_what_the_dialogue_lacks():
+    found = novelty(["abcd", "xyz"], ["abcdef", "abcdef"])
+    assert (found.unigrams, found.bigrams, found.trigrams, found.copied) == (0.5, 0.5, 0.5, 1)
+    assert novelty(["ab"], ["abc"]) is None
+    half = novelty(["abzc"], ["abc"])
+    assert half.unigrams == 0.25
+    assert half.bigrams == pytest.approx(2 / 3)
