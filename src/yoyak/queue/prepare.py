@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
 
 import msgspec
 
@@ -12,6 +13,7 @@ from yoyak.events import Queued
 from yoyak.queue import provenance
 from yoyak.recipe import Recipe
 from yoyak.store.project import Project
+from yoyak.store.redact import redact
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus
@@ -34,19 +36,29 @@ def prepare(
     _refuse_twice([recipe.name for recipe in resolved])
     for recipe in resolved:
         _check_engine(recipe)
+        _refuse_secrets(recipe)
     return [_run(workspace, corpus, recipe) for recipe in resolved]
 
 
 def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe) -> Run:
-    found = workspace.find(recipe, corpus)
-    if found is None:
-        origin = msgspec.json.format(msgspec.json.encode(provenance.gather(corpus)), indent=1)
-        run = workspace.create(recipe, corpus, origin)
+    run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus))
+    if not run.log_path.exists():
         run.emit(Queued(at=time.time(), recipe=recipe.name))
-        return run
-    if found.recipe != recipe:
-        found.write_recipe(recipe)
-    return found
+    if run.recipe != recipe:
+        with run.lock():  # a worker reads its recipe once a stage, so nobody changes it under one
+            run.write_recipe(recipe)
+    return run
+
+
+def _origin(corpus: Corpus) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(provenance.gather(corpus)), indent=1)
+
+
+def _refuse_secrets(recipe: Recipe) -> None:
+    """A recipe is stored, shown and reported, so nothing secret may be in it."""
+    for key, value in recipes.settings_of(recipe):
+        if isinstance(value, str) and redact(value) != value:
+            raise BadRecipe("queue.secret-in-recipe", recipe=recipe.name, key=key)
 
 
 def _refuse_twice(names: list[str]) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from yoyak import __version__
-from yoyak.queue.redact import redact_words
+from yoyak.store.redact import redact_words
 from yoyak.values import Corpus, Value
 
 ALLOWED_ENVIRONMENT = (

@@ -18,8 +18,8 @@ from types import FrameType
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, Started
-from yoyak.queue.redact import redact
 from yoyak.queue.stages import Work, carry_out
+from yoyak.store.redact import redact
 from yoyak.store.run import Run
 from yoyak.values import Corpus
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from yoyak.errors import BadData, CannotWrite
+from yoyak.store.exchange import exchange
 from yoyak.store.log import append_lines, drop_torn_line, read_lines
 from yoyak.store.space import free_bytes, require_space, saying_why, write_all, write_error
 from yoyak.values import Value
@@ -150,14 +151,13 @@ def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator
             yield temporary
             manifest = Manifest(files=tuple(_records(temporary)), notes=dict(notes or {}))
             write_value(temporary / MANIFEST, manifest)
-            old = _to_trash(path) if os.path.lexists(path) else None
-            temporary.rename(path)
+            old = _put_in_place(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(path.parent)
         if old is not None:
-            shutil.rmtree(old)
+            _remove_tree(old)
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -198,7 +198,7 @@ def remove_folder(path: Path) -> None:
         CannotWrite: it is not ours, or a link, and so not ours to delete.
     """
     with saying_why(path):
-        shutil.rmtree(_to_trash(path))
+        _remove_tree(_to_trash(path))
 
 
 def set_aside(path: Path, why: str) -> Path:
@@ -235,8 +235,8 @@ def clear_leftovers(folder: Path) -> int:
         freed += size_bytes(path)
         if path.is_symlink() or path.is_file():
             path.unlink()
-        elif is_ours(path):
-            shutil.rmtree(path)
+        elif is_ours(path) or not any(path.iterdir()):
+            _remove_tree(path)
     return freed
 
 
@@ -263,6 +263,30 @@ def _fresh_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)  # of a dead process that had our number
     path.mkdir()
     (path / MARKER).touch()
+
+
+def _put_in_place(new: Path, path: Path) -> Path | None:
+    """Gives ``new`` the name ``path``; where the folder that had it lies now, if there was one."""
+    if not os.path.lexists(path):
+        new.rename(path)
+        return None
+    if not is_ours(path):
+        raise CannotWrite("store.not-ours", path=path)
+    if exchange(new, path):
+        return new
+    old = _to_trash(path)
+    new.rename(path)
+    return old
+
+
+def _remove_tree(path: Path) -> None:
+    """Removes a folder with what marks it as ours last: a removal that is cut off can go on."""
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name not in {MARKER, MANIFEST}:
+            entry.unlink()
+    shutil.rmtree(path)
 
 
 def _to_trash(path: Path) -> Path:

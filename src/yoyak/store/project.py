@@ -1,5 +1,6 @@
 """``yoyak.toml``: what is true of this machine and folder, not of what is learned."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ class Limits(Value, frozen=True, kw_only=True):
     """Stop before less than this is free."""
     ram_free_gb: float = 0.5
     vram_free_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            # Nothing is ever less than nan, so a guard with such a limit could not fire.
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} has to be a number from 0 up, not {value}")
 
 
 class _Data(Value, frozen=True, kw_only=True):
@@ -49,12 +57,12 @@ def read_project(folder: Path) -> Project:
     """The project file of ``folder``; every default where there is none.
 
     Raises:
-        BadRecipe: it is not TOML, or holds a key that nothing reads.
+        BadRecipe: it is not TOML in UTF-8, or holds a key that nothing reads.
     """
     path = folder / FILE
     if not path.is_file():
         return Project()
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Project)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise BadRecipe("store.bad-project", path=path, problem=error) from error

@@ -25,7 +25,8 @@ from yoyak.errors import BadData, InputMissing, Interrupted
 from yoyak.events import AnyEvent, Generated, RunState, Sampled, Status, Stepped, fold
 from yoyak.recipe import Recipe
 from yoyak.score.card import Scorecard
-from yoyak.store import disk
+from yoyak.store import disk, log
+from yoyak.store.redact import redact_event
 from yoyak.values import Prediction, SplitName, Value
 
 _EVENT = msgspec.json.Decoder(AnyEvent)
@@ -105,17 +106,18 @@ class Run:
     # --- what happened ---------------------------------------------------------------------------
 
     def emit(self, event: AnyEvent) -> None:
-        """Appends one event, durably if it changes the run's state."""
+        """Appends one event, durably if it changes the run's state; secrets are left out."""
         durable = not isinstance(event, _FREQUENT)
-        disk.append_lines(self.log_path, msgspec.json.encode(event) + b"\n", durable=durable)
+        line = msgspec.json.encode(redact_event(event)) + b"\n"
+        log.append_lines(self.log_path, line, durable=durable)
 
     def log(self) -> Log:
         """Every whole line of the event log; unreadable ones are counted, not hidden."""
         events, garbled = [], 0
-        for line in disk.read_lines(self.log_path):
+        for line in log.read_lines(self.log_path):
             try:
                 events.append(_EVENT.decode(line))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 garbled += 1
         return Log(events, garbled)
 
@@ -145,7 +147,7 @@ class Run:
             os.ftruncate(handle, 0)
             holder = Holder(pid=os.getpid(), host=socket.gethostname())
             os.pwrite(handle, msgspec.json.encode(holder), 0)
-            disk.drop_torn_line(self.log_path)
+            log.drop_torn_line(self.log_path)
             yield
         finally:
             os.close(handle)
@@ -194,17 +196,18 @@ class Run:
 
     def predictions(self, split: SplitName, variant: str | None = None) -> list[Prediction]:
         """The stored predictions in the order they came, each id once."""
-        lines = disk.read_lines(self.predictions_path(split, variant))
-        found = (_PREDICTION.decode(line) for line in lines)
         by_id: dict[str, Prediction] = {}
-        for prediction in found:
-            by_id.setdefault(prediction.id, prediction)
+        for line in log.read_lines(self.predictions_path(split, variant)):
+            # A line that a disk has garbled is no prediction: its dialogue is answered again.
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                prediction = _PREDICTION.decode(line)
+                by_id.setdefault(prediction.id, prediction)
         return list(by_id.values())
 
     def begin_predictions(
         self, split: SplitName, fingerprint: str, variant: str | None = None
     ) -> list[Prediction]:
-        """What is already there for these inputs; predictions made from other inputs are dropped.
+        """What is already there for these inputs; what was made from others is put aside.
 
         ``fingerprint`` is of everything that decides the texts: weights, decoding, dialogues.
         """
@@ -212,9 +215,10 @@ class Run:
         note = path.with_suffix(".sha256")
         path.parent.mkdir(exist_ok=True)
         if not note.is_file() or note.read_text(encoding="utf-8") != fingerprint:
-            path.unlink(missing_ok=True)
+            if path.exists():
+                disk.set_aside(path, "old")
             disk.write_text(note, fingerprint)
-        disk.drop_torn_line(path)
+        log.drop_torn_line(path)
         return self.predictions(split, variant)
 
     def add_predictions(
@@ -222,7 +226,7 @@ class Run:
     ) -> None:
         """Appends predictions in one durable write: all of them are there after it, or none."""
         lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
-        disk.append_lines(self.predictions_path(split, variant), lines, durable=True)
+        log.append_lines(self.predictions_path(split, variant), lines, durable=True)
 
     # --- how that was judged ---------------------------------------------------------------------
 

@@ -5,8 +5,11 @@
     workspace/workspace.json  runs/…  imports/…  blends/…  submissions/<n>/…  ledger.jsonl  report/
 """
 
+import fcntl
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,6 +18,7 @@ from yoyak.errors import BadData
 from yoyak.recipe import Recipe
 from yoyak.store import disk
 from yoyak.store.run import Identity, Run, create
+from yoyak.store.space import saying_why
 from yoyak.values import Corpus, Value
 
 
@@ -63,8 +67,14 @@ class Workspace:
         found = [run for run in self.runs() if _key(run.identity) == wanted]
         return found[-1] if found else None
 
-    def create(self, recipe: Recipe, corpus: Corpus, provenance: bytes) -> Run:
-        """A new run of this recipe on this data."""
+    def find_or_create(
+        self, recipe: Recipe, corpus: Corpus, provenance: Callable[[], bytes]
+    ) -> Run:
+        """The run of this recipe on this data; of two commands at once only one creates it."""
+        with self._alone():
+            return self.find(recipe, corpus) or self._create(recipe, corpus, provenance())
+
+    def _create(self, recipe: Recipe, corpus: Corpus, provenance: bytes) -> Run:
         train, dev = _fingerprints(corpus)
         known = self.runs()
         identity = Identity(
@@ -89,6 +99,18 @@ class Workspace:
         for folder in self.runs_folder.iterdir():
             if not folder.name.startswith(".") and (folder / "identity.json").is_file():
                 yield Run(folder)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the workspace for a moment; whoever else wants to change its list waits."""
+        with saying_why(self.folder):
+            self.runs_folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _free_folder(self, identity: Identity) -> Path:
         day = time.strftime("%y%m%d-%H%M", time.localtime(identity.created_at))
