@@ -5,11 +5,9 @@ A file is written beside its place, forced to the disk and renamed. A folder is 
 the disk: a folder whose manifest verifies is whole.
 """
 
-import hashlib
 import os
 import re
 import shutil
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +17,20 @@ import msgspec
 from yoyak.errors import BadData, CannotWrite
 from yoyak.store.exchange import exchange
 from yoyak.store.log import append_lines, drop_torn_line, read_lines
+from yoyak.store.manifest import (
+    MANIFEST,
+    MARKER,
+    FileRecord,
+    Manifest,
+    is_ours,
+    read_manifest,
+    records,
+    sha256_file,
+    sha256_of,
+    sync_folder,
+    verify_folder,
+)
 from yoyak.store.space import free_bytes, require_space, saying_why, write_all, write_error
-from yoyak.values import Value
 
 __all__ = [
     "FileRecord",
@@ -50,36 +60,7 @@ __all__ = [
     "write_value",
 ]  # fmt: skip
 
-MANIFEST = "manifest.json"
-MARKER = ".yoyak"
-"""A folder that holds a file of this name was made by us, and only such a folder is removed."""
-
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._@-]{0,79}")
-
-
-class FileRecord(Value, frozen=True, kw_only=True):
-    """One file of a whole folder; ``name`` is its path below the folder, with slashes."""
-
-    name: str
-    size_bytes: int
-    sha256: str
-
-
-class Manifest(Value, frozen=True, kw_only=True):
-    """The files of a whole folder, and what its writer noted."""
-
-    files: tuple[FileRecord, ...]
-    notes: dict[str, str]
-
-    @property
-    def size_bytes(self) -> int:
-        """All files together."""
-        return sum(file.size_bytes for file in self.files)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of names and contents: equal for equal folders, whatever was noted."""
-        return sha256_of([(file.name, file.sha256) for file in self.files])
 
 
 def checked_name(name: str) -> str:
@@ -149,7 +130,7 @@ def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator
         try:
             _fresh_folder(temporary)
             yield temporary
-            manifest = Manifest(files=tuple(_records(temporary)), notes=dict(notes or {}))
+            manifest = Manifest.sealed(tuple(records(temporary)), dict(notes or {}))
             write_value(temporary / MANIFEST, manifest)
             old = _put_in_place(temporary, path)
         except BaseException:
@@ -158,37 +139,6 @@ def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator
         sync_folder(path.parent)
         if old is not None:
             _remove_tree(old)
-
-
-def read_manifest(path: Path) -> Manifest | None:
-    """The manifest as written, its files not looked at; ``None`` where there is no sound one."""
-    try:
-        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def verify_folder(path: Path) -> Manifest | None:
-    """The folder's manifest if it holds exactly the files that were written, else ``None``.
-
-    Every byte is read. A file more is refused as a file less is: loaders look for names.
-    """
-    manifest = read_manifest(path)
-    if manifest is None:
-        return None
-    records = {record.name: record for record in manifest.files}
-    found = {each.relative_to(path).as_posix(): each for each in _contents(path)}
-    if found.keys() != records.keys():
-        return None
-    whole = all(_is_as_written(found[name], record) for name, record in records.items())
-    return manifest if whole else None
-
-
-def is_ours(path: Path) -> bool:
-    """Whether ``path`` is a folder, not a link, that carries our marker or a manifest of ours."""
-    if path.is_symlink() or not path.is_dir():
-        return False
-    return (path / MARKER).is_file() or read_manifest(path) is not None
 
 
 def remove_folder(path: Path) -> None:
@@ -250,15 +200,6 @@ def size_bytes(path: Path) -> int:
     return sum(size_bytes(entry) for entry in path.iterdir())
 
 
-def sync_folder(folder: Path) -> None:
-    """Forces a folder's list of names to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _fresh_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)  # of a dead process that had our number
     path.mkdir()
@@ -293,45 +234,3 @@ def _to_trash(path: Path) -> Path:
     if not is_ours(path):
         raise CannotWrite("store.not-ours", path=path)
     return set_aside(path, "trash")
-
-
-def _contents(folder: Path) -> list[Path]:
-    own = {folder / MANIFEST, folder / MARKER}
-    return [path for path in sorted(folder.rglob("*")) if path not in own and not _is_folder(path)]
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _records(folder: Path) -> Iterator[FileRecord]:
-    """Forces each file to the disk and describes it."""
-    for path in _contents(folder):
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as stream:
-            os.fsync(handle)
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            size = os.fstat(handle).st_size
-        yield FileRecord(name=path.relative_to(folder).as_posix(), size_bytes=size, sha256=digest)
-    for path in filter(_is_folder, folder.rglob("*")):
-        sync_folder(path)
-
-
-def _is_as_written(path: Path, record: FileRecord) -> bool:
-    found = path.lstat()
-    regular = stat.S_ISREG(found.st_mode) and found.st_size == record.size_bytes
-    return regular and sha256_file(path) == record.sha256
-
-
-# --- hashes ------------------------------------------------------------------------------------
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def sha256_of(*parts: object) -> str:
-    """SHA-256 of values that msgspec can write, in hexadecimal; dictionaries in key order."""
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

@@ -1,0 +1,130 @@
+"""What a whole folder holds: its manifest, the hashes in it, and whether it is still as written."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from yoyak.values import Value
+
+MANIFEST = "manifest.json"
+MARKER = ".yoyak"
+"""A folder that holds a file of this name was made by us, and only such a folder is removed."""
+
+
+class FileRecord(Value, frozen=True, kw_only=True):
+    """One file of a whole folder; ``name`` is its path below the folder, with slashes."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(Value, frozen=True, kw_only=True):
+    """The files of a whole folder, what its writer noted, and the SHA-256 of both."""
+
+    files: tuple[FileRecord, ...]
+    notes: dict[str, str]
+    seal: str
+
+    @classmethod
+    def sealed(cls, files: tuple[FileRecord, ...], notes: dict[str, str]) -> Self:
+        """The manifest of these."""
+        return cls(files=files, notes=notes, seal=sha256_of(files, notes))
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of names and contents: equal for equal folders, whatever was noted."""
+        return sha256_of([(file.name, file.sha256) for file in self.files])
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest as written, its files not looked at; ``None`` where there is no sound one."""
+    try:
+        found = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if found == Manifest.sealed(found.files, found.notes) else None
+
+
+def verify_folder(path: Path) -> Manifest | None:
+    """The folder's manifest if it holds exactly the files that were written, else ``None``.
+
+    Every byte is read. A file more is refused as a file less is: loaders look for names.
+    """
+    manifest = read_manifest(path)
+    if manifest is None:
+        return None
+    written = {record.name: record for record in manifest.files}
+    found = {each.relative_to(path).as_posix(): each for each in _contents(path)}
+    if found.keys() != written.keys():
+        return None
+    whole = all(_is_as_written(found[name], record) for name, record in written.items())
+    return manifest if whole else None
+
+
+def is_ours(path: Path) -> bool:
+    """Whether ``path`` is a folder, not a link, that carries our marker or a manifest of ours."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return (path / MARKER).is_file() or read_manifest(path) is not None
+
+
+def _contents(folder: Path) -> list[Path]:
+    own = {folder / MANIFEST, folder / MARKER}
+    return [path for path in sorted(folder.rglob("*")) if path not in own and not _is_folder(path)]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def records(folder: Path) -> Iterator[FileRecord]:
+    """Forces each file to the disk and describes it."""
+    for path in _contents(folder):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            os.fsync(handle)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = os.fstat(handle).st_size
+        yield FileRecord(name=path.relative_to(folder).as_posix(), size_bytes=size, sha256=digest)
+    for path in filter(_is_folder, folder.rglob("*")):
+        sync_folder(path)
+
+
+def _is_as_written(path: Path, record: FileRecord) -> bool:
+    found = path.lstat()
+    regular = stat.S_ISREG(found.st_mode) and found.st_size == record.size_bytes
+    return regular and sha256_file(path) == record.sha256
+
+
+# --- hashes ------------------------------------------------------------------------------------
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of(*parts: object) -> str:
+    """SHA-256 of values that msgspec can write, in hexadecimal; dictionaries in key order."""
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces a folder's list of names to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
