@@ -1,0 +1,223 @@
+"""Which decoding suits a trained model: searched on one half of dev, checked on the other.
+
+One setting is varied at a time, the best value kept for the next (coordinate search): a full grid
+of five settings would cost forty times as much. Only the winner and the decoding it wants to
+replace ever speak on the second half, so what they score there is no one's luck of choosing. A
+winner whose gain there is inside the noise is called so.
+
+The model is the caller's: ``Speak`` decodes dialogues and says how long it took. This room knows
+no engine.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np  # noqa: TID253 -- this module is only imported where a sweep runs
+
+from yoyak.errors import BadData
+from yoyak.final.nested import RESAMPLES, SEED, Gain
+from yoyak.recipe import Beam, Decode, Greedy, Sample
+from yoyak.score.resampling import mean_intervals
+from yoyak.score.rouge import score_rows
+from yoyak.values import Dialogue, Prediction, Split, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Axes = Mapping[str, Sequence[float | None]]
+
+_LENGTHS: dict[str, Sequence[float | None]] = {
+    "no_repeat_ngram": (0, 2, 3, 4),
+    "max_new_tokens": (None, 64, 96, 128),
+}
+AXES: dict[type[Decode], Axes] = {
+    Greedy: _LENGTHS,
+    Beam: {
+        "beams": (2, 4, 8),
+        "length_penalty": (0.6, 0.8, 1.0, 1.2, 1.5),
+        "min_new_tokens": (0, 10, 20),
+        **_LENGTHS,
+    },
+    Sample: {"temperature": (0.3, 0.5, 0.7, 1.0), "top_p": (0.8, 0.9, 0.95), **_LENGTHS},
+}
+"""The settings of each kind of decoding and the values that are tried, in this order."""
+
+
+class Spoken(NamedTuple):
+    """What a model said, and how long it took."""
+
+    predictions: Sequence[Prediction]
+    seconds: float
+
+
+Speak = Callable[[Decode, Sequence[Dialogue]], Spoken]
+
+
+class Trial(Value, frozen=True, kw_only=True):
+    """One decoding on the half that is searched on; ``gain`` is over the decoding in use.
+
+    The intervals of this half flatter whoever is best on it; ``Sweep.checked`` does not.
+    """
+
+    decode: Decode
+    gain: Gain
+    seconds: float
+
+
+class Sweep(Value, frozen=True, kw_only=True):
+    """A finished search."""
+
+    baseline: Decode
+    winner: Decode
+    trials: tuple[Trial, ...]
+    searched_rows: int
+    checked_rows: int
+    checked: Gain | None
+    """The winner over the baseline on the other half; ``None`` where the baseline won."""
+    seconds: float
+    seed: int
+
+    @property
+    def worth_freezing(self) -> bool:
+        """The gain holds on rows that no one chose by."""
+        return self.checked is not None and self.checked.proven
+
+
+def name_of(decode: Decode) -> str:
+    """A short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
+    match decode:
+        case Beam():
+            minimum = f"-min{decode.min_new_tokens}" if decode.min_new_tokens else ""
+            kind = f"beam-{decode.beams}-lp{decode.length_penalty:g}{minimum}"
+        case Sample():
+            kind = f"sample-t{decode.temperature:g}-p{decode.top_p:g}-s{decode.seed}"
+        case Greedy():
+            kind = "greedy"
+    blocking = f"-ng{decode.no_repeat_ngram}" if decode.no_repeat_ngram else ""
+    longest = f"-max{decode.max_new_tokens}" if decode.max_new_tokens else ""
+    return f"{kind}{blocking}{longest}"
+
+
+def sweep(
+    dev: Split,
+    baseline: Decode,
+    speak: Speak,
+    *,
+    starts: Sequence[Decode] = (),
+    axes: Mapping[type[Decode], Axes] = AXES,
+    seed: int = SEED,
+) -> Sweep:
+    """Searches a better decoding than ``baseline``.
+
+    Args:
+        dev: cut in two at random by ``seed``.
+        baseline: the decoding in use.
+        speak: the model.
+        starts: other kinds of decoding to start from as well, such as ``Beam()``.
+        axes: what is varied for each kind of decoding.
+        seed: of the cut.
+    """
+    searched, checked = _halves(dev, seed)
+    bench = _Bench(searched, speak)
+    best = bench.trial(baseline, baseline)
+    for start in (baseline, *starts):
+        best = max(best, _climb(bench, baseline, start, axes), key=_mean)
+    gain, seconds = None, 0.0
+    if best.decode != baseline:
+        other = _Bench(checked, speak)
+        gain = other.trial(best.decode, baseline).gain
+        seconds = other.seconds
+    return Sweep(
+        baseline=baseline,
+        winner=best.decode,
+        trials=tuple(bench.trials.values()),
+        searched_rows=len(searched),
+        checked_rows=len(checked),
+        checked=gain,
+        seconds=bench.seconds + seconds,
+        seed=seed,
+    )
+
+
+def _halves(dev: Split, seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
+    order = np.random.default_rng(seed).permutation(len(dev.dialogues))
+    half = len(order) // 2
+    if half < 2:
+        raise BadData("final.too-few-rows", rows=len(order))
+    chosen = set(order[:half].tolist())
+    rows = list(enumerate(dev.dialogues))
+    return (
+        [dialogue for at, dialogue in rows if at in chosen],
+        [dialogue for at, dialogue in rows if at not in chosen],
+    )
+
+
+def _climb(
+    bench: "_Bench", baseline: Decode, start: Decode, axes: Mapping[type[Decode], Axes]
+) -> Trial:
+    """Coordinate search from ``start``; equal values keep what is there."""
+    best = bench.trial(start, baseline)
+    for setting, values in axes[type(start)].items():
+        for decode in _varied(best.decode, setting, values):
+            best = max(best, bench.trial(decode, baseline), key=_mean)
+    return best
+
+
+def _varied(decode: Decode, setting: str, values: Sequence[float | None]) -> Iterator[Decode]:
+    for value in values:
+        if value != getattr(decode, setting):
+            yield msgspec.structs.replace(decode, **{setting: value})
+
+
+def _mean(trial: Trial) -> float:
+    return trial.gain.mean
+
+
+class _Bench:
+    """Decodings tried on one set of rows, each once."""
+
+    def __init__(self, rows: Sequence[Dialogue], speak: Speak) -> None:
+        self._rows = rows
+        self._speak = speak
+        self._scores: dict[str, Floats] = {}
+        self.trials: dict[str, Trial] = {}
+        self.seconds = 0.0
+
+    def trial(self, decode: Decode, baseline: Decode) -> Trial:
+        """The trial of ``decode`` against ``baseline``; what is known is not decoded again."""
+        name = name_of(decode)
+        if name not in self.trials:
+            before = self.seconds
+            scores = self._scored(decode)
+            spent = self.seconds - before
+            gain = _gain(name, scores, self._scored(baseline))
+            self.trials[name] = Trial(decode=decode, gain=gain, seconds=spent)
+        return self.trials[name]
+
+    def _scored(self, decode: Decode) -> "Floats":
+        name = name_of(decode)
+        if name not in self._scores:
+            spoken = self._speak(decode, self._rows)
+            self.seconds += spoken.seconds
+            texts = {one.id: one.text for one in spoken.predictions}
+            missing = [row.id for row in self._rows if row.id not in texts]
+            if missing:
+                raise BadData("final.silent", decode=name, count=len(missing), id=missing[0])
+            self._scores[name] = score_rows(
+                [texts[row.id] for row in self._rows], [row.references for row in self._rows]
+            )[:, :, 2].mean(axis=1)
+        return self._scores[name]
+
+
+def _gain(name: str, scores: "Floats", baseline: "Floats") -> Gain:
+    differences = scores - baseline
+    [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=RESAMPLES)
+    return Gain(
+        name=name,
+        mean=float(scores.mean()),
+        difference=float(differences.mean()),
+        interval=interval,
+    )
