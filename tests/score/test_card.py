@@ -139,9 +139,9 @@ def test_a_card_grows_linearly_with_its_rows(split, good):
         references = {
             f"{row.id}-{n}": row.references for n in range(times) for row in split.dialogues
         }
-        begin = time.perf_counter()
+        begin = time.process_time()
         card.judge_texts(predictions, references, resamples=200)
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     seconds(2)
     assert seconds(80) < 20 * seconds(8) + 0.5

@@ -242,6 +242,7 @@ def _by_reference_mode(job: _Job, own: Rouge) -> dict[ReferenceMode, Rouge]:
 def _evidence(job: _Job, scores: "Floats", items: Mapping[str, Item]) -> alarms.Evidence:
     first = {key: row[0] for key, row in job.references.items()}
     theirs = diagnosis.items(first, job.references, job.dialogues)
+    faults = rows_with(items, COUNTED)
     common, count = Counter(text.strip() for text in job.texts.values()).most_common(1)[0]
     return alarms.Evidence(
         rouge=floors.rouge_of(scores, job.definition),
@@ -249,12 +250,14 @@ def _evidence(job: _Job, scores: "Floats", items: Mapping[str, Item]) -> alarms.
         floors=floors.floors(job.references, job.dialogues, job.definition),
         probes=floors.probes(job.texts, job.references, scores, job.definition),
         statistics=Statistics(
-            predictions=diagnosis.text_statistics(items, job.definition),
-            references=diagnosis.text_statistics(theirs, job.definition),
+            predictions=diagnosis.text_statistics(items, faults, job.definition),
+            references=diagnosis.text_statistics(
+                theirs, rows_with(theirs, COUNTED), job.definition
+            ),
             tags_found=diagnosis.tags_found(items),
             stopped_by_length=job.stopped_by_length,
         ),
-        faults=rows_with(items, COUNTED),
+        faults=faults,
         untagged=tuple(
             key
             for key, item in items.items()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from yoyak.score import style
 from yoyak.score.definition import Definition
 from yoyak.score.encode import encoder
-from yoyak.score.faults import FINDERS, Fault, Item, rows_with, usual_registers
+from yoyak.score.faults import FINDERS, Fault, Item, usual_registers
 from yoyak.score.novelty import Novelty, novelty
 from yoyak.score.style import Register
 from yoyak.values import Dialogue, Value
@@ -69,8 +69,10 @@ def items(
     }
 
 
-def text_statistics(rows: Mapping[str, Item], definition: Definition) -> TextStatistics:
-    """The statistics of one file; at least one row is needed."""
+def text_statistics(
+    rows: Mapping[str, Item], faults: Mapping[Fault, Sequence[str]], definition: Definition
+) -> TextStatistics:
+    """The statistics of one file with the ``faults`` of its rows; at least one row is needed."""
     texts = [item.text for item in rows.values()]
     counts = Counter(text.strip() for text in texts)
     characters = sum(len(text.strip()) for text in texts)
@@ -81,7 +83,7 @@ def text_statistics(rows: Mapping[str, Item], definition: Definition) -> TextSta
         tagged=sum(bool(style.speakers(text)) for text in texts),
         identical=sum(count for count in counts.values() if count > 1),
         most_common=max(counts.values()),
-        faults={kind: len(found) for kind, found in rows_with(rows, COUNTED).items()},
+        faults={kind: len(found) for kind, found in faults.items()},
         registers=_registers(texts),
         novelty=_novelty(rows, definition),
     )

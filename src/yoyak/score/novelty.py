@@ -35,11 +35,7 @@ def novelty(summaries: Sequence[str], dialogues: Sequence[str]) -> Novelty | Non
 def _mean_share(summaries: Sequence[str], dialogues: Sequence[str], size: int) -> float | None:
     shares = []
     for summary, dialogue in zip(summaries, dialogues, strict=True):
-        grams = _grams(summary, size)
+        grams = {summary[start : start + size] for start in range(len(summary) - size + 1)}
         if grams:
-            shares.append(1 - len(grams & _grams(dialogue, size)) / len(grams))
+            shares.append(sum(gram not in dialogue for gram in grams) / len(grams))
     return sum(shares) / len(shares) if shares else None
-
-
-def _grams(tokens: str, size: int) -> set[str]:
-    return {tokens[start : start + size] for start in range(len(tokens) - size + 1)}

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from yoyak.score.resampling import Floats
 
 _SMALLEST_TOPIC = 10
+_RESAMPLES = 2000
+"""At most: slices are small and many, and their intervals wide."""
 
 
 class SliceKind(StrEnum):
@@ -130,4 +132,6 @@ def _interval(values: "Floats", seed: int, resamples: int) -> Interval | None:
 
     if len(values) < 2:
         return None
-    return resampling.mean_intervals(values[:, None], seed=seed, resamples=resamples)[0]
+    return resampling.mean_intervals(
+        values[:, None], seed=seed, resamples=min(resamples, _RESAMPLES)
+    )[0]

@@ -168,6 +168,8 @@ def _repeated_sentences(text: str) -> list[Span]:
 
 def _repeated_words(text: str) -> list[Span]:
     words = list(re.finditer(r"\S+", text))
+    if max(Counter(word.group() for word in words).values(), default=0) < 3:
+        return []
     triples = list(zip(words, words[1:], words[2:], strict=False))
     counts = Counter(tuple(word.group() for word in triple) for triple in triples)
     again = {triple for triple, count in counts.items() if count >= 3}
