@@ -41,8 +41,10 @@ def test_markdown_marks_of_every_kind_are_disarmed():
         "| **굵게** `코드` <img src=x onerror=alert(1)> [링크](http://a) ![그림](b) $x$ @a ~~b~~"
     )
     shown = escape.markdown(hostile)
-    for mark in "|*`<>[]!$@~:":
+    for mark in "|*`<>[]!$@~":
         assert not re.search(rf"(?<!\\){re.escape(mark)}", shown)
+    assert r"http\://" in shown
+    assert escape.markdown("점수: 3.5 :smile:") == r"점수: 3.5 \:smile:"
     assert escape.markdown("- 목록") == r"\- 목록"
     assert escape.markdown("1. 목록") == r"1\. 목록"
     assert escape.markdown("www.a.kr") == r"www\.a.kr"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from yoyak.events import Generated, RunState, Sampled, Status, fold
+from yoyak.recipes import settings_of
 from yoyak.report import chronicle
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
@@ -15,6 +16,7 @@ from yoyak.report.view import (
     HandedIn,
     Progress,
     Sentence,
+    Setting,
     Step,
     System,
     Tiles,
@@ -54,7 +56,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         tiles=_tiles(runs, systems, tuple(progress.values()), rest),
         systems=systems,
         floors=rest.floors,
-        baseline=next((run.difference.baseline for run in runs if run.difference), None),
+        baseline=_baseline(runs),
         progress=tuple(progress.values()),
         curves=tuple(map(chronicle.curve, runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
@@ -66,11 +68,19 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
     )
 
 
+def _baseline(runs: Sequence[RunRecord]) -> str | None:
+    """What the reader calls the run that the others were held against."""
+    names = {run.id: run.name for run in runs}
+    found = next((run.difference.baseline for run in runs if run.difference), None)
+    return None if found is None else names.get(found, found)
+
+
 def _system(run: RunRecord, state: RunState) -> System:
     prepared, model = state.prepared, run.recipe.model
     return System(
         run=run.id,
-        name=run.recipe.name,
+        recipe=run.recipe.name,
+        name=run.name,
         status=run.status,
         toy=model.scratch is not None,
         parameters=prepared.parameters if prepared else model.parameters,
@@ -82,6 +92,12 @@ def _system(run: RunRecord, state: RunState) -> System:
         cost=_cost(run, state),
         step=state.step,
         stage=state.stage,
+        started_at=state.started_at,
+        ended_at=state.last_at if run.status is Status.FINISHED else None,
+        settings=tuple(
+            Setting(key=key, value="none" if value is None else str(value))
+            for key, value in settings_of(run.recipe)
+        ),
         record=run.log,
     )
 

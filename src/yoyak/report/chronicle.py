@@ -40,6 +40,12 @@ class RunRecord(NamedTuple):
     difference: Difference | None = None
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the reader calls it: its recipe, or a name that tells it from others of the same."""
+        return self.label or self.recipe.name
 
     @property
     def log(self) -> str:
@@ -57,7 +63,7 @@ def progress(run: RunRecord, state: RunState) -> Progress:
     last, prepared, generated = state.last_step, state.prepared, state.generated
     return Progress(
         run=run.id,
-        name=run.recipe.name,
+        name=run.name,
         status=run.status,
         stage=state.stage,
         done=generated.done if generated else state.step,
@@ -128,7 +134,7 @@ def _incident(run: RunRecord, index: int, step: int, what: Sentence, lost: int |
     return Incident(
         at=run.events[index].at,
         run=run.id,
-        name=run.recipe.name,
+        name=run.name,
         step=step,
         what=what,
         lost_steps=lost,
@@ -167,7 +173,7 @@ def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
         alive = number == len(attempts) and run.status is Status.RUNNING
         yield Span(
             run=run.id,
-            name=run.recipe.name,
+            name=run.name,
             kind="running" if alive else "worked",
             start=attempt.start,
             end=attempt.end,
@@ -176,7 +182,7 @@ def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
         if alive and doing is not None and doing.forecast is not None:
             yield Span(
                 run=run.id,
-                name=run.recipe.name,
+                name=run.name,
                 kind="planned",
                 start=attempt.end,
                 end=attempt.end + doing.forecast.p50_seconds,
@@ -204,7 +210,7 @@ def curve(run: RunRecord) -> Curve:
     evaluated = [event for event in run.events if isinstance(event, Evaluated)]
     return Curve(
         run=run.id,
-        name=run.recipe.name,
+        name=run.name,
         steps=tuple(event.step for event in steps),
         losses=tuple(event.loss for event in steps),
         grad_norms=tuple(event.grad_norm for event in steps),

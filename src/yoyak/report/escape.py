@@ -11,8 +11,8 @@ _BIDIRECTIONAL = frozenset(
 )
 """Marks that reorder or mirror the text after them (Boucher & Anderson 2021)."""
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&$@:^])")
-_LIST_OR_RULE = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&$@^]|:(?=//|[a-z0-9_+-]+:))", re.IGNORECASE)
+_LIST_OR_RULE = re.compile(r"^(\s*)([-+=]|\d+(?=[.)](?:\s|$)))")
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from yoyak.messages import text
-from yoyak.report.view import Difference, Measured, System
+from yoyak.report.view import Difference, Measured, System, Tiles
 
 UNKNOWN = "–"
 
@@ -104,3 +104,31 @@ def quantisation(system: System) -> str:
         return UNKNOWN
     kind = system.quantisation
     return text("report.full-precision") if kind is None else kind.upper()
+
+
+def number(value: float | None) -> str:
+    """Any other number, with four figures that matter."""
+    return UNKNOWN if value is None else f"{value:.4g}"
+
+
+_SHOWN_CHARACTERS = 60
+
+
+def shortened(value: str) -> str:
+    """A setting's value on one line, its rest left out where it is a long text."""
+    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[: _SHOWN_CHARACTERS - 1]}…"
+
+
+def tiles(tiles: Tiles) -> list[tuple[str, str]]:
+    """The four answers that are looked for first, each with its question."""
+    best = UNKNOWN if tiles.best is None else f"{tiles.best}: {measured(tiles.best_mean)}"
+    headroom = text(
+        "report.headroom", disk=gigabytes(tiles.disk_free_gb), vram=gigabytes(tiles.vram_free_gb)
+    )
+    left = UNKNOWN
+    if tiles.left is not None:
+        soon, late = tiles.left.p50_seconds, tiles.left.p90_seconds
+        left = duration(soon) if soon == late else f"{duration(soon)} – {duration(late)}"
+    answers = (f"{tiles.done}/{tiles.total}", best, left, headroom)
+    questions = (text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom"))
+    return list(zip(questions, answers, strict=True))

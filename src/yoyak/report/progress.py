@@ -4,7 +4,8 @@ Takes events as they happen (``progress(run_id, event)``) and keeps one fold a r
 files, and a failure to draw is never a failure to train.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -32,6 +33,7 @@ from yoyak.report import figures
 from yoyak.report.escape import plain
 from yoyak.report.forecast import Pace
 from yoyak.report.text import console, stage
+from yoyak.store.run import Run
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -210,6 +212,14 @@ _NEWS: dict[type[Event], Callable[[_Row, Any], str]] = {
     Warned: lambda row, event: _say(row, "live-warned", what=fill(event.key, event.fields)),
 }
 """What is always told, each with its line; the rest comes by the hundred and is told in turn."""
+
+
+@contextmanager
+def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyEvent], None]]:
+    """Shows the events of a line-up while the block lasts; yields what takes them."""
+    with Progress({run.name: run.identity.recipe for run in runs}, stream) as progress:
+        yield lambda run, event: progress(run.name, event)
+
 
 _LASTING = (Evaluated, Scored, Stopped, Failed, Warned)
 """What stays above the rows on a terminal; everything else the rows themselves show."""

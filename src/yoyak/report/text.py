@@ -186,6 +186,20 @@ def left(now: Progress) -> str:
     return figures.duration(now.forecast.p50_seconds)
 
 
+def left_band(now: Progress) -> str:
+    """Time left from the usual to the slow pace, and the hours at which that would end."""
+    if now.forecast is None or now.status is not Status.RUNNING or now.last_at is None:
+        return figures.UNKNOWN
+    soon, late = now.forecast.p50_seconds, now.forecast.p90_seconds
+    return text(
+        "report.left-band",
+        soon=figures.duration(soon),
+        late=figures.duration(late),
+        soon_at=figures.moment(now.last_at + soon),
+        late_at=figures.moment(now.last_at + late),
+    )
+
+
 def notes(view: View) -> list[str]:
     """What must be known to read the tables: toys, the protocol, the floors, the baseline."""
     found = []

@@ -69,10 +69,18 @@ class Cost(Value, frozen=True, kw_only=True):
     tokens_per_character: float | None = None
 
 
+class Setting(Value, frozen=True, kw_only=True):
+    """One setting of a resolved recipe, as it would stand in TOML."""
+
+    key: str
+    value: str
+
+
 class System(Value, frozen=True, kw_only=True):
     """One run as a row of the model table; ``toy`` marks a model from scratch."""
 
     run: str
+    recipe: str
     name: str
     status: Status
     toy: bool
@@ -85,6 +93,9 @@ class System(Value, frozen=True, kw_only=True):
     cost: Cost
     step: int
     stage: str | None
+    started_at: float | None
+    ended_at: float | None
+    settings: tuple[Setting, ...]
     record: str
 
 

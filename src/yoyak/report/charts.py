@@ -1,0 +1,265 @@
+"""Charts as inline SVG, drawn by Vega-Lite (altair) and rendered without a browser (vl-convert).
+
+Both come with the ``[report]`` extra; without it there are no charts and the page says so.
+Text and lines take the page's own colour, so that a dark page and a print look right.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from yoyak.messages import text
+from yoyak.report.blocks import Chart, Section, Timeline
+from yoyak.report.chronicle import thinned
+from yoyak.report.escape import plain
+from yoyak.report.view import Curve, View
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    Rows = list[dict[str, float | str | None]]
+
+_INK = "#010203"
+"""Stands for the page's text colour until the SVG is written."""
+
+_PALETTE = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#999999",
+)  # fmt: skip
+"""Colours that colour-blind readers can tell apart (Okabe & Ito 2008), and two more."""
+
+_WIDTH, _HEIGHT = 440, 200
+_MOST_POINTS = 4_000
+_ID = re.compile(r'(\bid="|url\(#)([A-Za-z])')
+
+
+def is_available() -> bool:
+    """Whether the ``[report]`` extra is installed."""
+    return find_spec("altair") is not None and find_spec("vl_convert") is not None
+
+
+def draw(view: View, page: Sequence[Section]) -> "dict[str, Markup]":
+    """The SVG of every chart that the page asks for; none without the extra."""
+    if not is_available():
+        return {}
+    asked = [block for section in page for block in section.blocks]
+    keys = [block.key for block in asked if isinstance(block, Chart)]
+    keys += ["timeline" for block in asked if isinstance(block, Timeline)]
+    drawn = ((key, CHARTS[key](view)) for key in keys)
+    return {key: svg(chart, key) for key, chart in drawn if chart is not None}
+
+
+def svg(chart: Any, key: str) -> "Markup":
+    """A chart as SVG for inside a page: no ids that another chart has, no fixed colours of text."""
+    import vl_convert
+    from markupsafe import Markup
+
+    drawn = vl_convert.vegalite_to_svg(_styled(chart).to_json())
+    drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(_INK, "currentColor")
+    # Names reach the SVG as text that Vega has escaped; nothing else comes from outside.
+    return Markup(drawn)  # noqa: S704
+
+
+def _styled(chart: Any) -> Any:
+    grey = {"gridColor": _INK, "gridOpacity": 0.15, "domainColor": _INK, "tickColor": _INK}
+    words = {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 12, "titleFontSize": 12}
+    return (
+        chart.configure(background="transparent", aria=False, font="sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(**grey, **words, titleFontWeight="normal")
+        .configure_legend(**words, orient="bottom", columns=3, title=None, labelLimit=200)
+        .configure_range(category=list(_PALETTE))
+    )
+
+
+def _base(rows: "Rows") -> Any:
+    import altair
+
+    return altair.Chart(altair.InlineData(values=rows)).properties(width=_WIDTH, height=_HEIGHT)
+
+
+def _colour() -> Any:
+    import altair
+
+    return altair.Color("run:N", sort=None)
+
+
+def _axis(field: str, key: str, **settings: Any) -> dict[str, Any]:
+    """A quantitative axis that does not begin at zero unless it is told to."""
+    scale = settings.pop("scale", {"zero": False})
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": text(f"report.axis-{key}"),
+        "scale": scale,
+        **settings,
+    }
+
+
+def _along_steps(pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any) -> Any:
+    def chart(view: View) -> Any:
+        curves = [curve for curve in view.curves if curve.steps]
+        most = max(_MOST_POINTS // max(len(curves), 1), 40)
+        rows: Rows = [
+            {"run": plain(curve.name), "x": step, "y": value}
+            for curve in curves
+            for step, value in thinned(
+                list(zip(curve.steps, pick(curve), strict=True)), lambda point: point[1], most
+            )
+        ]
+        if not rows:
+            return None
+        return (
+            _base(rows)
+            .mark_line(strokeWidth=1.5)
+            .encode(x=_axis("x", "step"), y=_axis("y", key, **settings), color=_colour())
+        )
+
+    return chart
+
+
+def _dev_rouge(view: View) -> Any:
+    rows: Rows = [
+        {"run": plain(curve.name), "x": epoch, "y": 100 * mean}
+        for curve in view.curves
+        for epoch, mean in zip(curve.evaluated_epochs, curve.evaluated_means, strict=True)
+    ]
+    if not rows:
+        return None
+    return (
+        _base(rows)
+        .mark_line(point=True)
+        .encode(x=_axis("x", "epoch"), y=_axis("y", "dev-mean"), color=_colour())
+    )
+
+
+def _comparison(view: View) -> Any:
+    import altair
+
+    rows: Rows = []
+    for system, quality in view.scored:
+        known = quality.mean.interval
+        low, high = (known.low, known.high) if known else (None, None)
+        ends = (None if end is None else 100 * end for end in (low, high))
+        rows.append(
+            dict(
+                zip(("low", "high"), ends, strict=True),
+                run=plain(system.name),
+                mean=100 * quality.mean.value,
+            )
+        )
+    if not rows:
+        return None
+    y = altair.Y("run:N", sort=None, title=None)
+    x = _axis("mean", "dev-mean")
+    base = altair.Chart(altair.InlineData(values=rows))
+    spread = base.mark_rule(strokeWidth=2).encode(
+        y=y, x=_axis("low", "dev-mean"), x2="high:Q", color=_colour().legend(None)
+    )
+    points = base.mark_point(filled=True, size=70).encode(y=y, x=x, color=_colour().legend(None))
+    layers = altair.layer(*_floor_rules(view), spread, points)
+    return layers.properties(width=_WIDTH, height={"step": 28})
+
+
+def _floor_rules(view: View) -> Iterator[Any]:
+    import altair
+
+    floors: Rows = [
+        {"floor": text(f"report.floor-{floor.name}"), "mean": 100 * floor.rouge.mean}
+        for floor in view.floors
+    ]
+    if floors:
+        base = altair.Chart(altair.InlineData(values=floors))
+        x = _axis("mean", "dev-mean")
+        yield base.mark_rule(strokeDash=[4, 4], color=_INK, opacity=0.6).encode(x=x)
+        yield base.mark_text(
+            align="left", baseline="bottom", dx=3, dy=-2, angle=270, color=_INK, opacity=0.8
+        ).encode(x=x, y={"value": {"expr": "height"}}, text="floor:N")
+
+
+_BIN_CHARACTERS = 20
+
+
+def _lengths(view: View) -> Any:
+    import altair
+
+    rows: Rows = [
+        {"run": plain(curve.name), "x": _BIN_CHARACTERS * place, "y": share}
+        for curve in view.curves
+        if curve.summary_lengths
+        for place, share in _histogram(curve.summary_lengths)
+    ]
+    if not rows:
+        return None
+    y = _axis("y", "share", scale={"zero": True}, axis=altair.Axis(format="%"))
+    return (
+        _base(rows)
+        .mark_line(interpolate="step-after")
+        .encode(x=_axis("x", "characters", scale={"zero": True}), y=y, color=_colour())
+    )
+
+
+def _histogram(lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
+    """The share of lengths in each bin, with an empty bin at the end."""
+    bins = [length // _BIN_CHARACTERS for length in lengths]
+    for place in range(max(bins) + 2):
+        yield place, bins.count(place) / len(bins)
+
+
+def _machine(view: View) -> Any:
+    rows: Rows = []
+    for curve in view.curves:
+        for at, disk, vram in zip(
+            curve.sampled_at, curve.disk_used_gb, curve.vram_used_gb, strict=True
+        ):
+            rows.append({"run": text("report.axis-disk"), "x": 1000 * at, "y": disk})
+            rows.append({"run": text("report.axis-vram"), "x": 1000 * at, "y": vram})
+    known = [row for row in rows if row["y"] is not None]
+    if not known:
+        return None
+    x = {"field": "x", "type": "temporal", "title": None}
+    y = _axis("y", "gigabytes", scale={"zero": True})
+    return _base(known).mark_line().encode(x=x, y=y, color=_colour())
+
+
+def _timeline(view: View) -> Any:
+    import altair
+
+    rows: Rows = [
+        {
+            "run": plain(span.name),
+            "kind": text(f"report.span-{span.kind}"),
+            "start": 1000 * span.start,
+            "end": 1000 * (span.late_end or span.end),
+        }
+        for span in view.timeline
+    ]
+    if not rows:
+        return None
+    kinds = [text(f"report.span-{kind}") for kind in ("worked", "running", "planned")]
+    return (
+        _base(rows)
+        .properties(height={"step": 26})
+        .mark_bar(height=14)
+        .encode(
+            x=altair.X("start:T", title=None),
+            x2="end:T",
+            y=altair.Y("run:N", sort=None, title=None),
+            color=altair.Color("kind:N", sort=kinds, scale=altair.Scale(domain=kinds)),
+        )
+    )
+
+
+CHARTS: dict[str, Callable[[View], Any]] = {
+    "loss": _along_steps(lambda curve: curve.losses, "loss"),
+    "grad-norm": _along_steps(
+        lambda curve: curve.grad_norms, "grad-norm", scale={"type": "symlog"}
+    ),
+    "learning-rate": _along_steps(lambda curve: curve.learning_rates, "rate", scale={"zero": True}),
+    "dev-rouge": _dev_rouge,
+    "comparison": _comparison,
+    "lengths": _lengths,
+    "machine": _machine,
+    "timeline": _timeline,
+}
+"""Every chart by its key; one that has nothing to show gives ``None``."""

@@ -1,0 +1,122 @@
+"""This project's own records as statements, so that the linter judges them by its one table."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from yoyak.events import Prepared, Status, Stepped
+from yoyak.recipe import Recipe, Sample
+from yoyak.report.chronicle import RunRecord
+from yoyak.report.lint import Figure, Stated, StatedDisk, StatedModel
+from yoyak.report.view import Progress, Span, View
+
+
+def stated(records: Sequence[RunRecord], view: View, disk: StatedDisk | None = None) -> Stated:
+    """What the view of ``records`` says, in the linter's words."""
+    doing = {one.run: one for one in view.progress}
+    return Stated(
+        record="",
+        text="\n".join(one.what.text for one in view.incidents),
+        models=tuple(_model(record, view, doing.get(record.id)) for record in records),
+        figures=tuple(
+            Figure(
+                name=system.name,
+                value=100 * quality.mean.value,
+                record=quality.record,
+                scale="mean",
+                split="dev",
+                signature=quality.signature,
+            )
+            for system, quality in view.scored
+        ),
+        next_models=tuple(
+            name
+            for step in view.next_steps
+            if step.command.startswith("yoyak run ")
+            for name in step.command.split()[2:]
+        ),
+        disk=disk,
+    )
+
+
+def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel:
+    recipe, quality = record.recipe, record.quality
+    prepared = next(
+        (event for event in reversed(record.events) if isinstance(event, Prepared)), None
+    )
+    worked = [span for span in view.timeline if span.run == record.id and span.kind == "worked"]
+    scores = (quality.rouge1, quality.rouge2, quality.rougeL) if quality else ()
+    rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
+    running = doing if doing is not None and doing.status is Status.RUNNING else None
+    return StatedModel(
+        name=recipe.name,
+        record=record.log,
+        status=record.status.value,
+        parameters=recipe.model.parameters,
+        downloaded=_is_downloaded(recipe),
+        started_at=_moment(worked[0].start) if worked else None,
+        finished_at=_moment(worked[-1].end) if worked else None,
+        took_seconds=_between(worked),
+        step=running.done if running and running.unit == "step" else None,
+        steps=prepared.steps if prepared else None,
+        seconds_per_step=running.seconds_per_unit if running else None,
+        stated_at=_moment(running.last_at) if running and running.last_at else None,
+        ends_at=_end(running),
+        epochs=recipe.train.epochs if prepared else None,
+        batch_rows=recipe.train.batch_rows if prepared else None,
+        rows=prepared.rows if prepared else None,
+        steps_limited=recipe.train.max_steps is not None,
+        schedule=recipe.train.schedule.value if prepared else None,
+        schedule_seen=schedule_seen(record, recipe),
+        rouge1=rouge1,
+        rouge2=rouge2,
+        rougeL=rouge_l,
+        mean=100 * quality.mean.value if quality else None,
+        sampled=isinstance(recipe.decode, Sample) if quality else None,
+    )
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _between(spans: Sequence[Span]) -> float | None:
+    """From the first start to the last end: what the report's timeline shows as one duration."""
+    return spans[-1].end - spans[0].start if spans else None
+
+
+def _end(running: Progress | None) -> datetime | None:
+    if running is None or running.forecast is None or running.last_at is None:
+        return None
+    return _moment(running.last_at + running.forecast.p50_seconds)
+
+
+def schedule_seen(record: RunRecord, recipe: Recipe) -> str | None:
+    """Whether the learning rate moved after its warm-up; ``None`` before there is enough to tell.
+
+    A rate that moves by less than a hundredth over a tenth of the training does not move.
+    """
+    prepared = next((event for event in record.events if isinstance(event, Prepared)), None)
+    if prepared is None or prepared.steps < 10:
+        return None
+    warm_up = recipe.train.warmup_ratio * prepared.steps
+    rates = {
+        event.step: event.learning_rate
+        for event in record.events
+        if isinstance(event, Stepped) and event.step > warm_up + 1
+    }
+    if len(rates) < 0.3 * prepared.steps:
+        return None
+    low, high = min(rates.values()), max(rates.values())
+    return "constant" if high - low < 0.01 * high else "moving"
+
+
+def _is_downloaded(recipe: Recipe) -> bool | None:
+    """Whether the base lies on this machine: a folder, or in the hub's cache."""
+    base = recipe.model.base
+    if base is None or Path(base).is_dir():
+        return True
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return (cache / f"models--{base.replace('/', '--')}" / "snapshots").is_dir()

@@ -1,0 +1,75 @@
+"""The report as one HTML file: no script, no request, nothing outside it.
+
+The page is drawn by Jinja with autoescaping; the only markup that passes as it is are the SVG
+charts, which ``report.charts`` draws from numbers and names that it escapes itself.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from yoyak import messages
+from yoyak.report import charts, figures
+from yoyak.report.blocks import SIGNS, Badge, Cell, Code, Link
+from yoyak.report.escape import plain
+from yoyak.report.markdown import written
+from yoyak.report.sections import sections
+from yoyak.report.view import View
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATE = "page.html.jinja"
+
+
+def render(view: View) -> str:
+    """The whole page in the language that is being spoken."""
+    page = sections(view)
+    return (
+        _environment()
+        .get_template(_TEMPLATE)
+        .render(
+            view=view,
+            language=messages.language(),
+            title=messages.text("report.title", title=view.title),
+            written=written(view),
+            tiles=figures.tiles(view.tiles),
+            sections=page,
+            drawn=charts.draw(view, page),
+        )
+    )
+
+
+def kind(block: object) -> str:
+    """The name of a block's or cell's type, by which the template chooses how to draw it."""
+    return type(block).__name__.lower()
+
+
+def target(record: str) -> str:
+    """A record as an address, seen from ``report/``."""
+    return f"../{quote(record, safe='/#')}"
+
+
+def words(cell: Cell) -> str:
+    """A cell's text without what it leads to."""
+    return plain(cell.shown if isinstance(cell, Link | Code | Badge) else cell)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import BaseLoader, Environment, StrictUndefined
+
+    class Packaged(BaseLoader):
+        """Templates lie beside this module, wherever that is installed."""
+
+        def get_source(self, _: Environment, template: str) -> tuple[str, None, None]:
+            return (files(__package__) / template).read_text(encoding="utf-8"), None, None
+
+    environment = Environment(
+        loader=Packaged(), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"plain": plain, "kind": kind, "target": target, "words": words}
+    environment.globals |= {"signs": SIGNS, "text": messages.text}
+    return environment

@@ -1,0 +1,64 @@
+"""Charts are SVG of the page's own colours, drawn from the view's numbers."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from importlib.util import find_spec
+
+import msgspec
+import pytest
+
+from yoyak import messages
+from yoyak.report import charts
+from yoyak.report.charts import CHARTS
+
+pytestmark = pytest.mark.skipif(
+    find_spec("altair") is None or find_spec("vl_convert") is None,
+    reason="the [report] extra is not installed",
+)
+
+
+def drawn(key, view):
+    return str(charts.svg(CHARTS[key](view), key))
+
+
+@pytest.fixture
+def whole(view):
+    lengths = tuple(
+        msgspec.structs.replace(curve, summary_lengths=(40, 55, 58, 90)) for curve in view.curves
+    )
+    return msgspec.structs.replace(view, curves=lengths)
+
+
+@pytest.mark.parametrize("key", CHARTS)
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_every_chart_is_well_formed_and_takes_the_pages_colour(whole, key, language):
+    with messages.speaking(language):
+        svg = drawn(key, whole)
+    ElementTree.fromstring(svg)
+    assert "currentColor" in svg
+    assert "#010203" not in svg
+    assert "<script" not in svg
+    assert "http" not in svg.replace("http://www.w3.org", "")
+
+
+def test_names_are_text_in_a_chart(whole):
+    bad = tuple(
+        msgspec.structs.replace(curve, name="<b onclick=x>한글</b>") for curve in whole.curves
+    )
+    svg = drawn("loss", msgspec.structs.replace(whole, curves=bad))
+    assert "<b" not in svg
+    assert "한글" in svg
+
+
+def test_ids_of_two_charts_never_meet(whole):
+    ids = [set(re.findall(r'\bid="([^"]+)"', drawn(key, whole))) for key in ("loss", "grad-norm")]
+    assert not ids[0] & ids[1]
+
+
+def test_a_chart_without_data_is_none(view):
+    empty = msgspec.structs.replace(view, curves=(), timeline=(), systems=())
+    assert [key for key, chart in CHARTS.items() if chart(empty) is not None] == []
+
+
+def test_the_comparison_shows_the_floors(whole):
+    assert "constant sentence" in drawn("comparison", whole)

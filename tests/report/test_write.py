@@ -1,0 +1,105 @@
+"""From a real workspace on disk to its report; runs are made by the queue's own code."""
+
+import io
+import json
+
+import msgspec
+import pytest
+
+from yoyak import recipes
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.events import Queued, Started
+from yoyak.queue import provenance
+from yoyak.queue.stages import Work, carry_out
+from yoyak.report import write
+from yoyak.report.gather import gather
+from yoyak.report.view import View
+from yoyak.store.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return read_corpus(sample.folder())
+
+
+@pytest.fixture
+def workspace(tmp_path, corpus):
+    workspace = Workspace(tmp_path / "workspace")
+    recipe = recipes.resolve("lead").recipe
+    record = msgspec.json.encode(provenance.gather(corpus))
+    run = workspace.find_or_create(recipe, corpus, lambda: record)
+    run.emit(Queued(at=1.0, recipe="lead"))
+    run.emit(Started(at=2.0, pid=1, host="box", attempt=1))
+    carry_out(Work(run, corpus, lambda: False))
+    return workspace
+
+
+def test_the_report_holds_what_the_judge_stored(workspace, corpus):
+    view = gather(workspace, corpus)
+    card = workspace.runs()[0].scorecard()
+    ((system, quality),) = view.scored
+    assert system.status.value == "finished"
+    assert quality.rouge == card.rouge
+    assert quality.mean.interval == card.interval
+    assert quality.rouge1.interval.low < card.rouge.rouge1 < quality.rouge1.interval.high
+    assert quality.signature == card.protocol.signature
+    assert (workspace.folder / quality.record).is_file()
+    assert {floor.name for floor in view.floors} == {"constant", "unrelated"}
+    assert view.findings == ()
+    assert len({example.id for example in view.examples}) == len(view.examples) > 3
+
+
+def test_every_record_of_the_view_is_on_disk(workspace, corpus):
+    view = gather(workspace, corpus)
+    records = {system.record for system in view.systems} | {
+        fact.record for fact in view.provenance if fact.record
+    }
+    assert all((workspace.folder / record).is_file() for record in records)
+
+
+def test_three_files_are_written_and_json_reads_back(workspace, corpus):
+    path = write.report(workspace, corpus)
+    assert path == workspace.report_folder / "index.html"
+    names = sorted(one.name for one in workspace.report_folder.iterdir())
+    assert names == ["index.html", write.STEM + ".json", write.STEM + ".md"]
+    data = (workspace.report_folder / (write.STEM + ".json")).read_bytes()
+    assert msgspec.json.decode(data, type=View).systems[0].name == "lead"
+
+
+def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, corpus):
+    path = write.report(workspace, corpus)
+    said = corpus.dev.dialogues[0].references[0]
+    shown = {example.id for example in gather(workspace, corpus).examples}
+    words = [one.references[0] for one in corpus.dev.dialogues if one.id in shown]
+    page = path.read_text("utf-8")
+    assert all(word in page.replace("&#39;", "'").replace("&#34;", '"') for word in words)
+    repository = path.with_name(write.STEM + ".md").read_text("utf-8")
+    assert not any(word in repository for word in [*words, said])
+
+
+def test_status_answers_in_json_and_in_words(workspace):
+    stream = io.StringIO()
+    write.status(workspace, stream, as_json=True)
+    (run,) = json.loads(stream.getvalue())["runs"]
+    assert (run["recipe"], run["status"]) == ("lead", "finished")
+    stream = io.StringIO()
+    write.status(workspace, stream, as_json=False)
+    assert "finished" in stream.getvalue()
+
+
+def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
+    log = workspace.runs()[0].log_path
+    log.write_bytes(b'{"event": "stepp\n' + log.read_bytes())
+    (finding,) = gather(workspace, corpus).findings
+    assert finding.rule == "garbled-log"
+
+
+def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):
+    recipe = recipes.resolve("lead", sets=["train.seed=7"]).recipe
+    record = msgspec.json.encode(provenance.gather(corpus))
+    run = workspace.find_or_create(recipe, corpus, lambda: record)
+    run.emit(Queued(at=1.0, recipe="lead"))
+    names = [system.name for system in gather(workspace, corpus).systems]
+    assert len(set(names)) == 2
+    assert names[1] == run.name
