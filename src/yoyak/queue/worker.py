@@ -1,5 +1,6 @@
-"""The child process: ``python -m yoyak.queue.worker RUN_FOLDER`` carries one run out.
+"""The child process: ``python -m yoyak.queue.worker RUN_FOLDER DATA_FOLDER PARENT_PID``.
 
+Carries one run out on the data where they lie now, which may have moved since the run began.
 It ends with the exit code of ``yoyak.errors``: 0 when the run is finished, 75 when it was asked to
 stop and has saved everything, 70 for a failure nobody foresaw.
 """
@@ -41,39 +42,43 @@ class StopFlag:
         """Whether somebody asked for a stop."""
         return self.asked
 
-    def _ask(self, number: int, _: FrameType | None) -> None:
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
             # Whole checkpoints only: the last one on disk is good, so leaving now loses no run.
-            os._exit(128 + number)
+            os._exit(Interrupted.exit_code)
         self.asked = True
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, data: Path, parent: int) -> int:
     """Carries the run in ``folder`` out and returns the exit code."""
     stop = StopFlag()
     stop.watch()
     _die_with_parent()
+    stop.asked |= os.getppid() != parent  # it died before it could be watched
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
     try:
         with run.lock():
-            return _work(run, stop)
+            return _work(run, data, stop)
     except YoyakError as error:
         sys.stderr.write(f"{redact(str(error))}\n")
         return error.exit_code
+    except Exception:  # noqa: BLE001 -- the trace of the interpreter's own would not be redacted
+        sys.stderr.write(redact(traceback.format_exc()))
+        return RunFailed.exit_code
 
 
-def _work(run: Run, stop: StopFlag) -> int:
+def _work(run: Run, data: Path, stop: StopFlag) -> int:
     attempt = 1 + run.state().attempts
     host = socket.gethostname()
     run.emit(Started(at=time.time(), pid=os.getpid(), host=host, attempt=attempt))
     try:
-        carry_out(Work(run, _corpus(run), stop))
+        carry_out(Work(run, _corpus(run, data), stop))
     except Interrupted as error:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 -- whatever it was, the record must say so
+        sys.stderr.write(redact(traceback.format_exc()))
         run.emit(_failure(error))
-        traceback.print_exc()
         return error.exit_code if isinstance(error, YoyakError) else RunFailed.exit_code
     return 0
 
@@ -84,8 +89,8 @@ def _failure(error: Exception) -> Failed:
     return Failed(at=time.time(), kind=kind, message=redact(str(error)), trace=trace)
 
 
-def _corpus(run: Run) -> Corpus:
-    corpus = read_corpus(Path(run.identity.data_folder))
+def _corpus(run: Run, data: Path) -> Corpus:
+    corpus = read_corpus(data)
     now = (corpus.train.fingerprint, corpus.dev.fingerprint)
     if now != (run.identity.train_sha256, run.identity.dev_sha256):
         raise BadData("queue.data-changed", run=run.name, folder=corpus.folder)
@@ -99,4 +104,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
