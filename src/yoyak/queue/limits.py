@@ -4,10 +4,12 @@ A guard of this field once returned 0 GB whenever it failed to measure, and so c
 Here the disk that cannot be measured counts as full.
 """
 
+import os
 import shutil
 from pathlib import Path
 
 from yoyak.events import Sampled
+from yoyak.queue import machine
 from yoyak.store.project import Limits
 from yoyak.values import Value
 
@@ -78,32 +80,39 @@ def decide(readings: Readings, limits: Limits) -> Decision:
     """The one place that says stop."""
     if readings.disk_free_gb is None or readings.disk_used_gb is None:
         return Stop(key="queue.disk-unknown", fields={})
+    near = None
+    for key, found, limit in _rooms(readings, limits):
+        fields = {"found": f"{found:.1f}", "limit": f"{limit:.1f}"}
+        if found < limit:
+            return Stop(key=key, fields=fields)
+        if found < limit * WARN_MARGIN and near is None:
+            near = Warn(key=key, fields=fields)
+    return near or Fine()
+
+
+def _rooms(readings: Readings, limits: Limits) -> list[tuple[str, float, float]]:
+    """What is left of everything that was measured and has a limit, and how much has to be."""
+    used, total = readings.vram_used_gb, readings.vram_total_gb
     rooms = [
         ("queue.disk-free", readings.disk_free_gb, limits.disk_free_gb),
+        # The room below an absolute limit: at 0 GB left it is reached.
+        ("queue.disk-used", _left(limits.disk_used_gb, readings.disk_used_gb), limits.disk_free_gb),
         ("queue.ram-free", readings.ram_free_gb, limits.ram_free_gb),
+        ("queue.vram-free", _left(total, used), limits.vram_free_gb),
     ]
-    if limits.disk_used_gb is not None:
-        # The room below an absolute limit, held against nothing: at 0 GB left it is reached.
-        left = limits.disk_used_gb - readings.disk_used_gb
-        rooms.append(("queue.disk-used", left, limits.disk_free_gb))
-    fields = [
-        (key, found, limit, {"found": f"{found:.1f}", "limit": f"{limit:.1f}"})
-        for key, found, limit in rooms
-        if found is not None
+    return [
+        (key, left, limit) for key, left, limit in rooms if left is not None and limit is not None
     ]
-    for key, found, limit, said in fields:
-        if found < limit:
-            return Stop(key=key, fields=said)
-    for key, found, limit, said in fields:
-        if found < limit * WARN_MARGIN:
-            return Warn(key=key, fields=said)
-    return Fine()
+
+
+def _left(whole: float | None, used: float | None) -> float | None:
+    return None if whole is None or used is None else whole - used
 
 
 def _disk(folder: Path) -> tuple[float | None, float | None]:
-    while not folder.exists():
-        folder = folder.parent
     try:
+        while not folder.exists():
+            folder = folder.parent
         usage = shutil.disk_usage(folder)
     except OSError:
         return None, None
@@ -118,13 +127,8 @@ def _ram() -> tuple[float, float]:
 
 
 def _vram() -> tuple[float | None, float | None]:
-    try:
-        import pynvml
-    except ImportError:
-        return None, None
-    try:
-        pynvml.nvmlInit()
-        card = pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0))
-    except pynvml.NVMLError:
-        return None, None
-    return card.used / GB, card.total / GB
+    """Of the first card that the worker may use."""
+    found = {str(card.index): card for card in machine.cards()}
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    card = found.get(wanted)
+    return (card.used_gb, card.total_gb) if card else (None, None)

@@ -27,7 +27,10 @@ ALLOWED_ENVIRONMENT = (
 
 
 class Code(Value, frozen=True, kw_only=True):
-    """The commit of the working directory; ``dirty_sha256`` is of its uncommitted changes."""
+    """The commit of the working directory; ``dirty_sha256`` is of its uncommitted changes.
+
+    ``None`` stands for no changes, ``unknown`` for changes that could not be read in time.
+    """
 
     commit: str
     dirty_sha256: str | None
@@ -95,15 +98,21 @@ def _code() -> Code | None:
     commit = _said("git", "rev-parse", "HEAD")
     if commit is None:
         return None
-    changes = _said("git", "diff", "HEAD")
-    dirty = sha256(changes.encode()).hexdigest() if changes else None
-    return Code(commit=commit, dirty_sha256=dirty)
+    # Plain git: somebody's own program for showing differences is not run.
+    changes = _output("git", "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD")
+    if changes is None:
+        return Code(commit=commit, dirty_sha256="unknown")
+    return Code(commit=commit, dirty_sha256=sha256(changes).hexdigest() if changes else None)
 
 
 def _said(*words: str) -> str | None:
-    """What a program prints, ``None`` where it is missing or fails."""
+    output = _output(*words)
+    return None if output is None else output.decode(errors="replace").strip()
+
+
+def _output(*words: str) -> bytes | None:
+    """What a program prints, ``None`` where it is missing, fails or takes too long."""
     try:
-        done = subprocess.run(words, capture_output=True, check=True, timeout=10, text=True)
+        return subprocess.run(words, capture_output=True, check=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
