@@ -8,14 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from yoyak import engine as engines
 from yoyak.engine import Engine, GenerateJob, TrainJob
-from yoyak.errors import Interrupted
-from yoyak.events import Finished, Generated, Scored, StageDone, StageStarted, Stopped
+from yoyak.errors import BadData, Interrupted
+from yoyak.events import (
+    Finished,
+    Generated,
+    RunState,
+    Scored,
+    StageDone,
+    StageStarted,
+    Status,
+    Stopped,
+)
 from yoyak.score import card
-from yoyak.score.definition import OFFICIAL
+from yoyak.score.definition import OFFICIAL, protocol
 from yoyak.store import disk
 from yoyak.store.run import Run
 from yoyak.values import Corpus, Prediction, Split, SplitName
@@ -35,19 +45,33 @@ class Work(NamedTuple):
 
 
 def pending(run: Run, corpus: Corpus) -> list[str]:
-    """The stages that are still to do, in order; none where the run is done for these inputs."""
-    done = run.state().done
-    todo: list[str] = []
-    for name, fingerprint, there in (
-        ("train", _train_inputs(run, corpus), _trained(run)),
+    """The stages that are still to do, in order; none where the run is done for these inputs.
+
+    What comes after a stage that is to be done is to be done as well. Weights whose bytes are not
+    as they were written are learned again from the newest whole checkpoint.
+    """
+    state = run.state()
+    stages = (
+        ("train", _train_inputs(run, corpus), _trained(run, state)),
         ("predict-dev", _predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
         ("predict-test", _predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
-        ("score", _score_inputs(run, corpus), run.scorecard("dev") is not None),
-    ):
-        # What comes after a stage that is to be done is to be done as well.
-        if todo or not there or done.get(name) != fingerprint:
-            todo.append(name)
+        ("score", _score_inputs(run, corpus), _scored(run)),
+    )
+    names = [name for name, _, _ in stages]
+    undone = [
+        name
+        for name, fingerprint, there in stages
+        if not there or state.done.get(name) != fingerprint
+    ]
+    todo = names[names.index(undone[0]) :] if undone else []
+    if any(name.startswith("predict") for name in todo) and not _weights_are_whole(run):
+        return names
     return todo
+
+
+def is_finished(run: Run, corpus: Corpus) -> bool:
+    """Whether nothing is to do and the log says so."""
+    return run.state().status is Status.FINISHED and not pending(run, corpus)
 
 
 def carry_out(work: Work) -> None:
@@ -154,7 +178,7 @@ def _score(work: Work) -> None:
     )
 
 
-# --- what a stage is made from ---------------------------------------------------------------
+# --- what a stage is made from -------------------------------------------------------------------
 
 
 def _train_inputs(run: Run, corpus: Corpus) -> str:
@@ -164,21 +188,41 @@ def _train_inputs(run: Run, corpus: Corpus) -> str:
 
 
 def _predict_inputs(run: Run, split: Split) -> str:
-    manifest = disk.read_manifest(run.engine_folder / "weights")
-    return disk.sha256_of(manifest, run.recipe.learning_hash, run.recipe.decode, split.fingerprint)
+    manifest = disk.read_manifest(_weights(run))
+    weights = None if manifest is None else manifest.fingerprint
+    return disk.sha256_of(weights, run.recipe.learning_hash, run.recipe.decode, split.fingerprint)
 
 
 def _score_inputs(run: Run, corpus: Corpus) -> str:
     path = run.predictions_path("dev")
     predictions = disk.sha256_file(path) if path.is_file() else None
-    return disk.sha256_of(predictions, OFFICIAL, corpus.dev.fingerprint)
+    references = {dialogue.id: dialogue.references for dialogue in corpus.dev.dialogues}
+    return disk.sha256_of(predictions, protocol(OFFICIAL, references))
 
 
-def _trained(run: Run) -> bool:
-    """Whether the weights are there, if the engine has any."""
-    return not (run.folder / "checkpoints").exists() or (run.folder / "weights").is_dir()
+# --- whether its output is there -----------------------------------------------------------------
+
+
+def _weights(run: Run) -> Path:
+    return run.engine_folder / "weights"
+
+
+def _trained(run: Run, state: RunState) -> bool:
+    """Whether the weights are there, if the engine has any: then it says what it prepares."""
+    return state.prepared is None or disk.read_manifest(_weights(run)) is not None
+
+
+def _weights_are_whole(run: Run) -> bool:
+    return not _weights(run).exists() or disk.verify_folder(_weights(run)) is not None
 
 
 def _predicted(run: Run, split: Split) -> bool:
     wanted = {dialogue.id for dialogue in split.dialogues}
     return {prediction.id for prediction in run.predictions(split.name)} == wanted
+
+
+def _scored(run: Run) -> bool:
+    try:
+        return run.scorecard("dev") is not None
+    except BadData:  # torn by a disk: the predictions are judged again
+        return False
