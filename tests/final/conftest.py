@@ -2,8 +2,11 @@
 
 import pytest
 
+from yoyak import recipes
 from yoyak.final.evidence import gather
 from yoyak.final.submission import DevScore, Draft, Member
+from yoyak.score.card import judge
+from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus, Dialogue, Interval, Prediction, Rouge, Split, Turn
 
 ROWS = 120
@@ -91,3 +94,20 @@ def draft(answers) -> Draft:
         data_sha256={"train": "1", "dev": "2", "test": "3"},
         dev=DEV,
     )
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def run(workspace, corpus, predicted):
+    """A finished run of ``lead`` whose predictions are the session's."""
+    recipe = recipes.resolve("lead").recipe
+    made = workspace.find_or_create(recipe, corpus, lambda: b"{}")
+    for name in ("dev", "test"):
+        made.begin_predictions(name, "f")
+        made.add_predictions(name, predicted(name))
+    made.write_scorecard("dev", judge(predicted("dev"), corpus.dev))
+    return made

@@ -6,7 +6,6 @@ import hashlib
 import msgspec
 import pytest
 
-from yoyak import recipes
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.final.candidates import candidates, pool
 from yoyak.final.consensus import answer, equal_choice, weigh
@@ -14,12 +13,6 @@ from yoyak.final.imports import import_files, imports
 from yoyak.final.select import Choice
 from yoyak.final.submission import read_manifest, write
 from yoyak.score.card import judge
-from yoyak.store.workspace import Workspace
-
-
-@pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    return Workspace(tmp_path / "workspace")
 
 
 @pytest.fixture
@@ -111,16 +104,6 @@ def drop_word(at):
         return " ".join(words)
 
     return change
-
-
-@pytest.fixture
-def run(workspace, corpus, predicted):
-    made = workspace.create(recipes.resolve("lead").recipe, corpus, b"{}")
-    for split in ("dev", "test"):
-        made.begin_predictions(split, "f")
-        made.add_predictions(split, predicted(split))
-    made.write_scorecard("dev", judge(predicted("dev"), corpus.dev))
-    return made
 
 
 @pytest.fixture

@@ -78,13 +78,13 @@ def run(
 
 def _conclude(place: Place) -> None:
     """The comparison on stdout, then where the report and the best system's submission are."""
-    from yoyak.final.hand_in import hand_in, scored_runs
+    from yoyak.final.hand_in import hand_in, ready_candidates
     from yoyak.report import text as drawing
     from yoyak.report.gather import gather
     from yoyak.report.write import write_report
 
-    scored = scored_runs(place.workspace, place.corpus)
-    handed = hand_in(place.workspace, place.corpus) if scored else None
+    ready = ready_candidates(place.workspace, place.corpus)
+    handed = hand_in(place.workspace, place.corpus) if ready else None
     view = gather(place.workspace)
     drawing.comparison(view, drawing.console(sys.stdout))
     paths = write_report(place.workspace, view)

@@ -1,0 +1,147 @@
+"""From a workspace to a submission: one system's answer, or the consensus of several."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from yoyak.errors import InputMissing
+from yoyak.final import ledger
+from yoyak.final.candidates import Candidate, candidates
+from yoyak.final.evidence import Evidence, gather
+from yoyak.final.submission import (
+    CSV,
+    MANIFEST,
+    Draft,
+    Member,
+    dev_score,
+    read_manifest,
+    render,
+    write,
+)
+from yoyak.store.workspace import Workspace
+from yoyak.values import Corpus, Submission
+
+if TYPE_CHECKING:
+    from yoyak.final.nested import Nested
+
+
+class HandedIn(NamedTuple):
+    """A submission of a blend; ``nested`` is what the blend is worth, where it was learned."""
+
+    submission: Submission
+    nested: "Nested | None"
+
+
+def hand_in(workspace: Workspace, corpus: Corpus, system: str | None = None) -> Submission:
+    """Writes the submission of ``system``, by default of the best on dev.
+
+    The same answer is written once: asked again, the file that is there is named again.
+
+    Args:
+        workspace: runs, imports, and where the submission goes.
+        corpus: the data.
+        system: a run, a recipe (its newest run) or an import.
+
+    Raises:
+        InputMissing: nothing on these data is predicted and scored, or is called ``system``.
+        BadData: the gate refuses the answer.
+    """
+    ready = _some_ready(workspace, corpus, () if system is None else (system,))
+    return file_answer(workspace, _draft(ready[0], corpus), evidence_of(ready[0], corpus))
+
+
+def hand_in_blend(
+    workspace: Workspace, corpus: Corpus, method: str, systems: Sequence[str] = ()
+) -> HandedIn:
+    """Writes the submission of a blend of ``systems``, by default of everything that is ready.
+
+    ``mbr`` learns members, votes and weights on dev; where no consensus beats the best system, that
+    system's answer is handed in as it is. Every other blend gives each system one vote.
+
+    Raises:
+        InputMissing: as ``hand_in``.
+        UsageError: there is no such blend.
+        BadData: the gate refuses the answer.
+    """
+    from yoyak.final.consensus import answer, equal_choice, weigh
+
+    ready = _some_ready(workspace, corpus, systems)
+    nested = weigh(ready, corpus).nested if method == "mbr" else None
+    choice = equal_choice(ready, method) if nested is None else nested.choice
+    draft, evidence = answer(ready, corpus, choice)
+    return HandedIn(file_answer(workspace, draft, evidence), nested)
+
+
+def file_answer(workspace: Workspace, draft: Draft, evidence: Evidence) -> Submission:
+    """Writes and records an answer, unless the very file is there already.
+
+    Raises:
+        BadData: the gate refuses the answer.
+    """
+    found = _written_before(workspace.submissions_folder, draft, evidence)
+    submission = found or write(draft, evidence, workspace.submissions_folder)
+    folder = Path(submission.path).parent
+    recorded = {entry.number for entry in ledger.read_ledger(workspace.ledger_path)}
+    if int(folder.name) not in recorded:
+        ledger.record_written(workspace.ledger_path, folder)
+    return submission
+
+
+def ready_candidates(
+    workspace: Workspace, corpus: Corpus, names: Sequence[str] = ()
+) -> tuple[Candidate, ...]:
+    """The candidates that have answered all of test too, the best dev mean first.
+
+    Raises:
+        InputMissing: a name has no candidate.
+    """
+    return tuple(one for one in candidates(workspace, corpus, names) if one.test is not None)
+
+
+def _some_ready(
+    workspace: Workspace, corpus: Corpus, names: Sequence[str]
+) -> tuple[Candidate, ...]:
+    ready = ready_candidates(workspace, corpus, names)
+    if not ready:
+        raise InputMissing("final.no-scored-run", workspace=workspace.folder)
+    return ready
+
+
+def evidence_of(candidate: Candidate, corpus: Corpus) -> Evidence:
+    """What the gate holds the answer of one candidate against."""
+    return gather(corpus, outputs=candidate.dev, instructions=candidate.instructions)
+
+
+def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
+    lineage = candidate.lineage
+    splits = (corpus.train, corpus.dev, corpus.test)
+    return Draft(
+        method="best",
+        members=(
+            Member(
+                system=lineage.system,
+                decode=lineage.decode,
+                recipe=lineage.recipe,
+                recipe_sha256=lineage.recipe_sha256,
+            ),
+        ),
+        predictions=candidate.test or (),
+        data_sha256={split.name: split.fingerprint for split in splits},
+        dev=dev_score(candidate.card),
+    )
+
+
+def _written_before(folder: Path, draft: Draft, evidence: Evidence) -> Submission | None:
+    digest = sha256(render(draft.predictions, evidence)).hexdigest()
+    for path in _manifests(folder):
+        manifest = read_manifest(path)
+        same = manifest.sha256 == digest and manifest.members == draft.members
+        if same and sha256(path.with_name(CSV).read_bytes()).hexdigest() == digest:
+            file = str(path.with_name(CSV))
+            return Submission(path=file, rows=manifest.rows, sha256=digest, manifest=str(path))
+    return None
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"[0-9]*/{MANIFEST}"), key=lambda path: int(path.parent.name))

@@ -1,0 +1,111 @@
+"""From a workspace to a file: the best system, a named one, a blend; each file once."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from yoyak.errors import BadData, InputMissing, UsageError
+from yoyak.final.hand_in import hand_in, hand_in_blend, ready_candidates
+from yoyak.final.imports import import_files
+from yoyak.final.ledger import read_ledger
+from yoyak.final.submission import read_manifest
+from yoyak.store.workspace import Workspace
+
+
+@pytest.fixture
+def team(workspace, corpus, tmp_path):
+    """Imports a system that loses the word at place ``at`` (plus the row's number)."""
+
+    def make(name, at):
+        paths = []
+        for split in ("dev", "test"):
+            paths.append(tmp_path / f"{name}_{split}.csv")
+            with paths[-1].open("w", encoding="utf-8", newline="") as stream:
+                rows = csv.writer(stream)
+                rows.writerow(["fname", "summary"])
+                for row, dialogue in enumerate(corpus.dev.dialogues):
+                    words = dialogue.references[0].split()
+                    del words[(at + row) % (len(words) - 1)]
+                    rows.writerow([f"{split}_{row}", " ".join(words)])
+        return import_files(workspace, corpus, name, paths)
+
+    return make
+
+
+def test_the_best_system_is_handed_in_once_and_recorded(workspace, corpus, run, good):
+    submission = hand_in(workspace, corpus)
+    assert Path(submission.path).read_bytes() == good
+    assert hand_in(workspace, corpus) == submission
+    [entry] = read_ledger(workspace.ledger_path)
+    assert (entry.written.sha256, entry.written.members[0].system) == (submission.sha256, run.name)
+
+
+def test_a_submission_whose_record_was_lost_is_recorded_again(workspace, corpus, run):
+    hand_in(workspace, corpus)
+    workspace.ledger_path.unlink()
+    hand_in(workspace, corpus)
+    assert len(read_ledger(workspace.ledger_path)) == 1
+
+
+def test_a_file_that_was_changed_is_written_anew(workspace, corpus, run):
+    first = Path(hand_in(workspace, corpus).path)
+    first.write_bytes(first.read_bytes() + b"x")
+    second = hand_in(workspace, corpus)
+    assert Path(second.path).parent.name == "2"
+
+
+@pytest.mark.parametrize("name", ["lead", "import"])
+def test_a_named_system_is_handed_in(name, workspace, corpus, run, team):
+    imported = team("team", 0)
+    wanted = run.name if name == "lead" else imported.name
+    submission = hand_in(workspace, corpus, "lead" if name == "lead" else "team")
+    assert read_manifest(Path(submission.manifest)).members[0].system == wanted
+
+
+def test_nothing_to_hand_in_is_said(workspace, corpus, run):
+    with pytest.raises(InputMissing, match="'kobart'"):
+        hand_in(workspace, corpus, "kobart")
+    with pytest.raises(InputMissing, match="nothing to hand in"):
+        hand_in(Workspace(workspace.folder / "empty"), corpus)
+
+
+def test_the_consensus_of_three_is_handed_in_with_its_worth(workspace, corpus, team):
+    for at, name in enumerate("abc"):
+        team(name, at)
+    handed = hand_in_blend(workspace, corpus, "mbr")
+    manifest = read_manifest(Path(handed.submission.manifest))
+    assert handed.nested.blend.proven
+    assert manifest.method == "mbr"
+    assert len(manifest.members) == 3
+    best = ready_candidates(workspace, corpus)[0]
+    assert manifest.dev.rouge.mean > best.card.rouge.mean
+    assert hand_in_blend(workspace, corpus, "mbr").submission == handed.submission
+
+
+def test_a_control_needs_no_learning(workspace, corpus, team):
+    for at, name in enumerate("abc"):
+        team(name, at)
+    handed = hand_in_blend(workspace, corpus, "longest", ["a", "c"])
+    assert handed.nested is None
+    assert {one.system for one in read_manifest(Path(handed.submission.manifest)).members} == {
+        "a",
+        "c",
+    }
+
+
+def test_an_unknown_blend_is_refused(workspace, corpus, run):
+    with pytest.raises(UsageError, match="no blend 'average'"):
+        hand_in_blend(workspace, corpus, "average")
+    assert not workspace.submissions_folder.exists()
+
+
+def test_the_gate_stands_before_the_workspace(workspace, corpus, predicted, run):
+    import msgspec
+
+    spoiled = [msgspec.structs.replace(one, text=one.text[:-8]) for one in predicted("test")]
+    run.begin_predictions("test", "cut")
+    run.add_predictions("test", spoiled)
+    with pytest.raises(BadData, match="unfinished"):
+        hand_in(workspace, corpus)
+    assert not workspace.submissions_folder.exists()
