@@ -157,3 +157,53 @@ def taught(toy, dialogues, _taught):
         return _taught[architecture]
 
     return make
+
+
+@pytest.fixture
+def adapted(toy):
+    """A fresh model by architecture with LoRA on every linear layer, ready to be trained."""
+
+    def make(architecture: str, dropout: float = 0.05) -> Toy:
+        from peft import LoraConfig, get_peft_model
+
+        import torch
+
+        bare = toy(architecture)
+        bare.model.requires_grad_(False)
+        settings = LoraConfig(r=4, lora_alpha=8, lora_dropout=dropout, target_modules="all-linear")
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            model = get_peft_model(bare.model, settings)
+        return bare._replace(model=model)
+
+    return make
+
+
+@pytest.fixture
+def four_bit(toy, tmp_path):
+    """A fresh toy in 4-bit NF4 with double quantisation and LoRA, in training mode."""
+
+    def make(architecture: str) -> Toy:
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+        import torch
+
+        bare = toy(architecture)
+        bare.model.save_pretrained(tmp_path / architecture)
+        packing = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )  # fmt: skip
+        model = AutoModelForCausalLM.from_pretrained(
+            tmp_path / architecture, quantization_config=packing, dtype=torch.bfloat16
+        )
+        for part in model.modules():
+            if hasattr(part, "support_avx512bf16_for_cpu"):
+                part.support_avx512bf16_for_cpu = False
+        model.requires_grad_(False)
+        settings = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.05, target_modules="all-linear")
+        model = get_peft_model(model, settings, autocast_adapter_dtype=True)
+        return bare._replace(model=model)
+
+    return make

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.encode import Encoded
+from yoyak.engine.models import without_wrapper
 from yoyak.engine.stepper import Mute, forbid_repeats, pad_sources
 from yoyak.recipe import Beam
 
@@ -62,7 +63,7 @@ def _without_vendors_settings(model: Any) -> Iterator[Any]:
     """The model below any adapter wrapper; adapters stay active."""
     from transformers import GenerationConfig
 
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = without_wrapper(model)
     vendors = inner.generation_config
     inner.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from yoyak.data.clean import TAG
-from yoyak.engine.families import Family, family_of
+from yoyak.engine.families import FAMILIES, Family, family_of
 from yoyak.engine.foreign import bytes_of_tokens
 from yoyak.engine.pretrained import fetch_config, fetch_generation_stops, fetch_tokenizer
 from yoyak.engine.templates import Defuser, render_chat
@@ -99,6 +99,22 @@ class Codec:
         """``text`` in the form this tokenizer can tell apart (koBART folds to NFKC)."""
         normaliser = self._core.normalizer
         return text if normaliser is None else str(normaliser.normalize_str(text))
+
+    def name_of(self, token: int) -> str:
+        """What the vocabulary calls an id."""
+        return str(self._core.id_to_token(token))
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """The text of ``ids`` with control tokens spelt out, for people."""
+        return str(self._core.decode(list(ids), skip_special_tokens=False))
+
+    def source_endings(self) -> tuple[tuple[int, ...], ...]:
+        """The ids that every source must end with, one of these."""
+        if self.style == "source":
+            return ((self.stop_id,),)
+        family = next(family for family in FAMILIES if family.name == self.control.family)
+        header = tuple(self._ids(family.header))
+        return ((*header, *self._ids(family.quiet)), header) if family.quiet else (header,)
 
     def token_bytes(self) -> list[bytes]:
         """The bytes each id stands for, by id; for control ids their name."""

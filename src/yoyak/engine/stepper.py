@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.encode import Encoded
+from yoyak.engine.models import without_wrapper
 from yoyak.recipe import Greedy, Sample
 
 if TYPE_CHECKING:
@@ -170,14 +171,19 @@ class Head(Protocol):
         """Lets every other row leave."""
 
 
+def head_of(loaded: "Loaded", batch: Sequence[Encoded]) -> Head:
+    """The head of a batch that has not said anything yet."""
+    return (_Seq2SeqHead if loaded.kind == "seq2seq" else _CausalHead)(loaded, batch)
+
+
 class _CausalHead:
     def __init__(self, loaded: "Loaded", batch: Sequence[Encoded]) -> None:
         from transformers import DynamicCache
 
-        self._model = loaded.model
+        self._model = without_wrapper(loaded.model)
         self._ids, self._mask = pad_sources(batch, loaded.codec.pad_id, loaded.device, left=True)
         self._positions = (self._mask.cumsum(-1) - 1).clamp_min(0)
-        self._cache = DynamicCache(config=loaded.model.config)
+        self._cache = DynamicCache(config=self._model.config)
 
     def scores(self, chosen: torch.Tensor | None) -> torch.Tensor:
         if chosen is not None:
@@ -203,12 +209,13 @@ class _Seq2SeqHead:
     def __init__(self, loaded: "Loaded", batch: Sequence[Encoded]) -> None:
         from transformers import DynamicCache, EncoderDecoderCache
 
-        self._model = loaded.model
+        self._model = without_wrapper(loaded.model)
         ids, self._mask = pad_sources(batch, loaded.codec.pad_id, loaded.device, left=False)
-        encoder = loaded.model.get_encoder()
+        encoder = self._model.get_encoder()
         self._encoded = encoder(input_ids=ids, attention_mask=self._mask)
-        self._start = torch.full((len(batch),), loaded.codec.decoder_start_id, device=ids.device)
-        config = loaded.model.config
+        start = torch.tensor(loaded.codec.decoder_start_id, device=ids.device)
+        self._start = start.expand(len(batch))
+        config = self._model.config
         self._cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
 
     def scores(self, chosen: torch.Tensor | None) -> torch.Tensor:

@@ -1,0 +1,63 @@
+"""The proof card of step 0: what must be true before an hour is spent, each line checked.
+
+Every failure that is on record for this work has a line that would have shown it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from yoyak import messages
+from yoyak.engine.encode import Encoded
+from yoyak.engine.hardware import Precision
+from yoyak.engine.models import Loaded
+from yoyak.engine.proof_model import Bench, check_model
+from yoyak.engine.proof_rows import Exhibit, check_rows, total_length
+from yoyak.errors import RunFailed
+from yoyak.events import Check
+from yoyak.recipe import Recipe
+from yoyak.values import Dialogue
+
+
+def prove(
+    loaded: Loaded,
+    rows: Sequence[Encoded],
+    dialogues: Sequence[Dialogue],
+    recipe: Recipe,
+    precision: Precision,
+) -> tuple[Check, ...]:
+    """Every line of the card, red ones too; nothing about the model is changed.
+
+    Args:
+        loaded: the model as it is about to be trained, adapters in place.
+        rows: the training rows with answers, in the order of ``dialogues``.
+        dialogues: what the rows were made of.
+        recipe: says how dialogues are shown.
+        precision: the declared number formats.
+    """
+    exhibit = Exhibit(loaded.codec, recipe.prompt, dialogues, rows)
+    examples = [rows[place] for place in exhibit.examples]
+    bench = Bench(loaded, examples, _light(rows), precision)
+    return (*check_rows(exhibit), *check_model(bench))
+
+
+def _light(rows: Sequence[Encoded]) -> list[Encoded]:
+    """Four rows from the shortest to just below the median."""
+    ordered = sorted(rows, key=total_length)
+    places = (len(ordered) * eighth // 8 for eighth in range(4))
+    return [ordered[place] for place in places]
+
+
+def require(checks: Iterable[Check]) -> None:
+    """Passes a card without a red line.
+
+    Raises:
+        RunFailed: names every red line and what was found.
+    """
+    red = [line for line in checks if not line.passed]
+    if red:
+        lines = "; ".join(f"{title_of(line)}: {line.found}" for line in red)
+        raise RunFailed("engine.proof-failed", count=len(red), lines=lines)
+
+
+def title_of(line: Check) -> str:
+    """What a line of the card claims, in the reader's language."""
+    return messages.text(f"engine.proof-{line.name}")

@@ -1,0 +1,245 @@
+"""What the proof card says about prompts and answers: no model is needed for it.
+
+Each check looks at the finished rows and at the codec from outside, by another way than the one
+that built them: it decodes, searches, counts and renders again.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from yoyak import messages
+from yoyak.data.clean import TAG, summary_of
+from yoyak.engine.encode import Encoded, encode_rows
+from yoyak.engine.families import FAMILIES
+from yoyak.events import Check
+from yoyak.recipe import Prompt
+from yoyak.values import Dialogue
+
+if TYPE_CHECKING:
+    from yoyak.engine.codec import Codec
+
+SHORTENED_LIMIT = 0.1
+"""A larger share of shortened dialogues is no tail: the limit does not fit the data."""
+
+SHOWN_CHARACTERS = 60
+
+
+class Exhibit(NamedTuple):
+    """Everything that the checks of this module look at; ``rows`` and ``dialogues`` go together."""
+
+    codec: "Codec"
+    prompt: Prompt
+    dialogues: Sequence[Dialogue]
+    rows: Sequence[Encoded]
+
+    @property
+    def examples(self) -> list[int]:
+        """Where the shortest, the median and the longest row stand."""
+        order = sorted(range(len(self.rows)), key=lambda place: total_length(self.rows[place]))
+        return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+
+
+def total_length(row: Encoded) -> int:
+    """Tokens of source and answer."""
+    return len(row.source_ids) + len(row.answer_ids)
+
+
+def check_rows(exhibit: Exhibit) -> Iterator[Check]:
+    """Every check that prompts and answers can be put to."""
+    yield supervised_span(exhibit)
+    yield stop_supervised(exhibit)
+    yield inference_prefix(exhibit)
+    yield answer_header(exhibit)
+    yield begin_of_text(exhibit)
+    yield control_tokens(exhibit)
+    yield padding(exhibit)
+    yield tags(exhibit)
+    yield rows_shortened(exhibit)
+
+
+def check(name: str, passed: bool, found: str) -> Check:
+    """One line of the card; its title is in the catalogue under ``proof-<name>``."""
+    return Check(name=name, passed=passed, found=found)
+
+
+def supervised_span(exhibit: Exhibit) -> Check:
+    """What training supervises, decoded, is the summary: in every row, three of them shown."""
+    codec = exhibit.codec
+    texts = [_summary(codec, row.answer_ids) for row in exhibit.rows]
+    wanted = [dialogue.references[0] for dialogue in exhibit.dialogues]
+    pairs = list(zip(texts, wanted, strict=True))
+    unlike = [
+        row.id
+        for row, (text, summary) in zip(exhibit.rows, pairs, strict=True)
+        if text not in (summary, codec.normalised(summary))
+    ]
+    folded = sum(text != summary for text, summary in pairs) - len(unlike)
+    found = messages.text(
+        "engine.found-span",
+        exact=len(texts) - len(unlike) - folded,
+        folded=folded,
+        rows=len(texts),
+        unlike=listed(unlike),
+        examples=" · ".join(_shown(texts[place]) for place in exhibit.examples),
+    )
+    return check("supervised-span", not unlike, found)
+
+
+def stop_supervised(exhibit: Exhibit) -> Check:
+    """Every answer ends with a stop, which is its only one and ends a generation too."""
+    codec = exhibit.codec
+    wrong = [
+        row.id
+        for row in exhibit.rows
+        if [token for token in row.answer_ids if token in codec.stop_ids] != [codec.stop_id]
+        or row.answer_ids[-1] != codec.stop_id
+    ]
+    found = messages.text(
+        "engine.found-stop",
+        stop=codec.name_of(codec.stop_id),
+        all=", ".join(map(codec.name_of, codec.stop_ids)),
+        wrong=listed(wrong),
+    )
+    return check("stop-supervised", not wrong and _is_familys_stop(codec), found)
+
+
+def _is_familys_stop(codec: "Codec") -> bool:
+    stops = {family.name: family.stop for family in FAMILIES}
+    return codec.name_of(codec.stop_id) == stops.get(
+        codec.control.family, codec.name_of(codec.stop_id)
+    )
+
+
+def inference_prefix(exhibit: Exhibit) -> Check:
+    """Rows stripped of what test.csv does not have are rendered to the very same source ids."""
+    places = exhibit.examples
+    stripped = [
+        msgspec.structs.replace(exhibit.dialogues[place], references=(), topic=None)
+        for place in places
+    ]
+    again = encode_rows(exhibit.codec, stripped, exhibit.prompt, with_answers=False)
+    unlike = [
+        row.id
+        for place, row in zip(places, again, strict=True)
+        if exhibit.rows[place].source_ids != row.source_ids
+    ]
+    found = messages.text("engine.found-prefix", rows=len(places), unlike=listed(unlike))
+    return check("inference-prefix", not unlike, found)
+
+
+def answer_header(exhibit: Exhibit) -> Check:
+    """Every source is whole to its end: a chat's open header, once, or an encoder's end."""
+    codec = exhibit.codec
+    endings = codec.source_endings()
+    wrong = [
+        row.id
+        for row in exhibit.rows
+        if len(row.source_ids) > exhibit.prompt.max_source_tokens
+        or not any(row.source_ids[-len(end) :] == end for end in endings)
+        or any(row.source_ids[-2 * len(end) :] == (*end, *end) for end in endings)
+    ]
+    ending = _shown(codec.spell(endings[-1]))
+    found = messages.text("engine.found-header", ending=ending, wrong=listed(wrong))
+    return check("answer-header", not wrong, found)
+
+
+def begin_of_text(exhibit: Exhibit) -> Check:
+    """The begin-of-text token stands once, at the start, where the family has one; else never."""
+    codec = exhibit.codec
+    wanted = 1 if codec.control.family == "llama" else 0
+    counts = {
+        (*row.source_ids, *row.answer_ids).count(codec.bos_id)
+        for row in exhibit.rows
+        if codec.bos_id is not None
+    } or {0}
+    starts = {row.source_ids[0] == codec.bos_id for row in exhibit.rows}
+    found = messages.text(
+        "engine.found-begin", counts=", ".join(map(str, sorted(counts))), wanted=wanted
+    )
+    return check("begin-of-text", counts == {wanted} and (not wanted or starts == {True}), found)
+
+
+def control_tokens(exhibit: Exhibit) -> Check:
+    """All sources have the same control tokens in the same order: the template's and no other."""
+    control = exhibit.codec.control_ids
+    skeletons = {
+        tuple(token for token in row.source_ids if token in control) for row in exhibit.rows
+    }
+    first = exhibit.codec.spell(min(skeletons))
+    found = messages.text("engine.found-control", kinds=len(skeletons), first=_shown(first))
+    return check("control-tokens", len(skeletons) == 1, found)
+
+
+def padding(exhibit: Exhibit) -> Check:
+    """The padding token exists, is no stop, and stands in no row."""
+    codec = exhibit.codec
+    inside = [row.id for row in exhibit.rows if codec.pad_id in (*row.source_ids, *row.answer_ids)]
+    sound = codec.pad_id not in codec.stop_ids and 0 <= codec.pad_id < codec.vocabulary
+    found = messages.text(
+        "engine.found-padding", pad=codec.name_of(codec.pad_id), inside=listed(inside)
+    )
+    return check("padding", sound and not inside, found)
+
+
+def tags(exhibit: Exhibit) -> Check:
+    """Every tag of the data goes through encoding, decoding, clean-up and a file unharmed."""
+    known = sorted(
+        {
+            tag
+            for dialogue in exhibit.dialogues
+            for text in (dialogue.text, *dialogue.references)
+            for tag in re.findall(TAG, text)
+        }
+    )
+    sentences = [f"{tag}은 {tag}에게 {tag}, {tag}를 말합니다." for tag in known]
+    lost = [
+        tag for tag, text in zip(known, sentences, strict=True) if _to_file(exhibit, text) != text
+    ]
+    found = messages.text("engine.found-tags", tags=len(known), lost=listed(lost))
+    return check("tags", not lost, found)
+
+
+def _to_file(exhibit: Exhibit, text: str) -> str:
+    codec = exhibit.codec
+    file = io.StringIO()
+    csv.writer(file).writerow([_summary(codec, (*codec.answer_ids(text), codec.stop_id))])
+    return next(csv.reader(io.StringIO(file.getvalue())))[0]
+
+
+def rows_shortened(exhibit: Exhibit) -> Check:
+    """How many dialogues lost words to the limit, and which."""
+    ids = [row.id for row in exhibit.rows if row.shortened]
+    longest = max(len(row.source_ids) for row in exhibit.rows)
+    found = messages.text(
+        "engine.found-shortened",
+        shortened=len(ids),
+        rows=len(exhibit.rows),
+        ids=listed(ids),
+        longest=longest,
+        limit=exhibit.prompt.max_source_tokens,
+    )
+    return check("rows-shortened", len(ids) <= SHORTENED_LIMIT * len(exhibit.rows), found)
+
+
+def _summary(codec: "Codec", ids: Sequence[int]) -> str:
+    """As a prediction's text, but where tags are plain text it must be exact without clean-up."""
+    text = codec.text(ids)
+    return summary_of(text, tags_are_tokens=True) if codec.tags_are_tokens else text
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
+
+
+def listed(ids: Sequence[str]) -> str:
+    """The first three of them and how many more there are; a dash for none."""
+    if not ids:
+        return "–"
+    more = f" +{len(ids) - 3}" if len(ids) > 3 else ""
+    return ", ".join(ids[:3]) + more

@@ -1,0 +1,358 @@
+"""Bugs that are on record for this work, each planted and caught by the line that is for it."""
+
+import msgspec
+import pytest
+
+import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
+from yoyak.engine import batches, forward, stepper
+from yoyak.engine.codec import Codec
+from yoyak.engine.encode import encode_rows
+from yoyak.engine.hardware import Precision
+from yoyak.engine.proof import prove
+from yoyak.errors import BadData, RunFailed
+from yoyak.values import Dialogue, Turn
+
+pytestmark = pytest.mark.torch
+
+FP32 = Precision(torch.float32, None)
+BF16 = Precision(torch.bfloat16, None)
+
+
+@pytest.fixture
+def red(dialogues):
+    """The names of the red lines for a model, and for rows that some bug has changed."""
+
+    def lines(model, rows=None, *, shown=None, precision=FP32):
+        shown = dialogues if shown is None else shown
+        if rows is None:
+            rows = encode_rows(model.codec, shown, model.recipe.prompt, with_answers=True)
+        checks = prove(model, rows, shown, model.recipe, precision)
+        return {line.name for line in checks if not line.passed}
+
+    return lines
+
+
+@pytest.fixture
+def encoded(dialogues):
+    def make(model):
+        return encode_rows(model.codec, dialogues, model.recipe.prompt, with_answers=True)
+
+    return make
+
+
+def with_control(model, **changes):
+    control = msgspec.structs.replace(model.codec.control, **changes)
+    return model._replace(codec=Codec(model.codec._tokenizer, control))
+
+
+# --- prompts and answers -------------------------------------------------------------------------
+
+
+def test_trained_on_another_template_than_inferred(toy, dialogues, red):
+    model = toy("qwen3")
+    other = msgspec.structs.replace(model.recipe.prompt, instruction="요약:")
+    rows = encode_rows(model.codec, dialogues, other, with_answers=True)
+    assert "inference-prefix" in red(model, rows)
+
+
+def test_the_topic_in_the_prompt(toy, dialogues, red):
+    model = toy("bart")
+    told = [msgspec.structs.replace(row, topic="여행") for row in dialogues]
+    leaked = [
+        msgspec.structs.replace(row, turns=(Turn(speaker="", text=row.topic), *row.turns))
+        for row in told
+    ]
+    rows = encode_rows(model.codec, leaked, model.recipe.prompt, with_answers=True)
+    assert red(model, rows, shown=told) == {"inference-prefix"}
+
+
+def test_speakers_renamed_in_the_prompt_only(toy, dialogues, red):
+    model = toy("llama")
+    renamed = [
+        msgspec.structs.replace(
+            row,
+            turns=tuple(
+                msgspec.structs.replace(turn, speaker=turn.speaker.replace("#Person", "#화자"))
+                for turn in row.turns
+            ),
+        )
+        for row in dialogues
+    ]
+    rows = encode_rows(model.codec, renamed, model.recipe.prompt, with_answers=True)
+    assert "inference-prefix" in red(model, rows)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3", "bart"])
+def test_the_header_of_the_answer_cut_off(toy, encoded, red, architecture):
+    model = toy(architecture)
+    rows = encoded(model)
+    rows[-1] = rows[-1]._replace(source_ids=rows[-1].source_ids[:-1])
+    assert "answer-header" in red(model, rows)
+
+
+def test_the_header_written_twice(toy, encoded, red):
+    model = toy("llama")
+    header = model.codec.source_endings()[-1]
+    rows = [row._replace(source_ids=(*row.source_ids, *header)) for row in encoded(model)]
+    assert "answer-header" in red(model, rows)
+
+
+def test_two_begins_of_text(toy, encoded, red):
+    model = toy("llama")
+    rows = [
+        row._replace(source_ids=(model.codec.bos_id, *row.source_ids)) for row in encoded(model)
+    ]
+    assert "begin-of-text" in red(model, rows)
+
+
+def test_a_control_token_typed_into_a_dialogue(toy, dialogues, red, monkeypatch):
+    model = toy("qwen3")
+    model = with_control(model)  # a codec of our own to break
+    typed = (*dialogues[0].turns, Turn(speaker="#Person1#", text="<|im_end|> 라고 쳤어요."))
+    shown = [msgspec.structs.replace(dialogues[0], turns=typed), *dialogues[1:]]
+    assert red(model, shown=shown) == set()
+    monkeypatch.setattr(model.codec, "_defuse", lambda text: text)
+    assert red(model, shown=shown) == {"control-tokens"}
+
+
+def test_an_answer_cut_in_mid_sentence(toy, encoded, red):
+    model = toy("qwen3")
+    rows = encoded(model)
+    rows[3] = rows[3]._replace(answer_ids=(*rows[3].answer_ids[:5], model.codec.stop_id))
+    assert red(model, rows) == {"supervised-span"}
+
+
+def test_an_answer_cut_together_with_its_stop(toy, encoded, red):
+    model = toy("bart")
+    rows = encoded(model)
+    rows[7] = rows[7]._replace(answer_ids=rows[7].answer_ids[:-1])
+    assert red(model, rows) == {"stop-supervised"}
+
+
+def test_a_row_that_supervises_nothing(toy, dialogues):
+    model = toy("bart")
+    empty = msgspec.structs.replace(dialogues[0], references=("",))
+    with pytest.raises(BadData, match="row_0"):
+        encode_rows(model.codec, [empty], model.recipe.prompt, with_answers=True)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+def test_the_end_of_all_text_taken_for_the_end_of_a_turn(toy, red, architecture):
+    model = toy(architecture)
+    stops = model.codec.stop_ids
+    assert "stop-supervised" in red(with_control(model, stop_ids=stops[1:]))
+
+
+@pytest.mark.parametrize("architecture", ["bart", "llama", "qwen3"])
+def test_padding_with_the_stop(toy, red, architecture):
+    model = toy(architecture)
+    assert "padding" in red(with_control(model, pad_id=model.codec.stop_id))
+
+
+def with_tag_tokens(model, *, special):
+    """The model's codec after someone added the speakers to its vocabulary."""
+    import copy
+
+    tokenizer = copy.deepcopy(model.codec._tokenizer)
+    tokenizer.add_tokens(["#Person1#", "#Person2#"], special_tokens=special)
+    control = msgspec.structs.replace(model.codec.control, vocabulary=len(tokenizer))
+    return model._replace(codec=Codec(tokenizer, control))
+
+
+def test_tags_registered_special_and_deleted_in_decoding(toy, red):
+    model = with_tag_tokens(toy("qwen3"), special=True)
+    codec = model.codec
+    codec.control_ids |= {codec._core.token_to_id(f"#Person{n}#") for n in (1, 2)}
+    codec.tags_are_tokens = False  # as any decoding with skip_special_tokens=True
+    assert {"tags", "supervised-span"} <= red(model)
+
+
+def test_tags_as_tokens_that_part_from_their_particles(toy, red):
+    model = with_tag_tokens(toy("bart"), special=False)
+    model.model.resize_token_embeddings(model.codec.vocabulary)
+    assert red(model) == set(), "the declared way restores the text"
+    model.codec.tags_are_tokens = False
+    assert {"tags", "supervised-span"} <= red(model)
+
+
+def test_most_dialogues_cut(toy, dialogues, red):
+    model = toy("llama")
+    prompt = msgspec.structs.replace(model.recipe.prompt, max_source_tokens=160)
+    model = model._replace(recipe=msgspec.structs.replace(model.recipe, prompt=prompt))
+    assert red(model) == {"rows-shortened"}
+
+
+def test_the_mark_of_unsupervised_places_decoded(toy):
+    with pytest.raises(RunFailed, match="-100"):
+        toy("bart").codec.text([7, 8, -100, -100])
+
+
+# --- batches and loss ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["bart", "qwen3"])
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_a_mask_off_by_one(toy, red, monkeypatch, architecture, shift):
+    right = batches._places
+
+    def shifted(rows, starts, length):
+        return (right(rows, starts, length) + shift).clamp(0, len(rows) * length - 1)
+
+    monkeypatch.setattr(batches, "_places", shifted)
+    assert "supervised-places" in red(toy(architecture))
+
+
+def test_padding_that_an_encoder_sees(toy, red, monkeypatch):
+    right = batches._seq2seq
+
+    def unmasked(rows, codec, device):
+        batch = right(rows, codec, device)
+        return batch._replace(mask=torch.ones_like(batch.mask))
+
+    monkeypatch.setattr(batches, "_seq2seq", unmasked)
+    assert {"batch-equals-single", "generation-equals-training"} <= red(toy("bart"))
+
+
+def test_a_mask_made_from_padding_ids_that_are_also_stops(toy, red, monkeypatch):
+    """The field's collator: attention = ids != pad, where pad is the encoder's end."""
+    model = with_control(toy("bart"), pad_id=toy("bart").codec.stop_id)
+    right = batches._seq2seq
+
+    def by_id(rows, codec, device):
+        batch = right(rows, codec, device)
+        return batch._replace(mask=(batch.ids != codec.pad_id).long())
+
+    monkeypatch.setattr(batches, "_seq2seq", by_id)
+    assert {"padding", "generation-equals-training"} <= red(model)
+
+
+def test_a_loss_averaged_in_each_pass(toy, red, monkeypatch):
+    right = forward.cross_entropy
+
+    def averaged(logits, targets, **settings):
+        return right(logits, targets, **settings | {"reduction": "mean"})
+
+    monkeypatch.setattr(forward, "cross_entropy", averaged)
+    assert red(toy("qwen3")) == {"accumulation"}
+
+
+def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
+    model = toy("bart")
+    model.model.final_logits_bias.normal_()
+    assert red(model) == set()
+    right = forward.parts
+    monkeypatch.setattr(forward, "parts", lambda m: right(m)._replace(bias=None))
+    assert "head-equals-full" in red(model)
+
+
+# --- generation ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture):
+    right = stepper.pad_sources
+    monkeypatch.setattr(
+        stepper,
+        "pad_sources",
+        lambda batch, pad, device, *, left: right(batch, pad, device, left=False),
+    )
+    assert red(toy(architecture)) == {"generation-equals-training"}
+
+
+def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
+    right = stepper.pad_sources
+
+    def unmasked(*args, **settings):
+        padded = right(*args, **settings)
+        return padded._replace(mask=torch.ones_like(padded.mask))
+
+    monkeypatch.setattr(stepper, "pad_sources", unmasked)
+    assert red(toy("llama")) == {"generation-equals-training"}
+
+
+def test_an_answer_begun_with_another_token_than_in_training(toy, red, monkeypatch):
+    model = toy("bart")
+    right = batches._start
+    monkeypatch.setattr(batches, "_start", lambda codec: right(codec) - 1)
+    assert {"supervised-places", "generation-equals-training"} <= red(model)
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def test_an_embedding_resized_under_four_bits(four_bit, red):
+    model = four_bit("qwen3")
+    rows = model.model.get_input_embeddings().weight.shape[0]
+    model.model.get_base_model().resize_token_embeddings(rows + 6)
+    assert "vocabulary" in red(model, precision=BF16)
+
+
+def test_a_vocabulary_larger_than_the_embedding(toy, red):
+    model = toy("llama")
+    embedding = model.model.get_input_embeddings().weight.shape[0]
+    assert "vocabulary" in red(with_control(model, vocabulary=embedding + 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_adapters_in_half_precision(adapted, red, dtype):
+    model = adapted("qwen3")
+    for name, value in model.model.named_parameters():
+        if ".lora_" in name:
+            value.data = value.data.to(dtype)
+    found = red(model)
+    assert "dtypes" in found
+
+
+def test_a_base_in_float16(toy, red):
+    model = toy("qwen2")
+    model.model.model.embed_tokens.requires_grad_(False)
+    model.model.model.embed_tokens.to(torch.float16)
+    model.model.lm_head.to(torch.float16)
+    model.model.to(torch.float16)
+    assert "dtypes" in red(model, precision=BF16)
+
+
+def test_four_bit_layers_left_free_to_repack(four_bit, red):
+    model = four_bit("llama")
+    layer = next(
+        part for part in model.model.modules() if hasattr(part, "support_avx512bf16_for_cpu")
+    )
+    layer.support_avx512bf16_for_cpu = True
+    assert "dtypes" in red(model, precision=BF16)
+
+
+def test_adapters_on_some_layers_only(toy, red):
+    from peft import LoraConfig, get_peft_model
+
+    model = toy("llama")
+    model.model.requires_grad_(False)
+    targets = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+    model = model._replace(model=get_peft_model(model.model, targets))
+    assert red(model) == {"gradient-everywhere"}
+
+
+def test_a_frozen_adapter(adapted, red):
+    model = adapted("qwen3")
+    next(v for n, v in model.model.named_parameters() if ".lora_A." in n).requires_grad_(False)
+    assert red(model) == {"gradient-everywhere"}
+
+
+def test_an_adapter_out_of_the_graph(adapted, red):
+    model = adapted("qwen2")
+    layer = next(part for name, part in model.model.named_modules() if name.endswith("down_proj"))
+    layer.scaling["default"] = 0.0
+    assert red(model) == {"gradient-everywhere"}
+
+
+def test_a_sound_row_of_another_kind_is_no_bug(toy, red):
+    """Long, short, several speakers, PII, Latin names: nothing of this is red."""
+    turns = tuple(
+        Turn(speaker=f"#Person{1 + n % 5}#", text=f"Mike의 번호는 #PhoneNumber#, {n}번이에요. ㅋㅋ")
+        for n in range(12)
+    )
+    row = Dialogue(id="odd", turns=turns, references=("#Person5#이 #PhoneNumber#를 묻습니다.",))
+    for architecture in ("bart", "llama"):
+        model = toy(architecture)
+        prompt = msgspec.structs.replace(model.recipe.prompt, max_source_tokens=1000)
+        model = model._replace(recipe=msgspec.structs.replace(model.recipe, prompt=prompt))
+        assert red(model, shown=[row]) == set()

@@ -1,0 +1,126 @@
+import hashlib
+
+import msgspec
+import pytest
+
+import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
+from yoyak import messages
+from yoyak.engine.encode import encode_rows
+from yoyak.engine.hardware import Precision
+from yoyak.engine.proof import prove, require, title_of
+from yoyak.errors import RunFailed
+from yoyak.values import Dialogue, Turn
+
+pytestmark = pytest.mark.torch
+
+FP32 = Precision(torch.float32, None)
+BF16 = Precision(torch.bfloat16, None)
+NAMES = (
+    "supervised-span", "stop-supervised", "inference-prefix", "answer-header", "begin-of-text",
+    "control-tokens", "padding", "tags", "rows-shortened", "supervised-places", "vocabulary",
+    "dtypes", "batch-equals-single", "generation-equals-training", "head-equals-full",
+    "gradient-everywhere", "accumulation",
+)  # fmt: skip
+
+
+def card(model, dialogues, precision=FP32):
+    rows = encode_rows(model.codec, dialogues, model.recipe.prompt, with_answers=True)
+    return prove(model, rows, dialogues, model.recipe, precision)
+
+
+def red(checks):
+    return {line.name: line.found for line in checks if not line.passed}
+
+
+def state_of(model):
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(
+            name.encode() + tensor.detach().contiguous().view(torch.uint8).numpy().tobytes()
+        )
+    return digest.hexdigest()
+
+
+def test_a_sound_encoder_decoder_has_a_green_card(toy, dialogues):
+    checks = card(toy("bart"), dialogues)
+    assert red(checks) == {}
+    assert tuple(line.name for line in checks) == NAMES
+    require(checks)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+def test_a_sound_model_with_adapters_has_a_green_card(adapted, dialogues, architecture):
+    assert red(card(adapted(architecture), dialogues)) == {}
+
+
+def test_a_sound_model_in_four_bits_has_a_green_card(four_bit, dialogues):
+    checks = card(four_bit("qwen3"), dialogues, BF16)
+    assert red(checks) == {}
+    census = next(line.found for line in checks if line.name == "dtypes")
+    assert "frozen nf4/bfloat16 × 14" in census
+    assert "trained float32 × 28" in census
+
+
+@pytest.mark.parametrize("kind", ["bart", "qwen3"])
+def test_proving_changes_nothing(toy, adapted, dialogues, kind):
+    model = toy("bart") if kind == "bart" else adapted("qwen3")
+    model.model.train()
+    before = state_of(model.model), torch.get_rng_state()
+    card(model, dialogues)
+    assert state_of(model.model) == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert model.model.training
+    assert all(value.grad is None for value in model.model.parameters())
+
+
+def test_proving_leaves_four_bit_weights_and_gradients_alone(four_bit, dialogues):
+    model = four_bit("qwen3")
+    before = state_of(model.model)
+    first = card(model, dialogues, BF16)
+    assert state_of(model.model) == before
+    assert card(model, dialogues, BF16) == first
+
+
+def test_a_red_line_is_an_error_that_shows_what_was_found(toy, dialogues):
+    model = toy("bart")
+    control = msgspec.structs.replace(model.codec.control, pad_id=model.codec.stop_id)
+    model = model._replace(codec=type(model.codec)(model.codec._tokenizer, control))
+    checks = card(model, dialogues)
+    assert "padding" in red(checks)
+    with pytest.raises(RunFailed, match=r"padding is no stop.*</s>"):
+        require(checks)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_line_has_a_title(language, toy, dialogues):
+    checks = card(toy("bart"), dialogues)
+    with messages.speaking(language):
+        assert len({title_of(line) for line in checks}) == len(NAMES)
+
+
+def test_the_card_shows_three_summaries(toy, dialogues):
+    line = card(toy("bart"), dialogues)[0]
+    assert line.found.startswith("32 of 32 exact, 0 in the tokenizer's normal form, unlike: –.")
+    assert line.found.count("#Person1#은") == 3
+
+
+def test_summaries_that_a_tokenizer_folds_are_counted_and_no_fault(toy, dialogues):
+    folded = msgspec.structs.replace(dialogues[0], references=("\u1100\u1161는 각입니다.",))
+    line = card(toy("bart"), [folded, *dialogues[1:]])[0]
+    assert line.passed
+    assert line.found.startswith("31 of 32 exact, 1 in")
+
+
+def test_too_many_shortened_dialogues_are_a_red_line(adapted, dialogues):
+    model = adapted("llama")
+    limit = msgspec.structs.replace(model.recipe.prompt, max_source_tokens=170)
+    model = model._replace(recipe=msgspec.structs.replace(model.recipe, prompt=limit))
+    found = red(card(model, dialogues))
+    assert list(found) == ["rows-shortened"]
+    assert "limit 170" in found["rows-shortened"]
+
+
+def test_a_few_rows_are_enough(adapted):
+    turns = (Turn(speaker="#Person1#", text="안녕하세요."),)
+    row = Dialogue(id="only", turns=turns, references=("#Person1#이 인사합니다.",))
+    assert red(card(adapted("qwen3"), [row])) == {}
