@@ -1,5 +1,6 @@
 """The atlas leads to the rows that matter and marks the words."""
 
+import msgspec
 import pytest
 
 from yoyak.score import atlas, card, style
@@ -71,6 +72,17 @@ def test_references_are_nearly_free_of_faults(references, dialogues):
     texts = {key: row[0] for key, row in references.items()}
     found = atlas.find_faults(texts, references, dialogues)
     assert len(found) <= 2, [(one.fault, one.id, one.spans) for one in found]
+
+
+def test_hostile_texts_are_judged_and_listed_without_harm(good, split, references, dialogues):
+    hostile = ("", "\0", "\ud800 말", "가" * 20_000, "🙂" * 50, "각" * 20, "#" * 300,
+               "\n" * 100, "Person1" * 500, " " * 40_000 + "끝", "a" * 3000 + ".")  # fmt: skip
+    texts = good | dict(zip(good, hostile, strict=False))
+    judged = card.judge(texts, split, resamples=50)
+    found = atlas.find_faults(texts, references, dialogues)
+    assert judged.n == len(good)
+    assert {one.id for one in found} >= {"dev_0", "dev_3", "dev_6", "dev_8"}
+    msgspec.json.encode((judged, found))
 
 
 def test_texts_without_both_tags_cannot_be_swapped(references):

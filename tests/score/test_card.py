@@ -10,6 +10,7 @@ from rouge_score import rouge_scorer
 from yoyak.errors import BadData
 from yoyak.score import analyse, card
 from yoyak.score.card import Scorecard
+from yoyak.score.definition import NAMED
 from yoyak.values import Metric, Prediction, ReferenceMode, Stop
 
 
@@ -55,6 +56,13 @@ def test_a_card_survives_json(judged):
 def test_the_order_of_the_predictions_does_not_matter(judged, good, split):
     turned = dict(reversed(good.items()))
     assert card.judge(turned, split) == judged
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_definition_can_judge(name, good, split):
+    found = card.judge(good, split, NAMED[name], resamples=50)
+    assert found.protocol.profile is NAMED[name].profile
+    assert 0 < found.rouge.mean < 1
 
 
 def test_both_reference_modes_are_shown_where_rows_have_several(three_references):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from yoyak.score import diagnosis, style
+from yoyak.score.analyse import legible
 from yoyak.score.card import Scorecard
 from yoyak.score.definition import OFFICIAL, Definition
 from yoyak.score.faults import FINDERS, Fault
@@ -81,9 +82,9 @@ def find_faults(
     """Every fault of every summary, kind by kind; ids without a reference are left out.
 
     Swapped tags come last, the clearest first; they and the kinds after ``unknown_speaker`` are
-    heuristics.
+    heuristics. NUL and lone surrogates are shown as the analysers read them.
     """
-    shared = {key: text for key, text in texts.items() if key in references}
+    shared = {key: legible([text])[0] for key, text in texts.items() if key in references}
     items = diagnosis.items(shared, references, dialogues)
     found = [
         FaultFound(fault=kind, id=key, text=item.text, spans=spans)

@@ -11,7 +11,8 @@ from yoyak.score.style import Span
 
 _NOT_NAMES = frozenset({"에게", "립니", "공유", "오늘", "내일"})
 """Ordinary words that the dictionary tags as proper nouns in some contexts (seen in summaries)."""
-_TAGGER_LIMIT = 16_000
+_TAGGER_LIMIT = 2000
+"""Characters; far beyond any summary, and a bound on what a runaway output costs."""
 
 
 @cache
