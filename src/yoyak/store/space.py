@@ -13,7 +13,16 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_ROOM_WORDS = re.compile(r"no space left|disk quota|file too large", re.IGNORECASE)
 _NEARLY_FULL_BYTES = 2**20
 _REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP}
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EIO,
+        errno.ELOOP,
+        errno.EEXIST,
+    }
 )
 
 
