@@ -134,3 +134,10 @@ def test_a_single_system_is_its_own_answer():
     assert nested.choice.column == "s0/d0"
     assert nested.single == pytest.approx(nested.oracle)
     assert nested.members == ()
+
+
+def test_rounding_dust_is_no_gain():
+    nested = evaluate(systems([0.1, 0.8, 0.8]), repeats=25)
+    assert nested.blend.difference == 0.0
+    assert (nested.blend.interval.low, nested.blend.interval.high) == (0.0, 0.0)
+    assert not nested.blend.proven

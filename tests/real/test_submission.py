@@ -8,10 +8,15 @@ import pytest
 from yoyak.data.clean import summary_of
 from yoyak.data.corpus import read_corpus
 from yoyak.data.tables import read_predictions
+from yoyak.final.candidates import candidates
+from yoyak.final.consensus import weigh
 from yoyak.final.evidence import Evidence, gather
 from yoyak.final.gate import judge
+from yoyak.final.hand_in import hand_in
+from yoyak.final.imports import import_files
 from yoyak.final.layout import read_layout
-from yoyak.final.submission import DevScore, Draft, Member, check_file, write
+from yoyak.final.submission import DevScore, Draft, Member, check_file, read_manifest, write
+from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus, Interval, Prediction, Rouge
 
 pytestmark = pytest.mark.real
@@ -118,3 +123,41 @@ def test_deleted_tags_are_refused(test_file, evidence):
     )
     assert "untagged" in names(bare, evidence)
     assert "untagged" in names(bare, evidence._replace(outputs=None))
+
+
+# --- consensus -----------------------------------------------------------------------------------
+
+SOLAR = ("summary_solar_filter", "re_summary_solar_filter", "summary_solar", "re_summary_solar")
+
+
+@pytest.fixture(scope="module")
+def imported(shared, corpus, tmp_path_factory) -> Workspace:
+    """koBART and four outputs of a zero-shot model, as a team would bring them in."""
+    workspace = Workspace(tmp_path_factory.mktemp("real") / "workspace")
+    folder = shared / "data" / "predictions"
+    dev, test = folder / "dev_pred_kobart_13gi_nlp5.csv", folder / "test_pred_kobart_bkankim.csv"
+    import_files(workspace, corpus, "kobart", [dev, test])
+    for column in SOLAR:
+        path = folder / "dev_solar_zeroshot_13gi_nlp5.csv"
+        import_files(workspace, corpus, column, [path], column=column)
+    return workspace
+
+
+def test_the_consensus_is_never_worse_than_the_best_system_beyond_noise(imported, corpus):
+    found = candidates(imported, corpus)
+    assert found[0].lineage.system == "kobart"
+    nested = weigh(found, corpus).nested
+    assert nested.blend.interval.high >= 0
+    assert nested.random < nested.blend.mean <= nested.oracle
+    # Four far weaker systems have nothing to add to koBART, and the figure says so.
+    assert nested.choice.column == "kobart/imported"
+    assert nested.blend.difference == 0
+    assert all(control.interval.high < 0 for control in nested.controls)
+
+
+def test_imported_predictions_are_handed_in(imported, corpus):
+    submission = hand_in(imported, corpus, "kobart")
+    manifest = read_manifest(Path(submission.manifest))
+    assert manifest.members[0].system == "kobart"
+    assert round(100 * manifest.dev.rouge.rouge1, 2) == 52.14
+    assert check_file(Path(submission.path), gather(corpus)).accepted

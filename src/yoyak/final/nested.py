@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REPEATS = 25
 SEED = 42
 RESAMPLES = 10_000
+_DIGITS = 12
 CONTROLS = ("vote", "longest", "random")
 
 
@@ -103,8 +104,8 @@ def evaluate(
         seed=seed,
         single=float(single.mean()),
         single_held_out=float(singles.mean()),
-        blend=_gain("blend", blended, single),
-        controls=tuple(_gain(name, _control(field, name), single) for name in CONTROLS),
+        blend=gain_over("blend", blended, single),
+        controls=tuple(gain_over(name, _control(field, name), single) for name in CONTROLS),
         oracle=float(field.gains.max(axis=1).mean()),
         random=float(field.gains.mean()),
         halves_blended=sum(choice.column is None for choice in choices),
@@ -135,8 +136,10 @@ def _held_out(
     return mean
 
 
-def _gain(name: str, scores: "Floats", single: "Floats") -> Gain:
-    differences = scores - single
+def gain_over(name: str, scores: "Floats", baseline: "Floats") -> Gain:
+    """The gain of ``scores`` over ``baseline``, row by row."""
+    # Sums of many halves differ in their last bits, and dust must not count as proven.
+    differences = np.round(scores - baseline, _DIGITS)
     [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=RESAMPLES)
     return Gain(
         name=name,
@@ -165,7 +168,7 @@ def _worths(
     for system in systems if len(systems) > 1 else ():
         others = [name for name in systems if name != system]
         without = [learn(field, rows, systems=others, members=members) for rows, _ in halves]
-        lost = _gain(system, blended, _held_out(field, halves, without))
+        lost = gain_over(system, blended, _held_out(field, halves, without))
         worths.append(
             Worth(
                 system=system,

@@ -16,9 +16,8 @@ import msgspec
 import numpy as np  # noqa: TID253 -- this module is only imported where a sweep runs
 
 from yoyak.errors import BadData
-from yoyak.final.nested import RESAMPLES, SEED, Gain
+from yoyak.final.nested import SEED, Gain, gain_over
 from yoyak.recipe import Beam, Decode, Greedy, Sample
-from yoyak.score.resampling import mean_intervals
 from yoyak.score.rouge import score_rows
 from yoyak.values import Dialogue, Prediction, Split, Value
 
@@ -193,7 +192,7 @@ class _Bench:
             before = self.seconds
             scores = self._scored(decode)
             spent = self.seconds - before
-            gain = _gain(name, scores, self._scored(baseline))
+            gain = gain_over(name, scores, self._scored(baseline))
             self.trials[name] = Trial(decode=decode, gain=gain, seconds=spent)
         return self.trials[name]
 
@@ -210,14 +209,3 @@ class _Bench:
                 [texts[row.id] for row in self._rows], [row.references for row in self._rows]
             )[:, :, 2].mean(axis=1)
         return self._scores[name]
-
-
-def _gain(name: str, scores: "Floats", baseline: "Floats") -> Gain:
-    differences = scores - baseline
-    [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=RESAMPLES)
-    return Gain(
-        name=name,
-        mean=float(scores.mean()),
-        difference=float(differences.mean()),
-        interval=interval,
-    )
