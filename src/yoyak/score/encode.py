@@ -6,7 +6,7 @@ scored against again and again cost nothing.
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import accumulate, chain, count, pairwise
 
@@ -30,7 +30,7 @@ class Vocabulary(defaultdict[str, str]):
     def encode(self, token_lists: Sequence[Sequence[str]]) -> list[str]:
         """Every list of tokens as a string of one code point a token."""
         codes = "".join(map(self.__getitem__, chain.from_iterable(token_lists)))
-        return cut(codes, [len(tokens) for tokens in token_lists])
+        return cut(codes, map(len, token_lists))
 
     def decode(self, codes: Sequence[str]) -> list[list[str]]:
         """The tokens that ``codes`` stand for."""
@@ -38,7 +38,7 @@ class Vocabulary(defaultdict[str, str]):
         return [[tokens[ord(code)] for code in text] for text in codes]
 
 
-def cut(text: str, lengths: Sequence[int]) -> list[str]:
+def cut(text: str, lengths: Iterable[int]) -> list[str]:
     """``text`` in consecutive parts of the given lengths."""
     return [text[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
 

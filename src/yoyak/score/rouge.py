@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from yoyak.errors import BadData
 from yoyak.score import overlap, rouge101
 from yoyak.score.definition import OFFICIAL, Definition
-from yoyak.score.encode import Vocabulary, encoder
+from yoyak.score.encode import CODE_POINTS, Vocabulary, encoder
 from yoyak.values import Profile, ReferenceMode
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 LIMIT = 500_000
 """Characters (or tokens) that one row may hold, prediction and references together."""
-_BATCH = 250_000
+_BATCH = 30_000
+"""Small enough that the arrays of one batch stay in the cache and in memory already mapped."""
 _PER_TEXT = 8
 """Counted on top of a text's length, so that a batch of empty texts is bounded too."""
 
@@ -45,9 +46,12 @@ def score_tokens(
     definition: Definition = OFFICIAL,
 ) -> "NDArray[np.float64]":
     """``score_rows`` for texts that are cut already; the definition's analyser is not used."""
+    vocabulary = Vocabulary()
 
     def encode(texts: Sequence[Sequence[str]]) -> tuple[list[str], Vocabulary]:
-        vocabulary = Vocabulary()
+        nonlocal vocabulary
+        if len(vocabulary) + LIMIT > CODE_POINTS:
+            vocabulary = Vocabulary()
         return vocabulary.encode(texts), vocabulary
 
     return _score(hypotheses, references, definition, encode)
