@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from yoyak.errors import BadData, InputMissing, UsageError
@@ -101,11 +102,17 @@ def test_an_unknown_blend_is_refused(workspace, corpus, run):
 
 
 def test_the_gate_stands_before_the_workspace(workspace, corpus, predicted, run):
-    import msgspec
-
     spoiled = [msgspec.structs.replace(one, text=one.text[:-8]) for one in predicted("test")]
     run.begin_predictions("test", "cut")
     run.add_predictions("test", spoiled)
     with pytest.raises(BadData, match="unfinished"):
         hand_in(workspace, corpus)
+    assert not workspace.submissions_folder.exists()
+
+
+def test_a_breach_of_the_contests_rules_is_refused(workspace, corpus, run):
+    copied = msgspec.structs.replace(corpus.test.dialogues[0], id="train_x", references=("요약.",))
+    train = msgspec.structs.replace(corpus.train, dialogues=(*corpus.train.dialogues, copied))
+    with pytest.raises(BadData, match=r"train_x in train is the dialogue of test_0"):
+        hand_in(workspace, msgspec.structs.replace(corpus, train=train))
     assert not workspace.submissions_folder.exists()

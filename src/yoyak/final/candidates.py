@@ -8,6 +8,7 @@ import msgspec
 from yoyak.errors import InputMissing
 from yoyak.final.imports import Import, imports
 from yoyak.final.pool import Column, Lineage, Pool, align
+from yoyak.recipe import Recipe
 from yoyak.score.card import Scorecard
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
@@ -18,7 +19,7 @@ class Candidate(NamedTuple):
     """One system under one decode, with whole and scored dev predictions.
 
     ``test`` is ``None`` until all of test is predicted. ``names`` are what a person may call it
-    by; ``instructions`` are the texts of its prompt.
+    by; ``recipe`` is ``None`` for imports.
     """
 
     lineage: Lineage
@@ -26,7 +27,12 @@ class Candidate(NamedTuple):
     dev: tuple[Prediction, ...]
     test: tuple[Prediction, ...] | None
     names: tuple[str, ...]
-    instructions: tuple[str, ...] = ()
+    recipe: Recipe | None = None
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """The texts of its prompt, as far as they are known."""
+        return (self.recipe.prompt.system, self.recipe.prompt.instruction) if self.recipe else ()
 
 
 def candidates(
@@ -107,7 +113,7 @@ def _of_run(
         dev=dev,
         test=_whole(run.predictions("test", variant), corpus.test),
         names=names,
-        instructions=(recipe.prompt.system, recipe.prompt.instruction),
+        recipe=recipe,
     )
 
 

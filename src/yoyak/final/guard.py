@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from yoyak.errors import BadData
 from yoyak.messages import fill
 from yoyak.recipe import Recipe
 from yoyak.values import Corpus, Value
@@ -16,6 +17,7 @@ from yoyak.values import Corpus, Value
 _DIALOGSUM = re.compile(r"dialog(?:ue)?[\s_.-]?sum(?!mar)", re.IGNORECASE)
 _FIELD = re.compile(r"\{\s*(topic|summary|reference)s?\s*\}|\[topic\]", re.IGNORECASE)
 _CARDS = ("README.md", "config.json", "adapter_config.json", "dataset_infos.json")
+_SHOWN = 5
 _DATA = frozenset({".csv", ".json", ".jsonl", ".tsv", ".parquet", ".arrow", ".txt"})
 
 
@@ -39,6 +41,14 @@ def guard(corpus: Corpus, recipes: Sequence[Recipe] = ()) -> tuple[Breach, ...]:
         *_test_in_training(corpus),
         *(breach for recipe in recipes for breach in _fields(recipe)),
     )
+
+
+def refuse_breaches(corpus: Corpus, recipes: Sequence[Recipe]) -> None:
+    """Raises BadData where a rule of the contest seems broken; the message names each breach."""
+    breaches = guard(corpus, recipes)
+    if breaches:
+        shown = "\n".join(f"  {breach.text}" for breach in breaches[:_SHOWN])
+        raise BadData("final.breaks-rules", count=len(breaches), breaches=shown)
 
 
 def _data_names(folder: Path) -> Iterable[Breach]:

@@ -9,6 +9,7 @@ from yoyak.errors import InputMissing
 from yoyak.final import ledger
 from yoyak.final.candidates import Candidate, candidates
 from yoyak.final.evidence import Evidence, gather
+from yoyak.final.guard import refuse_breaches
 from yoyak.final.submission import (
     CSV,
     MANIFEST,
@@ -45,10 +46,12 @@ def hand_in(workspace: Workspace, corpus: Corpus, system: str | None = None) -> 
 
     Raises:
         InputMissing: nothing on these data is predicted and scored, or is called ``system``.
-        BadData: the gate refuses the answer.
+        BadData: the gate refuses the answer, or the contest's rules seem broken.
     """
     ready = _some_ready(workspace, corpus, () if system is None else (system,))
-    return file_answer(workspace, _draft(ready[0], corpus), evidence_of(ready[0], corpus))
+    best = ready[0]
+    refuse_breaches(corpus, [best.recipe] if best.recipe else [])
+    return file_answer(workspace, _draft(best, corpus), evidence_of(best, corpus))
 
 
 def hand_in_blend(
@@ -62,11 +65,12 @@ def hand_in_blend(
     Raises:
         InputMissing: as ``hand_in``.
         UsageError: there is no such blend.
-        BadData: the gate refuses the answer.
+        BadData: the gate refuses the answer, or the contest's rules seem broken.
     """
     from yoyak.final.consensus import answer, equal_choice, weigh
 
     ready = _some_ready(workspace, corpus, systems)
+    refuse_breaches(corpus, [one.recipe for one in ready if one.recipe])
     nested = weigh(ready, corpus).nested if method == "mbr" else None
     choice = equal_choice(ready, method) if nested is None else nested.choice
     draft, evidence = answer(ready, corpus, choice)
