@@ -128,6 +128,7 @@ def toy_run() -> RunRecord:
         id="260101-0901-tiny-bart-bbbb", folder="runs/260101-0901-tiny-bart-bbbb",
         recipe=recipes.resolve("tiny-bart", sets=["train.epochs=2"]).recipe,
         events=tuple(events), status=Status.FINISHED,
+        decode_seconds_per_100=100 * 2.0 / 24,
         quality=quality(0.24, 0.11, 0.20, "runs/260101-0901-tiny-bart-bbbb/scores/dev.json"),
         difference=Difference(
             baseline="lead", mean=Measured(value=mean, interval=interval(mean)), p=0.0004,

@@ -12,10 +12,11 @@ from yoyak.report.view import Span
 
 
 class Link(NamedTuple):
-    """Text that leads to a record of the workspace."""
+    """Text that leads to a record of the workspace; ``note`` stands below it or in brackets."""
 
     shown: str
     record: str
+    note: str = ""
 
 
 class Code(NamedTuple):
@@ -52,7 +53,8 @@ SIGNS = {
 _NUMBERS = frozenset(
     {"progress", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n", "params", "train",
      "vram", "decode", "difference", "left", "lost", "step", "number", "public", "loss", "rate",
-     "pace", "rows-seen", "duration"}
+     "pace", "rows-seen", "duration",
+     "seconds-each", "tokens", "minutes", "dev"}
 )  # fmt: skip
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from yoyak.events import Generated, RunState, Sampled, Status, fold
+from yoyak.events import RunState, Sampled, Status, fold
 from yoyak.recipes import settings_of
 from yoyak.report import chronicle
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
+from yoyak.report.lint import StatedDisk
+from yoyak.report.pareto import front
+from yoyak.report.risks import risks
 from yoyak.report.view import (
     Cost,
     Example,
@@ -34,13 +37,13 @@ class Rest(NamedTuple):
     submissions: tuple[HandedIn, ...] = ()
     provenance: tuple[Fact, ...] = ()
     examples: tuple[Example, ...] = ()
-    disk_free_gb: float | None = None
+    disk: StatedDisk | None = None
 
 
 def build(runs: Sequence[RunRecord], rest: Rest) -> View:
     """The view of ``runs``, in their order, without findings (``report.lint`` adds them)."""
-    pairs = [(run, fold(run.events)) for run in runs]
-    systems = tuple(_system(run, state) for run, state in pairs)
+    pairs = [(run, run.state or fold(run.events)) for run in runs]
+    systems = front([_system(run, state) for run, state in pairs])
     progress = {
         run.id: chronicle.progress(run, state)
         for run, state in pairs
@@ -60,6 +63,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         progress=tuple(progress.values()),
         curves=tuple(map(chronicle.curve, runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
+        risks=tuple(risks(runs, rest.disk)),
         timeline=tuple(span for run in runs for span in chronicle.spans(run, progress.get(run.id))),
         next_steps=tuple(_next_steps(systems, rest)),
         examples=rest.examples,
@@ -89,6 +93,7 @@ def _system(run: RunRecord, state: RunState) -> System:
         licence=model.licence,
         quality=run.quality,
         difference=run.difference,
+        tied_with_best=run.tied_with_best,
         cost=_cost(run, state),
         step=state.step,
         stage=state.stage,
@@ -106,15 +111,10 @@ def _cost(run: RunRecord, state: RunState) -> Cost:
     vram = [event.vram_used_gb for event in run.events if isinstance(event, Sampled)]
     return Cost(
         train_seconds=state.stage_seconds.get("train"),
-        decode_seconds_per_100=_decode_seconds_per_100(run),
+        decode_seconds_per_100=run.decode_seconds_per_100,
         peak_vram_gb=max((value for value in vram if value is not None), default=None),
         tokens_per_character=run.tokens_per_character,
     )
-
-
-def _decode_seconds_per_100(run: RunRecord) -> float | None:
-    dev = [event for event in run.events if isinstance(event, Generated) and event.split == "dev"]
-    return 100 * dev[-1].seconds / dev[-1].done if dev and dev[-1].done else None
 
 
 def _tiles(
@@ -134,7 +134,7 @@ def _tiles(
         best=best,
         best_mean=best_mean,
         left=added(forecast for forecast in running if forecast is not None),
-        disk_free_gb=latest.disk_free_gb if rest.disk_free_gb is None else rest.disk_free_gb,
+        disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
         vram_free_gb=_minus(latest.vram_total_gb, latest.vram_used_gb),
     )
 

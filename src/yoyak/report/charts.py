@@ -13,7 +13,7 @@ from yoyak.messages import text
 from yoyak.report.blocks import Chart, Section, Timeline
 from yoyak.report.chronicle import thinned
 from yoyak.report.escape import plain
-from yoyak.report.view import Curve, View
+from yoyak.report.view import Curve, Measured, View
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -134,47 +134,43 @@ def _dev_rouge(view: View) -> Any:
 
 
 def _comparison(view: View) -> Any:
+    """Systems with their intervals, and below them the floors as hollow points."""
     import altair
 
-    rows: Rows = []
-    for system, quality in view.scored:
-        known = quality.mean.interval
-        low, high = (known.low, known.high) if known else (None, None)
-        ends = (None if end is None else 100 * end for end in (low, high))
-        rows.append(
-            dict(
-                zip(("low", "high"), ends, strict=True),
-                run=plain(system.name),
-                mean=100 * quality.mean.value,
-            )
-        )
-    if not rows:
+    systems = [(plain(one.name), quality.mean, "system") for one, quality in view.scored]
+    floors = [
+        (text(f"report.floor-{one.name}"), Measured(value=one.rouge.mean), "floor")
+        for one in view.floors
+    ]
+    rows: Rows = [_point(*one) for one in (*systems, *floors)]
+    if not systems:
         return None
-    y = altair.Y("run:N", sort=None, title=None)
-    x = _axis("mean", "dev-mean")
-    base = altair.Chart(altair.InlineData(values=rows))
-    spread = base.mark_rule(strokeWidth=2).encode(
-        y=y, x=_axis("low", "dev-mean"), x2="high:Q", color=_colour().legend(None)
+    base = altair.Chart(altair.InlineData(values=rows)).encode(
+        y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=160))
     )
-    points = base.mark_point(filled=True, size=70).encode(y=y, x=x, color=_colour().legend(None))
-    layers = altair.layer(*_floor_rules(view), spread, points)
+    spread = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, color=_PALETTE[0])
+    points = base.mark_point(size=70, color=_PALETTE[0], fill=_PALETTE[0])
+    layers = altair.layer(
+        spread.encode(x=_axis("low", "dev-mean"), x2="high:Q"),
+        points.encode(
+            x=_axis("mean", "dev-mean"),
+            fillOpacity=altair.condition(
+                "datum.kind == 'system'", altair.value(1), altair.value(0)
+            ),
+        ),
+    )
     return layers.properties(width=_WIDTH, height={"step": 28})
 
 
-def _floor_rules(view: View) -> Iterator[Any]:
-    import altair
-
-    floors: Rows = [
-        {"floor": text(f"report.floor-{floor.name}"), "mean": 100 * floor.rouge.mean}
-        for floor in view.floors
-    ]
-    if floors:
-        base = altair.Chart(altair.InlineData(values=floors))
-        x = _axis("mean", "dev-mean")
-        yield base.mark_rule(strokeDash=[4, 4], color=_INK, opacity=0.6).encode(x=x)
-        yield base.mark_text(
-            align="left", baseline="bottom", dx=3, dy=-2, angle=270, color=_INK, opacity=0.8
-        ).encode(x=x, y={"value": {"expr": "height"}}, text="floor:N")
+def _point(name: str, mean: Measured, kind: str) -> "dict[str, float | str | None]":
+    known = mean.interval
+    return {
+        "run": name,
+        "kind": kind,
+        "mean": 100 * mean.value,
+        "low": None if known is None else 100 * known.low,
+        "high": None if known is None else 100 * known.high,
+    }
 
 
 _BIN_CHARACTERS = 20

@@ -38,6 +38,10 @@ class RunRecord(NamedTuple):
     status: Status
     quality: Quality | None = None
     difference: Difference | None = None
+    state: RunState | None = None
+    """What the events add up to, where somebody has folded them already."""
+    tied_with_best: bool | None = None
+    decode_seconds_per_100: float | None = None
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
     label: str | None = None

@@ -54,7 +54,7 @@ def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel
         record=record.log,
         status=record.status.value,
         parameters=recipe.model.parameters,
-        downloaded=_is_downloaded(recipe),
+        downloaded=is_downloaded(recipe),
         started_at=_moment(worked[0].start) if worked else None,
         finished_at=_moment(worked[-1].end) if worked else None,
         took_seconds=_between(worked),
@@ -112,7 +112,7 @@ def schedule_seen(record: RunRecord, recipe: Recipe) -> str | None:
     return "constant" if high - low < 0.01 * high else "moving"
 
 
-def _is_downloaded(recipe: Recipe) -> bool | None:
+def is_downloaded(recipe: Recipe) -> bool | None:
     """Whether the base lies on this machine: a folder, or in the hub's cache."""
     base = recipe.model.base
     if base is None or Path(base).is_dir():

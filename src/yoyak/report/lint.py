@@ -217,7 +217,7 @@ def _line_up(stated: Stated) -> Iterator[Hit]:
             yield Hit(stated.record, {"model": name, "known": ", ".join(known)})
 
 
-_BYTES_PER_WEIGHT = 2
+BYTES_PER_WEIGHT = 2
 """As the bases of the line-up are published: bf16."""
 
 _MARGIN = 0.1
@@ -230,7 +230,7 @@ def _disk(stated: Stated) -> Iterator[Hit]:
     if disk is None or not disk.sufficient:
         return
     waiting = [one for one in stated.models if one.status == "queued" and not one.downloaded]
-    needed = sum(_BYTES_PER_WEIGHT * (one.parameters or 0) for one in waiting) / 1e9
+    needed = sum(BYTES_PER_WEIGHT * (one.parameters or 0) for one in waiting) / 1e9
     if needed and disk.free_gb - needed < _MARGIN * disk.total_gb:
         fields = {"free": f"{disk.free_gb:.1f}", "needed": f"{needed:.1f}"}
         yield Hit(stated.record, fields | {"models": ", ".join(one.name for one in waiting)})

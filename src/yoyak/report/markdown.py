@@ -74,7 +74,9 @@ def _cell(cell: Cell) -> str:
     match cell:
         case Link():
             target = quote(cell.record, safe="/#")
-            return f"[{markdown(cell.shown)}](../{target})" if target else markdown(cell.shown)
+            shown = markdown(cell.shown)
+            linked = f"[{shown}](../{target})" if target else shown
+            return f"{linked} ({markdown(cell.note)})" if cell.note else linked
         case Code():
             return _code(cell.shown)
         case Badge():

@@ -187,17 +187,12 @@ def left(now: Progress) -> str:
 
 
 def left_band(now: Progress) -> str:
-    """Time left from the usual to the slow pace, and the hours at which that would end."""
+    """The hours between which the stage would end, at the usual and at the slow pace."""
     if now.forecast is None or now.status is not Status.RUNNING or now.last_at is None:
-        return figures.UNKNOWN
-    soon, late = now.forecast.p50_seconds, now.forecast.p90_seconds
-    return text(
-        "report.left-band",
-        soon=figures.duration(soon),
-        late=figures.duration(late),
-        soon_at=figures.moment(now.last_at + soon),
-        late_at=figures.moment(now.last_at + late),
-    )
+        return ""
+    soon = figures.moment(now.last_at + now.forecast.p50_seconds)
+    late = figures.moment(now.last_at + now.forecast.p90_seconds)
+    return soon if soon == late else f"{soon} – {late}"
 
 
 def notes(view: View) -> list[str]:

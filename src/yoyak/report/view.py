@@ -90,6 +90,10 @@ class System(Value, frozen=True, kw_only=True):
     licence: str | None
     quality: Quality | None
     difference: Difference | None
+    tied_with_best: bool | None
+    """Whether the rows cannot tell it from the best model; ``None`` for what did not learn."""
+    on_front: bool | None = None
+    """Whether no other model is at least as good in every respect; ``None`` where not judged."""
     cost: Cost
     step: int
     stage: str | None
@@ -206,15 +210,18 @@ class HandedIn(Value, frozen=True, kw_only=True):
 
     number: str
     system: str
+    method: str
     rows: int
     sha256: str
     path: str
+    dev_mean: float
     public_score: float | None
+    """What the leaderboard said, 0 to 1."""
     record: str
 
 
 class Fact(Value, frozen=True, kw_only=True):
-    """One line of provenance: the sentence's label, and the value as recorded."""
+    """One line of provenance: ``report.fact-LABEL``, and the value as recorded."""
 
     label: str
     value: str

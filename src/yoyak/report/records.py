@@ -1,0 +1,155 @@
+"""What the line-up rests on: the sections on settings, incidents, examples, files and sources."""
+
+from collections.abc import Iterator
+
+from yoyak.messages import text
+from yoyak.report import figures
+from yoyak.report.blocks import (
+    Answer,
+    Badge,
+    Block,
+    Cell,
+    Chart,
+    Code,
+    Column,
+    Link,
+    Note,
+    Sample,
+    Table,
+    Timeline,
+    pieces,
+    table,
+)
+from yoyak.report.text import name
+from yoyak.report.view import View
+
+Blocks = Iterator[Block]
+
+
+def findings(view: View) -> Blocks:
+    """What the records do not support."""
+    rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
+    yield from table(("check", "what"), rows) or (Note(text("report.nothing-found")),)
+
+
+def configuration(view: View) -> Blocks:
+    """A row for each setting in which the systems differ; the rest share one paragraph."""
+    by_system = [{one.key: one.value for one in system.settings} for system in view.systems]
+    keys = dict.fromkeys(key for settings in by_system for key in settings)
+    said = [(key, [settings.get(key) for settings in by_system]) for key in keys]
+    rows = [
+        (key, [figures.UNKNOWN if one is None else one for one in values])
+        for key, values in said
+        if key not in {"about", "name"} and set(values) - {None, "none"}
+    ]
+    heads = [Column(text("report.column-setting"), is_number=False)]
+    heads += [Column(name(one), is_number=False) for one in view.systems]
+    unlike: list[tuple[Cell, ...]] = [
+        (Code(key), *map(figures.shortened, row)) for key, row in rows if len(set(row)) > 1
+    ]
+    if unlike:
+        yield Table(tuple(heads), tuple(unlike))
+    alike = [f"{key} = {figures.shortened(row[0])}" for key, row in rows if len(set(row)) == 1]
+    if alike:
+        yield Note(text("report.same-everywhere", settings=", ".join(alike)))
+
+
+def risks(view: View) -> Blocks:
+    """What can stop the work."""
+    yield from table(
+        ("level", "what"),
+        (
+            (Badge(one.level, text(f"report.level-{one.level}")), Link(one.what.text, one.record))
+            for one in view.risks
+        ),
+    )
+    if any(curve.sampled_at for curve in view.curves):
+        yield Chart("machine")
+
+
+def timeline(view: View) -> Blocks:
+    """When each run worked, and until when it will."""
+    if not view.timeline:
+        return
+    yield Timeline(view.timeline)
+    yield from table(
+        ("system", "status", "start", "end", "duration"),
+        (
+            (
+                Link(one.name, one.record),
+                text(f"report.span-{one.kind}"),
+                figures.moment(one.start),
+                figures.moment(one.late_end or one.end),
+                figures.duration((one.late_end or one.end) - one.start),
+            )
+            for one in view.timeline
+        ),
+    )
+
+
+def next_steps(view: View) -> Blocks:
+    """What to type next."""
+    rows = ((Code(step.command), step.why.text) for step in view.next_steps)
+    yield from table(("command", "why"), rows)
+
+
+def incidents(view: View) -> Blocks:
+    """What went otherwise than planned."""
+    yield from table(
+        ("at", "system", "step", "what", "lost"),
+        (
+            (
+                Link(figures.moment(one.at), one.record),
+                one.name,
+                figures.count(one.step),
+                one.what.text,
+                figures.count(one.lost_steps),
+            )
+            for one in view.incidents
+        ),
+    )
+
+
+def examples(view: View) -> Blocks:
+    """Dialogues with what the systems said of them."""
+    for one in view.examples:
+        reference = one.references[0] if one.references else ""
+        yield Sample(
+            id=one.id,
+            why=text(f"report.example-{one.why}"),
+            dialogue=tuple(one.dialogue.splitlines()),
+            references=one.references,
+            answers=tuple(
+                Answer(who, pieces(said, reference), figures.score(mean))
+                for who, said, mean in one.answers
+            ),
+        )
+
+
+def submissions(view: View) -> Blocks:
+    """What was written for handing in, and what came of it."""
+    yield from table(
+        ("number", "system", "method", "n", "dev", "public", "file", "sha256"),
+        (
+            (
+                Link(one.number, one.record),
+                one.system,
+                one.method,
+                figures.count(one.rows),
+                figures.score(one.dev_mean),
+                figures.score(one.public_score, 4),
+                Link(one.path, one.path),
+                Code(one.sha256),
+            )
+            for one in view.submissions
+        ),
+    )
+
+
+def provenance(view: View) -> Blocks:
+    """Where the numbers come from."""
+    rows = (
+        (Link(text(f"report.fact-{fact.label}"), fact.record), Code(fact.value))
+        for fact in view.provenance
+    )
+    yield from table(("fact", "value"), rows)

@@ -1,0 +1,61 @@
+"""What can stop the work: the disk and the card, from what was measured and what is to come."""
+
+from collections.abc import Iterator, Sequence
+
+from yoyak.events import Sampled, Saved, Status
+from yoyak.report.chronicle import RunRecord
+from yoyak.report.claims import is_downloaded
+from yoyak.report.lint import BYTES_PER_WEIGHT, StatedDisk
+from yoyak.report.view import Risk, Sentence
+
+_CHECKPOINTS_KEPT = 2
+"""The newest and the one being written."""
+
+_FULL_CARD = 0.95
+_NEAR_CARD = 0.85
+
+
+def risks(runs: Sequence[RunRecord], disk: StatedDisk | None) -> Iterator[Risk]:
+    """The forecast of the disk, then of the card for each run that was measured on one."""
+    if disk is not None:
+        yield _disk(runs, disk)
+    for run in runs:
+        yield from _card(run)
+
+
+def _disk(runs: Sequence[RunRecord], disk: StatedDisk) -> Risk:
+    """Free space against downloads to come and two checkpoints of the largest kind seen."""
+    open_runs = [run for run in runs if run.status is not Status.FINISHED]
+    downloads = sum(
+        BYTES_PER_WEIGHT * (run.recipe.model.parameters or 0)
+        for run in open_runs
+        if not is_downloaded(run.recipe)
+    )
+    saved = [event.size_bytes for run in runs for event in run.events if isinstance(event, Saved)]
+    checkpoints = _CHECKPOINTS_KEPT * max(saved, default=0) if open_runs else 0
+    needed = (downloads + checkpoints) / 1e9
+    left = disk.free_gb - needed
+    level = "danger" if left < 0 else "watch" if left < 0.1 * disk.total_gb else "ok"
+    numbers = {"free": disk.free_gb, "downloads": downloads / 1e9, "checkpoints": checkpoints / 1e9}
+    fields = {key: f"{value:.1f}" for key, value in (numbers | {"left": left}).items()}
+    return Risk(level=level, what=Sentence(key="report.risk-disk", fields=fields), record="")
+
+
+def _card(run: RunRecord) -> Iterator[Risk]:
+    """The highest VRAM of a run, with the sample that saw it."""
+    seen = [
+        (event.vram_used_gb / event.vram_total_gb, event, index)
+        for index, event in enumerate(run.events)
+        if isinstance(event, Sampled) and event.vram_used_gb is not None and event.vram_total_gb
+    ]
+    if not seen:
+        return
+    share, sample, index = max(seen, key=lambda one: one[0])
+    level = "danger" if share > _FULL_CARD else "watch" if share > _NEAR_CARD else "ok"
+    fields = {
+        "model": run.name,
+        "used": f"{sample.vram_used_gb:.1f}",
+        "total": f"{sample.vram_total_gb:.1f}",
+    }
+    what = Sentence(key="report.risk-vram", fields=fields)
+    yield Risk(level=level, what=what, record=run.at(index))

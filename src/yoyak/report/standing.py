@@ -1,0 +1,193 @@
+"""Where the line-up stands: the sections on its systems and their scores."""
+
+from collections.abc import Iterator, Sequence
+
+from yoyak.events import Status
+from yoyak.messages import text
+from yoyak.report import figures, pareto
+from yoyak.report.blocks import Badge, Block, Bullets, Cell, Chart, Link, Note, table
+from yoyak.report.text import left, left_band, name, notes, progress, stage
+from yoyak.report.view import Difference, Floor, Measured, Quality, System, View
+
+Blocks = Iterator[Block]
+
+
+def _status(status: Status) -> Badge:
+    return Badge(status.value, text(f"report.status-{status.value}"))
+
+
+def _verdict(difference: Difference | None) -> Cell:
+    word = figures.verdict(difference)
+    return word if difference is None else Badge(difference.verdict.value, word)
+
+
+def summary(view: View) -> Blocks:
+    """The four answers that are looked for first, and the runs by status."""
+    yield from table(("tile", "answer"), figures.tiles(view.tiles))
+    names = {
+        status: [name(one) for one in view.systems if one.status is status] for status in Status
+    }
+    yield Bullets(
+        tuple(
+            f"{text(f'report.status-{status.value}')} {len(found)}/{len(view.systems)}: "
+            + ", ".join(found)
+            for status, found in names.items()
+            if found
+        )
+    )
+
+
+def completed(view: View) -> Blocks:
+    """The runs that are finished."""
+    yield from table(
+        ("system", "start", "end", "train", "decode", "mean", "verdict"),
+        (
+            (
+                Link(name(one), one.record),
+                figures.moment(one.started_at),
+                figures.moment(one.ended_at),
+                figures.duration(one.cost.train_seconds),
+                figures.duration(one.cost.decode_seconds_per_100),
+                _mean(one.quality),
+                _verdict(one.difference),
+            )
+            for one in view.systems
+            if one.status is Status.FINISHED
+        ),
+    )
+
+
+def _mean(quality: Quality | None) -> Cell:
+    if quality is None:
+        return figures.UNKNOWN
+    return _measured(quality.mean, quality.record)
+
+
+def _measured(value: Measured, record: str) -> Link:
+    note = "" if value.interval is None else figures.interval(value)
+    return Link(figures.score(value.value), record, note)
+
+
+def current(view: View) -> Blocks:
+    """The runs that have begun and are not finished, and the curves of training."""
+    columns = ("system", "status", "stage", "progress", "rows-seen", "loss", "rate", "pace", "left")
+    yield from table(
+        columns,
+        (
+            (
+                Link(now.name, now.record),
+                _status(now.status),
+                stage(now.stage),
+                progress(now),
+                figures.count(now.rows_seen),
+                figures.number(now.loss),
+                figures.number(now.learning_rate),
+                figures.duration(now.seconds_per_unit),
+                Link(left(now), now.record, left_band(now)),
+            )
+            for now in view.progress
+            if now.status is not Status.QUEUED
+        ),
+    )
+    if any(curve.steps for curve in view.curves):
+        yield from (Chart("loss"), Chart("grad-norm"), Chart("learning-rate"), Chart("dev-rouge"))
+
+
+def pending(view: View) -> Blocks:
+    """The runs that have not begun."""
+    yield from table(
+        ("system", "params", "precision", "licence"),
+        (
+            (
+                name(one),
+                figures.parameters(one.parameters),
+                figures.quantisation(one),
+                one.licence or figures.UNKNOWN,
+            )
+            for one in view.systems
+            if one.status is Status.QUEUED
+        ),
+    )
+
+
+def performance(view: View) -> Blocks:
+    """The model table, with the floors beside it."""
+    columns = (
+        "system", "status", "params", "precision", "rouge1", "rouge2", "rougel", "mean", "sum", "n",
+        "difference", "verdict", "train", "vram", "decode",
+    )  # fmt: skip
+    rows = [_performance_row(one) for one in view.systems]
+    yield from table(columns, [*rows, *map(_floor_row, view.floors)])
+    if view.scored:
+        yield from (Chart("comparison"), Chart("lengths"))
+    yield Bullets(tuple(notes(view)))
+
+
+def _performance_row(one: System) -> Sequence[Cell]:
+    return (
+        Link(name(one), one.record),
+        _status(one.status),
+        figures.parameters(one.parameters),
+        figures.quantisation(one),
+        *_scores(one.quality),
+        figures.points(one.difference.mean.value) if one.difference else figures.UNKNOWN,
+        _verdict(one.difference),
+        figures.duration(one.cost.train_seconds),
+        figures.gigabytes(one.cost.peak_vram_gb),
+        figures.duration(one.cost.decode_seconds_per_100),
+    )
+
+
+def _scores(quality: Quality | None) -> Sequence[Cell]:
+    if quality is None:
+        return (figures.UNKNOWN,) * 6
+    values = (quality.rouge1, quality.rouge2, quality.rougeL, quality.mean)
+    return (
+        *(_measured(value, quality.record) for value in values),
+        Link(figures.score(quality.rouge.sum), quality.record),
+        figures.count(quality.rows),
+    )
+
+
+def _floor_row(floor: Floor) -> Sequence[Cell]:
+    rouge = floor.rouge
+    values = (rouge.rouge1, rouge.rouge2, rouge.rougeL, rouge.mean, rouge.sum)
+    drawn = (Link(figures.score(value), floor.record) for value in values)
+    return (text(f"report.floor-{floor.name}"), "", "", "", *drawn, "", "", "", "", "", "")
+
+
+def small(view: View) -> Blocks:
+    """Models side by side with what they cost; toys and what did not learn are left out."""
+    models = [one for one in view.systems if one.on_front is not None]
+    columns = (
+        "system", "mean", "tied", "front", "params", "minutes", "vram", "seconds-each", "tokens",
+        "licence",
+    )  # fmt: skip
+    yield from table(columns, map(_small_row, models))
+    cheapest = pareto.smallest_tied(models)
+    if cheapest is not None:
+        yield Note(text("report.smallest-tied", model=cheapest.name))
+
+
+def _small_row(one: System) -> Sequence[Cell]:
+    cost = one.cost
+    minutes = None if cost.train_seconds is None else cost.train_seconds / 60
+    each = None if cost.decode_seconds_per_100 is None else cost.decode_seconds_per_100 / 100
+    return (
+        Link(name(one), one.record),
+        _mean(one.quality),
+        _yes(one.tied_with_best),
+        _yes(one.on_front),
+        figures.parameters(one.parameters),
+        figures.number(minutes),
+        figures.gigabytes(cost.peak_vram_gb),
+        figures.number(each),
+        figures.number(cost.tokens_per_character),
+        one.licence or figures.UNKNOWN,
+    )
+
+
+def _yes(whether: bool | None) -> Cell:
+    if whether is None:
+        return figures.UNKNOWN
+    return Badge("ok", text("report.yes")) if whether else text("report.no")

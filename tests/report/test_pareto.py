@@ -1,0 +1,55 @@
+"""The front and the smallest tied model follow from quality and cost, and unknowns decide nothing."""
+
+import msgspec
+import pytest
+
+from yoyak.report import pareto
+from yoyak.report.view import Cost
+
+
+@pytest.fixture
+def model(view, make):
+    toy = view.systems[1]
+
+    def build(name, mean, parameters, seconds, vram=None, tied=True):
+        return msgspec.structs.replace(
+            toy, run=name, name=name, toy=False, parameters=parameters, tied_with_best=tied,
+            quality=make.quality(mean, mean, mean, "x"),
+            cost=Cost(train_seconds=seconds, peak_vram_gb=vram),
+        )  # fmt: skip
+
+    return build
+
+
+def on_front(systems):
+    return [one.name for one in pareto.front(systems) if one.on_front]
+
+
+def test_a_model_that_another_beats_in_everything_is_off_the_front(model):
+    small, big = model("small", 0.40, 10, 100), model("big", 0.39, 20, 200)
+    assert on_front([small, big]) == ["small"]
+
+
+def test_better_but_dearer_models_share_the_front(model):
+    assert on_front([model("small", 0.40, 10, 100), model("big", 0.41, 20, 200)]) == [
+        "small",
+        "big",
+    ]
+
+
+def test_what_was_not_measured_decides_nothing(model):
+    known, unknown = model("a", 0.40, 10, 100, vram=8.0), model("b", 0.40, 10, 100)
+    assert on_front([known, unknown]) == ["a", "b"]
+
+
+def test_toys_and_floors_are_not_judged(view):
+    assert [one.on_front for one in pareto.front(view.systems)] == [None, None, None]
+
+
+def test_the_smallest_tied_model_has_the_fewest_weights(model):
+    models = [model("best", 0.45, 8_000, 1), model("tied", 0.44, 120, 1)]
+    models.append(model("worse", 0.30, 10, 1, tied=False))
+    found = pareto.smallest_tied(models)
+    assert found is not None
+    assert found.name == "tied"
+    assert pareto.smallest_tied([]) is None

@@ -1,0 +1,53 @@
+"""The disk and the card, from what was measured and what is to come."""
+
+from yoyak import recipes
+from yoyak.events import Queued, Sampled, Status
+from yoyak.report.chronicle import RunRecord
+from yoyak.report.lint import StatedDisk
+from yoyak.report.risks import risks
+
+
+def waiting(name):
+    return RunRecord(
+        id=name, folder=f"runs/{name}", recipe=recipes.resolve(name).recipe,
+        events=(Queued(at=0.0, recipe=name),), status=Status.QUEUED,
+    )  # fmt: skip
+
+
+def levels(found):
+    return [risk.level for risk in found]
+
+
+def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    runs = [waiting(name) for name in ("qwen3-4b", "qwen25-7b", "llama3-ko-8b")]
+    (risk,) = risks(runs, StatedDisk(free_gb=40, total_gb=150, sufficient=True))
+    assert risk.level == "watch"
+    assert "39.3 GB of downloads" in risk.what.text
+    (risk,) = risks(runs, StatedDisk(free_gb=30, total_gb=150, sufficient=True))
+    assert risk.level == "danger"
+
+
+def test_what_is_downloaded_needs_no_room(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "models--Qwen--Qwen3-4B-Instruct-2507" / "snapshots").mkdir(parents=True)
+    (risk,) = risks([waiting("qwen3-4b")], StatedDisk(free_gb=20, total_gb=150, sufficient=True))
+    assert risk.level == "ok"
+
+
+def test_checkpoints_to_come_count_only_while_something_is_open(make):
+    cut, done = make.cut_run(), make.toy_run()
+    disk = StatedDisk(free_gb=0.005, total_gb=0.01, sufficient=True)
+    assert levels(risks([cut], disk)) == ["danger"], "two checkpoints of 4 MB, 5 MB free"
+    first, *_ = risks([done], disk)
+    assert first.level == "ok"
+
+
+def test_a_card_that_is_nearly_full_is_named_with_its_sample(make):
+    run = make.cut_run()
+    full = Sampled(at=make.noon + 300, vram_used_gb=23.5, vram_total_gb=24.0)
+    run = run._replace(events=(*run.events, full, Sampled(at=make.noon + 301)))
+    (risk,) = risks([run], None)
+    assert risk.level == "danger"
+    assert "23.5 of 24.0 GB" in risk.what.text
+    assert risk.record.endswith(f"#L{len(run.events) - 1}")
