@@ -1,4 +1,4 @@
-"""The front and the smallest tied model follow from quality and cost, and unknowns decide nothing."""
+"""The front and the smallest tied model follow from quality and cost; unknowns decide nothing."""
 
 import msgspec
 import pytest
