@@ -3,7 +3,8 @@
 import numpy as np  # noqa: TID253 -- a test loads what it compares
 import pytest
 
-from yoyak.score import definition, rouge
+from yoyak.errors import BadData
+from yoyak.score import definition, encode, rouge
 from yoyak.score.pairwise import pairwise
 
 CANDIDATES = [
@@ -37,3 +38,8 @@ def test_the_official_table_is_symmetric_and_twins_have_equal_rows():
     assert np.array_equal(table[0], table[2])
     assert table[0, 2].tolist() == [1.0, 1.0, 1.0]
     assert table[3].max() == 0.0
+
+
+def test_what_cannot_be_a_summary_is_refused():
+    with pytest.raises(BadData, match=r"row 1 .* not a summary"):
+        pairwise([["우산"], ["가" * encode.LIMIT, "우산"]])

@@ -1,6 +1,8 @@
 """The official definition against two independent implementations, and against its algebra."""
 
 import random
+import subprocess
+import sys
 
 import fast_rouge
 import numpy as np  # noqa: TID253 -- a test loads what it compares
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
 from yoyak.errors import BadData
-from yoyak.score import definition, rouge
+from yoyak.score import definition, encode, rouge
 from yoyak.values import Profile, ReferenceMode
 
 METRICS = ("rouge1", "rouge2", "rougeL")
@@ -177,7 +179,7 @@ def test_bad_input_is_refused_with_its_row():
     with pytest.raises(BadData, match=r"row 1 .* has no reference"):
         rouge.score_rows(["가", "나"], [("가",), ()])
     with pytest.raises(BadData, match=r"row 0 .* not a summary"):
-        rouge.score_rows(["가" * rouge.LIMIT], [("가",)])
+        rouge.score_rows(["가" * encode.LIMIT], [("가",)])
     with pytest.raises(BadData, match="no rows"):
         rouge.corpus_mean(rouge.score_rows([], []))
 
@@ -197,3 +199,26 @@ def test_100000_characters():
     assert len(long) > 100_000
     found = rouge.score_rows([long], [(long,)], definition.parse("official,tok=char"))
     assert found.min() == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 900)), max_size=300))
+@settings(max_examples=50)
+def test_batches_are_bounded_and_leave_no_row_out(lengths):
+    """Memory follows the batch and not the file."""
+    hypotheses = ["가" * ours for ours, _ in lengths]
+    references = [("나" * theirs,) for _, theirs in lengths]
+    batches = list(rouge._batches(hypotheses, references))
+    assert [row for batch in batches for row in range(len(lengths))[batch]] == [
+        *range(len(lengths))
+    ]
+    assert all(sum(map(sum, lengths[batch])) <= rouge._BATCH for batch in batches)
+
+
+def test_the_first_score_loads_nothing_heavy():
+    code = (
+        "import sys; from yoyak.score.rouge import score_rows;"
+        "score_rows(['우산을 산다'], [('우산을 판다',)]);"
+        "print(sorted({'torch', 'transformers', 'scipy', 'pandas', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

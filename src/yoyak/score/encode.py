@@ -16,6 +16,8 @@ from yoyak.score.definition import Definition
 from yoyak.values import TagMode
 
 CODE_POINTS = 0x110000
+LIMIT = 500_000
+"""Characters (or tokens) that the texts of one row may hold together."""
 _CACHED_CHARACTERS = 8_000_000
 _TOKENS_PER_CHARACTER = 2
 """At most: Kiwi reads some syllables as two morphemes."""

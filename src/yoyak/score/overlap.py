@@ -37,7 +37,7 @@ class Forms(NamedTuple):
 
 
 def forms(codes: Sequence[str]) -> Forms:
-    """The three forms of ``codes``: fewer than 65,536 texts with fewer than 1,114,112 tokens."""
+    """The three forms of ``codes``, which hold fewer than 1,114,112 tokens together."""
     import numpy as np
 
     lengths = np.fromiter(map(len, codes), np.int64, len(codes))
@@ -64,7 +64,7 @@ def _text(numbers: "NDArray[np.int64]") -> str:
 
 
 def _sorted_keys(ids: "NDArray[np.uint32]", lengths: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """(row, token, 1 + next token or 0 at the end), packed in 22 + 21 + 21 bits and sorted.
+    """(row, token, 1 + next token or 0 at the end), packed in 21 bits each and sorted.
 
     One sort puts both the tokens and the bigrams of every row in order.
     """

@@ -3,12 +3,13 @@
 The members of a pair are hypothesis (first axis) and reference (second axis).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from yoyak.errors import BadData
 from yoyak.score import overlap, rouge101
 from yoyak.score.definition import OFFICIAL, Definition
-from yoyak.score.encode import Vocabulary, encoder
+from yoyak.score.encode import LIMIT, Vocabulary, encoder
 from yoyak.values import Profile
 
 if TYPE_CHECKING:
@@ -25,13 +26,24 @@ def pairwise(
     ``rouge101`` need not be.
 
     Raises:
+        BadData: the candidates of an item are longer than ``encode.LIMIT`` together.
         Unavailable: the analyser is not there, or does not cut as it should.
     """
-    encode = encoder(definition).encode
-    tables = (encode(texts) for texts in candidates)
+    tables = _encoded(candidates, definition)
     if definition.profile is not Profile.OFFICIAL:
         return [_rouge101_table(codes, vocabulary) for codes, vocabulary in tables]
     return [official_table(codes) for codes, _ in tables]
+
+
+def _encoded(
+    candidates: Sequence[Sequence[str]], definition: Definition
+) -> Iterator[tuple[list[str], Vocabulary]]:
+    encode = encoder(definition).encode
+    for row, texts in enumerate(candidates):
+        length = sum(map(len, texts))
+        if length > LIMIT:
+            raise BadData("score.too-long", row=row, characters=length, limit=LIMIT)
+        yield encode(texts)
 
 
 def official_table(codes: Sequence[str]) -> "NDArray[np.float64]":

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 from yoyak.errors import BadData
 from yoyak.score import overlap, rouge101
 from yoyak.score.definition import OFFICIAL, Definition
-from yoyak.score.encode import CODE_POINTS, Vocabulary, encoder
+from yoyak.score.encode import CODE_POINTS, LIMIT, Vocabulary, encoder
 from yoyak.values import Profile, ReferenceMode
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LIMIT = 500_000
-"""Characters (or tokens) that one row may hold, prediction and references together."""
 _BATCH = 30_000
 """Small enough that the arrays of one batch stay in the cache and in memory already mapped."""
 _PER_TEXT = 8
