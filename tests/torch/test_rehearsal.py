@@ -1,10 +1,15 @@
 import hashlib
 
+import msgspec
 import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.engine import TrainJob, base, finetune, rehearsal, stepper, weights
+from yoyak.engine.card import prove_run
+from yoyak.engine.encode import encode_rows
 from yoyak.engine.rehearsal import Stage, rehearse
+from yoyak.errors import RunFailed
+from yoyak.events import Proved
 from yoyak.recipes import resolve
 from yoyak.values import Split
 
@@ -23,14 +28,18 @@ def stage(dialogues, tmp_path):
         kind = "causal" if recipe.engine == "qlora" else "seq2seq"
         job = TrainJob(recipe, split, split, tmp_path, lambda _: None, lambda: False)
         ready = finetune.prepare(job, kind)
-        described = weights.Weights(
-            form="whole" if recipe.lora is None else "adapters",
-            base=weights.SCRATCH, revision=None, base_sha256="", learning_hash="",
-            data_sha256="", step=1, max_new_tokens=ready.max_new_tokens,
-        )  # fmt: skip
+        described = description(recipe, ready.max_new_tokens)
         return Stage(ready.loaded, ready.rows[:2], dialogues[:2], recipe, described, tmp_path)
 
     return make
+
+
+def description(recipe, cap):
+    return weights.Weights(
+        form="whole" if recipe.lora is None else "adapters",
+        base=weights.SCRATCH, revision=None, base_sha256="", learning_hash="", data_sha256="",
+        step=1, max_new_tokens=cap,
+    )  # fmt: skip
 
 
 def state_of(model):
@@ -129,3 +138,30 @@ def test_a_killed_rehearsal_is_cleared_away(stage, tmp_path):
     assert rehearse(play).passed
     assert not (tmp_path / rehearsal.FOLDER).exists()
     assert base.SCRATCH == "base"
+
+
+@pytest.mark.parametrize("name", ["tiny-bart", "tiny-qlora"])
+def test_a_run_tells_its_card(stage, dialogues, name):
+    play = stage(name)
+    told = []
+    split = Split(name="train", dialogues=tuple(dialogues), fingerprint="f")
+    job = TrainJob(play.recipe, split, split, play.folder, told.append, lambda: False)
+    rows = encode_rows(play.loaded.codec, dialogues, play.recipe.prompt, with_answers=True)
+    prove_run(job, play.loaded, rows, play.weights)
+    (proved,) = told
+    assert [line for line in proved.checks if not line.passed] == []
+    assert proved.checks[-1].name == "rehearsal"
+    assert msgspec.json.decode(msgspec.json.encode(proved), type=Proved) == proved
+
+
+def test_a_red_card_is_told_and_ends_the_run_without_a_rehearsal(stage, dialogues):
+    play = stage("tiny-bart")
+    told = []
+    split = Split(name="train", dialogues=tuple(dialogues), fingerprint="f")
+    job = TrainJob(play.recipe, split, split, play.folder, told.append, lambda: False)
+    rows = encode_rows(play.loaded.codec, dialogues, play.recipe.prompt, with_answers=True)
+    rows[5] = rows[5]._replace(answer_ids=rows[5].answer_ids[:-1])
+    with pytest.raises(RunFailed, match=r"proof card: 1.*row_5"):
+        prove_run(job, play.loaded, rows, play.weights)
+    assert [line.name for line in told[0].checks if not line.passed] == ["stop-supervised"]
+    assert "rehearsal" not in {line.name for line in told[0].checks}
