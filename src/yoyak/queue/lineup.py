@@ -23,7 +23,8 @@ from yoyak.events import AnyEvent, Failed, Sampled, Status, Warned
 from yoyak.messages import text
 from yoyak.queue import limits
 from yoyak.queue.limits import Decision, Stop, Warn
-from yoyak.queue.stages import pending
+from yoyak.queue.stages import is_finished
+from yoyak.recipe import Recipe
 from yoyak.store.log import read_lines_from
 from yoyak.store.project import Limits
 from yoyak.store.run import Run
@@ -100,7 +101,7 @@ class Line:
             for run in runs:
                 if self._asked:
                     outcomes.append(Outcome(run, Result.INTERRUPTED))
-                elif not pending(run, self._corpus):
+                elif is_finished(run, self._corpus):
                     outcomes.append(Outcome(run, Result.ALREADY_DONE))
                 else:
                     outcomes.append(self._one(run))
@@ -133,7 +134,7 @@ class Line:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=worker_environment(),
+                env=worker_environment(run.recipe),
                 start_new_session=True,
             )
         self._worker, self._told = worker, 0
@@ -229,10 +230,15 @@ class Watch:
         self._run.emit(Warned(at=time.time(), key=key, fields=fields))
 
 
-def worker_environment() -> dict[str, str]:
-    """The worker's environment: its threads are set before any library counts the cores."""
+def worker_environment(recipe: Recipe) -> dict[str, str]:
+    """The worker's environment: its threads are set before any library counts the cores.
+
+    A toy's matrices are too small to share: a second thread gains a fifth on an idle machine and
+    waits many times longer than it works on a busy one.
+    """
+    threads = 1 if recipe.model.scratch is not None else os.cpu_count() or 1
     return {
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",

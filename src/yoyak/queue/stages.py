@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from yoyak import engine as engines
 from yoyak.engine import Engine, GenerateJob, TrainJob
-from yoyak.errors import BadData, Interrupted
+from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
     Generated,
@@ -132,6 +132,8 @@ def _predict(work: Work, engine: Engine, split: Split, inputs: str) -> None:
     )
     if job.dialogues:
         _store(work, split.name, engine.generate(job), len(ready), len(split.dialogues))
+    if not _predicted(work.run, split):
+        raise RunFailed("queue.answers-missing", run=work.run.name, split=split.name)
 
 
 def _store(

@@ -1,0 +1,98 @@
+"""Engines that do on purpose what real ones do by accident."""
+
+import os
+import signal
+import sys
+import time
+
+from yoyak.errors import Interrupted
+from yoyak.events import Prepared, Stepped, Stopped
+from yoyak.store import disk
+from yoyak.values import Prediction
+
+STEPS = 200
+
+
+class Steady:
+    """Learns nothing, keeps weights, answers every dialogue in order at a known pace."""
+
+    def train(self, job):
+        job.emit(
+            Prepared(
+                at=time.time(), rows=8, rows_shortened=0, steps=3, steps_per_epoch=3,
+                tokens_per_epoch=80, supervised_tokens_per_epoch=9, parameters=4,
+                trainable_parameters=4,
+            )
+        )  # fmt: skip
+        with disk.whole_folder(job.folder / "weights") as folder:
+            (folder / "weights.bin").write_bytes(job.recipe.learning_hash.encode())
+
+    def generate(self, job):
+        pause = float(os.environ.get("DOUBLES_PAUSE", "0"))
+        weights = (job.folder / "weights" / "weights.bin").read_text()[:4]
+        for dialogue in job.dialogues:
+            time.sleep(pause)
+            text = f"{weights} {job.decode.no_repeat_ngram} {dialogue.text[:40]}"
+            yield Prediction(id=dialogue.id, text=text, raw=text, seconds=time.monotonic())
+
+
+class Failing(Steady):
+    """Fails in training, with a secret in the message."""
+
+    def train(self, job):
+        sys.stderr.write("about to fail\n")
+        raise RuntimeError(f"could not log in with {os.environ.get('DOUBLES_TOKEN', 'nothing')}")
+
+
+class Doomed(Steady):
+    """Is killed the first time."""
+
+    def train(self, job):
+        mark = job.folder / "was-here"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().train(job)
+
+
+class Crashing(Steady):
+    """Crashes as a broken driver does, without a word."""
+
+    def train(self, job):
+        os.abort()
+
+
+class Patient(Steady):
+    """Trains in many small steps and goes on where it was stopped."""
+
+    def train(self, job):
+        path = job.folder / "progress"
+        done = int(path.read_text()) if path.exists() else 0
+        for step in range(done + 1, STEPS + 1):
+            time.sleep(0.02)
+            path.write_text(str(step))
+            job.emit(
+                Stepped(
+                    at=time.time(), step=step, epoch=0.0, loss=1.0, learning_rate=1e-4,
+                    grad_norm=1.0, tokens=1, supervised_tokens=1, rows=1, seconds=0.02,
+                )
+            )  # fmt: skip
+            if job.stop_asked():
+                job.emit(Stopped(at=time.time(), step=step, reason="train"))
+                raise Interrupted("queue.stopped", run=job.folder.name, stage="train")
+        super().train(job)
+
+
+class Deaf(Steady):
+    """Hears no request to stop."""
+
+    def train(self, job):
+        job.emit(Stopped(at=time.time(), step=0, reason="only to say that it is here"))
+        time.sleep(60)
+
+
+class Forgetful(Steady):
+    """Leaves the last dialogue of test out."""
+
+    def generate(self, job):
+        yield from list(super().generate(job))[: -1 if job.dialogues[0].id[:4] == "test" else None]
