@@ -24,7 +24,7 @@ CONSTANT = "#Person1#과 #Person2#는 이야기합니다."
 LONG_CONSTANT = (
     "#Person1#과 #Person2#는 대화에 대해 이야기하고, #Person1#은 #Person2#에게 도움을 제안합니다."
 )
-HUNDREDTH = 0.005 + 1e-9
+HUNDREDTH = 0.01
 
 
 def column(path, name="summary"):
