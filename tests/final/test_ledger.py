@@ -1,5 +1,6 @@
 """The ledger adds up, survives a torn line, and counts Korean days."""
 
+import shutil
 from datetime import datetime
 
 import pytest
@@ -62,11 +63,12 @@ def test_the_quota_resets_at_midnight_in_korea(ledger):
     assert quota(read_ledger(ledger), late + 120)[:2] == (0, 12)
 
 
-def test_the_thirteenth_upload_of_a_day_is_refused(draft, evidence, tmp_path):
-    path = tmp_path / "ledger.jsonl"
+def test_the_thirteenth_upload_of_a_day_is_refused(folder):
+    path = folder / "ledger.jsonl"
     for number in range(1, 14):
-        write(draft, evidence, tmp_path / "s")
-        record_written(path, tmp_path / "s" / str(number))
+        if number > 2:
+            shutil.copytree(folder / "submissions" / "1", folder / "submissions" / str(number))
+        record_written(path, folder / "submissions" / str(number))
         if number <= 12:
             left = record_upload(path, number, now=korean("2025-10-03 08:00")).left
     assert left == 0

@@ -9,6 +9,7 @@ rule's margin. Where the system's dev outputs are not known, dev's references st
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
@@ -35,13 +36,19 @@ class Rate(NamedTuple):
     show_any: bool = False
 
 
+# Dev's texts are looked at for every file and every rule; what was seen in a text stays true.
+_remembered = lru_cache(maxsize=16_384)
+
+
 def _text(trait: Callable[[str], str | None]) -> Faulty:
-    return lambda answers, _: [trait(answer.text) for answer in answers]
+    seen = _remembered(trait)
+    return lambda answers, _: [seen(answer.text) for answer in answers]
 
 
 def _against_dialogue(trait: Callable[[str, str], str | None]) -> Faulty:
+    seen = _remembered(trait)
     return lambda answers, dialogues: [
-        trait(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
+        seen(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
         for answer in answers
     ]
 

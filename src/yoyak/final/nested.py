@@ -5,7 +5,8 @@ often. A row's figure is its mean over the repeats; intervals are paired bootstr
 is what limits the evidence. The repeats themselves only take the luck out of the cuts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
@@ -89,10 +90,23 @@ class Nested(Value, frozen=True, kw_only=True):
 
 
 def evaluate(
-    field: Field, *, repeats: int = REPEATS, seed: int = SEED, members: int = MEMBERS
+    field: Field,
+    *,
+    repeats: int = REPEATS,
+    seed: int = SEED,
+    members: int = MEMBERS,
+    resamples: int = RESAMPLES,
 ) -> Nested:
-    """The nested evaluation of blending the field's systems."""
-    systems = field.pool.systems
+    """The nested evaluation of blending the field's systems.
+
+    Args:
+        field: dev.
+        repeats: how often dev is cut in two.
+        seed: of the cuts.
+        members: at most this many systems in a blend.
+        resamples: of every bootstrap interval.
+    """
+    systems, over = field.pool.systems, partial(gain_over, resamples=resamples)
     halves = tuple(_halves(len(field.rows), repeats, seed))
     single = field.scores(best_column(field, field.rows, systems))
     singles = _held_out(field, halves, [best_column(field, rows, systems) for rows, _ in halves])
@@ -104,12 +118,12 @@ def evaluate(
         seed=seed,
         single=float(single.mean()),
         single_held_out=float(singles.mean()),
-        blend=gain_over("blend", blended, single),
-        controls=tuple(gain_over(name, _control(field, name), single) for name in CONTROLS),
+        blend=over("blend", blended, single),
+        controls=tuple(over(name, _control(field, name), single) for name in CONTROLS),
         oracle=float(field.gains.max(axis=1).mean()),
         random=float(field.gains.mean()),
         halves_blended=sum(choice.column is None for choice in choices),
-        members=_worths(field, halves, choices, blended, members),
+        members=_worths(field, halves, choices, blended, limit=members, over=over),
         complementarity=_complementarity(field),
         choice=learn(field, field.rows, members=members),
     )
@@ -136,11 +150,13 @@ def _held_out(
     return mean
 
 
-def gain_over(name: str, scores: "Floats", baseline: "Floats") -> Gain:
+def gain_over(
+    name: str, scores: "Floats", baseline: "Floats", *, resamples: int = RESAMPLES
+) -> Gain:
     """The gain of ``scores`` over ``baseline``, row by row."""
     # Sums of many halves differ in their last bits, and dust must not count as proven.
     differences = np.round(scores - baseline, _DIGITS)
-    [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=RESAMPLES)
+    [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=resamples)
     return Gain(
         name=name,
         mean=float(scores.mean()),
@@ -160,15 +176,17 @@ def _worths(
     halves: Sequence[tuple["Rows", "Rows"]],
     choices: Sequence[Choice],
     blended: "Floats",
-    members: int,
+    *,
+    limit: int,
+    over: Callable[[str, "Floats", "Floats"], Gain],
 ) -> tuple[Worth, ...]:
     """Every system's worth, the highest first."""
     systems = field.pool.systems
     worths = []
     for system in systems if len(systems) > 1 else ():
         others = [name for name in systems if name != system]
-        without = [learn(field, rows, systems=others, members=members) for rows, _ in halves]
-        lost = gain_over(system, blended, _held_out(field, halves, without))
+        without = [learn(field, rows, systems=others, members=limit) for rows, _ in halves]
+        lost = over(system, blended, _held_out(field, halves, without))
         worths.append(
             Worth(
                 system=system,
