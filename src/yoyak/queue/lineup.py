@@ -212,7 +212,10 @@ class Watch:
             self._look()
         if now - self._heard >= SILENCE_SECONDS and not self._silent:
             self._silent = True
-            self._worker.send_signal(signal.SIGUSR1)  # writes every thread's stack to worker.log
+            holder = self._run.holder()
+            # Before it has the lock it may not know the signal yet, and would die of it.
+            if holder is not None and holder.pid == self._worker.pid:
+                self._worker.send_signal(signal.SIGUSR1)  # all stacks go to worker.log
             minutes = f"{SILENCE_SECONDS / 60:.0f}"
             self._warn("queue.silent", {"minutes": minutes})
 

@@ -1,0 +1,287 @@
+"""The parent: four runs that end in four ways, signals, orphans, and a watchdog that hears."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from yoyak.events import Failed, Sampled, Started, Status, Stepped, Warned
+from yoyak.queue import limits, lineup
+from yoyak.queue.lineup import Line, Result, Watch, worker_environment
+from yoyak.store.project import Limits
+
+GENTLE = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(lineup, "POLL_SECONDS", 0.02)
+
+
+def carry_out(corpus, runs, on_event=lambda run, event: None, limits_=GENTLE):
+    return [outcome.result for outcome in Line(corpus, on_event, limits_).carry_out(runs)]
+
+
+def wait_for(condition, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.02)
+
+
+# --- how runs end --------------------------------------------------------------------------------
+
+
+def test_four_runs_that_end_in_four_ways(runs_of, corpus):
+    failing, doomed, patient, steady = runs = runs_of("Failing", "Doomed", "Patient", "Steady")
+
+    def stop_the_patient_one(run, event):
+        if run is patient and isinstance(event, Stepped) and event.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert carry_out(corpus, runs, stop_the_patient_one) == [
+        Result.FAILED, Result.INTERRUPTED, Result.INTERRUPTED, Result.INTERRUPTED,
+    ]  # fmt: skip
+    assert [run.state().status for run in runs] == [
+        Status.FAILED, Status.INTERRUPTED, Status.STOPPED, Status.QUEUED,
+    ]  # fmt: skip
+    stopped_at = patient.state().step
+    assert 3 <= stopped_at < 60
+    # The very same command again: what failed fails again, the others come to their end.
+    assert carry_out(corpus, runs) == [Result.FAILED, *[Result.FINISHED] * 3]
+    assert failing.state().failed.kind == "RuntimeError"
+    assert doomed.state().attempts == 2
+    steps = [event.step for event in patient.events() if isinstance(event, Stepped)]
+    assert steps == list(range(1, 61))  # none lost, none done twice
+    assert all(run.scorecard() is not None for run in (doomed, patient, steady))
+    assert carry_out(corpus, runs[1:]) == [Result.ALREADY_DONE] * 3
+
+
+def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):
+    (run,) = runs_of("Crashing")
+    told = []
+    assert carry_out(corpus, [run], lambda run, event: told.append(event)) == [Result.FAILED]
+    failed = run.state().failed
+    assert "SIGABRT" in failed.message
+    assert "worker.log" in failed.message
+    assert told[-1] == failed
+
+
+def test_a_run_that_somebody_works_on_is_left_alone_and_its_holder_named(runs_of, corpus):
+    held, free = runs_of("Patient", "Steady")
+    told = []
+    before = held.log_path.read_bytes()
+    with held.lock():
+        results = carry_out(corpus, [held, free], lambda run, event: told.append((run, event)))
+    assert results == [Result.INTERRUPTED, Result.FINISHED]
+    assert held.log_path.read_bytes() == before
+    (warned,) = [event for run, event in told if run is held]
+    assert warned.key == "store.locked"
+    assert warned.fields["pid"] == str(os.getpid())
+
+
+def test_a_run_goes_on_with_data_that_have_moved(runs_of, corpus, data, tmp_path):
+    import shutil
+
+    from yoyak.data.corpus import read_corpus
+
+    (run,) = runs_of("Steady")
+    moved = shutil.copytree(data, tmp_path / "moved")
+    identity = run.folder / "identity.json"
+    identity.write_text(identity.read_text("utf-8").replace(str(data), "/gone"), encoding="utf-8")
+    assert carry_out(read_corpus(moved), [run]) == [Result.FINISHED]
+
+
+# --- the machine in danger -----------------------------------------------------------------------
+
+
+def test_a_full_disk_stops_the_line_up_with_everything_saved(runs_of, corpus):
+    runs = runs_of("Patient", "Steady")
+    told = []
+    results = carry_out(
+        corpus, runs, lambda run, event: told.append(event), Limits(disk_free_gb=10.0**9)
+    )
+    assert results == [Result.INTERRUPTED] * 2
+    assert [event.key for event in told if isinstance(event, Warned)] == ["queue.disk-free"]
+    assert not any(isinstance(event, Started) for event in runs[1].events())
+    assert runs[0].state().status is not Status.FAILED
+
+
+def test_an_error_of_the_display_ends_no_worker_unsaved_and_orphans_none(runs_of, corpus, is_alive):
+    (run,) = runs_of("Patient")
+
+    def broken(run, event):
+        if isinstance(event, Stepped):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        carry_out(corpus, [run], broken)
+    (start,) = [event for event in run.events() if isinstance(event, Started)]
+    assert not is_alive(start.pid)
+    assert run.state().status is Status.STOPPED
+
+
+# --- the watchdog --------------------------------------------------------------------------------
+
+
+class Worker:
+    """Stands for a process; remembers what it was sent."""
+
+    def __init__(self):
+        self.signals = []
+        self.pid = os.getpid()
+
+    def send_signal(self, number):
+        self.signals.append(number)
+
+
+def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
+    runs_of, corpus, monkeypatch
+):
+    monkeypatch.setattr(lineup, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(lineup, "SAMPLE_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "_vram", lambda: (None, None))
+    (run,) = runs_of("Steady")
+    worker = Worker()
+    tail = lineup.Tail(run.log_path)
+    line = Line(corpus, lambda run, event: None, GENTLE)
+    watch = Watch(run, worker, GENTLE, lambda: None)
+    until = time.monotonic() + 1.0
+    with run.lock():
+        while time.monotonic() < until:
+            watch(line._hand_over(run, tail))
+            time.sleep(0.02)
+    samples = [event for event in run.events() if isinstance(event, Sampled)]
+    assert len(samples) >= 5  # the parent did write all the while
+    assert worker.signals == [signal.SIGUSR1]
+    assert [event.key for event in run.events() if isinstance(event, Warned)] == ["queue.silent"]
+
+
+def test_where_a_stuck_worker_stands_is_in_its_log(runs_of, corpus, monkeypatch):
+    monkeypatch.setattr(lineup, "SILENCE_SECONDS", 0.2)
+    (run,) = runs_of("Deaf")
+
+    def enough(run, event):
+        if isinstance(event, Warned) and run.holder() is not None:
+            wait_for(lambda: (run.folder / "worker.log").stat().st_size > 0)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # a second time: at once
+
+    began = time.monotonic()
+    assert carry_out(corpus, [run], enough) == [Result.INTERRUPTED]
+    assert time.monotonic() - began < 20
+    assert "doubles.py" in (run.folder / "worker.log").read_text()
+
+
+def test_a_tail_gives_whole_lines_once_and_counts_what_it_cannot_read(runs_of):
+    (run,) = runs_of("Steady")
+    tail = lineup.Tail(run.log_path)
+    assert list(tail()) == []
+    event = Failed(at=1.0, kind="x", message="값")
+    run.emit(event)
+    with run.log_path.open("ab") as log:
+        log.write(b"\xff\n{half")
+    assert list(tail()) == [event]
+    assert list(tail()) == []
+    assert tail.garbled == 1
+
+
+# --- signals from outside ------------------------------------------------------------------------
+
+PARENT = """
+import sys
+from pathlib import Path
+from yoyak.data.corpus import read_corpus
+from yoyak.queue.lineup import Line
+from yoyak.store.project import Limits
+from yoyak.store.run import Run
+limits = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+line = Line(read_corpus(Path(sys.argv[1])), lambda run, event: None, limits)
+(outcome,) = line.carry_out([Run(Path(sys.argv[2]))])
+sys.exit(outcome.exit_code)
+"""
+
+
+@pytest.fixture
+def parent_of(data):
+    started = []
+
+    def start(run):
+        process = subprocess.Popen([sys.executable, "-c", PARENT, data, run.folder])
+        started.append(process)
+        wait_for(lambda: run.state().step >= 3)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_parent_ends_both_with_everything_saved(
+    runs_of, parent_of, is_alive, number
+):
+    (run,) = runs_of("Patient")
+    parent = parent_of(run)
+    pid = run.holder().pid
+    parent.send_signal(number)
+    assert parent.wait(20) == 75
+    assert not is_alive(pid)
+    assert run.holder() is None
+    state = run.state()
+    assert state.status is Status.STOPPED
+    assert (run.folder / "progress").read_text() == str(state.step)
+
+
+def test_a_worker_whose_parent_was_killed_saves_and_ends_by_itself(runs_of, parent_of, is_alive):
+    (run,) = runs_of("Patient")
+    parent = parent_of(run)
+    pid = run.holder().pid
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not is_alive(pid), 10)
+    assert run.state().status is Status.STOPPED
+
+
+def test_a_worker_whose_parent_is_already_gone_stops_at_its_first_step(runs_of, data):
+    (run,) = runs_of("Patient")
+    nobody = str(2**22 + 1)
+    code = subprocess.run([*lineup.WORKER, run.folder, data, nobody], check=False).returncode
+    assert code == 75
+    assert run.state().step == 1
+
+
+def test_the_status_of_a_living_run_is_told_from_another_process_in_half_a_second(
+    runs_of, parent_of, workspace
+):
+    (run,) = runs_of("Patient")
+    parent_of(run)
+    code = (
+        "import sys, time; began = time.perf_counter()\n"
+        "from pathlib import Path; from yoyak.store.workspace import Workspace\n"
+        "(run,) = Workspace(Path(sys.argv[1])).runs()\n"
+        "print(run.state().status, run.holder().pid, time.perf_counter() - began)"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, workspace.folder], capture_output=True, check=True
+        ).stdout.split()
+        for _ in range(3)
+    ]
+    assert {(status, pid) for status, pid, _ in said} == {
+        (b"running", str(run.holder().pid).encode())
+    }
+    assert min(float(seconds) for *_, seconds in said) < 0.5
+
+
+def test_the_users_environment_wins(runs_of, monkeypatch):
+    (run,) = runs_of("Steady")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
+    found = worker_environment(run.recipe)
+    assert found["OMP_NUM_THREADS"] == "7"
+    assert found["TOKENIZERS_PARALLELISM"] == "false"
