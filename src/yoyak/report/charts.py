@@ -7,7 +7,7 @@ Text and lines take the page's own colour, so that a dark page and a print look 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yoyak.messages import text
 from yoyak.report.blocks import Chart, Section, Timeline
@@ -28,8 +28,15 @@ _PALETTE = (
 )  # fmt: skip
 """Colours that colour-blind readers can tell apart (Okabe & Ito 2008), and two more."""
 
+_ROWS = "rows"
 _WIDTH, _HEIGHT = 440, 200
-_MOST_POINTS = 4_000
+_MOST_POINTS = 2_000
+_MOST_SPANS = 200
+_MOST_MARKS = 200
+"""With more points than this, a line says it without a mark on each."""
+_PATH = re.compile(r' d="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d)\d+")
+"""A tenth of a pixel is as fine as a line can be seen."""
 _ID = re.compile(r'(\bid="|url\(#)([A-Za-z])')
 
 
@@ -46,16 +53,25 @@ def draw(view: View, page: Sequence[Section]) -> "dict[str, Markup]":
     keys = [block.key for block in asked if isinstance(block, Chart)]
     keys += ["timeline" for block in asked if isinstance(block, Timeline)]
     drawn = ((key, CHARTS[key](view)) for key in keys)
-    return {key: svg(chart, key) for key, chart in drawn if chart is not None}
+    return {key: svg(drawing, key) for key, drawing in drawn if drawing is not None}
 
 
-def svg(chart: Any, key: str) -> "Markup":
+class Drawing(NamedTuple):
+    """A Vega-Lite chart and the rows it draws; kept apart, as altair would check each row."""
+
+    chart: Any
+    rows: "Rows"
+
+
+def svg(drawing: Drawing, key: str) -> "Markup":
     """A chart as SVG for inside a page: no ids that another chart has, no fixed colours of text."""
     import vl_convert
     from markupsafe import Markup
 
-    drawn = vl_convert.vegalite_to_svg(_styled(chart).to_json())
+    specification = _styled(drawing.chart).to_dict() | {"datasets": {_ROWS: drawing.rows}}
+    drawn = vl_convert.vegalite_to_svg(specification)
     drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(_INK, "currentColor")
+    drawn = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match.group()), drawn)
     # Names reach the SVG as text that Vega has escaped; nothing else comes from outside.
     return Markup(drawn)  # noqa: S704
 
@@ -72,10 +88,16 @@ def _styled(chart: Any) -> Any:
     )
 
 
-def _base(rows: "Rows") -> Any:
+def _base() -> Any:
     import altair
 
-    return altair.Chart(altair.InlineData(values=rows)).properties(width=_WIDTH, height=_HEIGHT)
+    return altair.Chart(altair.NamedData(name=_ROWS))
+
+
+def _plain(rows: "Rows", draw: Callable[[Any], Any]) -> Drawing | None:
+    """A chart of the usual size, unless there is nothing to draw."""
+    chart = _base().properties(width=_WIDTH, height=_HEIGHT)
+    return Drawing(draw(chart), rows) if rows else None
 
 
 def _colour() -> Any:
@@ -96,44 +118,47 @@ def _axis(field: str, key: str, **settings: Any) -> dict[str, Any]:
     }
 
 
-def _along_steps(pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any) -> Any:
-    def chart(view: View) -> Any:
-        curves = [curve for curve in view.curves if curve.steps]
-        most = max(_MOST_POINTS // max(len(curves), 1), 40)
-        rows: Rows = [
-            {"run": plain(curve.name), "x": step, "y": value}
-            for curve in curves
-            for step, value in thinned(
-                list(zip(curve.steps, pick(curve), strict=True)), lambda point: point[1], most
-            )
-        ]
-        if not rows:
-            return None
-        return (
-            _base(rows)
-            .mark_line(strokeWidth=1.5)
-            .encode(x=_axis("x", "step"), y=_axis("y", key, **settings), color=_colour())
+def _rows(lines: Sequence[tuple[Curve, Sequence[float], Sequence[float]]]) -> "Rows":
+    """The points of each run's line, so few in all that they can be drawn and sent."""
+    most = max(_MOST_POINTS // max(len(lines), 1), 20)
+    rows: Rows = []
+    for curve, across, up in lines:
+        name = plain(curve.name)
+        points = thinned(list(zip(across, up, strict=True)), lambda point: point[1], most)
+        rows += [{"run": name, "x": x, "y": y} for x, y in points]
+    return rows
+
+
+def _along_steps(
+    pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any
+) -> Callable[[View], Drawing | None]:
+    def draw(view: View) -> Drawing | None:
+        rows = _rows([(curve, curve.steps, pick(curve)) for curve in view.curves if curve.steps])
+        x, y = _axis("x", "step"), _axis("y", key, **settings)
+        return _plain(
+            rows,
+            lambda chart: chart.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=_colour()),
         )
 
-    return chart
+    return draw
 
 
-def _dev_rouge(view: View) -> Any:
-    rows: Rows = [
-        {"run": plain(curve.name), "x": epoch, "y": 100 * mean}
-        for curve in view.curves
-        for epoch, mean in zip(curve.evaluated_epochs, curve.evaluated_means, strict=True)
-    ]
-    if not rows:
-        return None
-    return (
-        _base(rows)
-        .mark_line(point=True)
-        .encode(x=_axis("x", "epoch"), y=_axis("y", "dev-mean"), color=_colour())
+def _dev_rouge(view: View) -> Drawing | None:
+    rows = _rows(
+        [
+            (curve, curve.evaluated_epochs, [100 * mean for mean in curve.evaluated_means])
+            for curve in view.curves
+            if curve.evaluated_epochs
+        ]
+    )
+    x, y = _axis("x", "epoch"), _axis("y", "dev-mean")
+    marks = len(rows) < _MOST_MARKS
+    return _plain(
+        rows, lambda chart: chart.mark_line(point=marks).encode(x=x, y=y, color=_colour())
     )
 
 
-def _comparison(view: View) -> Any:
+def _comparison(view: View) -> Drawing | None:
     """Systems with their intervals, and below them the floors as hollow points."""
     import altair
 
@@ -145,7 +170,7 @@ def _comparison(view: View) -> Any:
     rows: Rows = [_point(*one) for one in (*systems, *floors)]
     if not systems:
         return None
-    base = altair.Chart(altair.InlineData(values=rows)).encode(
+    base = _base().encode(
         y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=160))
     )
     spread = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, color=_PALETTE[0])
@@ -159,7 +184,7 @@ def _comparison(view: View) -> Any:
             ),
         ),
     )
-    return layers.properties(width=_WIDTH, height={"step": 28})
+    return Drawing(layers.properties(width=_WIDTH, height={"step": 28}), rows)
 
 
 def _point(name: str, mean: Measured, kind: str) -> "dict[str, float | str | None]":
@@ -176,7 +201,7 @@ def _point(name: str, mean: Measured, kind: str) -> "dict[str, float | str | Non
 _BIN_CHARACTERS = 20
 
 
-def _lengths(view: View) -> Any:
+def _lengths(view: View) -> Drawing | None:
     import altair
 
     rows: Rows = [
@@ -185,13 +210,11 @@ def _lengths(view: View) -> Any:
         if curve.summary_lengths
         for place, share in _histogram(curve.summary_lengths)
     ]
-    if not rows:
-        return None
+    x = _axis("x", "characters", scale={"zero": True})
     y = _axis("y", "share", scale={"zero": True}, axis=altair.Axis(format="%"))
-    return (
-        _base(rows)
-        .mark_line(interpolate="step-after")
-        .encode(x=_axis("x", "characters", scale={"zero": True}), y=y, color=_colour())
+    return _plain(
+        rows,
+        lambda chart: chart.mark_line(interpolate="step-after").encode(x=x, y=y, color=_colour()),
     )
 
 
@@ -202,23 +225,23 @@ def _histogram(lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
         yield place, bins.count(place) / len(bins)
 
 
-def _machine(view: View) -> Any:
-    rows: Rows = []
-    for curve in view.curves:
-        for at, disk, vram in zip(
-            curve.sampled_at, curve.disk_used_gb, curve.vram_used_gb, strict=True
-        ):
-            rows.append({"run": text("report.axis-disk"), "x": 1000 * at, "y": disk})
-            rows.append({"run": text("report.axis-vram"), "x": 1000 * at, "y": vram})
-    known = [row for row in rows if row["y"] is not None]
-    if not known:
-        return None
+def _machine(view: View) -> Drawing | None:
+    disk, vram = text("report.axis-disk"), text("report.axis-vram")
+    known: list[tuple[str, float, float]] = [
+        (name, 1000 * at, used)
+        for curve in view.curves
+        for name, values in ((disk, curve.disk_used_gb), (vram, curve.vram_used_gb))
+        for at, used in zip(curve.sampled_at, values, strict=True)
+        if used is not None
+    ]
+    most = thinned(known, lambda point: point[2], _MOST_POINTS)
+    rows: Rows = [{"run": name, "x": at, "y": used} for name, at, used in most]
     x = {"field": "x", "type": "temporal", "title": None}
     y = _axis("y", "gigabytes", scale={"zero": True})
-    return _base(known).mark_line().encode(x=x, y=y, color=_colour())
+    return _plain(rows, lambda chart: chart.mark_line().encode(x=x, y=y, color=_colour()))
 
 
-def _timeline(view: View) -> Any:
+def _timeline(view: View) -> Drawing | None:
     import altair
 
     rows: Rows = [
@@ -228,25 +251,22 @@ def _timeline(view: View) -> Any:
             "start": 1000 * span.start,
             "end": 1000 * (span.late_end or span.end),
         }
-        for span in view.timeline
+        for span in view.timeline[-_MOST_SPANS:]
     ]
     if not rows:
         return None
     kinds = [text(f"report.span-{kind}") for kind in ("worked", "running", "planned")]
-    return (
-        _base(rows)
-        .properties(height={"step": 26})
-        .mark_bar(height=14)
-        .encode(
-            x=altair.X("start:T", title=None),
-            x2="end:T",
-            y=altair.Y("run:N", sort=None, title=None),
-            color=altair.Color("kind:N", sort=kinds, scale=altair.Scale(domain=kinds)),
-        )
+    bars = _base().mark_bar(height=14)
+    chart = bars.encode(
+        x=altair.X("start:T", title=None),
+        x2="end:T",
+        y=altair.Y("run:N", sort=None, title=None),
+        color=altair.Color("kind:N", sort=kinds, scale=altair.Scale(domain=kinds)),
     )
+    return Drawing(chart.properties(width=_WIDTH, height={"step": 26}), rows)
 
 
-CHARTS: dict[str, Callable[[View], Any]] = {
+CHARTS: dict[str, Callable[[View], Drawing | None]] = {
     "loss": _along_steps(lambda curve: curve.losses, "loss"),
     "grad-norm": _along_steps(
         lambda curve: curve.grad_norms, "grad-norm", scale={"type": "symlog"}

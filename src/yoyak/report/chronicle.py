@@ -211,7 +211,10 @@ def curve(run: RunRecord) -> Curve:
         [event for event in run.events if isinstance(event, Sampled)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    evaluated = [event for event in run.events if isinstance(event, Evaluated)]
+    evaluated = thinned(
+        [event for event in run.events if isinstance(event, Evaluated)],
+        lambda event: event.rouge.mean,
+    )
     return Curve(
         run=run.id,
         name=run.name,

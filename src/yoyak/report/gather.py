@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from yoyak.events import AnyEvent, RunState, Status, fold
 from yoyak.report import judged, lint
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
@@ -71,7 +72,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
     folder, card, log = relative(workspace, run.folder), run.scorecard("dev"), run.log()
     predictions = run.predictions("dev") if compared else []
     address = f"{folder}/scores/dev.json"
-    state = run.state()
+    state = _state(run, log.events)
     record = RunRecord(
         id=run.name,
         folder=folder,
@@ -85,6 +86,14 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         summary_lengths=tuple(len(one.text) for one in predictions),
     )
     return _Read(run, record, card, predictions, log.garbled)
+
+
+def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:
+    """As ``run.state()``, from events that are read already."""
+    state = fold(events)
+    if state.status is Status.RUNNING and run.holder() is None:
+        return msgspec.structs.replace(state, status=Status.INTERRUPTED)
+    return state
 
 
 def _decode_seconds_per_100(predictions: Sequence[Prediction]) -> float | None:
