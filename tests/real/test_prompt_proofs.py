@@ -12,6 +12,7 @@ from yoyak.engine.codec import load_codec
 from yoyak.engine.encode import encode_rows
 from yoyak.engine.families import FAMILIES, LLAMA_DATE
 from yoyak.engine.foreign import FOREIGN_TEXT, foreign_ids
+from yoyak.engine.proof_rows import Exhibit, check_rows
 from yoyak.recipes import resolve
 from yoyak.values import Message, Source
 
@@ -149,6 +150,17 @@ def test_padding_is_an_existing_token_and_no_stop(spoken, name):
     assert codec.pad_id not in codec.stop_ids
     assert codec.pad_id < codec.vocabulary == len(codec._tokenizer)
     assert not any(codec.pad_id in (*row.source_ids, *row.answer_ids) for row in rows)
+
+
+@pytest.mark.parametrize("name", ["kobart-nlp1-finetuned", "llama3_2", "qwen3"])
+def test_the_card_of_all_real_rows_is_green(spoken, contest, name):
+    codec, recipe, _, _ = spoken(name)
+    dialogues = (*contest.train.dialogues, *contest.dev.dialogues)
+    rows = encode_rows(codec, dialogues, recipe.prompt, with_answers=True)
+    checks = list(check_rows(Exhibit(codec, recipe.prompt, dialogues, rows)))
+    assert [line for line in checks if not line.passed] == []
+    assert checks[0].found.startswith("2999 of 2999 exact")
+    assert len(checks) == 9
 
 
 def test_kobart_writes_every_dev_summary_exactly(spoken, contest):

@@ -100,7 +100,8 @@ def test_every_line_has_a_title(language, toy, dialogues):
 
 def test_the_card_shows_three_summaries(toy, dialogues):
     line = card(toy("bart"), dialogues)[0]
-    assert line.found.startswith("32 of 32 exact, 0 in the tokenizer's normal form, unlike: –.")
+    assert line.found.startswith("32 of 32 exact, 0 in the tokenizer's normal form, 0 with")
+    assert ", unlike: –. #Person1#" in line.found
     assert line.found.count("#Person1#은") == 3
 
 
@@ -124,3 +125,20 @@ def test_a_few_rows_are_enough(adapted):
     turns = (Turn(speaker="#Person1#", text="안녕하세요."),)
     row = Dialogue(id="only", turns=turns, references=("#Person1#이 인사합니다.",))
     assert red(card(adapted("qwen3"), [row])) == {}
+
+
+def test_a_letter_without_a_token_is_counted_and_may_be_rare(toy, dialogues):
+    """As in koBART, which has no bytes to fall back to."""
+    model = toy("bart")
+    unknown = model.codec.unknown_id
+    assert unknown is not None
+    rows = encode_rows(model.codec, dialogues, model.recipe.prompt, with_answers=True)
+    rows[3] = rows[3]._replace(answer_ids=(unknown, *rows[3].answer_ids[1:]))
+    rows[4] = rows[4]._replace(source_ids=(unknown, *rows[4].source_ids[1:]))
+    more = [*rows, *rows[:3] * 30], [*dialogues, *dialogues[:3] * 30]
+    line, *_ = prove(model, *more, model.recipe, FP32)
+    assert line.passed
+    assert "1 with unknown letters, unlike: –" in line.found
+    one_in_32, *rest = prove(model, rows, dialogues, model.recipe, FP32)
+    assert not one_in_32.passed
+    assert "control-tokens" not in red(rest)

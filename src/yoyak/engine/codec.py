@@ -62,6 +62,7 @@ class Codec:
         self.stop_id = control.stop_ids[0]
         self.stop_ids = control.stop_ids
         self.bos_id = control.bos_id
+        self.unknown_id: int | None = tokenizer.unk_token_id
         self.decoder_start_id = control.decoder_start_id
         self.vocabulary = control.vocabulary
         self.control_ids = _control_ids(tokenizer) | {control.pad_id, *control.stop_ids}
