@@ -1,0 +1,115 @@
+"""When the guard says stop: one table, and probes that say when they do not know."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yoyak.messages import fill
+from yoyak.queue import limits, machine
+from yoyak.queue.limits import Fine, Readings, Stop, Warn, decide
+from yoyak.store.project import Limits
+
+WELL = Readings(
+    disk_free_gb=100.0, disk_used_gb=50.0, ram_free_gb=16.0, ram_used_gb=4.0,
+    vram_used_gb=4.0, vram_total_gb=24.0,
+)  # fmt: skip
+LIMITS = Limits(disk_used_gb=150.0, disk_free_gb=2.0, ram_free_gb=0.5, vram_free_gb=1.0)
+
+
+def but(**changes):
+    return Readings(**{name: getattr(WELL, name) for name in WELL.__struct_fields__} | changes)
+
+
+@pytest.mark.parametrize(
+    ("readings", "kind", "key"),
+    [
+        (WELL, Fine, None),
+        # A disk that cannot be measured counts as full, whatever else is known.
+        (but(disk_free_gb=None), Stop, "queue.disk-unknown"),
+        (but(disk_used_gb=None), Stop, "queue.disk-unknown"),
+        (Readings(), Stop, "queue.disk-unknown"),
+        (but(disk_free_gb=1.99), Stop, "queue.disk-free"),
+        (but(disk_free_gb=2.0), Warn, "queue.disk-free"),
+        (but(disk_free_gb=2.99), Warn, "queue.disk-free"),
+        (but(disk_free_gb=3.0), Fine, None),
+        (but(disk_free_gb=0.0), Stop, "queue.disk-free"),
+        # The absolute limit stands beside the free space: 100 GB are free all the while.
+        (but(disk_used_gb=148.1), Stop, "queue.disk-used"),
+        (but(disk_used_gb=151.0), Stop, "queue.disk-used"),
+        (but(disk_used_gb=147.5), Warn, "queue.disk-used"),
+        (but(ram_free_gb=0.4), Stop, "queue.ram-free"),
+        (but(ram_free_gb=0.6), Warn, "queue.ram-free"),
+        (but(ram_free_gb=None), Fine, None),
+        (but(vram_used_gb=23.5), Stop, "queue.vram-free"),
+        (but(vram_used_gb=22.6), Warn, "queue.vram-free"),
+        (but(vram_used_gb=None), Fine, None),
+        # A stop is said before a warning about something else.
+        (but(disk_free_gb=2.5, ram_free_gb=0.1), Stop, "queue.ram-free"),
+    ],
+)
+def test_the_table_of_decisions(readings, kind, key):
+    decision = decide(readings, LIMITS)
+    assert type(decision) is kind
+    if key is not None:
+        assert decision.key == key
+        assert "→" in fill(decision.key, decision.fields)
+
+
+def test_a_limit_that_was_not_set_stops_nothing():
+    crowded = but(disk_used_gb=10_000.0, vram_used_gb=24.0)
+    assert isinstance(decide(crowded, Limits()), Fine)
+
+
+GB = st.one_of(st.none(), st.floats(0, 300))
+READINGS = st.builds(
+    Readings, disk_free_gb=GB, disk_used_gb=GB, ram_free_gb=GB, vram_used_gb=GB, vram_total_gb=GB
+)
+RANK = {Fine: 0, Warn: 1, Stop: 2}
+
+
+@given(READINGS, st.floats(0, 300))
+def test_less_free_disk_is_never_safer(readings, free):
+    if readings.disk_free_gb is None or readings.disk_free_gb < free:
+        return
+    less = Readings(
+        **{name: getattr(readings, name) for name in readings.__struct_fields__}
+        | {"disk_free_gb": free}
+    )
+    assert RANK[type(decide(less, LIMITS))] >= RANK[type(decide(readings, LIMITS))]
+
+
+def test_what_is_read_is_what_the_system_says(tmp_path):
+    found = limits.read(tmp_path / "not" / "yet")
+    statistics = os.statvfs(tmp_path)
+    assert found.disk_free_gb == pytest.approx(
+        statistics.f_bavail * statistics.f_frsize / 1e9, 0.05
+    )
+    assert found.ram_free_gb > 0
+
+
+def test_a_disk_that_cannot_be_asked_is_unknown_and_stops(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError
+
+    monkeypatch.setattr("shutil.disk_usage", refuse)
+    found = limits.read(tmp_path)
+    assert (found.disk_free_gb, found.disk_used_gb) == (None, None)
+    assert isinstance(decide(found, Limits()), Stop)
+
+
+@pytest.mark.parametrize(("visible", "used"), [(None, 1.0), ("1", 9.0), ("1,0", 9.0), ("7", None)])
+def test_the_card_that_counts_is_the_one_the_worker_sees(monkeypatch, tmp_path, visible, used):
+    cards = [
+        machine.Card(
+            index=index, name="card", driver="1", capability=8.0, total_gb=24.0, used_gb=used,
+            free_gb=24.0 - used,
+        )
+        for index, used in ((0, 1.0), (1, 9.0))
+    ]  # fmt: skip
+    monkeypatch.setattr(machine, "cards", lambda: cards)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert limits.read(tmp_path).vram_used_gb == used
