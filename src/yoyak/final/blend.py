@@ -16,6 +16,7 @@ from yoyak.errors import UsageError
 from yoyak.final.pool import Pool
 from yoyak.score.definition import OFFICIAL, Definition
 from yoyak.score.pairwise import pairwise
+from yoyak.score.rouge import score_rows
 from yoyak.values import Blend
 
 if TYPE_CHECKING:
@@ -107,6 +108,18 @@ def load(method: str) -> Callable[[Ballot], Sequence[int]]:
 def similarity(pool: Pool, definition: Definition = OFFICIAL) -> "Floats":
     """F1 of all pairs of candidates: (rows, hypothesis, reference, 3), 3 = R1, R2, RL."""
     return np.stack(pairwise(pool.texts, definition))
+
+
+def gains(
+    pool: Pool, references: Sequence[tuple[str, ...]], definition: Definition = OFFICIAL
+) -> "Floats":
+    """Each candidate's mean of R1, R2 and RL against the references: (rows, candidates)."""
+    scored = [
+        score_rows([one.text for one in column.predictions], references, definition)[:, :, 2]
+        for column in pool.columns
+    ]
+    means: Floats = np.stack(scored, axis=1).mean(axis=2)
+    return means
 
 
 def utility(table: "Floats", components: Components) -> "Floats":

@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
-
 from yoyak.errors import BadData
-from yoyak.final.blend import Ballot, ballot, blend, similarity
+from yoyak.final.blend import Ballot, ballot, blend, gains, similarity
 from yoyak.final.candidates import Candidate, pool
 from yoyak.final.evidence import Evidence, gather
 from yoyak.final.nested import REPEATS, SEED, Nested, evaluate
-from yoyak.final.pool import Pool
 from yoyak.final.select import MEMBERS, Choice, Field
 from yoyak.final.submission import Draft, Member, dev_score
 from yoyak.score.card import judge
-from yoyak.score.rouge import score_rows
 from yoyak.values import Blend, Corpus, Split
 
 
@@ -42,18 +38,13 @@ def weigh(
 ) -> Weighed:
     """The nested evaluation of all blends of ``candidates`` under the contest's protocol."""
     columns = pool(candidates, corpus.dev)
-    field = Field(columns, similarity(columns), _gains(columns, corpus.dev))
+    field = Field(
+        columns,
+        similarity(columns),
+        gains(columns, [row.references for row in corpus.dev.dialogues]),
+    )
     nested = evaluate(field, repeats=repeats, seed=seed, members=members)
     return Weighed(tuple(candidates), nested)
-
-
-def _gains(columns: Pool, dev: Split) -> "np.typing.NDArray[np.float64]":
-    references = [dialogue.references for dialogue in dev.dialogues]
-    scored = [
-        score_rows([one.text for one in column.predictions], references)[:, :, 2].mean(axis=1)
-        for column in columns.columns
-    ]
-    return np.stack(scored, axis=1)
 
 
 def equal_choice(candidates: Sequence[Candidate], method: str) -> Choice:

@@ -4,6 +4,9 @@ Confidence-based pruning (Cheng and Vlachos 2023, "Faster Minimum Bayes Risk Dec
 Confidence-based Pruning"): utilities are estimated against a growing sample of voters, and after
 each round a candidate stays only if it beats the leader in more than ``ALPHA`` of bootstrap draws
 of the voters seen so far. Whoever is left after all voters have spoken has its exact utility.
+
+All pairs are so cheap here that pruning pays late: measured on one core, tokens ready, it took
+2.4 times as long as ``mbr`` for 64 candidates a row and 0.6 times as long for 256.
 """
 
 from collections.abc import Sequence
@@ -27,7 +30,7 @@ DRAWS = 200
 
 
 def mbr_pruned(cast: Ballot) -> list[int]:
-    """As ``mbr`` over texts that occur once, at a fraction of the pairs in pools of hundreds."""
+    """As ``mbr``, at a fraction of the pairs in pools of hundreds; its answer may differ rarely."""
     votes = votes_of(cast.pool, cast.votes)
     random = np.random.default_rng(cast.seed)
     rows = [_Row(texts, votes, random) for texts in cast.pool.texts]
