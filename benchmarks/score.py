@@ -35,6 +35,7 @@ import yoyak.data.sample
 from yoyak.score import encode
 from yoyak.score.analyse import load
 from yoyak.score.pairwise import pairwise
+from yoyak.score.resampling import mean_intervals
 from yoyak.score.rouge import score_rows, score_tokens
 
 SHARED = Path(os.environ.get("YOYAK_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -96,9 +97,9 @@ def sample_texts() -> Texts:
     for name in ("train.csv", "dev.csv"):
         path = Path(yoyak.data.sample.__file__).parent / name
         texts += column(path, "summary").values()
-    at = [texts[place % len(texts)] for place in range(ROWS + 3)]
-    theirs = [(at[row + 1], at[row + 2], at[row + 3]) for row in range(ROWS)]
-    return Texts("the embedded sample, repeated", at[:ROWS], theirs).repeated(ROWS)
+    following = texts[1:] + texts
+    theirs = [tuple(following[row : row + 3]) for row in range(len(texts))]
+    return Texts("the embedded sample, repeated", texts, theirs).repeated(ROWS)
 
 
 def once(work: Callable[[], object]) -> float:
@@ -244,6 +245,7 @@ def all_pairs(texts: Texts, count: int, *, with_peers: bool) -> list[Line]:
 
 FIRST_SCORE = """
 import sys, time
+from yoyak.score.resampling import mean_intervals
 from yoyak.score.rouge import score_rows
 print(score_rows(["우산을 두고 왔다."], [("우산을 두고 갔다.",)])[0, 0, 2])
 assert not {"torch", "transformers"} & set(sys.modules)
@@ -258,6 +260,7 @@ SCORED_SET = (
     PEAK
     + """
 import json, sys
+from yoyak.score.resampling import mean_intervals
 from yoyak.score.rouge import score_rows
 texts = json.load(sys.stdin)
 score_rows(texts[0], [tuple(row) for row in texts[1]])
@@ -268,6 +271,7 @@ MILLION = (
     PEAK
     + """
 from yoyak.score.definition import parse
+from yoyak.score.resampling import mean_intervals
 from yoyak.score.rouge import score_rows
 words = "우산 가방 버스 아침 저녁 약속 주말 회의 표 커피 편지 도서관".split()
 def text(n): return " ".join(words[(n >> s) % 12] for s in range(0, 20, 2)) + f" {n}"
@@ -299,6 +303,14 @@ def processes(texts: Texts, *, everything: bool) -> dict[str, float]:
         found["peak memory, 1,000,000 pairs [MiB]"] = peak
         found["of which the texts [MiB]"] = before
     return found
+
+
+def resampling(texts: Texts) -> dict[str, float]:
+    """What the intervals cost: 10,000 resamples of the rows' means."""
+    rows = score_rows(texts.ours, texts.theirs)[:, :, 2]
+    means = rows.mean(axis=1, keepdims=True)
+    spent = best(lambda: mean_intervals(means, seed=42, resamples=10_000), 7)
+    return {f"bootstrap, 10,000 x {len(rows)} rows [ms]": 1e3 * spent}
 
 
 def machine() -> str:
@@ -344,7 +356,7 @@ def main() -> None:
         *all_pairs(texts, 20, with_peers=True),
         *all_pairs(texts, 64, with_peers=True),
     ]
-    figures = processes(texts, everything=chosen.all)
+    figures = resampling(texts) | processes(texts, everything=chosen.all)
     if chosen.json:
         record = {"machine": machine(), "texts": texts.source, "figures": figures}
         record["lines"] = [line._asdict() for line in lines]
