@@ -22,6 +22,8 @@ class Limits(Value, frozen=True, kw_only=True):
     """Stop before less than this is free."""
     ram_free_gb: float = 0.5
     vram_free_gb: float | None = None
+    prune_hub: bool = False
+    """Bases in the hub's cache may be removed once no run of the line-up needs them."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -1,0 +1,156 @@
+"""The plan says no before a GPU second is spent, and what would fit instead."""
+
+import pytest
+
+from yoyak import recipes
+from yoyak.queue.devices import DEVICES, named
+from yoyak.queue.memory import Load, training_memory
+from yoyak.queue.plan import Place, largest_setting, plan
+from yoyak.queue.shapes import shape_of
+from yoyak.queue.workload import workload_of
+from yoyak.values import Corpus, Dialogue, Split, Turn
+
+LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
+RTX_3090 = DEVICES["RTX 3090"]
+
+
+def split(name, rows, characters=400):
+    turn = Turn(speaker="#Person1#", text="가" * (characters - len("#Person1#: ")))
+    return Split(
+        name=name,
+        fingerprint=name,
+        dialogues=tuple(
+            Dialogue(id=f"{name}_{row}", turns=(turn,), references=("나" * 80,))
+            for row in range(rows)
+        ),
+    )
+
+
+@pytest.fixture
+def contest():
+    """A corpus of the contest's size: 12,457 rows of 400 characters, summaries of 80."""
+    return Corpus(
+        folder="data", train=split("train", 12_457), dev=split("dev", 499), test=split("test", 499)
+    )
+
+
+def resolved(*names, sets=()):
+    return [recipes.resolve(name, sets=sets).recipe for name in names]
+
+
+def place(**changes):
+    return Place(RTX_3090, disk_free_gb=200.0, disk_keep_gb=2.0)._replace(**changes)
+
+
+def test_ten_epochs_of_the_3b_in_forty_minutes_is_a_contradiction(contest):
+    made = plan(resolved("llama32-ko-3b"), contest, place(minutes=40))
+    (refusal,) = made.refusals
+    assert refusal.error.exit_code == 69
+    assert "--set train.epochs" in str(refusal.error)
+    # By hand: 12,457 rows × about 345 tokens × 10 epochs × 4 × 2.82e9 FLOP, at all of 71 TFLOP/s,
+    # are 1.9 hours: no loop however good comes near forty minutes.
+    work = made.recipes[0].work
+    assert work.steps == 10 * 1558
+    at_full_speed = work.trained_tokens * 4 * 2.82e9 / 71e12
+    assert at_full_speed > 1.5 * 3600
+    assert made.span.low_seconds == pytest.approx(at_full_speed / 0.55, rel=0.03)
+
+
+def test_forty_gigabytes_for_three_pending_bases_is_a_contradiction(contest):
+    pending = resolved("qwen3-4b", "qwen25-7b", "llama3-ko-8b")
+    made = plan(pending, contest, place(disk_free_gb=40.0))
+    (refusal,) = made.refusals
+    assert refusal.error.exit_code == 74
+    # By hand: 8.045 + 15.231 + 16.061 GB of bases, one best adapter checkpoint and one final
+    # adapter of each of the first two, four checkpoints and the final adapter of the last.
+    kept = (0.396 + 0.132) + (0.484 + 0.161) + (4 * 0.503 + 0.168)
+    assert made.peak_disk_gb == pytest.approx(39.337 + kept, abs=0.01)
+    assert "8.0 + 15.2 + 16.1" in str(refusal.error)
+
+
+def test_purging_each_base_after_its_run_makes_the_same_three_fit(contest):
+    pending = resolved("qwen3-4b", "qwen25-7b", "llama3-ko-8b")
+    made = plan(pending, contest, place(disk_free_gb=40.0, purge_bases=True))
+    assert made.refusals == ()
+    assert [step.what for step in made.disk if step.recipe == "qwen3-4b"] == [
+        "download", "checkpoints", "weights", "purge-checkpoints", "purge-base",
+    ]  # fmt: skip
+
+
+def test_a_base_that_is_needed_again_is_downloaded_once_and_kept(contest):
+    twins = resolved("qwen3-4b", sets=["name=one"]) + resolved("qwen3-4b", sets=["name=two"])
+    made = plan(twins, contest, place(purge_bases=True))
+    assert [step.recipe for step in made.disk if step.what == "download"] == ["one"]
+    assert [step.recipe for step in made.disk if step.what == "purge-base"] == ["two"]
+
+
+def test_a_disk_that_cannot_be_measured_counts_as_full(contest):
+    made = plan(resolved("kobart"), contest, place(disk_free_gb=None))
+    assert [refusal.error.exit_code for refusal in made.refusals] == [74]
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_the_four_llms_fit_a_24_gib_card_and_the_next_larger_pass_does_not(name, contest):
+    (recipe,) = resolved(name)
+    shape = shape_of(recipe)
+    work = workload_of(recipe, shape, contest)
+    setting = largest_setting(shape, recipe, work, RTX_3090.memory_gb)
+    assert setting is not None
+    assert not setting.recompute
+
+    def needed(tokens):
+        rows = tokens // work.longest_row
+        return training_memory(
+            shape, recipe, Load(tokens, rows * work.usual_answer, False)
+        ).total_gb
+
+    assert needed(setting.pass_tokens) <= RTX_3090.memory_gb
+    if setting.pass_tokens < work.pass_tokens(recipe):
+        assert needed(2 * setting.pass_tokens) > RTX_3090.memory_gb
+
+
+def test_a_small_card_gets_activations_computed_twice(contest):
+    (recipe,) = resolved("llama3-ko-8b")
+    shape = shape_of(recipe)
+    work = workload_of(recipe, shape, contest)
+    assert largest_setting(shape, recipe, work, 10.0).recompute
+    off = resolved("llama3-ko-8b", sets=["train.gradient_checkpointing=off"])[0]
+    assert not largest_setting(shape, off, work, RTX_3090.memory_gb).recompute
+
+
+def test_a_model_that_cannot_fit_is_refused_with_its_parts(contest):
+    small = RTX_3090.__class__(name="tiny", memory_gb=4.0, tflops=1, bandwidth_gb_per_second=1)
+    made = plan(resolved("llama3-ko-8b"), contest, place(device=small))
+    (refusal,) = made.refusals
+    assert refusal.error.exit_code == 69
+    assert refusal.fields["weights"] == "5.7"
+    assert made.recipes[0].setting is None
+
+
+def test_rows_that_will_be_shortened_are_counted_per_tokenizer(contest):
+    long = Corpus(
+        folder="data", train=split("train", 10, 2_400), dev=split("dev", 5), test=split("test", 5)
+    )
+    for name, shortened in (("llama32-ko-3b", 0), ("qwen3-4b", 10)):
+        (recipe,) = resolved(name, sets=["prompt.max_source_tokens=1450"])
+        assert workload_of(recipe, shape_of(recipe), long).rows_shortened == shortened
+
+
+def test_the_floor_takes_nothing_and_is_never_in_the_way(contest):
+    made = plan(resolved("lead"), contest, place())
+    assert made.recipes[0].work is None
+    assert (made.peak_disk_gb, made.refusals) == (0.0, ())
+
+
+def test_a_card_is_known_by_its_whole_name():
+    assert named("NVIDIA GeForce RTX 3090").name == "RTX 3090"
+    assert named("NVIDIA A100-SXM4-40GB").name == "A100"
+    assert named("NVIDIA L40S").name == "L40S"
+    assert named("Quadro P400") is None
+
+
+def test_the_end_is_a_range_of_clock_times(contest):
+    made = plan(resolved("llama32-ko-3b", "qwen3-4b"), contest, place())
+    earliest, latest = made.finishes(1_000.0)
+    assert earliest < latest
+    assert earliest - 1_000 == pytest.approx(sum(each.span.low_seconds for each in made.recipes))

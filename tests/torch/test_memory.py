@@ -1,0 +1,111 @@
+"""The planner's formulas for activations, against every byte that autograd really keeps."""
+
+import pytest
+
+from yoyak.queue.memory import MASK_BYTES_CPU, Load, layer_bytes
+from yoyak.queue.shapes import Shape
+from yoyak.recipe import Lora, Recipe
+
+pytestmark = pytest.mark.torch
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+ROWS, TOKENS, ANSWER = 4, 256, 64
+
+
+def shape(family, layers, **changes):
+    sizes = {"width": 96, "heads": 4, "kv_heads": 2, "head_width": 32, "mlp_width": 224} | changes
+    return Shape(
+        family=family, layers=layers, vocabulary=64, tied=True, tokens_per_character=0.6, **sizes
+    )
+
+
+def kept_bytes(model, forward):
+    """Bytes of all storages that are saved for the backward pass, parameters left out."""
+    own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+    saved = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, or its address is reused
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
+    return sum(size for size, _ in saved.values())
+
+
+def causal_bytes(family, layers, dropout, **changes):
+    import peft
+
+    one = shape(family, layers, **changes)
+    config = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[family]
+    sizes = {
+        "hidden_size": one.width, "intermediate_size": one.mlp_width,
+        "num_hidden_layers": layers, "num_attention_heads": one.heads,
+        "num_key_value_heads": one.kv_heads, "vocab_size": one.vocabulary,
+    }  # fmt: skip
+    if family != "qwen2":
+        sizes["head_dim"] = one.head_width
+    built = getattr(transformers, f"{config}ForCausalLM")(
+        getattr(transformers, f"{config}Config")(**sizes)
+    ).to(torch.bfloat16)
+    adapters = peft.LoraConfig(r=1, lora_dropout=dropout, target_modules="all-linear")
+    model = peft.get_peft_model(built, adapters).train()
+    ids = torch.randint(0, 64, (ROWS, TOKENS))
+
+    def forward():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            model.base_model.model.model(input_ids=ids, use_cache=False)
+
+    return kept_bytes(model, forward)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama", {}),
+        ("llama", {"width": 64, "mlp_width": 320}),
+        ("qwen2", {"head_width": 24}),
+        ("qwen3", {}),
+        ("qwen3", {"heads": 8, "kv_heads": 4}),
+    ],
+)
+def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
+    block = causal_bytes(family, 3, dropout, **changes) - causal_bytes(
+        family, 2, dropout, **changes
+    )
+    recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=dropout))
+    load = Load(ROWS * TOKENS, 0, recompute=False, mask_bytes=MASK_BYTES_CPU)
+    # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
+    assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
+        three - two, rel=0.02
+    )
+
+
+def bart_bytes(layers, width, mlp_width):
+    config = transformers.BartConfig(
+        vocab_size=64, d_model=width, encoder_layers=layers, decoder_layers=layers,
+        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=mlp_width,
+        decoder_ffn_dim=mlp_width, max_position_embeddings=TOKENS, dropout=0.1,
+    )  # fmt: skip
+    model = transformers.BartForConditionalGeneration(config).train()
+    sources = torch.randint(3, 64, (ROWS, TOKENS))
+    answers = torch.randint(3, 64, (ROWS, ANSWER))
+    return kept_bytes(
+        model,
+        lambda: model.model(input_ids=sources, decoder_input_ids=answers, use_cache=False),
+    )
+
+
+@pytest.mark.parametrize(("width", "mlp_width"), [(64, 256), (96, 200)])
+def test_a_pair_of_bart_blocks_keeps_what_the_planner_says(width, mlp_width):
+    blocks = bart_bytes(3, width, mlp_width) - bart_bytes(2, width, mlp_width)
+    one = shape("bart", 3, width=width, mlp_width=mlp_width, kv_heads=4, head_width=width // 4)
+    load = Load(ROWS * TOKENS, ROWS * ANSWER, recompute=False, mask_bytes=MASK_BYTES_CPU)
+    assert layer_bytes(one, Recipe(name="r", engine="seq2seq"), load) == pytest.approx(
+        blocks, rel=0.02
+    )
