@@ -2,6 +2,7 @@
 
 import locale
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoyak.errors import YoyakError
-from yoyak.messages import text
+from yoyak.messages import fill, text
 from yoyak.queue import limits, machine
 from yoyak.recipe import Recipe
 from yoyak.store.project import Limits
@@ -78,7 +79,8 @@ def _python(_: Subject) -> Iterator[CheckLine]:
 
 
 def _libraries(_: Subject) -> Iterator[CheckLine]:
-    wanted = list(machine.requirements("train"))
+    training = list(machine.requirements("train"))
+    wanted = [*machine.requirements(None), *training]
     versions = {each.name: machine.installed(each.name) for each in wanted}
     missing = [name for name, version in versions.items() if version is None]
     unlike = [
@@ -86,7 +88,7 @@ def _libraries(_: Subject) -> Iterator[CheckLine]:
         for each in wanted
         if (version := versions[each.name]) is not None and not each.admits(version)
     ]
-    listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    listed = ", ".join(f"{each.name} {versions[each.name]}" for each in training)
     if unlike:
         yield _line(
             "libraries", Status.BAD, "queue.check-libraries-unlike", unlike="; ".join(unlike)
@@ -183,10 +185,19 @@ def _bases(subject: Subject) -> Iterator[CheckLine]:
 
 
 def _tokens(_: Subject) -> Iterator[CheckLine]:
+    broken = [name for name in _TOKENS if not _TOKEN.fullmatch(os.environ.get(name, "unset"))]
+    if broken:
+        yield _line("tokens", Status.BAD, "queue.check-tokens-broken", name=", ".join(broken))
+        return
     said = (text("queue.unset"), text("queue.set"))
     hub = "HF_TOKEN" in os.environ or (machine.hub_cache().parent / "token").is_file()
     tracker = "WANDB_API_KEY" in os.environ
     yield _line("tokens", Status.OK, "queue.check-tokens", hub=said[hub], tracker=said[tracker])
+
+
+_TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
+_TOKEN = re.compile(r"[\w.-]+", re.ASCII)
+"""No blank, quote or line break, which get into a variable by mistake and into no header at all."""
 
 
 def _analyser(_: Subject) -> Iterator[CheckLine]:
@@ -199,6 +210,7 @@ def _analyser(_: Subject) -> Iterator[CheckLine]:
 
 
 def _data(subject: Subject) -> Iterator[CheckLine]:
+    from yoyak.data.audit import audit
     from yoyak.data.corpus import read_corpus
 
     try:
@@ -208,11 +220,17 @@ def _data(subject: Subject) -> Iterator[CheckLine]:
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
     yield _line("data", Status.OK, "queue.check-data", folder=subject.data_folder, **rows)
+    leaks = audit(corpus).leaks
+    if leaks:
+        first = fill(leaks[0].key, leaks[0].fields)
+        yield _line("data", Status.WARN, "queue.check-leaks", count=len(leaks), first=first)
 
 
 def _fonts(_: Subject) -> Iterator[CheckLine]:
     fonts = machine.korean_fonts()
-    if fonts:
+    if fonts is None:
+        yield _line("fonts", Status.WARN, "queue.check-fonts-unknown")
+    elif fonts:
         yield _line("fonts", Status.OK, "queue.check-fonts", font=fonts[0], count=len(fonts))
     else:
         yield _line("fonts", Status.WARN, "queue.check-fonts-none")
@@ -226,13 +244,18 @@ def _locale(_: Subject) -> Iterator[CheckLine]:
 
 
 def _locks(subject: Subject) -> Iterator[CheckLine]:
-    held = [(run, holder) for run in subject.workspace.runs() if (holder := run.holder())]
+    try:
+        runs = subject.workspace.runs()
+    except YoyakError as error:
+        yield _refused("runs", error)
+        return
+    held = [(run, holder) for run in runs if (holder := run.holder())]
     for run, holder in held:
         yield _line(
             "runs", Status.OK, "queue.check-running", run=run.name, pid=holder.pid, host=holder.host
         )
     if not held:
-        yield _line("runs", Status.OK, "queue.check-idle", count=len(subject.workspace.runs()))
+        yield _line("runs", Status.OK, "queue.check-idle", count=len(runs))
 
 
 _LOOKS: tuple[Callable[[Subject], Iterator[CheckLine]], ...] = (

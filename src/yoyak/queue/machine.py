@@ -1,13 +1,16 @@
 """What this machine has: cards, drivers, libraries, models in the cache; no torch is imported.
 
-A probe that cannot answer says ``None`` or nothing; none of them takes longer than two seconds.
+A probe that cannot answer says ``None`` or nothing. The network gets two seconds, the driver's
+tool ten: it may have to wake a card first.
 """
 
 import os
 import re
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata, util
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +18,8 @@ from urllib.parse import urlsplit
 
 from yoyak.values import Value
 
-PROBE_SECONDS = 2.0
+NETWORK_SECONDS = 2.0
+TOOL_SECONDS = 10.0
 MIB = 2**20
 GB = 1e9
 
@@ -72,14 +76,18 @@ class Requirement(NamedTuple):
 
 
 def cards() -> tuple[Card, ...]:
-    """Every card that the driver shows; none where there is no driver."""
+    """Every card that the driver shows and whose memory it knows; none where there is no driver."""
     said = _said("nvidia-smi", f"--query-gpu={_CARD_FIELDS}", "--format=csv,noheader,nounits")
-    return tuple(map(read_card, said.splitlines())) if said else ()
+    found = map(read_card, (said or "").splitlines())
+    return tuple(card for card in found if card is not None)
 
 
-def read_card(line: str) -> Card:
-    """One line of the driver's tool, with the fields that ``cards`` asks for."""
-    index, name, driver, capability, total, used, free = (cell.strip() for cell in line.split(","))
+def read_card(line: str) -> Card | None:
+    """One line of the driver's tool; ``None`` for a complaint, or memory that is ``[N/A]``."""
+    cells = [cell.strip() for cell in line.split(",")]
+    if len(cells) != _CARD_FIELDS.count(",") + 1 or None in map(_number, cells[-3:]):
+        return None
+    index, name, driver, capability, total, used, free = cells
     return Card(
         index=int(index),
         name=name,
@@ -160,13 +168,20 @@ def hub_is_reachable() -> bool:
     """Whether the hub's host accepts a connection; no when its client has to stay offline."""
     if any(os.environ.get(name, "0") not in {"", "0"} for name in _OFFLINE):
         return False
+    reached = threading.Event()
+    # Looking a name up has no time limit of its own, so nobody waits for the thread to end.
+    threading.Thread(target=_connect, args=(reached,), daemon=True).start()
+    return reached.wait(NETWORK_SECONDS)
+
+
+def _connect(reached: threading.Event) -> None:
     address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
     port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname, port), timeout=PROBE_SECONDS):
-            return True
-    except OSError:
-        return False
+    with (
+        suppress(OSError),  # not reached: that is the answer
+        socket.create_connection((address.hostname, port), timeout=NETWORK_SECONDS),
+    ):
+        reached.set()
 
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -182,7 +197,7 @@ def _said(*words: str) -> str | None:
     """What a program prints, ``None`` where it is missing, fails or takes too long."""
     try:
         done = subprocess.run(
-            words, capture_output=True, check=True, timeout=PROBE_SECONDS, text=True
+            words, capture_output=True, check=True, timeout=TOOL_SECONDS, text=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

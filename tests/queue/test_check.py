@@ -1,0 +1,192 @@
+"""Ten-odd lines: what is found is told, what is wrong is named, what is secret is not shown."""
+
+import os
+import socket
+import time
+
+import msgspec
+import pytest
+
+from yoyak import messages, recipes
+from yoyak.queue import limits, machine
+from yoyak.queue.check import Status, check
+from yoyak.store.project import Limits
+
+ROOMY = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+CARD = "0, NVIDIA GeForce RTX 3090, 550.54.14, 8.6, 24576, 312, 24264"
+
+
+@pytest.fixture
+def look(data, workspace, monkeypatch):
+    """The lines of one name, on a machine without a card unless the test says otherwise."""
+    monkeypatch.setattr(machine, "cards", lambda: ())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def call(name, folder=data, limits_=ROOMY, names=()):
+        wanted = [recipes.resolve(each).recipe for each in names]
+        return [line for line in check(folder, workspace, limits_, wanted) if line.name == name]
+
+    return call
+
+
+def test_every_line_has_its_place_and_whoever_is_not_ok_a_next_step(data, workspace):
+    lines = check(data, workspace, ROOMY)
+    assert [line.name for line in lines] == [
+        "python", "libraries", "gpu", "room", "workspace", "models", "tokens", "analyser", "data",
+        "fonts", "locale", "runs",
+    ]  # fmt: skip
+    assert all(line.found for line in lines)
+    assert all(line.next_step for line in lines if line.status is not Status.OK)
+    assert not workspace.folder.exists()
+
+
+def test_the_lines_are_spoken_in_korean_too(data, workspace):
+    with messages.speaking("ko"):
+        said = " ".join(line.found for line in check(data, workspace, ROOMY))
+    assert "디스크" in said
+
+
+def test_tokens_are_set_or_unset_and_never_shown(look, data, workspace, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert "hub token unset" in look("tokens")[0].found
+    secret = "hf_" + "n0tShown" * 4
+    monkeypatch.setenv("HF_TOKEN", secret)
+    assert "hub token set" in look("tokens")[0].found
+    for broken in (f"{secret}\n", f'"{secret}"', ""):
+        monkeypatch.setenv("HF_TOKEN", broken)
+        (line,) = look("tokens")
+        assert line.status is Status.BAD
+        assert "HF_TOKEN" in line.found
+    assert secret not in msgspec.json.encode(check(data, workspace, ROOMY)).decode()
+
+
+def test_bad_data_are_named_with_their_row(look, data, tmp_path):
+    assert look("data")[0].status is Status.OK
+    (line,) = look("data", tmp_path)
+    assert (line.status, "train.csv" in line.found) == (Status.BAD, True)
+    for name in ("train", "dev", "test"):
+        text = (data / f"{name}.csv").read_text("utf-8")
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "dev.csv").write_text("fname,dialogue\n", encoding="utf-8")
+    (line,) = look("data", tmp_path)
+    assert (line.status, "dev.csv" in line.found) == (Status.BAD, True)
+    assert line.next_step
+
+
+def test_a_dialogue_that_stands_in_two_splits_is_told(look, data, tmp_path):
+    for name in ("train", "dev", "test"):
+        text = (data / f"{name}.csv").read_text("utf-8")
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    train = (data / "train.csv").read_text("utf-8").replace("train_", "dev_")
+    (tmp_path / "dev.csv").write_text(train, encoding="utf-8")
+    kept, leaked = look("data", tmp_path)
+    assert (kept.status, leaked.status) == (Status.OK, Status.WARN)
+    assert "train_0" in leaked.found
+
+
+def test_the_disk_is_held_against_the_projects_limits(look, monkeypatch):
+    (line,) = look("room", limits_=Limits(disk_free_gb=10.0**9))
+    assert line.status is Status.BAD
+    assert line.next_step
+    monkeypatch.setattr(limits, "_disk", lambda folder: (None, None))
+    assert look("room")[0].status is Status.BAD
+
+
+def test_large_recipes_need_a_card(look, monkeypatch):
+    assert look("gpu")[0].status is Status.OK
+    (line,) = look("gpu", names=("lead", "qwen25-7b"))
+    assert line.status is Status.BAD
+    assert "qwen25-7b" in line.found
+    monkeypatch.setattr(machine, "cards", lambda: (machine.read_card(CARD),))
+    (line,) = look("gpu", names=("qwen25-7b",))
+    assert line.status is Status.OK
+    assert "RTX 3090" in line.found
+    assert "25.4 of 25.8 GB" in line.found
+
+
+@pytest.mark.parametrize(
+    ("card", "word"),
+    [
+        (CARD.replace("8.6", "7.5"), "no bf16"),
+        (CARD.replace("312, 24264", "20312, 4264"), "held by process"),
+    ],
+)
+def test_a_card_that_may_surprise_is_a_warning(look, monkeypatch, card, word):
+    monkeypatch.setattr(machine, "cards", lambda: (machine.read_card(card),))
+    (line,) = look("gpu")
+    assert line.status is Status.WARN
+    assert word in line.found
+
+
+def test_the_drivers_tool_may_complain_or_not_know(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        f"#!/bin/sh\necho '{CARD}'\necho 'NVIDIA GB10, [N/A]'\n"
+        f"echo '{CARD.replace('24576, 312, 24264', '[N/A], [N/A], [N/A]')}'\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (card,) = machine.cards()
+    assert (card.index, card.has_bf16, round(card.total_gb, 1)) == (0, True, 25.8)
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+    assert machine.cards() == ()
+
+
+def test_a_base_is_here_or_can_be_fetched_or_neither(look, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (line,) = look("models", names=("kobart",))
+    assert (line.status, "gogamza/kobart-base-v2" in line.found) == (Status.BAD, True)
+    snapshot = tmp_path / "models--gogamza--kobart-base-v2" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").touch()
+    assert look("models", names=("kobart",))[0].status is Status.BAD  # no weights yet
+    (snapshot / "model.safetensors").touch()
+    assert look("models", names=("kobart",))[0].status is Status.OK
+
+
+def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert machine.hub_is_reachable()
+    monkeypatch.setattr(machine, "NETWORK_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.5) or [])
+    began = time.monotonic()
+    assert not machine.hub_is_reachable()
+    assert time.monotonic() - began < 0.4
+
+
+def test_a_library_outside_its_range_is_named(look, monkeypatch):
+    real = machine.installed
+    monkeypatch.setattr(
+        machine, "installed", lambda name: "5.99.0" if name == "transformers" else real(name)
+    )
+    (line,) = look("libraries")
+    assert line.status is Status.BAD
+    assert "transformers 5.99.0 (transformers>=5.17,<5.24)" in line.found
+    monkeypatch.setattr(machine, "installed", lambda name: None if name == "torch" else real(name))
+    (line,) = look("libraries")
+    assert (line.status, "torch" in line.found) == (Status.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("fonts", "status"), [(("Nanum",), Status.OK), ((), Status.WARN), (None, Status.WARN)]
+)
+def test_fonts_are_there_or_missing_or_unknown(look, monkeypatch, fonts, status):
+    monkeypatch.setattr(machine, "korean_fonts", lambda: fonts)
+    assert look("fonts")[0].status is status
+
+
+def test_who_works_on_a_run_is_named(look, runs_of):
+    (run,) = runs_of("Steady")
+    assert "none is being worked on" in look("runs")[0].found
+    with run.lock():
+        assert f"process {os.getpid()}" in look("runs")[0].found
+    (run.folder / "identity.json").write_bytes(b"{")
+    (line,) = look("runs")
+    assert (line.status, "identity.json" in line.found) == (Status.BAD, True)
