@@ -75,9 +75,7 @@ def causal_bytes(family, layers, dropout, **changes):
     ],
 )
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
-    block = causal_bytes(family, 3, dropout, **changes) - causal_bytes(
-        family, 2, dropout, **changes
-    )
+    two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
     recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=dropout))
     load = Load(ROWS * TOKENS, 0, recompute=False, mask_bytes=MASK_BYTES_CPU)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
