@@ -34,6 +34,8 @@ _MOST_POINTS = 2_000
 _MOST_SPANS = 200
 _MOST_MARKS = 200
 """With more points than this, a line says it without a mark on each."""
+_ROLE = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
+"""The figure around a chart says what it is; its parts have no roles of their own."""
 _PATH = re.compile(r' d="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d)\d+")
 """A tenth of a pixel is as fine as a line can be seen."""
@@ -71,6 +73,7 @@ def svg(drawing: Drawing, key: str) -> "Markup":
     specification = _styled(drawing.chart).to_dict() | {"datasets": {_ROWS: drawing.rows}}
     drawn = vl_convert.vegalite_to_svg(specification)
     drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(_INK, "currentColor")
+    drawn = _ROLE.sub("", drawn).replace("<svg ", '<svg aria-hidden="true" ', 1)
     drawn = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match.group()), drawn)
     # Names reach the SVG as text that Vega has escaped; nothing else comes from outside.
     return Markup(drawn)  # noqa: S704
