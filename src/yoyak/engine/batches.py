@@ -1,0 +1,151 @@
+"""Which rows make a step, which of them share a forward pass, and the tensors of one.
+
+The order is a pure function of (seed, epoch, row): nothing is drawn from a generator whose state
+could be lost, so a resumed run needs to skip nothing. Rows of like length share a step, within
+pools that are shuffled first; every row comes once an epoch.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+
+if TYPE_CHECKING:
+    from yoyak.engine.codec import Codec
+    from yoyak.engine.encode import Encoded
+    from yoyak.engine.models import Kind
+
+POOL_STEPS = 50
+"""Steps whose rows are sorted together, at most; at least four pools make an epoch."""
+
+
+class Shape(NamedTuple):
+    """The room a row takes: tokens of its encoder side (0 for causal models) and of its decoder."""
+
+    encoder: int
+    decoder: int
+
+
+class Limits(NamedTuple):
+    """What bounds one forward pass; a single row always may pass."""
+
+    rows: int
+    tokens: int
+
+
+class Batch(NamedTuple):
+    """The tensors of one forward pass over ``rows`` rows of ``length`` decoder places.
+
+    Padding is on the right and known by place. A causal model needs no mask for it: no real token
+    looks to its right. ``places`` [n] are the supervised places of the flattened decoder
+    [rows × length], ``targets`` [n] the ids that are to follow them.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor | None
+    decoder_ids: torch.Tensor | None
+    places: torch.Tensor
+    targets: torch.Tensor
+
+
+def shape_of(row: "Encoded", kind: "Kind") -> Shape:
+    """The row's shape; the last answer id is only ever a target, so it takes no place."""
+    if kind == "seq2seq":
+        return Shape(len(row.source_ids), len(row.answer_ids))
+    return Shape(0, len(row.source_ids) + len(row.answer_ids) - 1)
+
+
+def padded_tokens(shapes: Sequence[Shape]) -> int:
+    """Tokens of a batch of these rows, padding included."""
+    return len(shapes) * (max(s.encoder for s in shapes) + max(s.decoder for s in shapes))
+
+
+def epoch_steps(
+    shapes: Sequence[Shape], batch_rows: int, *, seed: int, epoch: int
+) -> list[list[int]]:
+    """The rows of each step of an epoch, by index into ``shapes``; the last step may be short."""
+    rows = sorted(range(len(shapes)), key=lambda row: _rank(seed, epoch, "row", row))
+    count = -(-len(rows) // batch_rows)
+    pool = batch_rows * max(1, min(POOL_STEPS, count // 4))
+    steps = []
+    for start in range(0, len(rows), pool):
+        alike = sorted(rows[start : start + pool], key=lambda row: -sum(shapes[row]))
+        steps += [alike[cut : cut + batch_rows] for cut in range(0, len(alike), batch_rows)]
+    order = sorted(range(len(steps)), key=lambda step: _rank(seed, epoch, "step", step))
+    return [steps[step] for step in order]
+
+
+def _rank(seed: int, epoch: int, what: str, number: int) -> bytes:
+    return hashlib.sha256(f"{seed}/{epoch}/{what}/{number}".encode()).digest()
+
+
+def micro_batches(rows: Sequence[int], shapes: Sequence[Shape], limits: Limits) -> list[list[int]]:
+    """A step's rows, longest first, cut into forward passes within the limits."""
+    cut: list[list[int]] = []
+    for row in sorted(rows, key=lambda row: (-sum(shapes[row]), row)):
+        wider = [*cut[-1], row] if cut else []
+        fits = len(wider) <= limits.rows and (
+            padded_tokens([shapes[each] for each in wider or [row]]) <= limits.tokens
+        )
+        if cut and fits:
+            cut[-1].append(row)
+        else:
+            cut.append([row])
+    return cut
+
+
+def collate(rows: Sequence["Encoded"], codec: "Codec", kind: "Kind", device: torch.device) -> Batch:
+    """The tensors of one forward pass."""
+    if kind == "seq2seq":
+        return _seq2seq(rows, codec, device)
+    ids = [[*row.source_ids, *row.answer_ids[:-1]] for row in rows]
+    starts = [len(row.source_ids) - 1 for row in rows]
+    return Batch(
+        ids=_padded(ids, codec.pad_id).to(device),
+        mask=None,
+        decoder_ids=None,
+        places=_places(rows, starts, max(map(len, ids))).to(device),
+        targets=_targets(rows).to(device),
+    )
+
+
+def _seq2seq(rows: Sequence["Encoded"], codec: "Codec", device: torch.device) -> Batch:
+    sources = [list(row.source_ids) for row in rows]
+    begun = [[_start(codec), *row.answer_ids[:-1]] for row in rows]
+    ids = _padded(sources, codec.pad_id)
+    mask = torch.zeros_like(ids)
+    for place, source in enumerate(sources):
+        mask[place, : len(source)] = 1
+    return Batch(
+        ids=ids.to(device),
+        mask=mask.to(device),
+        decoder_ids=_padded(begun, codec.pad_id).to(device),
+        places=_places(rows, [0] * len(rows), max(map(len, begun))).to(device),
+        targets=_targets(rows).to(device),
+    )
+
+
+def _start(codec: "Codec") -> int:
+    assert codec.decoder_start_id is not None  # noqa: S101 -- the codec refuses such a base
+    return codec.decoder_start_id
+
+
+def _padded(rows: Sequence[Sequence[int]], pad_id: int) -> torch.Tensor:
+    ids = torch.full((len(rows), max(map(len, rows))), pad_id, dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = torch.tensor(row)
+    return ids
+
+
+def _places(rows: Sequence["Encoded"], starts: Sequence[int], length: int) -> torch.Tensor:
+    """The flat places whose next id is supervised: a slice of each row, never searched for."""
+    spans = (
+        torch.arange(start, start + len(row.answer_ids)) + place * length
+        for place, (row, start) in enumerate(zip(rows, starts, strict=True))
+    )
+    return torch.cat(list(spans))
+
+
+def _targets(rows: Sequence["Encoded"]) -> torch.Tensor:
+    return torch.tensor([token for row in rows for token in row.answer_ids])

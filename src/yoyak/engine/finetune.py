@@ -1,0 +1,186 @@
+"""From a job to weights, and from weights to predictions: what both engines do."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from yoyak.engine import GenerateJob, TrainJob, weights
+from yoyak.engine.base import SCRATCH, Base, adapt, find_base, load_base
+from yoyak.engine.batches import shape_of
+from yoyak.engine.canary import Guard, guarded, tags_expected
+from yoyak.engine.checkpoint import Checkpoints, Identity, Progress
+from yoyak.engine.codec import load_codec
+from yoyak.engine.course import Course
+from yoyak.engine.decode import answer_cap, generate
+from yoyak.engine.encode import Encoded, encode_rows
+from yoyak.engine.evaluation import Judge, chosen_rows, foreign_to
+from yoyak.engine.hardware import detect, limit_threads, precision_for, quieten
+from yoyak.engine.learner import Learner
+from yoyak.engine.loop import train
+from yoyak.engine.models import Kind, Loaded, refuse_beyond_positions
+from yoyak.engine.timetable import Timetable
+from yoyak.engine.weights import Form, Weights
+from yoyak.errors import BadRecipe
+from yoyak.store import disk
+from yoyak.values import Prediction
+
+
+class Ready(NamedTuple):
+    """What there is before the first step; the model has its adapters."""
+
+    loaded: Loaded
+    base: Base
+    rows: Sequence[Encoded]
+    max_new_tokens: int
+
+
+def fine_tune(job: TrainJob, kind: Kind) -> None:
+    """Trains (or, with 0 epochs, only prepares) and writes ``weights/``; done is done.
+
+    Raises:
+        Interrupted: someone asked to stop; everything is saved.
+        BadRecipe, BadData, Unavailable, RunFailed: as the message says.
+    """
+    _refuse_other_kind(job, kind)
+    if _is_done(job):
+        return
+    ready = prepare(job, kind)
+    course = plan(job, ready)
+    progress = train(course) if course.timetable.steps else Progress(budget_tokens=1)
+    _choose_best(course, progress)
+    weights.write(job.folder / weights.FOLDER, _described(job, ready, progress), ready.loaded)
+
+
+def prepare(job: TrainJob, kind: Kind) -> Ready:
+    """Base, codec, adapters and training rows of a job."""
+    quieten()
+    limit_threads(job.recipe)
+    recipe, hardware = job.recipe, detect()
+    base = find_base(recipe, job.train, job.folder)
+    codec = load_codec(base.place, recipe, revision=base.revision)
+    rows = encode_rows(codec, job.train.dialogues, recipe.prompt, with_answers=True)
+    model: Any = load_base(base, kind, recipe, hardware)
+    if recipe.lora is not None and recipe.train.epochs:
+        model = adapt(model, recipe.lora, kind, recipe.train.seed)
+    loaded = Loaded(model, codec, kind, hardware.device)
+    refuse_beyond_positions(loaded, rows)
+    return Ready(loaded, base, rows, answer_cap(len(row.answer_ids) for row in rows))
+
+
+def plan(job: TrainJob, ready: Ready) -> Course:
+    """The course of a job whose parts are ready."""
+    recipe = job.recipe
+    shapes = [shape_of(row, ready.loaded.kind) for row in ready.rows]
+    autocast = precision_for(recipe, detect()).autocast
+    identity = Identity(recipe=recipe, data_sha256=_data_sha256(job), base_sha256=ready.base.sha256)
+    return Course(
+        job=job,
+        learner=Learner(ready.loaded, recipe.train, autocast),
+        rows=ready.rows,
+        shapes=shapes,
+        timetable=Timetable(recipe, shapes),
+        checkpoints=Checkpoints(job.folder / "checkpoints", identity),
+        judge=_judge(job, ready) if recipe.evaluate.every_epochs else None,
+    )
+
+
+def _judge(job: TrainJob, ready: Ready) -> Judge:
+    recipe = job.recipe
+    dialogues = chosen_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
+    return Judge(
+        ready.loaded,
+        dialogues,
+        recipe,
+        max_new_tokens=ready.max_new_tokens,
+        blocked=foreign_to(ready.loaded.codec),
+    )
+
+
+def _choose_best(course: Course, progress: Progress) -> None:
+    """Puts the best checkpoint's weights into the model, if training went on after it."""
+    if progress.best_step is None or progress.best_step == progress.step:
+        return
+    device = course.learner.loaded.device
+    course.learner.load(course.checkpoints.tensors(progress.best_step, device))
+
+
+def _described(job: TrainJob, ready: Ready, progress: Progress) -> Weights:
+    recipe = job.recipe
+    trained: Form = "whole" if recipe.lora is None else "adapters"
+    return Weights(
+        form=trained if recipe.train.epochs else "base",
+        base=SCRATCH if recipe.model.scratch else ready.base.place,
+        revision=ready.base.revision,
+        base_sha256=ready.base.sha256,
+        learning_hash=recipe.learning_hash,
+        data_sha256=_data_sha256(job),
+        step=progress.step if progress.best_step is None else progress.best_step,
+        max_new_tokens=ready.max_new_tokens,
+        dev_mean=progress.best_mean,
+    )
+
+
+def _data_sha256(job: TrainJob) -> str:
+    return disk.sha256_of(job.train.fingerprint, job.dev.fingerprint)
+
+
+def _is_done(job: TrainJob) -> bool:
+    found = weights.read(job.folder / weights.FOLDER)
+    return (
+        found is not None
+        and found.learning_hash == job.recipe.learning_hash
+        and found.data_sha256 == _data_sha256(job)
+    )
+
+
+def _refuse_other_kind(job: TrainJob, kind: Kind) -> None:
+    scratch = job.recipe.model.scratch
+    style = "source" if kind == "seq2seq" else "chat"
+    built = scratch is None or (scratch.architecture == "bart") == (kind == "seq2seq")
+    if job.recipe.prompt.style != style or not built:
+        raise BadRecipe("engine.other-kind", recipe=job.recipe.name, engine=job.recipe.engine)
+
+
+# --- generation ----------------------------------------------------------------------------------
+
+
+class Speaker:
+    """Answers the dialogues of a job with trained weights, which stay loaded between jobs.
+
+    Args:
+        kind: of the engine's models.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._key: object = None
+        self._open: tuple[Loaded, Weights] | None = None
+
+    def answer(self, job: GenerateJob) -> Iterator[Prediction]:
+        """One prediction a dialogue, after eight rows were looked at."""
+        loaded, described = self._opened(job.folder, job)
+        rows = encode_rows(loaded.codec, job.dialogues, job.recipe.prompt, with_answers=False)
+        speak = partial(
+            generate,
+            loaded,
+            decode=job.decode,
+            max_new_tokens=described.max_new_tokens,
+            blocked=foreign_to(loaded.codec),
+        )
+        guard = Guard(
+            codec=loaded.codec,
+            tags_expected=tags_expected(job.train.dialogues),
+            scratch=job.recipe.model.scratch is not None,
+            emit=job.emit,
+        )
+        yield from guarded(rows, speak, guard)
+
+    def _opened(self, folder: Path, job: GenerateJob) -> tuple[Loaded, Weights]:
+        key = (folder, disk.read_manifest(folder / weights.FOLDER))
+        if self._open is None or key != self._key:
+            quieten()
+            limit_threads(job.recipe)
+            self._open = None  # the old model goes before the new one comes
+            self._key, self._open = key, weights.open_(folder, self._kind, job.recipe)
+        return self._open

@@ -1,0 +1,104 @@
+"""The part of training that changes: weights, gradients and moments, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine import optimise
+from yoyak.engine.batches import collate
+from yoyak.engine.forward import loss_sum
+from yoyak.engine.hardware import computing
+from yoyak.engine.models import Loaded, trainables, without_wrapper
+from yoyak.errors import RunFailed
+from yoyak.recipe import Train
+
+if TYPE_CHECKING:
+    from yoyak.engine.encode import Encoded
+
+
+class Learner:
+    """A model that learns.
+
+    Args:
+        loaded: the model, adapters in place; what requires a gradient learns.
+        settings: of the optimiser.
+        autocast: dtype of matrix products, if not that of their operands.
+    """
+
+    def __init__(
+        self, loaded: Loaded, settings: Train, autocast: torch.dtype | None = None
+    ) -> None:
+        self.loaded = loaded
+        self.named = trainables(loaded.model)
+        self._settings = settings
+        self._autocast = autocast
+        self._optimiser = optimise.build(self.named, settings)
+
+    def gradient(self, groups: Sequence[Sequence["Encoded"]]) -> float:
+        """Adds up the gradient of a step over its forward passes; gives the loss per token.
+
+        Each pass is divided by the supervised tokens of the whole step, so that the gradient does
+        not depend on how the step was cut.
+        """
+        loaded = self.loaded
+        loaded.model.train()
+        tokens = sum(len(row.answer_ids) for group in groups for row in group)
+        total = torch.zeros((), dtype=torch.float64, device=loaded.device)
+        for group in groups:
+            batch = collate(group, loaded.codec, loaded.kind, loaded.device)
+            with computing(loaded.device, self._autocast):
+                summed = loss_sum(loaded.model, batch, self._settings.label_smoothing)
+            (summed / tokens).backward()  # type: ignore[no-untyped-call]
+            total += summed.detach()
+        return float(total) / tokens
+
+    def clip(self) -> float:
+        """Scales the gradient down to the recipe's norm; gives the norm it had."""
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.named.values(), self._settings.max_grad_norm, foreach=True
+        )
+        return float(norm)
+
+    def apply(self, rate: float) -> None:
+        """One step of the optimiser at ``rate``; the gradient is used up."""
+        optimise.set_rate(self._optimiser, rate)
+        self._optimiser.step()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops the gradient."""
+        self._optimiser.zero_grad(set_to_none=True)
+
+    def recompute(self) -> None:
+        """Trades time for memory: activations are computed again on the way back."""
+        inner: Any = without_wrapper(self.loaded.model)
+        # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
+        inner.activation_checkpointing_enable({"use_reentrant": False})
+
+    def moments(self) -> dict[str, torch.Tensor]:
+        """The optimiser's state, by name."""
+        return optimise.moments(self._optimiser, self.named)
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over weights as they were saved."""
+        _copy(tensors, self.named)
+
+    def load_moments(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over an optimiser's state as it was saved."""
+        _copy(tensors, self.moments())
+
+
+@torch.no_grad()
+def _copy(source: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
+    """Bit by bit; a name, shape or dtype that does not match means another model."""
+    unlike = [
+        name
+        for name in sorted({*source, *target})
+        if name not in source
+        or name not in target
+        or (source[name].shape, source[name].dtype) != (target[name].shape, target[name].dtype)
+    ]
+    if unlike:
+        raise RunFailed("engine.other-tensors", count=len(unlike), first=unlike[0])
+    for name, tensor in target.items():
+        tensor.copy_(source[name])

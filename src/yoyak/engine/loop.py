@@ -1,0 +1,174 @@
+"""The training loop: one for koBART and for the 4-bit LLMs, and it reads from top to bottom.
+
+It moves a ``Progress`` (a value) and a ``Learner`` (the weights) from step to step and tells what
+happened as events. Everything random is a pure function of (seed, step), everything else of the
+progress, so a run that is killed anywhere and started again ends with the same weights.
+"""
+
+import math
+import time
+
+import msgspec
+
+from yoyak import events
+from yoyak.engine.checkpoint import Progress
+from yoyak.engine.course import Course
+from yoyak.engine.models import count_parameters
+from yoyak.engine.recovery import TOLERATED, gradient, rolled_back, unapplied, watched
+from yoyak.errors import Interrupted
+
+BUDGET_TOKENS = 4_096
+"""Padded tokens of a forward pass where the recipe names no limit."""
+
+
+def train(course: Course) -> Progress:
+    """Trains to the end of the timetable, or until dev ROUGE has stopped rising.
+
+    Goes on from the newest whole checkpoint. What learns is left as it is after the last step.
+
+    Raises:
+        Interrupted: someone asked to stop; everything is saved.
+        RunFailed: memory or numbers gave out beyond repair.
+    """
+    progress = resumed(course)
+    saved = progress if course.checkpoints.steps() else None
+    course.job.emit(_prepared(course))
+    while True:
+        if _is_to_be_judged(course, progress):
+            progress = _judged(course, progress)
+        if course.timetable.is_saved_at(progress.step) and progress != saved:
+            saved = _save(course, progress)
+        # What is still to be judged was given up because someone asked to stop.
+        given_up = _is_to_be_judged(course, progress)
+        if _is_over(course, progress) and not given_up:
+            return progress
+        if given_up or course.job.stop_asked():
+            if progress != saved:
+                _save(course, progress)
+            course.job.emit(events.Stopped(at=time.time(), step=progress.step, reason="train"))
+            steps = course.timetable.steps
+            raise Interrupted("engine.stopped", step=progress.step, steps=steps)
+        progress = _step(course, progress)
+        if progress.unapplied == TOLERATED:
+            progress = saved = rolled_back(course, progress)
+
+
+def resumed(course: Course) -> Progress:
+    """The newest whole checkpoint's progress, weights and moments taken over; else a start.
+
+    Raises:
+        RunFailed: the checkpoint is of another recipe, other data or another base.
+    """
+    settings = course.job.recipe.train
+    progress = course.checkpoints.newest()
+    for name in course.checkpoints.torn:
+        course.warn("engine.torn-checkpoint", name=name)
+    if progress is not None:
+        course.restore(progress.step)
+    else:
+        progress = Progress(
+            budget_tokens=settings.micro_batch_tokens or BUDGET_TOKENS,
+            recompute=settings.gradient_checkpointing == "on",
+        )
+    if progress.recompute:
+        course.learner.recompute()
+    return progress
+
+
+def _step(course: Course, progress: Progress) -> Progress:
+    """The step after ``progress``: gradient, clipping, optimiser, event."""
+    started = time.perf_counter()
+    loss, progress = gradient(course, progress)
+    norm = course.learner.clip()
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        return unapplied(course, progress)
+    rate = course.timetable.learning_rate(progress.step) * progress.rate_scale
+    course.learner.apply(rate)
+    rows = [course.rows[row] for row in course.timetable.rows(progress.step)]
+    progress = watched(course, progress, loss)
+    course.job.emit(
+        events.Stepped(
+            at=time.time(),
+            step=progress.step,
+            epoch=course.timetable.epoch(progress.step),
+            loss=loss,
+            learning_rate=rate,
+            grad_norm=norm,
+            tokens=sum(len(row.source_ids) + len(row.answer_ids) for row in rows),
+            supervised_tokens=sum(len(row.answer_ids) for row in rows),
+            rows=len(rows),
+            seconds=time.perf_counter() - started,
+            clipped=norm > course.job.recipe.train.max_grad_norm,
+        )
+    )
+    return progress
+
+
+def _is_to_be_judged(course: Course, progress: Progress) -> bool:
+    due = course.judge is not None and course.timetable.is_judged_at(progress.step)
+    return due and progress.evaluated_step != progress.step
+
+
+def _is_over(course: Course, progress: Progress) -> bool:
+    patience = course.job.recipe.evaluate.patience
+    tired = patience is not None and progress.stale >= patience
+    return tired or progress.step >= course.timetable.steps
+
+
+def _judged(course: Course, progress: Progress) -> Progress:
+    """The progress with this moment's verdict; unchanged where someone asked to stop meanwhile."""
+    verdict = course.judge(course.job.stop_asked) if course.judge else None
+    if verdict is None:
+        return progress
+    better = progress.best_mean is None or verdict.rouge.mean > progress.best_mean
+    course.job.emit(
+        events.Evaluated(
+            at=time.time(),
+            step=progress.step,
+            epoch=course.timetable.epoch(progress.step),
+            rouge=verdict.rouge,
+            interval=verdict.interval,
+            rows=verdict.rows,
+            signature=verdict.signature,
+            seconds=verdict.seconds,
+            best=better,
+        )
+    )
+    return msgspec.structs.replace(
+        progress,
+        evaluated_step=progress.step,
+        best_step=progress.step if better else progress.best_step,
+        best_mean=verdict.rouge.mean if better else progress.best_mean,
+        stale=0 if better else progress.stale + 1,
+    )
+
+
+def _save(course: Course, progress: Progress) -> Progress:
+    started = time.perf_counter()
+    learner = course.learner
+    size = course.checkpoints.save(progress, learner.named, learner.moments())
+    course.job.emit(
+        events.Saved(
+            at=time.time(),
+            step=progress.step,
+            name=size.name,
+            size_bytes=size.size_bytes,
+            seconds=time.perf_counter() - started,
+        )
+    )
+    return progress
+
+
+def _prepared(course: Course) -> events.Prepared:
+    rows, timetable = course.rows, course.timetable
+    return events.Prepared(
+        at=time.time(),
+        rows=len(rows),
+        rows_shortened=sum(row.shortened for row in rows),
+        steps=timetable.steps,
+        steps_per_epoch=timetable.steps_per_epoch,
+        tokens_per_epoch=sum(len(row.source_ids) + len(row.answer_ids) for row in rows),
+        supervised_tokens_per_epoch=sum(len(row.answer_ids) for row in rows),
+        parameters=count_parameters(course.learner.loaded.model.parameters()),
+        trainable_parameters=count_parameters(course.learner.named.values()),
+    )

@@ -1,0 +1,22 @@
+"""The engine of causal chat models: LoRA on a 4-bit NF4 base (Dettmers 2023), or on a plain one."""
+
+from collections.abc import Iterator
+
+from yoyak.engine import GenerateJob, TrainJob
+from yoyak.engine.finetune import Speaker, fine_tune
+from yoyak.values import Prediction
+
+
+class Qlora:
+    """Learns and speaks with a causal chat model."""
+
+    def __init__(self) -> None:
+        self._speaker = Speaker("causal")
+
+    def train(self, job: TrainJob) -> None:
+        """As ``engine.Engine.train``."""
+        fine_tune(job, "causal")
+
+    def generate(self, job: GenerateJob) -> Iterator[Prediction]:
+        """As ``engine.Engine.generate``."""
+        return self._speaker.answer(job)

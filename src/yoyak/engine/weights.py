@@ -1,0 +1,98 @@
+"""The result of training: ``weights/``, a whole folder with its codec and where it comes from.
+
+A model that was trained whole lies there complete, adapters lie there alone (in PEFT's format,
+beside the base's name), and a zero-shot system is the base's name only.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from yoyak.engine.base import SCRATCH, Base, add_saved_adapters, load_base
+from yoyak.engine.codec import load_codec
+from yoyak.engine.hardware import detect
+from yoyak.engine.models import Kind, Loaded
+from yoyak.errors import InputMissing
+from yoyak.recipe import Recipe
+from yoyak.store import disk
+from yoyak.values import Value
+
+Form = Literal["whole", "adapters", "base"]
+FILE = "weights.json"
+FOLDER = "weights"
+
+
+class Weights(Value, frozen=True, kw_only=True):
+    """What lies in a weights folder; ``dev_mean`` is the ROUGE mean it was chosen by."""
+
+    form: Form
+    base: str
+    revision: str | None
+    base_sha256: str
+    learning_hash: str
+    data_sha256: str
+    step: int
+    max_new_tokens: int
+    """The longest answer worth waiting for, from the training answers."""
+    dev_mean: float | None = None
+
+
+def read(folder: Path) -> Weights | None:
+    """What the whole folder ``folder`` holds; ``None`` if it is not there or not whole."""
+    if disk.verify_folder(folder) is None:
+        return None
+    return msgspec.json.decode((folder / FILE).read_bytes(), type=Weights)
+
+
+def write(folder: Path, weights: Weights, loaded: Loaded) -> None:
+    """Writes ``loaded`` as it stands.
+
+    Raises:
+        DiskFull, CannotWrite: nothing is left behind.
+    """
+    notes = {"step": str(weights.step), "learning_hash": weights.learning_hash}
+    with disk.whole_folder(folder, notes) as temporary:
+        if weights.form != "base":
+            _save(loaded, temporary, adapters=weights.form == "adapters")
+        loaded.codec.save(temporary)
+        (temporary / FILE).write_bytes(msgspec.json.encode(weights))
+
+
+def _save(loaded: Loaded, folder: Path, *, adapters: bool) -> None:
+    # Asked about embeddings, PEFT would look the base model up on the hub.
+    further = {"save_embedding_layers": False} if adapters else {}
+    model: Any = loaded.model
+    model.save_pretrained(folder, **further)
+
+
+def open_(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[Loaded, Weights]:
+    """The trained system in memory, ready to generate.
+
+    Raises:
+        InputMissing: there are no whole weights.
+        Unavailable: the base cannot be loaded.
+        RunFailed: the adapters did not arrive in the model.
+    """
+    folder = engine_folder / FOLDER
+    weights = read(folder)
+    if weights is None:
+        raise InputMissing("engine.no-weights", folder=folder)
+    hardware = detect()
+    model: Any = load_base(_place(weights, engine_folder), kind, recipe, hardware)
+    if weights.form == "adapters":
+        model = add_saved_adapters(model, folder)
+    model.eval()
+    codec = load_codec(str(folder), recipe)
+    return Loaded(model, codec, kind, hardware.device), weights
+
+
+def _place(weights: Weights, engine_folder: Path) -> Base:
+    """Where the model itself is; a scratch base moves with its run folder."""
+    if weights.form == "whole":
+        place = str(engine_folder / FOLDER)
+    elif weights.base == SCRATCH:
+        place = str(engine_folder / SCRATCH)
+    else:
+        place = weights.base
+    return Base(place, weights.revision, weights.base_sha256)

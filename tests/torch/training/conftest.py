@@ -1,0 +1,86 @@
+"""Jobs small enough to be trained in a second, for the engines as they are."""
+
+import hashlib
+
+import pytest
+
+from yoyak.recipes import resolve
+from yoyak.values import Split
+
+SMALL = (
+    "model.scratch.vocabulary=400",
+    "model.scratch.width=32",
+    "prompt.max_source_tokens=256",
+    "prompt.max_summary_tokens=64",
+    "train.save_every_steps=3",
+    "train.warmup_ratio=0.1",
+    "train.batch_rows=4",
+    "train.micro_batch_rows=2",
+)
+FORMS = {
+    "bart": ("tiny-bart", ()),
+    "lora": ("tiny-qlora", ("model.quantisation=none",)),
+    "nf4": ("tiny-qlora", ()),
+}
+
+
+def as_split(name, dialogues) -> Split:
+    digest = hashlib.sha256("".join(each.id + each.text for each in dialogues).encode())
+    return Split(name=name, dialogues=tuple(dialogues), fingerprint=digest.hexdigest())
+
+
+@pytest.fixture
+def recipe_of():
+    """The recipe of a form (bart, lora, nf4), small, with further settings."""
+
+    def make(form: str, *sets: str):
+        name, own = FORMS[form]
+        return resolve(name, sets=(*SMALL, *own, *sets)).recipe
+
+    return make
+
+
+@pytest.fixture
+def job(tmp_path, dialogues, recipe_of):
+    """A training job; what it says is appended to the ``said`` list of the function."""
+    from yoyak.engine import TrainJob
+
+    def make(form, *sets, rows=16, folder=None, stop=lambda: False, emit=None):
+        return TrainJob(
+            recipe=recipe_of(form, *sets),
+            train=as_split("train", dialogues[:rows]),
+            dev=as_split("dev", dialogues[20:26]),
+            folder=folder or tmp_path / "run",
+            emit=emit or make.said.append,
+            stop_asked=stop,
+        )
+
+    make.said = []
+    return make
+
+
+@pytest.fixture
+def course(job):
+    """The course of a job: everything there is just before its first step."""
+    from yoyak.engine import finetune
+
+    def make(form, *sets, **job_settings):
+        kind = "seq2seq" if form == "bart" else "causal"
+        asked = job(form, *sets, **job_settings)
+        return finetune.plan(asked, finetune.prepare(asked, kind))
+
+    make.said = job.said
+    return make
+
+
+@pytest.fixture
+def bits():
+    """What the learnable weights are, bit for bit."""
+
+    def make(learner) -> str:
+        digest = hashlib.sha256()
+        for name, value in sorted(learner.named.items()):
+            digest.update(name.encode() + value.detach().numpy().tobytes())
+        return digest.hexdigest()
+
+    return make

@@ -1,0 +1,188 @@
+"""A run that is stopped, or killed, anywhere ends with the very weights of one that was not."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from yoyak import events
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import checkpoint, loop  # noqa: E402
+from yoyak.errors import Interrupted, RunFailed  # noqa: E402
+
+FORMS = ("bart", "lora", "nf4")
+STEPS = 11
+SETS = (f"train.max_steps={STEPS}", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=2")
+
+
+class Crash(Exception):
+    """What a kill looks like from inside."""
+
+
+def finish(course, bits):
+    progress = loop.train(course)
+    return progress, bits(course.learner)
+
+
+@pytest.fixture
+def whole(course, bits, tmp_path):
+    def make(form):
+        return finish(course(form, *SETS, folder=tmp_path / "whole"), bits)
+
+    return make
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_crash_at_any_moment_changes_nothing(form, course, bits, whole, tmp_path):
+    expected = whole(form)
+    moments = (events.Stepped, 2), (events.Stepped, 7), (events.Saved, 3), (events.Evaluated, 1)
+    for number, (kind, count) in enumerate(moments):
+        folder = tmp_path / f"crash-{number}"
+        left = count
+
+        def crash(event, kind=kind):
+            nonlocal left
+            left -= isinstance(event, kind)
+            if left == 0:
+                raise Crash
+
+        with pytest.raises(Crash):
+            loop.train(course(form, *SETS, folder=folder, emit=crash))
+        assert finish(course(form, *SETS, folder=folder), bits) == expected
+
+
+@pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_stops_on_request_with_everything_saved(form, course, bits, whole, tmp_path):
+    expected = whole(form)
+    asked = iter([False, False, True] + [False] * 2 + [True] + [False] * 50)
+    course.said.clear()
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            loop.train(course(form, *SETS, stop=lambda: next(asked)))
+        assert isinstance(course.said[-1], events.Stopped)
+        saved = [event for event in course.said if isinstance(event, events.Saved)]
+        assert saved[-1].step == course.said[-1].step, "not a step is lost"
+    assert finish(course(form, *SETS), bits) == expected
+
+
+def test_a_stop_during_judging_judges_again_on_return(course, bits, whole):
+    expected = whole("bart")
+    stop = False
+
+    def emit(event):
+        nonlocal stop
+        stop = isinstance(event, events.Stepped) and event.step == 4
+
+    with pytest.raises(Interrupted):
+        loop.train(course("bart", *SETS, stop=lambda: stop, emit=emit))
+    course.said.clear()
+    assert finish(course("bart", *SETS), bits) == expected
+    assert next(event.step for event in course.said if isinstance(event, events.Evaluated)) == 4
+
+
+def test_sigkill_of_the_process_changes_nothing(course, bits, whole, tmp_path):
+    """The real thing, once: the process is gone in the middle of writing a checkpoint."""
+    expected = whole("nf4")
+    folder = tmp_path / "killed"
+    script = textwrap.dedent(
+        f"""
+        import os, pathlib, importlib.util, safetensors.torch as st
+        where = {str(Path(__file__).parents[1])!r}
+        def module(name, path):
+            spec = importlib.util.spec_from_file_location(name, path)
+            made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made); return made
+        parent = module("parent", where + "/conftest.py")
+        own = module("own", where + "/training/conftest.py")
+        from yoyak.engine import TrainJob, finetune, loop
+        from yoyak.recipes import resolve
+        name, form = own.FORMS["nf4"]
+        rows = [parent.make_dialogue(number) for number in range(32)]
+        job = TrainJob(
+            recipe=resolve(name, sets=(*own.SMALL, *form, *{SETS!r})).recipe,
+            train=own.as_split("train", rows[:16]), dev=own.as_split("dev", rows[20:26]),
+            folder=pathlib.Path({str(folder)!r}), emit=lambda event: None, stop_asked=lambda: False,
+        )
+        course = finetune.plan(job, finetune.prepare(job, "causal"))
+        write, left = st.save_file, [7]
+        def save_file(tensors, path):
+            write(tensors, path)
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), {int(signal.SIGKILL)})
+        st.save_file = save_file
+        loop.train(course)
+        """
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert any(".tmp-" in path.name for path in (folder / "checkpoints").iterdir())
+    assert finish(course("nf4", *SETS, folder=folder), bits) == expected
+
+
+def test_every_event_of_a_run_is_told(course):
+    progress = loop.train(course("bart", *SETS))
+    said = course.said
+    assert isinstance(said[0], events.Prepared)
+    assert said[0].rows == 16
+    assert said[0].steps == STEPS
+    steps = [event for event in said if isinstance(event, events.Stepped)]
+    assert [event.step for event in steps] == list(range(1, STEPS + 1))
+    assert sum(event.supervised_tokens for event in steps[:4]) == (
+        said[0].supervised_tokens_per_epoch
+    )
+    assert sum(event.tokens for event in steps[4:8]) == said[0].tokens_per_epoch
+    assert [event.step for event in said if isinstance(event, events.Evaluated)] == [4, 8, 11]
+    assert progress.best_step in {4, 8, 11}
+    kept = {0, 3, 4, 6, 8, 9, 11}
+    assert [event.step for event in said if isinstance(event, events.Saved)] == sorted(kept)
+
+
+def test_keeps_the_best_the_last_and_the_one_before(course):
+    made = course("bart", *SETS)
+    progress = loop.train(made)
+    assert made.checkpoints.steps() == sorted({progress.best_step, 9, 11})
+
+
+def test_patience_ends_a_run_that_gets_no_better(course):
+    sets = (*SETS, "train.learning_rate=1e-9", "evaluate.patience=2", "train.max_steps=40")
+    progress = loop.train(course("bart", *sets))
+    assert (progress.step, progress.best_step, progress.stale) == (12, 4, 2)
+
+
+def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(course):
+    loop.train(course("bart", "train.max_steps=3"))
+    with pytest.raises(RunFailed, match=r"train.learning_rate 0.002 → 0.001"):
+        loop.train(course("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
+    with pytest.raises(RunFailed, match=r"data \w{12} → \w{12}"):
+        loop.train(course("bart", "train.max_steps=3", rows=15))
+    # How summaries are decoded has no part in what is learned.
+    loop.train(course("bart", "train.max_steps=3", "decode.beams=5"))
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "manifest"])
+def test_a_damaged_checkpoint_is_set_aside(harm, course, bits, whole, tmp_path):
+    expected = whole("lora")
+    stopped = iter([False] * 8 + [True])
+    with pytest.raises(Interrupted):
+        loop.train(course("lora", *SETS, stop=lambda: next(stopped)))
+    newest = max((tmp_path / "run" / "checkpoints").glob("step-*"))
+    victim = newest / ("manifest.json" if harm == "manifest" else checkpoint.TENSORS)
+    content = bytearray(victim.read_bytes())
+    if harm == "remove":
+        victim.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content[: len(content) // 2] if harm == "cut" else content)
+    course.said.clear()
+    assert finish(course("lora", *SETS), bits) == expected
+    warned = [event for event in course.said if isinstance(event, events.Warned)]
+    assert [(event.key, event.fields["name"]) for event in warned] == [
+        ("engine.torn-checkpoint", newest.name)
+    ]
+    assert (newest.parent / f"torn-{newest.name}").is_dir(), "nothing is thrown away"

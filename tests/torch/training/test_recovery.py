@@ -1,0 +1,178 @@
+import math
+
+import pytest
+
+from yoyak import events
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import loop  # noqa: E402
+from yoyak.engine.models import parts, without_wrapper  # noqa: E402
+from yoyak.errors import RunFailed  # noqa: E402
+
+SETS = ("train.max_steps=8", "train.epochs=9", "evaluate.every_epochs=none")
+NO_DROPOUT = {"bart": (), "lora": ("lora.dropout=0.0",), "nf4": ("lora.dropout=0.0",)}
+
+
+def cap(model, tokens):
+    """A device that holds so many tokens of a pass and no more."""
+
+    def refuse(module, args, kwargs):
+        ids = kwargs["input_ids"]
+        if ids.numel() > tokens:
+            raise torch.OutOfMemoryError(f"{ids.numel()} tokens")
+
+    parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+
+
+def without_dropout(course):
+    for module in course.learner.loaded.model.modules():
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    return course
+
+
+def steps(said):
+    return [event for event in said if isinstance(event, events.Stepped)]
+
+
+def warnings(said):
+    return [event.key.removeprefix("engine.") for event in said if isinstance(event, events.Warned)]
+
+
+@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path):
+    sets = (*SETS, *NO_DROPOUT[form], "train.micro_batch_rows=4")
+    free = without_dropout(course(form, *sets, folder=tmp_path / "free"))
+    loop.train(free)
+    expected = steps(course.said)
+    course.said.clear()
+    tight = without_dropout(course(form, *sets, folder=tmp_path / "tight"))
+    longest = max(max(shape) for shape in tight.shapes)
+    cap(tight.learner.loaded.model, int(1.5 * longest))
+    progress = loop.train(tight)
+    assert "memory-replay" in warnings(course.said)
+    assert progress.budget_tokens < loop.BUDGET_TOKENS
+    for ours, theirs in zip(steps(course.said), expected, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=2e-4)
+        assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=5e-3)
+        assert (ours.rows, ours.supervised_tokens) == (theirs.rows, theirs.supervised_tokens)
+
+
+def test_activations_are_computed_twice_before_passes_get_tiny(course):
+    made = course("lora", *SETS)
+    cap(made.learner.loaded.model, max(max(shape) for shape in made.shapes) + 1)
+    assert loop.train(made).recompute
+    assert without_wrapper(made.learner.loaded.model).is_gradient_checkpointing
+
+
+@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+def test_recomputing_changes_no_bit_and_every_adapter_learns(form, course, bits, tmp_path):
+    off = course(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
+    on = course(form, *SETS, "train.gradient_checkpointing=on", folder=tmp_path / "on")
+    on.learner.recompute()
+    for each in (off, on):
+        torch.manual_seed(0)
+        each.learner.gradient([each.rows[:3]])
+    for name, value in off.learner.named.items():
+        assert torch.equal(value.grad, on.learner.named[name].grad), name
+        if "lora_B" in name:
+            assert value.grad.abs().max() > 0, name
+    loop.train(off)
+    loop.train(on)
+    assert bits(on.learner) == bits(off.learner)
+
+
+def test_a_row_that_fits_nowhere_is_named(course):
+    made = course("bart", *SETS)
+    cap(made.learner.loaded.model, 20)
+    with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
+        loop.train(made)
+
+
+def poison(course, bad_steps):
+    """Makes the loss of the given gradients not a number; counts them from 1."""
+    gradient, count = course.learner.gradient, 0
+
+    def poisoned(groups):
+        nonlocal count
+        count += 1
+        loss = gradient(groups)
+        if count in bad_steps:
+            for value in course.learner.named.values():
+                value.grad.fill_(math.nan)
+            return math.nan
+        return loss
+
+    course.learner.gradient = poisoned
+
+
+def test_one_bad_step_is_left_out(course, bits):
+    made = course("bart", *SETS)
+    before = []
+    poison(made, {3})
+    emit = made.job.emit
+
+    def watch(event):
+        emit(event)
+        if getattr(event, "step", 0) == 2 or isinstance(event, events.Warned):
+            before.append(bits(made.learner))
+
+    loop.train(made._replace(job=made.job._replace(emit=watch)))
+    assert warnings(course.said) == ["not-finite"]
+    assert [event.step for event in steps(course.said)] == [1, 2, 4, 5, 6, 7, 8]
+    assert before[0] == before[1], "the weights are as they were"
+
+
+def test_three_in_a_row_go_back_once_at_half_the_rate(course):
+    made = course("bart", *SETS)
+    poison(made, {5, 6, 7})
+    progress = loop.train(made)
+    assert warnings(course.said) == ["not-finite"] * 3 + ["rolled-back"]
+    told = steps(course.said)
+    assert [event.step for event in told] == [1, 2, 3, 4, 5, 6, 7, 8]
+    planned = [made.timetable.learning_rate(step) for step in range(8)]
+    halved = [*planned[:4], *(rate / 2 for rate in planned[4:])]
+    assert [event.learning_rate for event in told] == pytest.approx(halved)
+    assert progress.rate_scale == 0.5
+
+
+def test_a_run_that_diverges_twice_fails_by_name(course):
+    made = course("bart", *SETS)
+    poison(made, {5, 6, 7, 9, 10, 11})
+    with pytest.raises(RunFailed, match="Training has diverged"):
+        loop.train(made)
+
+
+def test_a_crash_after_a_roll_back_changes_nothing(course, bits, tmp_path):
+    calm = course("bart", *SETS, folder=tmp_path / "calm")
+    poison(calm, {5, 6, 7})
+    loop.train(calm)
+    made = course("bart", *SETS)
+    poison(made, {5, 6, 7})
+
+    def crash(event):
+        if isinstance(event, events.Stepped) and event.step == 7:
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        loop.train(made._replace(job=made.job._replace(emit=crash)))
+    again = course("bart", *SETS)
+    loop.train(again)
+    assert bits(again.learner) == bits(calm.learner)
+
+
+def test_a_spike_is_pointed_out(course):
+    made = course("bart", *SETS, "train.max_steps=30")
+    gradient, count = made.learner.gradient, 0
+
+    def jump(groups):
+        nonlocal count
+        count += 1
+        return gradient(groups) * (3.0 if count == 28 else 1.0)
+
+    made.learner.gradient = jump
+    loop.train(made)
+    assert [event.fields["step"] for event in course.said if isinstance(event, events.Warned)] == [
+        "28"
+    ]
