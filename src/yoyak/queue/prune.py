@@ -1,0 +1,172 @@
+"""Making room, in a declared order, and never at the price of a result.
+
+First what killed writers and put-aside files left behind, then checkpoints that no run needs, then
+(only if asked) bases in the hub's cache that no run needs any more. What is kept is worked out and
+verified before anything is deleted, and nothing is deleted that does not carry our mark.
+"""
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from yoyak.errors import BadData, Interrupted
+from yoyak.events import Status
+from yoyak.queue import machine
+from yoyak.store import disk
+from yoyak.store.run import Run
+from yoyak.store.workspace import Workspace
+from yoyak.values import Value
+
+_STEP = re.compile(r"step-(\d+)")
+_PUT_ASIDE = (".trash-", ".old-", ".torn-", "torn-")
+
+
+class Kind(StrEnum):
+    """What may go, in the order in which it goes."""
+
+    TRASH = "trash"
+    CHECKPOINT = "checkpoint"
+    BASE = "base"
+
+
+class Candidate(Value, frozen=True, kw_only=True):
+    """Something that may be deleted; ``run`` is the folder name of the run that it belongs to."""
+
+    path: str
+    kind: Kind
+    size_bytes: int
+    run: str | None = None
+
+
+def kept_steps(steps: Iterable[int], best: int | None, *, finished: bool) -> frozenset[int]:
+    """The checkpoints a run needs: {best, last, previous} to go on, the best when it is finished.
+
+    ``steps`` are those that verify. A best one that is not among them cannot be kept; then the
+    last stands for it.
+    """
+    whole = sorted(steps)
+    kept = {step for step in whole if step == best}
+    if not finished:
+        kept |= set(whole[-2:])
+    return frozenset(kept or whole[-1:])
+
+
+def candidates(
+    workspace: Workspace, *, hub: bool = False, needed_bases: Iterable[str] = ()
+) -> tuple[Candidate, ...]:
+    """All that may go now, in order; runs that somebody works on are left alone.
+
+    ``needed_bases`` are bases of runs still to come; ``hub`` allows the others to go.
+    """
+    runs = [run for run in workspace.runs() if run.holder() is None]
+    found = [
+        *_trash_of_workspace(workspace),
+        *(each for run in runs for each in _trash_of(run)),
+        *(each for run in runs for each in _checkpoints_of(run)),
+    ]
+    if hub:
+        found += _bases(workspace.runs(), frozenset(needed_bases))
+    return tuple(found)
+
+
+def prune(workspace: Workspace, chosen: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Deletes ``chosen`` in order; what was deleted, without what somebody took up meanwhile."""
+    return tuple(each for each in chosen if _delete(workspace, each))
+
+
+def _delete(workspace: Workspace, candidate: Candidate) -> bool:
+    path = Path(candidate.path)
+    if candidate.run is None:
+        return _remove(path, candidate.kind)
+    try:
+        with Run(workspace.runs_folder / candidate.run).lock():
+            return _remove(path, candidate.kind)
+    except Interrupted:
+        return False
+
+
+def _remove(path: Path, kind: Kind) -> bool:
+    if path.is_symlink() or not path.exists():
+        return False
+    if kind is Kind.BASE:
+        shutil.rmtree(path)
+    elif path.is_file():
+        path.unlink()
+    elif kind is Kind.CHECKPOINT or disk.is_ours(path):
+        disk.remove_folder(path)
+    elif not any(path.iterdir()):
+        path.rmdir()  # left by a remover that was killed at its last step
+    else:
+        return False
+    return True
+
+
+# --- what may go ---------------------------------------------------------------------------------
+
+
+def _trash_of_workspace(workspace: Workspace) -> Iterator[Candidate]:
+    for folder in (workspace.folder, workspace.runs_folder, workspace.submissions_folder):
+        yield from _trash(folder, None)
+
+
+def _trash_of(run: Run) -> Iterator[Candidate]:
+    for name in (".", "checkpoints", "predictions", "scores"):
+        yield from _trash(run.folder / name, run.name)
+
+
+def _trash(folder: Path, run: str | None) -> Iterator[Candidate]:
+    if not folder.is_dir():
+        return
+    abandoned = set(disk.leftovers(folder)) if run is not None else set()
+    for path in sorted(folder.iterdir()):
+        if path in abandoned or path.name.startswith(_PUT_ASIDE):
+            yield _candidate(path, Kind.TRASH, run)
+
+
+def _checkpoints_of(run: Run) -> Iterator[Candidate]:
+    folders = {
+        int(match[1]): path
+        for path in sorted((run.folder / "checkpoints").glob("step-*"))
+        if (match := _STEP.fullmatch(path.name))
+    }
+    if not folders:
+        return
+    whole = [step for step, path in folders.items() if disk.verify_folder(path) is not None]
+    best = run.state().best
+    kept = kept_steps(whole, best.step if best else None, finished=is_safe(run))
+    for step, path in sorted(folders.items()):
+        if step not in kept and step in whole:
+            yield _candidate(path, Kind.CHECKPOINT, run.name)
+
+
+def is_safe(run: Run) -> bool:
+    """Whether a run's result no longer hangs on its checkpoints.
+
+    It is finished, its weights are as they were written, and its scores can be read.
+    """
+    if run.state().status is not Status.FINISHED:
+        return False
+    try:
+        scored = run.scorecard("dev") is not None
+    except BadData:
+        return False
+    return scored and disk.verify_folder(run.engine_folder / "weights") is not None
+
+
+def _bases(runs: Sequence[Run], needed: frozenset[str]) -> Iterator[Candidate]:
+    """Cached bases that only safe runs used; a pinned revision is somebody's choice and stays."""
+    used = {run: run.recipe.model for run in runs}
+    still = {model.base for run, model in used.items() if not is_safe(run)} | needed
+    for base in dict.fromkeys(model.base for model in used.values()):
+        pinned = any(model.revision for model in used.values() if model.base == base)
+        if base is None or base in still or pinned or Path(base).exists():
+            continue
+        folder = machine.hub_cache() / f"models--{base.replace('/', '--')}"
+        if folder.is_dir() and not folder.is_symlink():
+            yield _candidate(folder, Kind.BASE, None)
+
+
+def _candidate(path: Path, kind: Kind, run: str | None) -> Candidate:
+    return Candidate(path=str(path), kind=kind, size_bytes=disk.size_bytes(path), run=run)
