@@ -1,6 +1,5 @@
 """From a real workspace on disk to its report; runs are made by the queue's own code."""
 
-import io
 import json
 
 import msgspec
@@ -36,7 +35,7 @@ def workspace(tmp_path, corpus):
 
 
 def test_the_report_holds_what_the_judge_stored(workspace, corpus):
-    view = gather(workspace, corpus)
+    view = gather(workspace)
     card = workspace.runs()[0].scorecard()
     ((system, quality),) = view.scored
     assert system.status.value == "finished"
@@ -51,7 +50,7 @@ def test_the_report_holds_what_the_judge_stored(workspace, corpus):
 
 
 def test_every_record_of_the_view_is_on_disk(workspace, corpus):
-    view = gather(workspace, corpus)
+    view = gather(workspace)
     records = {system.record for system in view.systems} | {
         fact.record for fact in view.provenance if fact.record
     }
@@ -59,7 +58,7 @@ def test_every_record_of_the_view_is_on_disk(workspace, corpus):
 
 
 def test_three_files_are_written_and_json_reads_back(workspace, corpus):
-    path = write.report(workspace, corpus)
+    path = write.write_report(workspace, gather(workspace)).html
     assert path == workspace.report_folder / "index.html"
     names = sorted(one.name for one in workspace.report_folder.iterdir())
     assert names == ["index.html", write.STEM + ".json", write.STEM + ".md"]
@@ -68,9 +67,9 @@ def test_three_files_are_written_and_json_reads_back(workspace, corpus):
 
 
 def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, corpus):
-    path = write.report(workspace, corpus)
+    path = write.write_report(workspace, gather(workspace)).html
     said = corpus.dev.dialogues[0].references[0]
-    shown = {example.id for example in gather(workspace, corpus).examples}
+    shown = {example.id for example in gather(workspace).examples}
     words = [one.references[0] for one in corpus.dev.dialogues if one.id in shown]
     page = path.read_text("utf-8")
     assert all(word in page.replace("&#39;", "'").replace("&#34;", '"') for word in words)
@@ -78,20 +77,28 @@ def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, 
     assert not any(word in repository for word in [*words, said])
 
 
-def test_status_answers_in_json_and_in_words(workspace):
-    stream = io.StringIO()
-    write.status(workspace, stream, as_json=True)
-    (run,) = json.loads(stream.getvalue())["runs"]
+def test_status_for_machines_names_recipe_and_status(workspace):
+    (run,) = json.loads(write.status_json(gather(workspace, compared=False)))["runs"]
     assert (run["recipe"], run["status"]) == ("lead", "finished")
-    stream = io.StringIO()
-    write.status(workspace, stream, as_json=False)
-    assert "finished" in stream.getvalue()
+
+
+def test_data_that_changed_or_went_needs_checking(workspace, tmp_path):
+    run = workspace.runs()[0]
+    path = run.folder / "identity.json"
+    other = msgspec.structs.replace(run.identity, dev_sha256="0" * 64)
+    path.write_bytes(msgspec.json.encode(other))
+    assert [one.rule for one in gather(workspace).findings] == ["data-changed"]
+    gone = msgspec.structs.replace(run.identity, data_folder=str(tmp_path / "gone"))
+    path.write_bytes(msgspec.json.encode(gone))
+    view = gather(workspace)
+    assert [one.rule for one in view.findings] == ["data-gone"]
+    assert view.examples == ()
 
 
 def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
     log = workspace.runs()[0].log_path
     log.write_bytes(b'{"event": "stepp\n' + log.read_bytes())
-    (finding,) = gather(workspace, corpus).findings
+    (finding,) = gather(workspace).findings
     assert finding.rule == "garbled-log"
 
 
@@ -100,6 +107,6 @@ def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):
     record = msgspec.json.encode(provenance.gather(corpus))
     run = workspace.find_or_create(recipe, corpus, lambda: record)
     run.emit(Queued(at=1.0, recipe="lead"))
-    names = [system.name for system in gather(workspace, corpus).systems]
+    names = [system.name for system in gather(workspace).systems]
     assert len(set(names)) == 2
     assert names[1] == run.name

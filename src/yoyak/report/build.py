@@ -110,7 +110,7 @@ def _system(run: RunRecord, state: RunState) -> System:
 def _cost(run: RunRecord, state: RunState) -> Cost:
     vram = [event.vram_used_gb for event in run.events if isinstance(event, Sampled)]
     return Cost(
-        train_seconds=state.stage_seconds.get("train"),
+        train_seconds=state.stage_seconds.get("train") if state.prepared else None,
         decode_seconds_per_100=run.decode_seconds_per_100,
         peak_vram_gb=max((value for value in vram if value is not None), default=None),
         tokens_per_character=run.tokens_per_character,

@@ -46,7 +46,9 @@ def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel
         (event for event in reversed(record.events) if isinstance(event, Prepared)), None
     )
     worked = [span for span in view.timeline if span.run == record.id and span.kind == "worked"]
-    scores = (quality.rouge1, quality.rouge2, quality.rougeL) if quality else ()
+    # A toy's figures claim nothing about quality, so the rules of real systems do not hold them.
+    judged = quality if recipe.model.scratch is None else None
+    scores = (judged.rouge1, judged.rouge2, judged.rougeL) if judged else ()
     rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
     running = doing if doing is not None and doing.status is Status.RUNNING else None
     return StatedModel(
@@ -72,7 +74,7 @@ def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel
         rouge1=rouge1,
         rouge2=rouge2,
         rougeL=rouge_l,
-        mean=100 * quality.mean.value if quality else None,
+        mean=100 * judged.mean.value if judged else None,
         sampled=isinstance(recipe.decode, Sample) if quality else None,
     )
 

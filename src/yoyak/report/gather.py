@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from yoyak.data.corpus import read_corpus
+from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, Status, fold
 from yoyak.report import judged, lint
 from yoyak.report.build import Rest, build
@@ -36,11 +38,8 @@ class _Read(NamedTuple):
     garbled: int
 
 
-def gather(workspace: Workspace, corpus: Corpus | None = None, *, compared: bool = True) -> View:
-    """The view of a workspace; without ``compared`` no statistics are computed (for ``status``).
-
-    With the ``corpus`` that the runs learned from, the view has examples too.
-    """
+def gather(workspace: Workspace, *, compared: bool = True) -> View:
+    """The view of a workspace; without ``compared`` no statistics are computed (for ``status``)."""
     found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
     cards = {one.run.name: one.card for one in found if one.card is not None}
     runs = [one.run for one in found]
@@ -49,6 +48,7 @@ def gather(workspace: Workspace, corpus: Corpus | None = None, *, compared: bool
         Said(one.record.name, one.predictions, one.card) for one in found if one.card is not None
     ]
     disk = _disk(workspace)
+    data = _data(workspace, runs) if compared else _Data(None, ())
     rest = Rest(
         title=_title(workspace, runs),
         workspace=str(workspace.folder),
@@ -56,12 +56,37 @@ def gather(workspace: Workspace, corpus: Corpus | None = None, *, compared: bool
         floors=tuple(judged.floors(workspace, runs, cards)),
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
-        examples=examples(corpus, said) if corpus is not None and compared else (),
+        examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
     )
     view = build(records, rest)
-    checked = (*lint.check(stated(records, view, disk)), *_garbled(workspace, found))
+    checked = lint.check(stated(records, view, disk))
+    checked = (*checked, *_garbled(workspace, found), *data.findings)
     return msgspec.structs.replace(view, findings=checked)
+
+
+class _Data(NamedTuple):
+    """The newest run's data, unless it is not there any more or is not what was learned from."""
+
+    corpus: Corpus | None
+    findings: tuple[Finding, ...]
+
+
+def _data(workspace: Workspace, runs: Sequence[Run]) -> _Data:
+    if not runs:
+        return _Data(None, ())
+    identity = runs[-1].identity
+    record = relative(workspace, runs[-1].folder / "identity.json")
+    fields = {"folder": identity.data_folder, "run": runs[-1].name}
+    try:
+        corpus = read_corpus(Path(identity.data_folder))
+    except (InputMissing, BadData):
+        what = Sentence(key="report.lint-data-gone", fields=fields)
+        return _Data(None, (Finding(rule="data-gone", what=what, record=record),))
+    if corpus.dev.fingerprint != identity.dev_sha256:
+        what = Sentence(key="report.lint-data-changed", fields=fields)
+        return _Data(None, (Finding(rule="data-changed", what=what, record=record),))
+    return _Data(corpus, ())
 
 
 def _title(workspace: Workspace, runs: Sequence[Run]) -> str:

@@ -1,16 +1,14 @@
-"""What the command line asks for: the report's files, the comparison, the status."""
+"""The report's three files, and the status for machines."""
 
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import msgspec
 
-from yoyak.report import html, markdown, text
-from yoyak.report.gather import gather
+from yoyak.report import html, markdown
 from yoyak.report.view import View
 from yoyak.store import disk
 from yoyak.store.workspace import Workspace
-from yoyak.values import Corpus
 
 STEM = "report"
 
@@ -37,25 +35,6 @@ def write_report(workspace: Workspace, view: View) -> Paths:
     return paths
 
 
-def report(workspace: Workspace, corpus: Corpus) -> Path:
-    """Writes the report of a workspace and returns the page's path."""
-    return write_report(workspace, gather(workspace, corpus)).html
-
-
-def comparison(workspace: Workspace, corpus: Corpus, stream: TextIO) -> None:
-    """Prints which system is how good, and which differences are real."""
-    text.comparison(gather(workspace, corpus), text.console(stream))
-
-
-def status(workspace: Workspace, stream: TextIO, *, as_json: bool) -> None:
-    """Prints where every run stands; computes no statistics, so that it answers at once."""
-    view = gather(workspace, compared=False)
-    if as_json:
-        stream.write(msgspec.json.encode(_standing(view)).decode() + "\n")
-    else:
-        text.status(view, text.console(stream))
-
-
 class RunStanding(NamedTuple):
     """One run as ``yoyak status --json`` says it; scores are fractions."""
 
@@ -69,7 +48,8 @@ class RunStanding(NamedTuple):
     mean: float | None
 
 
-def _standing(view: View) -> dict[str, list[dict[str, object]]]:
+def status_json(view: View) -> str:
+    """``{"runs": […]}`` for ``yoyak status --json``: one object a run, in the line-up's order."""
     doing = {one.run: one for one in view.progress}
     runs = []
     for one in view.systems:
@@ -86,4 +66,4 @@ def _standing(view: View) -> dict[str, list[dict[str, object]]]:
             mean=one.quality.mean.value if one.quality else None,
         )
         runs.append(standing._asdict())
-    return {"runs": runs}
+    return msgspec.json.encode({"runs": runs}).decode()
