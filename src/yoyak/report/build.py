@@ -135,7 +135,9 @@ def _tiles(
         best_mean=best_mean,
         left=added(forecast for forecast in running if forecast is not None),
         disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
+        disk_total_gb=None if rest.disk is None else rest.disk.total_gb,
         vram_free_gb=_minus(latest.vram_total_gb, latest.vram_used_gb),
+        vram_total_gb=latest.vram_total_gb,
     )
 
 

@@ -257,7 +257,9 @@ class Tiles(Value, frozen=True, kw_only=True):
     best_mean: Measured | None
     left: Forecast | None
     disk_free_gb: float | None
+    disk_total_gb: float | None
     vram_free_gb: float | None
+    vram_total_gb: float | None
 
 
 class View(Value, frozen=True, kw_only=True):
