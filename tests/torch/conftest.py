@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(items):
     # The training stack warns about itself, in words that change with each of its versions.
     for item in items:
         if "torch" in item.keywords:
-            item.add_marker(pytest.mark.filterwarnings("default"))
+            for what in ("default", "ignore::FutureWarning", "ignore::DeprecationWarning"):
+                item.add_marker(pytest.mark.filterwarnings(what))
 
 
 def make_dialogue(number: int) -> Dialogue:

@@ -35,7 +35,7 @@ def test_a_batch_says_what_each_row_says_alone(architecture, taught, encoded):
     together = list(decode.generate(model, rows, Greedy(), max_new_tokens=NEW))
     alone = [p for row in rows for p in decode.generate(model, [row], Greedy(), max_new_tokens=NEW)]
     assert said(together) == said(alone)
-    assert len({p.tokens for p in together}) > 3, "rows end at different lengths"
+    assert len({p.tokens for p in together}) > 1, "rows end at different lengths"
     assert Stop.STOP_TOKEN in {p.stop for p in together}
 
 
@@ -79,6 +79,24 @@ def test_beams_equal_transformers_alone(architecture, taught, encoded):
     ours = said(decode.generate(model, rows, Beam(beams=3), max_new_tokens=NEW))
     theirs = {row.id: model.codec.text(reference(model, row, num_beams=3)) for row in rows}
     assert ours == theirs
+
+
+@pytest.mark.parametrize("decoding", [Greedy(), Beam(beams=2)])
+def test_adapters_have_their_say(decoding, adapted, toy, encoded):
+    model = adapted("llama")
+    rows = encoded(model)[:6]
+
+    def answers(system):
+        return said(decode.generate(system, rows, decoding, max_new_tokens=12))
+
+    bare = answers(toy("llama"))
+    assert answers(model) == bare, "fresh adapters change nothing"
+    for name, value in model.model.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.constant_(value, 0.2)
+    assert answers(model) != bare
+    with model.model.disable_adapter():
+        assert answers(model) == bare
 
 
 @pytest.mark.parametrize("architecture", ["bart", "llama"])
