@@ -22,7 +22,9 @@ def test_a_run_is_scored_and_compared_and_reported(road, yoyak):
 
 
 def test_the_same_command_again_does_nothing_and_says_so(road, yoyak):
-    before = {path: path.stat().st_mtime_ns for path in (road / "runs").rglob("*") if path.is_file()}
+    before = {
+        path: path.stat().st_mtime_ns for path in (road / "runs").rglob("*") if path.is_file()
+    }
     again = yoyak("run", "lead")
     assert "already done" in again.stdout + again.stderr
     after = {path: path.stat().st_mtime_ns for path in (road / "runs").rglob("*") if path.is_file()}

@@ -119,6 +119,11 @@ def test_another_kind_of_decoding_forgets_the_settings_of_the_first():
     assert changed.decode == Greedy()
 
 
+def test_a_decoding_without_a_kind_is_greedy():
+    recipe = recipes.resolve("lead", sets=["decode.max_new_tokens=8"]).recipe
+    assert recipe.decode == Greedy(max_new_tokens=8)
+
+
 def test_none_switches_an_optional_setting_off():
     assert (
         recipes.resolve("kobart", sets=["evaluate.patience=none"]).recipe.evaluate.patience is None

@@ -253,3 +253,26 @@ def test_a_codec_is_of_its_tokenizer_alone(codecs):
     codec._tokenizer("가나다라마바사")
     assert isinstance(codec, Codec)
     assert codec.answer_ids("가나다라마바사") == before
+
+
+VOCABULARY = """
+from hashlib import sha256
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.engine.vocabulary import train_tokenizer
+texts = [dialogue.text for dialogue in read_corpus(sample.folder()).train.dialogues]
+for architecture in ("bart", "qwen3"):
+    core = train_tokenizer(texts, architecture, 2000).backend_tokenizer
+    print(sha256(core.to_str().encode()).hexdigest())
+"""
+
+
+def test_another_process_trains_the_same_vocabulary():
+    # More syllables than the alphabet takes, some as common as others: no lots may be drawn.
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(3)
+    }
+    assert len(told) == 1

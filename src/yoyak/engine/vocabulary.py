@@ -4,6 +4,8 @@ It has the form of the real thing, so that a toy goes down the very path of the 
 same control tokens, the same kind of BPE, the same chat template.
 """
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 Architecture = Literal["bart", "llama", "qwen2", "qwen3"]
 
 PRINTABLE_ASCII = [chr(code) for code in range(33, 127)]
+
+METASPACE = "\u2581"
+"""Stands for a blank at the start of a word."""
 
 
 class Form(NamedTuple):
@@ -85,6 +90,8 @@ def _metaspace_bpe(texts: Iterable[str], form: Form, size: int) -> "Tokenizer":
     """As koBART: words that carry their blank. Rare characters fall back to bytes."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
+    alphabet = _alphabet(texts, max(size // 3, len(PRINTABLE_ASCII)))
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
     tokenizer = Tokenizer(models.BPE(unk_token=form.unknown, byte_fallback=True))
     tokenizer.normalizer = normalizers.NFC()
@@ -95,12 +102,24 @@ def _metaspace_bpe(texts: Iterable[str], form: Form, size: int) -> "Tokenizer":
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=[*form.control, *fallback],
-        initial_alphabet=PRINTABLE_ASCII,
-        limit_alphabet=max(size // 3, len(PRINTABLE_ASCII)),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return _unregister(tokenizer, fallback)
+
+
+def _alphabet(texts: Iterable[str], size: int) -> list[str]:
+    """ASCII and the commonest other characters; among equals the first in Unicode.
+
+    The trainer's own limit draws lots among equals, and two runs would learn two vocabularies.
+    """
+    counts = Counter(character for text in texts for character in text if not character.isspace())
+    for known in PRINTABLE_ASCII:
+        counts.pop(known, None)
+    commonest = sorted(counts, key=lambda character: (-counts[character], character))
+    return [*PRINTABLE_ASCII, METASPACE, *commonest[: size - len(PRINTABLE_ASCII)]]
 
 
 def _unregister(tokenizer: "Tokenizer", fallback: list[str]) -> "Tokenizer":

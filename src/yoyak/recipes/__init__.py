@@ -48,6 +48,7 @@ def resolve(
         _merge(merged, table, origins, origin)
     label = Path(name).stem
     merged.setdefault("name", label)
+    merged.get("decode", {}).setdefault("kind", "greedy")  # what a recipe without [decode] does
     if "engine" not in merged:
         raise BadRecipe("recipe.no-engine", recipe=label)
     recipe = convert(_without_none(merged), label)

@@ -1,0 +1,82 @@
+"""kill −9 of the worker at any moment: the same command again ends as if nothing had happened."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from yoyak.store.disk import sha256_file
+from yoyak.store.workspace import Workspace
+
+pytestmark = pytest.mark.torch
+
+SHORT = (
+    "train.max_steps=8",
+    "train.save_every_steps=2",
+    "evaluate.every_epochs=none",
+    "decode.max_new_tokens=8",
+)
+KILLS = 2
+
+
+def command(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
+    words = [word for spec in SHORT for word in ("--set", spec)]
+    environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
+    with (folder / "talk.txt").open("ab") as talk:
+        return subprocess.Popen(
+            [sys.executable, "-m", "yoyak", "run", "lead", recipe, *words],
+            cwd=folder, env=environment, stdout=talk, stderr=talk,
+        )  # fmt: skip
+
+
+def the_run(folder: Path):
+    return Workspace(folder / "workspace").runs()[1]
+
+
+def kill_worker_after(folder: Path, steps: int, delay_seconds: float) -> None:
+    """Waits until the log shows that many more steps (or the end), then a moment, then kills."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        runs = Workspace(folder / "workspace").runs()[1:]
+        holder = runs[0].holder() if runs else None
+        if holder is not None and holder.pid and runs[0].state().step >= steps:
+            time.sleep(delay_seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(holder.pid, signal.SIGKILL)
+            return
+        time.sleep(0.02)
+    pytest.fail((folder / "talk.txt").read_text("utf-8"))
+
+
+def outcome(folder: Path) -> dict[str, object]:
+    run = the_run(folder)
+    weights = {
+        path.name: sha256_file(path)
+        for path in sorted((run.folder / "weights").glob("*.safetensors"))
+    }
+    texts = [(one.id, one.text) for one in run.predictions("test")]
+    return {"weights": weights, "texts": sorted(texts), "score": run.scorecard("dev").rouge}
+
+
+@pytest.mark.parametrize("recipe", ["tiny-bart", "tiny-qlora"])
+def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert command(whole, recipe).wait(timeout=300) == 0
+    luck = random.Random(recipe)
+    for kill in range(KILLS):
+        started = command(killed, recipe)
+        kill_worker_after(killed, steps=1 + 3 * kill, delay_seconds=luck.uniform(0, 0.3))
+        assert started.wait(timeout=120) == 75
+    assert command(killed, recipe).wait(timeout=300) == 0
+    assert the_run(killed).state().attempts == KILLS + 1
+    expected = outcome(whole)
+    assert expected["weights"]
+    assert outcome(killed) == expected
