@@ -60,7 +60,7 @@ def compare(
     from yoyak.score import compare as comparing
 
     place = open_place(None, workspace)
-    judged = {name: _judged(place, name, references) for name in systems or _all_runs(place)}
+    judged = _all_judged(place, systems or _all_runs(place), references)
     if len(judged) < 2:
         raise UsageError("cli.compare-two", workspace=place.workspace.folder)
     compared = comparing.compare({name: one.card for name, one in judged.items()})
@@ -77,6 +77,19 @@ def compare(
         against = read_references(*(references or [place.data_folder / "dev.csv"]))
         found = most_different(judged[one], judged[other], against, limit=10)
         out.print(rowboard.differences(found, (one, other)))
+
+
+def _all_judged(
+    place: Place, systems: list[str], references: list[Path] | None
+) -> dict[str, "Judged"]:
+    """Each system by its shortest name: a file's own where no other is called the same."""
+    own = [Path(system).name for system in systems]
+    short = len(set(own)) == len(own)
+    names = own if short else systems
+    return {
+        name: _judged(place, system, references)
+        for name, system in zip(names, systems, strict=True)
+    }
 
 
 def _all_runs(place: Place) -> list[str]:
