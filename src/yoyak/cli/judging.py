@@ -12,6 +12,8 @@ from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from yoyak.score.atlas import Judged
     from yoyak.score.card import Scorecard
 
@@ -31,12 +33,14 @@ def score(
     from yoyak.report import scoreboard
     from yoyak.report.scorefile import score_file
     from yoyak.report.text import console
+    from yoyak.score.project import project
 
     card = _judge_file(predictions, references, protocol, column)
     if as_json:
         print(msgspec.json.encode(score_file(card)).decode())
     else:
-        console(sys.stdout).print(scoreboard.card(card, predictions.name))
+        drawn = scoreboard.card(card, predictions.name, projection=project(card))
+        console(sys.stdout).print(drawn)
 
 
 def compare(
@@ -54,29 +58,42 @@ def compare(
     """Says which differences between systems are real, and which are not proven."""
     import msgspec
 
-    from yoyak.data.tables import read_references
     from yoyak.report import scoreboard
     from yoyak.report.text import console
     from yoyak.score import compare as comparing
+    from yoyak.score.project import same_winner_chance
 
     place = open_place(None, workspace)
     judged = _all_judged(place, systems or _all_runs(place), references)
     if len(judged) < 2:
         raise UsageError("cli.compare-two", workspace=place.workspace.folder)
-    compared = comparing.compare({name: one.card for name, one in judged.items()})
+    cards = {name: one.card for name, one in judged.items()}
+    compared = comparing.compare(cards)
     if as_json:
         print(msgspec.json.encode(compared).decode())
         return
     out = console(sys.stdout)
-    out.print(scoreboard.comparison(compared))
+    out.print(scoreboard.comparison(compared, same_winner=same_winner_chance(cards)))
     if rows:
-        from yoyak.report import rowboard
-        from yoyak.score.atlas import most_different
+        best = [standing.system for standing in compared.standings[:2]]
+        files = references or [place.data_folder / "dev.csv"]
+        _draw_rows({name: judged[name] for name in best}, files, out)
 
-        one, other = (standing.system for standing in compared.standings[:2])
-        against = read_references(*(references or [place.data_folder / "dev.csv"]))
-        found = most_different(judged[one], judged[other], against, limit=10)
-        out.print(rowboard.differences(found, (one, other)))
+
+def _draw_rows(best: dict[str, "Judged"], references: list[Path], out: "Console") -> None:
+    """The rows where the two best differ most, then what is wrong with each one's summaries."""
+    from yoyak.data.dialogues import read_dialogues
+    from yoyak.data.tables import read_references
+    from yoyak.report import rowboard
+    from yoyak.score.atlas import find_faults, most_different
+
+    against, dialogues = read_references(*references), read_dialogues(*references)
+    (one, ours), (other, theirs) = best.items()
+    found = most_different(ours, theirs, against, limit=10)
+    out.print(rowboard.differences(found, (one, other)))
+    for name, judged in best.items():
+        out.print(text("cli.faults-of", system=name))
+        out.print(rowboard.faults(find_faults(judged.texts, against, dialogues)))
 
 
 def _all_judged(
