@@ -34,7 +34,7 @@ check: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check -P README.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md docs/*.md
 
 test: .venv/.ready-dev
 	$(BIN)/coverage run -m pytest -m "not torch"
@@ -42,7 +42,7 @@ test: .venv/.ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torch
 
 docs: .venv/.ready-dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r -P README.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md docs/*.md
 
 bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/score.py
