@@ -92,8 +92,9 @@ def config_of(architecture: str, codec):
     return kinds[architecture](
         # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
         vocab_size=(codec.vocabulary + 63) // 64 * 64,
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, max_position_embeddings=2048,
+        # Multiples of 64: in 4-bit on CPUs narrower layers are read wrongly (engine.base).
+        hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=64, max_position_embeddings=2048,
         pad_token_id=codec.pad_id, eos_token_id=codec.stop_id, bos_token_id=codec.bos_id,
         initializer_range=0.3,
     )  # fmt: skip

@@ -149,18 +149,18 @@ def test_an_answer_at_its_cap_says_so(taught, encoded):
     assert (prediction.tokens, prediction.stop) == (2, Stop.LENGTH)
 
 
-@pytest.mark.parametrize("kind", [Greedy, Beam])
+@pytest.mark.parametrize("kind", [Greedy, Beam, Sample])
 def test_no_ngram_of_the_answer_comes_twice(kind, toy, encoded):
     model = toy("llama")
     rows = encoded(model)[:5]
-    for prediction in decode.generate(model, rows, kind(no_repeat_ngram=2), max_new_tokens=40):
-        ids = model.codec.answer_ids(prediction.raw)
-        assert prediction.tokens == 40
-        assert ids
-    answers = stepper.step_through(model, rows, Greedy(no_repeat_ngram=2), 40)
-    for answer in answers:
-        pairs = list(pairwise(answer))
+
+    def pairs_of(decoding):
+        work = decode.Work(model, decoding, 40, ())
+        return [list(pairwise(answer)) for answer in decode.new_ids(work, rows)]
+
+    for pairs in pairs_of(kind(no_repeat_ngram=2)):
         assert len(pairs) == len(set(pairs))
+        assert pairs
 
 
 @pytest.mark.parametrize("decoding", [Greedy(), Beam(beams=2), Sample()])

@@ -15,7 +15,7 @@ from yoyak.values import Split
 
 pytestmark = pytest.mark.torch
 
-SMALL = ("model.scratch.vocabulary=500", "model.scratch.width=32")
+SMALL = ("model.scratch.vocabulary=500", "model.scratch.layers=1")
 
 
 @pytest.fixture
