@@ -9,8 +9,9 @@ import time
 import pytest
 
 from yoyak.events import Failed, Sampled, Started, Status, Stepped, Warned
-from yoyak.queue import limits, lineup
-from yoyak.queue.lineup import Line, Result, Watch, worker_environment
+from yoyak.queue import child, governor, lineup, pulse
+from yoyak.queue.child import worker_environment
+from yoyak.queue.lineup import Line, Result
 from yoyak.store.project import Limits
 
 GENTLE = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
@@ -43,15 +44,17 @@ def test_four_runs_that_end_in_four_ways(runs_of, corpus):
             os.kill(os.getpid(), signal.SIGTERM)
 
     assert carry_out(corpus, runs, stop_the_patient_one) == [
-        Result.FAILED, Result.INTERRUPTED, Result.INTERRUPTED, Result.INTERRUPTED,
+        Result.FAILED, Result.FINISHED, Result.INTERRUPTED, Result.INTERRUPTED,
     ]  # fmt: skip
     assert [run.state().status for run in runs] == [
-        Status.FAILED, Status.INTERRUPTED, Status.STOPPED, Status.QUEUED,
+        Status.FAILED, Status.FINISHED, Status.STOPPED, Status.QUEUED,
     ]  # fmt: skip
     stopped_at = patient.state().step
     assert 3 <= stopped_at < 60
     # The very same command again: what failed fails again, the others come to their end.
-    assert carry_out(corpus, runs) == [Result.FAILED, *[Result.FINISHED] * 3]
+    assert carry_out(corpus, runs) == [
+        Result.FAILED, Result.ALREADY_DONE, Result.FINISHED, Result.FINISHED,
+    ]  # fmt: skip
     assert failing.state().failed.kind == "RuntimeError"
     assert doomed.state().attempts == 2
     steps = [event.step for event in patient.events() if isinstance(event, Stepped)]
@@ -127,42 +130,12 @@ def test_an_error_of_the_display_ends_no_worker_unsaved_and_orphans_none(runs_of
 # --- the watchdog --------------------------------------------------------------------------------
 
 
-class Worker:
-    """Stands for a process; remembers what it was sent."""
-
-    def __init__(self):
-        self.signals = []
-        self.pid = os.getpid()
-
-    def send_signal(self, number):
-        self.signals.append(number)
-
-
 def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
     runs_of, corpus, monkeypatch
 ):
-    monkeypatch.setattr(lineup, "SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr(lineup, "SAMPLE_SECONDS", 0.05)
-    monkeypatch.setattr(limits, "_vram", lambda: (None, None))
-    (run,) = runs_of("Steady")
-    worker = Worker()
-    tail = lineup.Tail(run.log_path)
-    line = Line(corpus, lambda run, event: None, GENTLE)
-    watch = Watch(run, worker, GENTLE, lambda: None)
-    until = time.monotonic() + 1.0
-    with run.lock():
-        while time.monotonic() < until:
-            watch(line._hand_over(run, tail))
-            time.sleep(0.02)
-    samples = [event for event in run.events() if isinstance(event, Sampled)]
-    assert len(samples) >= 5  # the parent did write all the while
-    assert worker.signals == [signal.SIGUSR1]
-    assert [event.key for event in run.events() if isinstance(event, Warned)] == ["queue.silent"]
-
-
-def test_where_a_stuck_worker_stands_is_in_its_log(runs_of, corpus, monkeypatch):
-    monkeypatch.setattr(lineup, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(lineup, "SAMPLE_SECONDS", 0.1)
+    monkeypatch.setattr(pulse, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(governor, "SAMPLE_SECONDS", 0.05)
     (run,) = runs_of("Deaf")
     log = run.folder / "worker.log"
 
@@ -174,11 +147,15 @@ def test_where_a_stuck_worker_stands_is_in_its_log(runs_of, corpus, monkeypatch)
     assert carry_out(corpus, [run], ask_once_its_stack_is_there) == [Result.INTERRUPTED]
     assert time.monotonic() - began < 40  # it would sleep for a minute
     assert "doubles.py" in log.read_text()
+    assert sum(isinstance(event, Sampled) for event in run.events()) >= 5  # the parent wrote on
+    # Once for each mood that it was in, not at every look.
+    said = [event.key for event in run.events() if isinstance(event, Warned)]
+    assert said in (["queue.stuck"], ["queue.slow", "queue.stuck"])
 
 
 def test_a_tail_gives_whole_lines_once_and_counts_what_it_cannot_read(runs_of):
     (run,) = runs_of("Steady")
-    tail = lineup.Tail(run.log_path)
+    tail = child.Tail(run.log_path)
     assert list(tail()) == []
     event = Failed(at=1.0, kind="x", message="값")
     run.emit(event)
@@ -250,7 +227,7 @@ def test_a_worker_whose_parent_was_killed_saves_and_ends_by_itself(runs_of, pare
 def test_a_worker_whose_parent_is_already_gone_stops_at_its_first_step(runs_of, data):
     (run,) = runs_of("Patient")
     nobody = str(2**22 + 1)
-    code = subprocess.run([*lineup.WORKER, run.folder, data, nobody], check=False).returncode
+    code = subprocess.run([*child.WORKER, run.folder, data, nobody], check=False).returncode
     assert code == 75
     assert run.state().step == 1
 

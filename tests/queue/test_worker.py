@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from yoyak.events import Status
-from yoyak.queue.lineup import WORKER
+from yoyak.queue.child import WORKER
 from yoyak.queue.worker import StopFlag
 
 SECRET = "hf_" + "Pl4nted" * 4

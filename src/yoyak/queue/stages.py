@@ -24,6 +24,8 @@ from yoyak.events import (
     Status,
     Stopped,
 )
+from yoyak.queue.retry import on_rung, rung_of
+from yoyak.recipe import Recipe
 from yoyak.score import card
 from yoyak.score.definition import OFFICIAL, protocol
 from yoyak.store import disk
@@ -42,6 +44,11 @@ class Work(NamedTuple):
     run: Run
     corpus: Corpus
     stop_asked: StopAsked
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe, in passes as small as its earlier attempts have shown to be needed."""
+        return on_rung(self.run.recipe, rung_of(self.run.events()))
 
 
 def pending(run: Run, corpus: Corpus) -> list[str]:
@@ -110,7 +117,7 @@ def _stage(work: Work, name: str, inputs: Callable[[], str]) -> Iterator[None]:
 def _train(work: Work, engine: Engine) -> None:
     engine.train(
         TrainJob(
-            recipe=work.run.recipe,
+            recipe=work.recipe,
             train=work.corpus.train,
             dev=work.corpus.dev,
             folder=work.run.engine_folder,
@@ -123,7 +130,7 @@ def _train(work: Work, engine: Engine) -> None:
 def _predict(work: Work, engine: Engine, split: Split, inputs: str) -> None:
     ready = {prediction.id for prediction in work.run.begin_predictions(split.name, inputs)}
     job = GenerateJob(
-        recipe=work.run.recipe,
+        recipe=work.recipe,
         decode=work.run.recipe.decode,
         dialogues=[dialogue for dialogue in split.dialogues if dialogue.id not in ready],
         train=work.corpus.train,

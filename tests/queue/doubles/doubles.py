@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from yoyak.errors import Interrupted
+from yoyak.errors import Interrupted, RunFailed
 from yoyak.events import Prepared, Stepped, Stopped
 from yoyak.store import disk
 from yoyak.values import Prediction
@@ -96,3 +96,43 @@ class Forgetful(Steady):
 
     def generate(self, job):
         yield from list(super().generate(job))[: -1 if job.dialogues[0].id[:4] == "test" else None]
+
+
+class Hungry(Steady):
+    """Has memory for two rows at a time."""
+
+    def train(self, job):
+        rows = job.recipe.train.micro_batch_rows or job.recipe.train.batch_rows
+        if rows > 2:
+            raise MemoryError(f"{rows} rows")
+        super().train(job)
+
+
+class Starving(Steady):
+    """Has memory for nothing."""
+
+    def train(self, job):
+        raise MemoryError("one row")
+
+
+class Mortal(Steady):
+    """Is killed whenever it trains."""
+
+    def train(self, job):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Poisoned(Steady):
+    """Meets a row that it cannot digest."""
+
+    def train(self, job):
+        raise RunFailed("queue.worker-died", found="NaN", log="train row 7")
+
+
+class Slow(Steady):
+    """Notes on which card it works, and takes its time."""
+
+    def train(self, job):
+        (job.folder / "card").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+        time.sleep(0.7)
+        super().train(job)

@@ -1,0 +1,156 @@
+"""How a line-up helps itself: after kills, without memory, on several cards, with little room."""
+
+import os
+
+import pytest
+
+from yoyak.errors import DiskFull
+from yoyak.events import Started, Status, Warned
+from yoyak.queue import governor, limits, lineup, prepare
+from yoyak.queue.limits import Readings
+from yoyak.queue.lineup import Line, Result, visible_cards
+from yoyak.store import disk
+from yoyak.store.project import Limits, Project
+
+GENTLE = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(lineup, "POLL_SECONDS", 0.02)
+
+
+def line_of(corpus, limits_=GENTLE, **named):
+    return Line(corpus, lambda run, event: None, limits_, **named)
+
+
+def warnings_of(run):
+    return [event.key for event in run.events() if isinstance(event, Warned)]
+
+
+def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, corpus):
+    runs = runs_of("Hungry", "Poisoned", "Doomed", "Steady")
+    results = [outcome.result for outcome in line_of(corpus).carry_out(runs)]
+    assert results == [Result.FINISHED, Result.FAILED, Result.FINISHED, Result.FINISHED]
+    hungry, poisoned, doomed, steady = runs
+    assert all(run.scorecard() is not None for run in (hungry, doomed, steady))
+    assert poisoned.state().status is Status.FAILED
+    assert "NaN" in poisoned.state().failed.message
+
+
+def test_a_run_without_memory_gets_smaller_passes_of_the_same_batch(runs_of, corpus):
+    (run,) = runs_of("Hungry")
+    line_of(corpus).carry_out([run])
+    # 8 rows, then 4, then 2; the recipe that was asked for stays on record.
+    said = [event for event in run.events() if isinstance(event, Warned)]
+    assert [event.key for event in said] == ["queue.smaller-passes"] * 2
+    assert [event.fields["rows"] for event in said] == ["4", "2"]
+    assert {event.fields["batch"] for event in said} == {"8"}
+    assert run.recipe.train.micro_batch_rows is None
+
+
+def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, corpus):
+    (run,) = runs_of("Hungry")
+    line_of(corpus).carry_out([run])
+    attempts = run.state().attempts
+    (run.folder / "weights" / "weights.bin").write_bytes(b"torn")
+    (run.folder / "predictions" / "test.jsonl").unlink()
+    (outcome,) = line_of(corpus).carry_out([run])
+    assert outcome.result is Result.FINISHED
+    assert run.state().attempts == attempts + 1  # it did not run out of memory again
+
+
+def test_a_run_that_never_has_memory_fails_after_three_rungs(runs_of, corpus):
+    (run,) = runs_of("Starving")
+    (outcome,) = line_of(corpus).carry_out([run])
+    assert outcome.result is Result.FAILED
+    assert warnings_of(run) == ["queue.smaller-passes"] * 3
+    assert run.state().failed.kind == "MemoryError"
+
+
+def test_a_worker_that_is_always_killed_is_left_for_later_after_three_times(runs_of, corpus):
+    mortal, steady = runs_of("Mortal", "Steady")
+    results = [outcome.result for outcome in line_of(corpus).carry_out([mortal, steady])]
+    assert results == [Result.INTERRUPTED, Result.FINISHED]
+    assert warnings_of(mortal) == ["queue.taken-up-again"] * 3
+    assert sum(isinstance(event, Started) for event in mortal.events()) == 4
+    assert mortal.state().status is Status.INTERRUPTED
+
+
+# --- several cards -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def four(tmp_path, workspace, corpus):
+    paths = [tmp_path / f"slow{number}.toml" for number in range(4)]
+    for path in paths:
+        path.write_text('engine = "doubles:Slow"', encoding="utf-8")
+    return prepare.prepare(workspace, corpus, map(str, paths), Project(), ())
+
+
+def test_each_card_has_its_own_run_and_all_are_used(four, corpus):
+    outcomes = line_of(corpus, cards=("0", "1")).carry_out(four)
+    assert [outcome.result for outcome in outcomes] == [Result.FINISHED] * 4
+    assert [outcome.run for outcome in outcomes] == four
+    cards = [(run.folder / "card").read_text() for run in four]
+    assert sorted(cards) == ["0", "0", "1", "1"]
+    at_work = [(run.state().started_at, run.state().last_at) for run in four]
+    (_, first_end), (second_begin, _) = at_work[0], at_work[1]
+    assert second_begin < first_end  # side by side
+
+
+def test_one_card_has_one_run_at_a_time(four, corpus):
+    line_of(corpus, cards=("3",)).carry_out(four[:2])
+    assert {(run.folder / "card").read_text() for run in four[:2]} == {"3"}
+    assert four[1].state().started_at >= four[0].state().last_at
+
+
+def test_the_cards_are_those_that_may_be_seen(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert visible_cards() == ("2", "5")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert visible_cards() == (None,)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", os.devnull)  # no driver's tool
+    assert visible_cards() == (None,)
+
+
+# --- little room ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shrinking(monkeypatch):
+    """A disk that reads as full until something was pruned."""
+    monkeypatch.setattr(governor, "SAMPLE_SECONDS", 0.05)
+    room = {"free": 1.0}
+
+    def read(folder):
+        return Readings(disk_free_gb=room["free"], disk_used_gb=9.0)
+
+    def prune(workspace, chosen):
+        room["free"] = 100.0
+        return governor_prune(workspace, chosen)
+
+    governor_prune = governor.prune
+    monkeypatch.setattr(limits, "read", read)
+    monkeypatch.setattr(governor, "prune", prune)
+
+
+def test_room_is_made_before_anybody_is_stopped(runs_of, corpus, shrinking):
+    working, other = runs_of("Slow", "Steady")
+    with disk.whole_folder(other.folder / "checkpoints" / "step-000001"):
+        pass
+    old = disk.set_aside(other.folder / "checkpoints" / "step-000001", "trash")
+    line = line_of(corpus, Limits(disk_free_gb=2.0, ram_free_gb=0.0))
+    (outcome,) = line.carry_out([working])
+    assert outcome.result is Result.FINISHED
+    assert not old.exists()
+    assert warnings_of(working) == ["queue.pruned"]
+    assert line.danger is None
+
+
+def test_a_line_up_that_the_disk_stopped_says_so_with_74(runs_of, corpus):
+    line = line_of(corpus, Limits(disk_free_gb=10.0**9))
+    line.carry_out(runs_of("Slow"))
+    assert isinstance(line.danger, DiskFull)
+    assert line.danger.exit_code == 74
