@@ -4,6 +4,7 @@ The page is drawn by Jinja with autoescaping; the only markup that passes as it 
 charts, which ``report.charts`` draws from numbers and names that it escapes itself.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -15,22 +16,28 @@ from yoyak.report.blocks import SIGNS, Badge, Cell, Code, Link
 from yoyak.report.escape import plain
 from yoyak.report.markdown import written
 from yoyak.report.sections import sections
+from yoyak.report.tryit import Tried
 from yoyak.report.view import View
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATE = "page.html.jinja"
+_TRY_TEMPLATE = "try.html.jinja"
 
 
-def render(view: View) -> str:
-    """The whole page in the language that is being spoken."""
+def render(view: View, *, live: bool = False) -> str:
+    """The whole page in the language that is being spoken.
+
+    A ``live`` page loads one script from its own server, and links to records there.
+    """
     page = sections(view)
     return (
         _environment()
         .get_template(_TEMPLATE)
         .render(
             view=view,
+            live=live,
             language=messages.language(),
             title=messages.text("report.title", title=view.title),
             written=written(view),
@@ -41,14 +48,21 @@ def render(view: View) -> str:
     )
 
 
+def render_try(pasted: str, tried: Sequence[Tried], problem: str) -> str:
+    """The page where a dialogue is pasted, with what the systems said of it."""
+    template = _environment().get_template(_TRY_TEMPLATE)
+    language = messages.language()
+    return template.render(language=language, pasted=pasted, tried=tried, problem=problem)
+
+
 def kind(block: object) -> str:
     """The name of a block's or cell's type, by which the template chooses how to draw it."""
     return type(block).__name__.lower()
 
 
-def target(record: str) -> str:
-    """A record as an address, seen from ``report/``."""
-    return f"../{quote(record, safe='/#')}"
+def target(record: str, live: bool) -> str:
+    """A record as an address, seen from ``report/`` or from the server's page."""
+    return f"{'/records' if live else '..'}/{quote(record, safe='/#')}"
 
 
 def words(cell: Cell) -> str:
@@ -71,5 +85,5 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"plain": plain, "kind": kind, "target": target, "words": words}
-    environment.globals |= {"signs": SIGNS, "text": messages.text}
+    environment.globals |= {"signs": SIGNS, "text": messages.text, "figures": figures}
     return environment
