@@ -1,0 +1,119 @@
+"""The live page in a real browser: it follows the records, and says when the server is gone."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import msgspec
+import pytest
+
+from yoyak import recipes
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.events import Prepared, Queued, StageStarted, Started, Stepped
+from yoyak.queue import provenance
+from yoyak.store.workspace import Workspace
+
+CHROMIUM = shutil.which("chromium")
+
+if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
+    pytestmark = [
+        pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+        pytest.mark.skipif(find_spec("playwright") is None, reason="Playwright is not installed"),
+        pytest.mark.skipif(find_spec("uvicorn") is None, reason="the [serve] extra is missing"),
+    ]
+
+SERVER = (
+    "import sys; from pathlib import Path; from yoyak.report.serve import serve;"
+    "from yoyak.store.workspace import Workspace;"
+    "serve(Workspace(Path(sys.argv[1])), int(sys.argv[2]))"
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    corpus = read_corpus(sample.folder())
+    record = msgspec.json.encode(provenance.gather(corpus))
+    workspace = Workspace(tmp_path / "workspace")
+    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, corpus, lambda: record)
+    now = time.time()
+    run.emit(Queued(at=now, recipe="tiny-bart"))
+    run.emit(Started(at=now, pid=1, host="box", attempt=1))
+    run.emit(StageStarted(at=now, stage="train"))
+    run.emit(
+        Prepared(
+            at=now, rows=96, rows_shortened=0, steps=144, steps_per_epoch=12, tokens_per_epoch=1,
+            supervised_tokens_per_epoch=1, parameters=1, trainable_parameters=1,
+        )
+    )  # fmt: skip
+    step(run, 1)
+    return run
+
+
+def step(run, number):
+    run.emit(
+        Stepped(
+            at=time.time(), step=number, epoch=number / 12, loss=3.0, learning_rate=1e-3,
+            grad_norm=1.0, tokens=1, supervised_tokens=1, rows=8, seconds=0.1,
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def server(run):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = run.folder.parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(folder), str(port)],
+        env={**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield process, f"http://127.0.0.1:{port}/"
+    process.kill()
+    process.wait()
+
+
+def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, server):
+    from playwright.sync_api import expect, sync_playwright
+
+    process, address = server
+    with run.lock(), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page()
+        complaints = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        current = page.locator("section", has=page.locator("#current"))
+        expect(current).to_contain_text("1/144", timeout=20_000)
+        expect(page.locator("#stale")).to_be_hidden()
+        page.wait_for_timeout(1_500)  # the first look only learns which version is shown
+        step(run, 2)
+        began = time.monotonic()
+        expect(current).to_contain_text("2/144", timeout=20_000)
+        seconds = time.monotonic() - began
+        with run.log_path.open("ab") as log:
+            log.write(b'{"event": "step')
+        page.wait_for_timeout(1_500)
+        expect(current).to_contain_text("2/144")
+        process.terminate()
+        process.wait(timeout=20)
+        expect(page.locator("#stale")).to_be_visible(timeout=20_000)
+        expect(current).to_contain_text("2/144")
+        browser.close()
+    assert complaints == []
+    # 2 s on a quiet machine; the drawing alone takes longer where others are at work.
+    assert seconds < 10, f"{seconds:.1f} s from event to page"
+    print(f"event to page: {seconds:.2f} s")
