@@ -86,10 +86,13 @@ def load_base(base: Base, kind: Kind, recipe: "Recipe", hardware: Hardware) -> "
             trust_remote_code=False,
             **settings,
         )
-    except (OSError, ValueError, ImportError) as error:
+    except torch.OutOfMemoryError as error:
+        raise RunFailed("engine.base-out-of-memory", base=base.place) from error
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
         problem = next(iter(str(error).splitlines()), type(error).__name__)
-        raise Unavailable("engine.no-model", base=base.place, problem=problem) from error
+        raise Unavailable("engine.base-unreadable", base=base.place, problem=problem) from error
     keep_unpacked(model)
+    _refuse_uneven_layers(model)
     return model
 
 
@@ -115,6 +118,19 @@ def keep_unpacked(model: torch.nn.Module) -> None:
     for each in model.modules():
         if hasattr(each, "support_avx512bf16_for_cpu"):
             each.support_avx512bf16_for_cpu = False
+
+
+def _refuse_uneven_layers(model: torch.nn.Module) -> None:
+    """Bitsandbytes 0.50 reads 4-bit rows on CPUs wrongly unless blocks of 64 fill them evenly."""
+    each: Any
+    for name, each in model.named_modules():
+        state = getattr(getattr(each, "weight", None), "quant_state", None)
+        if state is None or each.weight.device.type != "cpu":
+            continue
+        if state.shape[-1] % state.blocksize:
+            raise BadRecipe(
+                "engine.uneven-4-bit", layer=name, width=state.shape[-1], block=state.blocksize
+            )
 
 
 def adapt(model: torch.nn.Module, lora: "Lora", kind: Kind, seed: int) -> torch.nn.Module:

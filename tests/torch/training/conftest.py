@@ -20,7 +20,7 @@ SMALL = (
 FORMS = {
     "bart": ("tiny-bart", ()),
     "lora": ("tiny-qlora", ("model.quantisation=none",)),
-    "nf4": ("tiny-qlora", ()),
+    "nf4": ("tiny-qlora", ("model.scratch.width=64",)),
 }
 
 

@@ -1,0 +1,155 @@
+"""The engines from a job to weights and from weights to summaries."""
+
+import json
+
+import msgspec
+import pytest
+
+from yoyak import engine, events
+from yoyak.engine import GenerateJob
+from yoyak.errors import BadData, BadRecipe, InputMissing, Interrupted, Unavailable
+from yoyak.recipe import Greedy
+from yoyak.values import Stop
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import finetune, models, weights  # noqa: E402
+from yoyak.store import disk  # noqa: E402
+
+
+def answers(asked, dialogues, decode=None, speaker=None):
+    speaker = speaker or engine.load(asked.recipe.engine)
+    predictions = speaker.generate(
+        GenerateJob(
+            recipe=asked.recipe,
+            decode=decode or Greedy(),
+            dialogues=dialogues,
+            train=asked.train,
+            folder=asked.folder,
+            emit=asked.emit,
+        )
+    )
+    return {prediction.id: prediction for prediction in predictions}
+
+
+def train(asked):
+    engine.load(asked.recipe.engine).train(asked)
+
+
+SURE = ("train.epochs=100", "train.learning_rate=8e-3", "model.scratch.width=64")
+BY_HEART = (
+    "train.batch_rows=8",
+    "train.micro_batch_rows=8",
+    "train.save_every_steps=1000",
+    "evaluate.every_epochs=none",
+)
+
+
+def test_learns_eight_dialogues_by_heart(job):
+    asked = job("bart", *BY_HEART, *SURE, rows=8)
+    train(asked)
+    said = answers(asked, asked.train.dialogues)
+    for dialogue in asked.train.dialogues:
+        assert said[dialogue.id].text == dialogue.references[0]
+        assert said[dialogue.id].stop is Stop.STOP_TOKEN
+
+
+def test_a_4_bit_base_learns_through_its_adapters(job):
+    asked = job("nf4", *BY_HEART, "train.epochs=50", "train.learning_rate=1e-2", rows=8)
+    train(asked)
+    losses = [event.loss for event in job.said if isinstance(event, events.Stepped)]
+    assert losses[-1] < 0.6 * losses[0]
+    folder = asked.folder / "weights"
+    assert (folder / "adapter_model.safetensors").is_file()
+    assert not (folder / "model.safetensors").exists(), "the base is not copied"
+    assert weights.read(folder).form == "adapters"
+
+
+@pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_the_saved_weights_are_those_that_were_judged_best(form, job):
+    sets = ("train.epochs=3", "train.learning_rate=5e-3", "evaluate.every_epochs=1")
+    asked = job(form, *sets)
+    train(asked)
+    judged = [event for event in job.said if isinstance(event, events.Evaluated)]
+    best = [event for event in judged if event.best][-1]
+    described = weights.read(asked.folder / "weights")
+    assert (described.step, described.dev_mean) == (best.step, best.rouge.mean)
+    assert best.rouge.mean == max(event.rouge.mean for event in judged)
+    # Loaded again, they say what they were judged for.
+    from yoyak.score.rouge import score_rows
+
+    said = answers(asked, asked.dev.dialogues)
+    texts = [said[dialogue.id].text for dialogue in asked.dev.dialogues]
+    scores = score_rows(texts, [dialogue.references for dialogue in asked.dev.dialogues])
+    assert scores[:, :, 2].mean() == pytest.approx(best.rouge.mean, abs=1e-9)
+
+
+@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+def test_no_epochs_means_the_base_as_it_is(form, job):
+    asked = job(form, "train.epochs=0")
+    train(asked)
+    folder = asked.folder / "weights"
+    assert weights.read(folder).form == "base"
+    assert not list(folder.glob("*.safetensors"))
+    assert len(answers(asked, asked.dev.dialogues)) == 6
+    assert not [event for event in job.said if isinstance(event, events.Stepped)]
+
+
+def test_what_is_done_is_not_done_again(job):
+    asked = job("bart", "train.max_steps=2")
+    train(asked)
+    before = disk.read_manifest(asked.folder / "weights")
+    job.said.clear()
+    train(asked)
+    assert job.said == []
+    assert disk.read_manifest(asked.folder / "weights") == before
+    train(job("bart", "train.max_steps=2", folder=asked.folder / "other"))
+    assert job.said
+
+
+def test_nobody_predicts_without_weights(job):
+    asked = job("nf4", "train.max_steps=2", stop=lambda: True)
+    with pytest.raises(Interrupted):
+        train(asked)
+    with pytest.raises(InputMissing, match="no whole weights"):
+        answers(asked, asked.dev.dialogues)
+
+
+def test_predictions_of_a_damaged_folder_are_refused(job):
+    asked = job("bart", "train.max_steps=2")
+    train(asked)
+    victim = asked.folder / "weights" / "model.safetensors"
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(InputMissing, match="no whole weights"):
+        answers(asked, asked.dev.dialogues)
+
+
+def test_an_engine_refuses_what_is_not_its_kind(job):
+    asked = job("nf4")
+    wrong = msgspec.structs.replace(asked.recipe, engine="seq2seq")
+    with pytest.raises(BadRecipe, match="does not go with"):
+        train(asked._replace(recipe=wrong))
+
+
+def test_a_row_beyond_the_models_positions_is_named(job):
+    ready = finetune.prepare(job("bart"), "seq2seq")
+    ready.loaded.model.config.max_position_embeddings = 100
+    with pytest.raises(BadRecipe, match=r"train row row_\d+ needs \d+ positions"):
+        models.refuse_beyond_positions(ready.loaded, ready.rows)
+
+
+def test_weights_that_do_not_fit_their_config_are_named(job):
+    short = job("bart", "train.epochs=0")
+    train(short)
+    config = short.folder / "base" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"d_model": 64}))
+    sets = ("model.scratch=none", f"model.base={config.parent}")
+    with pytest.raises(Unavailable, match="could not be loaded"):
+        train(job("bart", *sets, folder=short.folder / "other"))
+
+
+def test_an_answer_that_is_too_long_is_never_cut(job):
+    with pytest.raises(BadData, match="Answers are never cut"):
+        train(job("bart", "prompt.max_summary_tokens=8"))

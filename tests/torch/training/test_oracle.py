@@ -1,0 +1,110 @@
+"""The same losses as ``transformers.Trainer`` on the same model, data, order and settings."""
+
+import pytest
+
+from yoyak import events
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import loop  # noqa: E402
+from yoyak.engine.batches import Limits, micro_batches  # noqa: E402
+
+STEPS = 50
+SETS = (
+    f"train.max_steps={STEPS}",
+    "train.epochs=50",
+    "evaluate.every_epochs=none",
+    "train.save_every_steps=1000",
+    "train.learning_rate=3e-3",
+    "train.weight_decay=0.01",
+    "train.max_grad_norm=0.5",
+)
+FORMS = {
+    # Trainer 5.23 doubles BART's loss under accumulation of 2: its model takes, and ignores, the
+    # number of supervised tokens. One pass a step compares like with like.
+    "bart": ("train.micro_batch_rows=4",),
+    "llama": ("lora.dropout=0.0", "model.scratch.architecture=llama"),
+    "qwen3": ("lora.dropout=0.0",),
+}
+
+
+def without_dropout(course):
+    for module in course.learner.loaded.model.modules():
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    return course
+
+
+def padded_for_trainer(rows, kind, pad_id):
+    """As the field does it: labels of −100 on prompt and padding, masks for everything."""
+
+    def pad(ids, value):
+        length = max(map(len, ids))
+        return torch.tensor([[*row, *[value] * (length - len(row))] for row in ids])
+
+    if kind == "seq2seq":
+        ids = [list(row.source_ids) for row in rows]
+        labels = [list(row.answer_ids) for row in rows]
+    else:
+        ids = [[*row.source_ids, *row.answer_ids] for row in rows]
+        labels = [[*[-100] * len(row.source_ids), *row.answer_ids] for row in rows]
+    mask = pad([[1] * len(row) for row in ids], 0)
+    return {"input_ids": pad(ids, pad_id), "attention_mask": mask, "labels": pad(labels, -100)}
+
+
+def by_trainer(course, folder):
+    import transformers as hf
+
+    loaded, settings = course.learner.loaded, course.job.recipe.train
+    parts = []
+    for step in range(STEPS):
+        limits = Limits(settings.micro_batch_rows, 10_000)
+        cut = micro_batches(course.timetable.rows(step), course.shapes, limits)
+        assert len(cut) * settings.micro_batch_rows == settings.batch_rows
+        for part in cut:
+            rows = [course.rows[row] for row in part]
+            parts.append(padded_for_trainer(rows, loaded.kind, loaded.codec.pad_id))
+
+    class Given(hf.Trainer):
+        def get_train_dataloader(self):
+            return torch.utils.data.DataLoader(parts, batch_size=None, shuffle=False)
+
+    arguments = hf.TrainingArguments(
+        output_dir=str(folder),
+        max_steps=STEPS,
+        gradient_accumulation_steps=settings.batch_rows // settings.micro_batch_rows,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=str(settings.schedule),
+        warmup_steps=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    trainer = Given(model=loaded.model, args=arguments, train_dataset=parts)
+    trainer.train()
+    return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_fifty_steps_have_the_losses_of_transformers(name, course, tmp_path):
+    form = "bart" if name == "bart" else "lora"
+    ours = without_dropout(course(form, *SETS, *FORMS[name], folder=tmp_path / "ours"))
+    loop.train(ours)
+    told = [event for event in course.said if isinstance(event, events.Stepped)]
+    theirs = without_dropout(course(form, *SETS, *FORMS[name], folder=tmp_path / "theirs"))
+    logged = by_trainer(theirs, tmp_path / "trainer")
+    assert len(told) == len(logged) == STEPS
+    for event, entry in zip(told, logged, strict=True):
+        assert event.loss == pytest.approx(float(entry["loss"]), abs=1e-5)
+        assert event.grad_norm == pytest.approx(float(entry["grad_norm"]), rel=1e-3)
+        assert event.learning_rate == pytest.approx(float(entry["learning_rate"]), rel=1e-9)
+    assert any(event.clipped for event in told)
+    assert told[-1].loss < 0.9 * told[0].loss
+    for (key, mine), other in zip(
+        ours.learner.named.items(), theirs.learner.named.values(), strict=True
+    ):
+        assert torch.allclose(mine, other, atol=1e-4), key
