@@ -39,14 +39,17 @@ def the_run(folder: Path):
     return Workspace(folder / "workspace").runs()[1]
 
 
-def kill_worker_after(folder: Path, steps: int, delay_seconds: float) -> None:
-    """Waits until the log shows that many more steps (or the end), then a moment, then kills."""
+def kill_worker_after(
+    folder: Path, lineup: subprocess.Popen[bytes], steps: int, delay_seconds: float
+) -> None:
+    """Waits until the log shows that many steps, then a moment, then kills line-up and worker."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         runs = Workspace(folder / "workspace").runs()[1:]
         holder = runs[0].holder() if runs else None
         if holder is not None and holder.pid and runs[0].state().step >= steps:
             time.sleep(delay_seconds)
+            lineup.kill()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder.pid, signal.SIGKILL)
             return
@@ -73,8 +76,9 @@ def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path):
     luck = random.Random(recipe)
     for kill in range(KILLS):
         started = command(killed, recipe)
-        kill_worker_after(killed, steps=1 + 3 * kill, delay_seconds=luck.uniform(0, 0.3))
-        assert started.wait(timeout=120) == 75
+        # The line-up first: by itself it would take the run up again in a new worker.
+        kill_worker_after(killed, started, 1 + 3 * kill, delay_seconds=luck.uniform(0, 0.3))
+        assert started.wait(timeout=120) == -signal.SIGKILL
     assert command(killed, recipe).wait(timeout=300) == 0
     assert the_run(killed).state().attempts == KILLS + 1
     expected = outcome(whole)
