@@ -1,13 +1,17 @@
-"""The verbs of the machine: check."""
+"""The verbs of the machine: check, plan, prune."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
-from yoyak.cli.place import open_place
+from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.cli.place import DEFAULT_LINEUP, open_place
+from yoyak.errors import UsageError
 from yoyak.messages import text
+
+if TYPE_CHECKING:
+    from yoyak.queue.devices import Device
 
 Recipes = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
@@ -39,3 +43,79 @@ def check(
         console(sys.stdout).print(checkboard.draw(lines))
     if any(line.status is Status.BAD for line in lines):
         raise typer.Exit(69)
+
+
+def plan(
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+    ] = None,
+    card: Annotated[str | None, typer.Option(help=text("cli.option-card"))] = None,
+    minutes: Annotated[float | None, typer.Option(help=text("cli.option-minutes"))] = None,
+    disk_gb: Annotated[float | None, typer.Option(help=text("cli.option-disk"))] = None,
+    data: DataFolder = None,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says what a line-up takes and, if it cannot fit, why and what could."""
+    import msgspec
+
+    from yoyak import recipes
+    from yoyak.queue import limits
+    from yoyak.queue.plan import Place as PlanPlace
+    from yoyak.queue.plan import plan as make
+    from yoyak.report import planboard
+    from yoyak.report.text import console
+
+    place = open_place(data, None)
+    layers, kept = place.project.layers, place.project.limits.disk_free_gb
+    wanted = [
+        recipes.resolve(name, project=layers, sets=sets or ()).recipe
+        for name in recipe or DEFAULT_LINEUP
+    ]
+    free = limits.read(place.workspace.folder).disk_free_gb if disk_gb is None else disk_gb
+    made = make(
+        wanted,
+        place.corpus,
+        PlanPlace(_device(card), free, kept, minutes=minutes, runs=place.workspace.runs()),
+    )
+    if as_json:
+        print(msgspec.json.encode(made).decode())
+    else:
+        console(sys.stdout).print(planboard.draw(made))
+    for refusal in made.refusals[:-1]:
+        print(text("cli.error", error=refusal.error), file=sys.stderr)
+    if made.refusals:
+        raise made.refusals[-1].error
+
+
+def _device(card: str | None) -> "Device | None":
+    from yoyak.queue import devices
+
+    if card is None:
+        return next(iter(devices.here()), None)
+    device = devices.named(card)
+    if device is None:
+        raise UsageError("cli.unknown-card", card=card, known=", ".join(devices.DEVICES))
+    return device
+
+
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=text("cli.option-dry-run"))] = False,
+    hub: Annotated[bool, typer.Option("--hub", help=text("cli.option-hub"))] = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Shows what no run needs and, unless it is only asked, deletes it."""
+    from yoyak.queue import prune as pruning
+    from yoyak.report import planboard
+    from yoyak.report.text import console
+
+    place = open_place(None, workspace)
+    found = pruning.candidates(place.workspace, hub=hub)
+    if not found:
+        print(text("cli.nothing-to-prune"))
+        return
+    console(sys.stdout).print(planboard.draw_candidates(found))
+    if not dry_run:
+        gone = pruning.prune(place.workspace, found)
+        freed = sum(each.size_bytes for each in gone) / planboard.GB
+        print(text("cli.pruned", count=len(gone), gb=f"{freed:.2f}"))

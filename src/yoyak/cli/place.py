@@ -9,6 +9,7 @@ from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus
 
 DEFAULT_WORKSPACE = "workspace"
+DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
 
 
 class Place:

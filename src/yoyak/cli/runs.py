@@ -1,4 +1,4 @@
-"""The verbs of runs: show, run, status, report."""
+"""The verbs of runs: show, run, status, watch, report, serve."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,9 @@ from typing import Annotated
 import typer
 
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
-from yoyak.cli.place import Place, open_place
+from yoyak.cli.place import DEFAULT_LINEUP, Place, open_place
 from yoyak.errors import Interrupted, RunFailed
 from yoyak.messages import text
-
-DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
 
 Recipes = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
@@ -115,3 +113,20 @@ def report(workspace: WorkspaceFolder = None) -> None:
     place = open_place(None, workspace)
     for path in write_report(place.workspace, gather(place.workspace)):
         print(place.short(path))
+
+
+def watch(workspace: WorkspaceFolder = None) -> None:
+    """Follows the runs until q is pressed; the runs go on."""
+    from yoyak.report import watch as watching
+
+    watching.watch(open_place(None, workspace).workspace, sys.stdout)
+
+
+def serve(
+    workspace: WorkspaceFolder = None,
+    port: Annotated[int, typer.Option(help=text("cli.option-port"))] = 8765,
+) -> None:
+    """Shows the report as a live page on 127.0.0.1 until it is interrupted."""
+    from yoyak.report import serve as serving
+
+    serving.serve(open_place(None, workspace).workspace, port)
