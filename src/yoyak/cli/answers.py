@@ -1,49 +1,129 @@
-"""The verbs of the answer: submit."""
+"""The verbs of the answer: import, submit."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
 from yoyak.cli.place import Place, open_place
+from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
-SystemName = Annotated[
-    str | None, typer.Argument(help=text("cli.option-system"), show_default=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from yoyak.final.candidates import Candidate
+    from yoyak.final.hand_in import HandedIn
+    from yoyak.report.answerboard import Board
+
+Systems = Annotated[
+    list[str] | None, typer.Argument(help=text("cli.option-system"), show_default=False)
 ]
+ROWS_SHOWN = 5
 
 
-def submit(
-    system: SystemName = None,
-    check: Annotated[
-        Path | None, typer.Option("--check", help=text("cli.option-check"), show_default=False)
+def import_(
+    name: Annotated[str, typer.Argument(help=text("cli.argument-import-name"))],
+    files: Annotated[list[Path], typer.Argument(help=text("cli.argument-import-files"))],
+    column: Annotated[
+        str | None, typer.Option(help=text("cli.option-column"), show_default=False)
     ] = None,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes the submission of a scored system, or judges the file that ``--check`` names."""
+    """Takes in predictions that another program wrote; those of dev are scored."""
     import msgspec
 
-    from yoyak.final.hand_in import hand_in
+    from yoyak.final.imports import import_files
+    from yoyak.report import answerboard
+    from yoyak.report.text import console
 
+    place = open_place(data, workspace)
+    found = import_files(place.workspace, place.corpus, name, files, column=column)
+    if as_json:
+        print(msgspec.json.encode(found.record).decode())
+    else:
+        console(sys.stdout).print(answerboard.imported(found))
+
+
+def submit(
+    systems: Systems = None,
+    blend: Annotated[
+        str | None,
+        typer.Option(
+            "--blend", metavar="METHOD", help=text("cli.option-blend"), show_default=False
+        ),
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help=text("cli.option-check"), show_default=False)
+    ] = None,
+    result: Annotated[
+        str | None,
+        typer.Option(
+            "--result",
+            metavar="N=PUBLIC[,PRIVATE]",
+            help=text("cli.option-result"),
+            show_default=False,
+        ),
+    ] = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Writes a submission, judges the file of ``--check``, or records the ``--result`` of one."""
+    if sum(option is not None for option in (blend, check, result)) > 1:
+        raise UsageError("cli.submit-one")
     place = open_place(data, workspace)
     if check is not None:
         _check(place, check, as_json)
-        return
-    submission = hand_in(place.workspace, place.corpus, system)
-    shown = msgspec.structs.replace(
-        submission,
-        path=place.short(Path(submission.path)),
-        manifest=place.short(Path(submission.manifest)),
+    elif result is not None:
+        _record(place, _parsed(result), as_json)
+    else:
+        _hand_in(place, systems or [], blend, as_json)
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def _hand_in(place: Place, systems: list[str], blend: str | None, as_json: bool) -> None:
+    from yoyak.final.hand_in import HandedIn, hand_in, hand_in_blend
+
+    method = blend or ("mbr" if len(systems) > 1 else None)
+    if method is None:
+        one = systems[0] if systems else None
+        handed = HandedIn(hand_in(place.workspace, place.corpus, one), None)
+    else:
+        handed = hand_in_blend(place.workspace, place.corpus, method, systems)
+    _show(place, handed, as_json)
+
+
+def _show(place: Place, handed: "HandedIn", as_json: bool) -> None:
+    import msgspec
+
+    from yoyak.report import answerboard
+    from yoyak.report.text import console
+
+    submission = msgspec.structs.replace(
+        handed.submission,
+        path=place.short(Path(handed.submission.path)),
+        manifest=place.short(Path(handed.submission.manifest)),
     )
     if as_json:
+        shown = msgspec.to_builtins(submission)
+        if handed.nested is not None:
+            shown |= {"nested": msgspec.to_builtins(handed.nested)}
         print(msgspec.json.encode(shown).decode())
-    else:
-        print(text("cli.submission-at", path=shown.path))
-        print(f"sha256      {shown.sha256}", file=sys.stderr)
+        return
+    if handed.nested is not None:
+        console(sys.stdout).print(answerboard.nested(handed.nested))
+    print(text("cli.submission-at", path=submission.path))
+    print(f"sha256      {submission.sha256}", file=sys.stderr)
+
+
+# --- judging -------------------------------------------------------------------------------------
 
 
 def _check(place: Place, path: Path, as_json: bool) -> None:
@@ -61,3 +141,92 @@ def _check(place: Place, path: Path, as_json: bool) -> None:
         raise refusal(str(path), verdict)
     if not as_json:
         print(text("cli.gate-passed", path=path, rules=verdict.rules, rows=verdict.rows))
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+class _Result(NamedTuple):
+    """What a person read off the leaderboard, 0 to 100."""
+
+    number: int
+    public: float
+    private: float | None
+
+
+def _parsed(words: str) -> _Result:
+    """``3=46.2`` or ``3=46.2,45.9``."""
+    number, _, points = words.partition("=")
+    public, _, private = points.partition(",")
+    try:
+        return _Result(int(number), float(public), float(private) if private else None)
+    except ValueError as error:
+        raise UsageError("cli.bad-result", found=words) from error
+
+
+def _record(place: Place, result: _Result, as_json: bool) -> None:
+    import msgspec
+
+    from yoyak.final.ledger import Board, record_result
+    from yoyak.report import answerboard
+    from yoyak.report.text import console
+
+    ledger, folder = place.workspace.ledger_path, place.workspace.submissions_folder
+    boards = ((Board.PUBLIC, result.public), (Board.PRIVATE, result.private))
+    for board, points in boards:
+        if points is not None:
+            record_result(ledger, result.number, board, points, submissions=folder)
+    shown = _board(place, result.number)
+    if as_json:
+        print(msgspec.json.encode(shown).decode())
+    else:
+        console(sys.stdout).print(answerboard.ledger(shown))
+
+
+def _board(place: Place, number: int) -> "Board":
+    """The ledger, with picks among the submissions whose dev score is comparable with this one."""
+    from yoyak.final.ledger import quota, read_ledger
+    from yoyak.final.picks import advise
+    from yoyak.report.answerboard import Board
+
+    entries = read_ledger(place.workspace.ledger_path)
+    [signature] = [one.written.dev.signature for one in entries if one.number == number]
+    today = quota(entries)
+    return Board(
+        entries=entries,
+        used=today.used,
+        left=today.left,
+        resets_at=today.resets_at,
+        advice=advise([one for one in entries if one.written.dev.signature == signature]),
+    )
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def draw_review(place: Place, systems: list[str], out: "Console") -> None:
+    """What a blend of the systems chooses, on the rows that differ most and that cost most.
+
+    Draws nothing where one of the systems is a file, or fewer than two have whole predictions.
+    """
+    from yoyak.final.consensus import weigh
+    from yoyak.final.review import review
+    from yoyak.report import answerboard
+
+    found = _candidates(place, systems)
+    if len(found) < 2:
+        return
+    nested = weigh(found, place.corpus).nested
+    out.print(answerboard.nested(nested))
+    for order in ("disagreement", "regret", "worst"):
+        rows = review(found, place.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
+        out.print(answerboard.rows(rows, text(f"cli.review-{order}")))
+
+
+def _candidates(place: Place, systems: list[str]) -> "tuple[Candidate, ...]":
+    from yoyak.final.candidates import candidates
+
+    try:
+        return candidates(place.workspace, place.corpus, systems)
+    except InputMissing:
+        return ()

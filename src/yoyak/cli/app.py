@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from yoyak import __version__
-from yoyak.cli import answers, judging, machine, runs
+from yoyak.cli import answers, judging, machine, runs, tuning
 from yoyak.messages import LANGUAGES, text
 
 app = typer.Typer(
@@ -20,15 +20,21 @@ app = typer.Typer(
 VERBS: dict[str, Callable[..., None]] = {
     "check": machine.check,
     "show": runs.show,
+    "plan": machine.plan,
     "run": runs.run,
     "status": runs.status,
+    "watch": runs.watch,
     "score": judging.score,
     "compare": judging.compare,
+    "import": answers.import_,
     "submit": answers.submit,
     "report": runs.report,
+    "serve": runs.serve,
+    "prune": machine.prune,
 }
 for name, verb in VERBS.items():
     app.command(name, help=text(f"cli.verb-{name}"))(verb)
+app.add_typer(tuning.tune, name="tune")
 
 
 def _print_version(asked: bool) -> None:

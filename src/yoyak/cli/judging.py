@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yoyak.cli.answers import draw_review
 from yoyak.cli.options import AsJson, ProtocolName, WorkspaceFolder
 from yoyak.cli.place import Place, open_place
 from yoyak.errors import InputMissing, UsageError
@@ -78,6 +79,8 @@ def compare(
         best = [standing.system for standing in compared.standings[:2]]
         files = references or [place.data_folder / "dev.csv"]
         _draw_rows({name: judged[name] for name in best}, files, out)
+        if references is None:
+            draw_review(place, systems or _all_runs(place), out)
 
 
 def _draw_rows(best: dict[str, "Judged"], references: list[Path], out: "Console") -> None:
@@ -115,6 +118,7 @@ def _all_runs(place: Place) -> list[str]:
 
 def _judged(place: Place, system: str, references: list[Path] | None) -> "Judged":
     from yoyak.data.tables import read_predictions
+    from yoyak.final.imports import imports
     from yoyak.score.atlas import Judged
 
     run = place.workspace.named(system)
@@ -123,6 +127,10 @@ def _judged(place: Place, system: str, references: list[Path] | None) -> "Judged
         if card is None:
             raise InputMissing("cli.unscored-run", run=run.name)
         return Judged(card=card, texts={one.id: one.text for one in run.predictions("dev")})
+    taken_in = next((one for one in imports(place.workspace) if one.name == system), None)
+    if taken_in is not None and (card := taken_in.scorecard()) is not None:
+        texts = {one.id: one.text for one in taken_in.predictions("dev")}
+        return Judged(card=card, texts=texts)
     path = Path(system)
     if not path.is_file():
         folder = place.workspace.folder

@@ -11,6 +11,7 @@ from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
 from yoyak.events import Queued
 from yoyak.queue import provenance
+from yoyak.queue.tuning import with_frozen
 from yoyak.recipe import Recipe
 from yoyak.store.project import Project
 from yoyak.store.redact import redact
@@ -37,11 +38,12 @@ def prepare(
     for recipe in resolved:
         _check_engine(recipe)
         _refuse_secrets(recipe)
-    return [_run(workspace, corpus, recipe) for recipe in resolved]
+    return [_run(workspace, corpus, recipe, sets) for recipe in resolved]
 
 
-def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe) -> Run:
+def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, ...]) -> Run:
     run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus))
+    recipe = with_frozen(run, recipe, sets)
     if not run.log_path.exists():
         run.emit(Queued(at=time.time(), recipe=recipe.name))
     if run.recipe != recipe:

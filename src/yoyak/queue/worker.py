@@ -53,7 +53,7 @@ def main(folder: Path, data: Path, parent: int) -> int:
     """Carries the run in ``folder`` out and returns the exit code."""
     stop = StopFlag()
     stop.watch()
-    _die_with_parent()
+    die_with_parent()
     stop.asked |= os.getppid() != parent  # it died before it could be watched
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
@@ -73,7 +73,7 @@ def _work(run: Run, data: Path, stop: StopFlag) -> int:
     host = socket.gethostname()
     run.emit(Started(at=time.time(), pid=os.getpid(), host=host, attempt=attempt))
     try:
-        carry_out(Work(run, _corpus(run, data), stop))
+        carry_out(Work(run, corpus_of(run, data), stop))
     except Interrupted as error:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 -- whatever it was, the record must say so
@@ -89,7 +89,12 @@ def _failure(error: Exception) -> Failed:
     return Failed(at=time.time(), kind=kind, message=redact(str(error)), trace=trace)
 
 
-def _corpus(run: Run, data: Path) -> Corpus:
+def corpus_of(run: Run, data: Path) -> Corpus:
+    """The data of a run, which must be what they were when it was made.
+
+    Raises:
+        BadData: they were changed.
+    """
     corpus = read_corpus(data)
     now = (corpus.train.fingerprint, corpus.dev.fingerprint)
     if now != (run.identity.train_sha256, run.identity.dev_sha256):
@@ -97,7 +102,7 @@ def _corpus(run: Run, data: Path) -> Corpus:
     return corpus
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks the kernel for SIGTERM when the parent dies, so that nothing is orphaned (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,163 @@
+"""The process that decodes a run's weights in other ways.
+
+``python -m yoyak.queue.decoder RUN DATA PARENT sweep|store|soup [WORDS]``.
+
+``store`` answers dev and test in every decoding that is named, and scores dev; ``sweep`` searches
+one half of dev for a better decoding than the run's. Every answer is kept as a variant of the run
+(``predictions/dev@beam-4-lp1.jsonl``), so that neither a second search nor a blend decodes again.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from yoyak import engine as engines
+from yoyak.engine import Engine, GenerateJob
+from yoyak.errors import Interrupted, RunFailed, YoyakError
+from yoyak.final.sweep import Spoken, name_of, sweep
+from yoyak.messages import text
+from yoyak.queue.stages import FLUSH_ROWS
+from yoyak.queue.tuning import SWEEP, parse_decodes
+from yoyak.queue.worker import StopFlag, corpus_of, die_with_parent
+from yoyak.recipe import Beam, Decode, Greedy
+from yoyak.score.card import judge
+from yoyak.store import disk
+from yoyak.store.redact import redact
+from yoyak.store.run import Run
+from yoyak.values import Corpus, Dialogue, Prediction, Split
+
+
+class Speaker(NamedTuple):
+    """The weights of one run, or a soup of them, and everything they have said so far.
+
+    ``folder`` is the engine's; ``prefix`` begins the names of its variants.
+    """
+
+    run: Run
+    corpus: Corpus
+    engine: Engine
+    stop: StopFlag
+    folder: Path
+    prefix: str = ""
+
+    def variant(self, split: Split, decode: Decode) -> str | None:
+        """The name under which answers in this decoding are kept; ``None`` where it is the run's.
+
+        What the run itself said is not said again.
+        """
+        note = self.run.predictions_path(split.name).with_suffix(".sha256")
+        own = note.is_file() and note.read_text(encoding="utf-8") == self._inputs(split, decode)
+        return None if own else f"{self.prefix}{name_of(decode)}"
+
+    def speak(self, split: Split, decode: Decode, rows: Sequence[Dialogue]) -> Spoken:
+        """The answers to ``rows``; only those that are not there yet are decoded.
+
+        ``seconds`` adds up what each answer took when it was decoded, as far as it was measured.
+        """
+        variant = self.variant(split, decode)
+        known = self.run.begin_predictions(split.name, self._inputs(split, decode), variant)
+        there = {one.id: one for one in known}
+        missing = [row for row in rows if row.id not in there]
+        if missing:
+            self._say(split, variant or name_of(decode), len(missing))
+            self._decode(split, decode, missing, variant)
+            there = {one.id: one for one in self.run.predictions(split.name, variant)}
+        found = [there[row.id] for row in rows if row.id in there]
+        return Spoken(found, sum(one.seconds for one in found if one.seconds is not None))
+
+    def _decode(
+        self, split: Split, decode: Decode, rows: Sequence[Dialogue], variant: str | None
+    ) -> None:
+        job = GenerateJob(
+            recipe=self.run.recipe,
+            decode=decode,
+            dialogues=rows,
+            train=self.corpus.train,
+            folder=self.folder,
+            emit=self.run.emit,
+        )
+        waiting: list[Prediction] = []
+        for prediction in chain(self.engine.generate(job), (None,)):
+            if prediction is not None:
+                waiting.append(prediction)
+            if prediction is None or len(waiting) >= FLUSH_ROWS:
+                self.run.add_predictions(split.name, waiting, variant)
+                waiting.clear()
+            if self.stop():
+                raise Interrupted("queue.decoding-stopped", run=self.run.name)
+
+    def _inputs(self, split: Split, decode: Decode) -> str:
+        manifest = disk.read_manifest(self.folder / "weights")
+        weights = None if manifest is None else manifest.fingerprint
+        learning_hash = self.run.recipe.learning_hash
+        return disk.sha256_of(weights, learning_hash, decode, split.fingerprint)
+
+    def _say(self, split: Split, variant: str, rows: int) -> None:
+        said = text(
+            "queue.decoding", run=self.run.name, decode=variant, split=split.name, rows=rows
+        )
+        sys.stderr.write(f"{said}\n")
+
+
+def store(speaker: Speaker, decodes: Sequence[Decode]) -> None:
+    """Answers dev and test in every decoding and scores dev, so that each is a candidate."""
+    for decode in decodes:
+        for split in (speaker.corpus.dev, speaker.corpus.test):
+            spoken = speaker.speak(split, decode, split.dialogues)
+            if len(spoken.predictions) != len(split.dialogues):
+                raise RunFailed("queue.answers-missing", run=speaker.run.name, split=split.name)
+            if split.name == "dev":
+                card = judge(list(spoken.predictions), split)
+                speaker.run.write_scorecard("dev", card, speaker.variant(split, decode))
+
+
+def search(speaker: Speaker) -> None:
+    """Searches a better decoding than the run's and writes what was found to ``sweep.json``."""
+    now, dev = speaker.run.recipe.decode, speaker.corpus.dev
+    cap, blocking = now.max_new_tokens, now.no_repeat_ngram
+    others: tuple[Decode, ...] = (
+        Greedy(max_new_tokens=cap, no_repeat_ngram=blocking),
+        Beam(max_new_tokens=cap, no_repeat_ngram=blocking),
+    )
+    starts = [decode for decode in others if type(decode) is not type(now)]
+    found = sweep(dev, now, lambda decode, rows: speaker.speak(dev, decode, rows), starts=starts)
+    encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
+    disk.write_bytes(speaker.run.folder / SWEEP, encoded)
+
+
+def main(run_folder: Path, data: Path, parent: int, words: Sequence[str]) -> int:
+    """Does what ``words`` say and returns the exit code."""
+    stop = StopFlag()
+    stop.watch()
+    die_with_parent()
+    stop.asked |= os.getppid() != parent  # it died before it could be watched
+    run = Run(run_folder)
+    try:
+        with run.lock():
+            _carry_out(run, corpus_of(run, data), stop, words)
+    except YoyakError as error:
+        sys.stderr.write(f"{redact(str(error))}\n")
+        return error.exit_code
+    return 0
+
+
+def _carry_out(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -> None:
+    engine = engines.load(run.recipe.engine)
+    speaker = Speaker(run, corpus, engine, stop, run.engine_folder)
+    began = time.monotonic()
+    if words[0] == "sweep":
+        search(speaker)
+    else:
+        store(speaker, parse_decodes(words[1], run.recipe.decode))
+    done = text("queue.decoded", run=run.name, seconds=f"{time.monotonic() - began:.0f}")
+    sys.stderr.write(f"{done}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))

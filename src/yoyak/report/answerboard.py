@@ -1,0 +1,276 @@
+"""What is to be handed in, as a terminal shows it: the worth of a blend, a decode search, picks.
+
+A gain is called better or worse only where its interval leaves zero out; else it is not proven.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from yoyak.messages import text
+from yoyak.report import figures
+from yoyak.report.escape import plain
+from yoyak.report.figures import UNKNOWN, points, score
+from yoyak.values import Interval, Value
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from yoyak.final.candidates import Candidate
+    from yoyak.final.imports import Import
+    from yoyak.final.ledger import Entry
+    from yoyak.final.nested import Gain, Nested
+    from yoyak.final.picks import Advice
+    from yoyak.final.review import ReviewRow
+    from yoyak.final.select import Choice
+    from yoyak.final.sweep import Sweep
+
+
+class Board(Value, frozen=True, kw_only=True):
+    """Everything that was handed in, what is left of today's uploads, and the advised picks."""
+
+    entries: "tuple[Entry, ...]"
+    used: int
+    left: int
+    resets_at: datetime
+    advice: "Advice"
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+def _line(words: str, style: str = "") -> "Text":
+    from rich.text import Text
+
+    return Text(plain(words), overflow="fold", style=style)
+
+
+def _table(title: str, *columns: str) -> "Table":
+    """A table whose first column is words and the others figures, each headed by a message."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title=plain(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        show_edge=False, padding=(0, 1), pad_edge=False, collapse_padding=True,
+    )  # fmt: skip
+    for number, column in enumerate(columns):
+        table.add_column(
+            text(f"report.column-{column}"),
+            justify="right" if number else "left",
+            no_wrap=bool(number),
+            overflow="fold",
+            vertical="bottom",
+        )
+    return table
+
+
+def _interval(interval: Interval) -> str:
+    return f"{points(interval.low)} … {points(interval.high)}"
+
+
+def verdict(gain: "Gain") -> str:
+    """What the interval of a gain says, in a word."""
+    if gain.proven:
+        return text("report.verdict-better")
+    return text("report.verdict-worse" if gain.interval.high < 0 else "report.verdict-not-proven")
+
+
+def _gain_cells(gain: "Gain") -> tuple[str, str, str, str]:
+    return score(gain.mean), points(gain.difference), _interval(gain.interval), verdict(gain)
+
+
+# --- imports -------------------------------------------------------------------------------------
+
+
+def imported(found: "Import") -> "Group":
+    """What was imported, how it scored on dev, and what is still missing."""
+    from rich.console import Group
+
+    sources = found.record.sources
+    lines = [
+        text("report.answer-imported", name=found.name, split=one.split, rows=one.rows)
+        for one in sources
+    ]
+    card = found.scorecard()
+    if card is not None:
+        lines.append(
+            text(
+                "report.answer-import-score",
+                mean=score(card.rouge.mean),
+                low=score(card.interval.low),
+                high=score(card.interval.high),
+            )
+        )
+    lines += [
+        text(f"report.answer-import-no-{split}", name=found.name)
+        for split in ("dev", "test")
+        if split not in {one.split for one in sources}
+    ]
+    return Group(*map(_line, lines))
+
+
+def candidates(found: Sequence["Candidate"]) -> "Table":
+    """Every candidate with its dev score, best first, and whether it has answered test."""
+    table = _table(text("report.answer-candidates"), "candidate", "mean", "interval", "test")
+    for one in found:
+        ends = one.card.interval
+        low_high = f"{score(ends.low)} … {score(ends.high)}"
+        table.add_row(
+            plain(one.lineage.name),
+            score(one.card.rouge.mean),
+            low_high,
+            UNKNOWN if one.test is None else figures.count(len(one.test)),
+        )
+    return table
+
+
+# --- blends --------------------------------------------------------------------------------------
+
+
+def nested(found: "Nested") -> "Group":
+    """The held-out worth of blending beside the best system, the controls and the bounds."""
+    from rich.console import Group
+
+    title = text("report.answer-nested", rows=found.rows, repeats=found.repeats)
+    table = _table(title, "system", "mean", "difference", "interval", "verdict")
+    table.add_row(text("report.answer-best-single"), score(found.single), *[UNKNOWN] * 3)
+    table.add_row(text("report.answer-blend"), *_gain_cells(found.blend))
+    for control in found.controls:
+        name = text("report.answer-control", name=control.name)
+        table.add_row(name, *_gain_cells(control))
+    for key, mean in (("oracle", found.oracle), ("chance", found.random)):
+        table.add_row(text(f"report.answer-{key}"), score(mean), *[UNKNOWN] * 3)
+    parts: list[RenderableType] = [table, ""]
+    if found.members:
+        parts += [_members(found), ""]
+    parts += [_line(choice(found.choice)), _line(_nested_verdict(found))]
+    return Group(*parts)
+
+
+def _members(found: "Nested") -> "Table":
+    columns = ("system", "mean", "marginal", "interval", "halves")
+    table = _table(text("report.answer-members"), *columns)
+    for worth in found.members:
+        halves = f"{worth.halves}/{2 * found.repeats}"
+        cells = (score(worth.alone), points(worth.gain), _interval(worth.interval), halves)
+        table.add_row(plain(worth.system), *cells)
+    return table
+
+
+def choice(chosen: "Choice") -> str:
+    """How the answer is made, in a sentence."""
+    if chosen.column is not None:
+        return text("report.answer-choice-single", column=chosen.column)
+    votes = ", ".join(f"{name} ×{count:g}" for name, count in chosen.votes.items())
+    weights = ":".join(f"{weight:g}" for weight in chosen.components)
+    return text("report.answer-choice-blend", method=chosen.method, votes=votes, weights=weights)
+
+
+def _nested_verdict(found: "Nested") -> str:
+    key = "proven" if found.blend.proven else "not-proven"
+    gain = points(found.blend.difference)
+    return text(f"report.answer-blend-{key}", gain=gain, interval=_interval(found.blend.interval))
+
+
+# --- decoding ------------------------------------------------------------------------------------
+
+
+def sweep(found: "Sweep") -> "Group":
+    """The decodings that were tried, the winner, and what it is worth on rows it never saw."""
+    from rich.console import Group
+
+    from yoyak.final.sweep import name_of
+
+    title = text("report.answer-sweep", rows=found.searched_rows, seconds=f"{found.seconds:.0f}")
+    table = _table(title, "decoding", "mean", "difference", "interval", "seconds")
+    for trial in sorted(found.trials, key=lambda trial: -trial.gain.mean):
+        mean, difference, interval, _ = _gain_cells(trial.gain)
+        seconds = figures.duration(trial.seconds)
+        table.add_row(name_of(trial.decode), mean, difference, interval, seconds)
+    return Group(table, "", _line(sweep_verdict(found)))
+
+
+def sweep_verdict(found: "Sweep") -> str:
+    """Whether the winner's gain holds on the half that no one chose by."""
+    from yoyak.final.sweep import name_of
+
+    winner, gain = name_of(found.winner), found.checked
+    if gain is None:
+        return text("report.answer-sweep-same", decode=winner)
+    key = "proven" if found.worth_freezing else "noise"
+    return text(
+        f"report.answer-sweep-{key}",
+        decode=winner,
+        rows=found.checked_rows,
+        gain=points(gain.difference),
+        interval=_interval(gain.interval),
+    )
+
+
+# --- the ledger ----------------------------------------------------------------------------------
+
+
+def ledger(board: Board) -> "Group":
+    """Every submission with its scores, today's uploads, and the two advised picks."""
+    from rich.console import Group
+
+    columns = ("submission", "answered", "on-dev", "on-public", "on-private")
+    table = _table(text("report.answer-ledger"), *columns)
+    for entry in board.entries:
+        members = ", ".join(member.system for member in entry.written.members)
+        means = (entry.written.dev.rouge.mean, entry.public, entry.private)
+        answer = plain(f"{entry.written.method}: {members}")
+        table.add_row(str(entry.number), answer, *map(score, means))
+    return Group(table, "", quota_line(board), "", *_picks(board.advice))
+
+
+def quota_line(board: Board) -> "Text":
+    """How many uploads are left today, and until when."""
+    resets = board.resets_at.strftime("%Y-%m-%d %H:%M %Z")
+    return _line(text("report.answer-quota", used=board.used, left=board.left, resets=resets))
+
+
+def _picks(advice: "Advice") -> Iterable["RenderableType"]:
+    table = _table(text("report.answer-standings"), "submission", "difference", "error", "chance")
+    for one in advice.standings:
+        cells = (points(one.estimate), f"±{score(one.error)}", f"{one.best_on_private:.0%}")
+        table.add_row(str(one.number), *cells)
+    picks = ", ".join(map(str, advice.picks))
+    yield table
+    yield ""
+    yield _line(text("report.answer-picks", picks=picks, adds=points(advice.second_adds)))
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def rows(found: Sequence["ReviewRow"], title: str) -> "Group":
+    """Rows with all their candidates, what is handed in marked by an arrow."""
+    from rich.console import Group
+
+    parts = [_line(title, "bold")]
+    for row in found:
+        label = text(
+            "report.answer-row",
+            id=row.id,
+            disagreement=score(row.disagreement),
+            regret=points(row.regret),
+        )
+        parts.append(_line(label, "bold"))
+        for option in row.options:
+            sign = "→" if option.chosen else " "
+            figure = score(option.score if option.score is not None else option.expected)
+            parts.append(_indented(f"{sign} {option.system} {figure}", option.text))
+        reference = text("report.column-reference")
+        parts += [_indented(f"  {reference}", each) for each in row.references]
+    return Group(*parts)
+
+
+def _indented(label: str, summary: str) -> "Text":
+    from rich.text import Text
+
+    mark, name = label[:2], plain(label[2:])
+    return Text(f"  {mark}{name}: {plain(summary) or '∅'}", overflow="fold")
