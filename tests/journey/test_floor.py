@@ -8,45 +8,100 @@ import pytest
 from yoyak.data import sample
 
 
-@pytest.fixture
-def road(yoyak, tmp_path):
-    yoyak("run", "lead")
-    return tmp_path / "workspace"
+def modified(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_is_scored_and_compared_and_reported(road, yoyak):
-    status = json.loads(yoyak("status", "--json").stdout)
-    assert [(run["recipe"], run["status"]) for run in status["runs"]] == [("lead", "finished")]
-    assert (road / "report" / "report.md").is_file()
-    assert "lead" in yoyak("compare").stdout
+def test_a_run_ends_with_its_comparison_report_and_submission(road):
+    assert "lead" in road.said.stdout
+    assert road.said.stdout.rstrip().endswith("workspace/submissions/1/submission.csv")
+    for name in ("index.html", "report.md", "report.json"):
+        assert (road.folder / "workspace" / "report" / name).is_file()
 
 
-def test_the_same_command_again_does_nothing_and_says_so(road, yoyak):
-    before = {
-        path: path.stat().st_mtime_ns for path in (road / "runs").rglob("*") if path.is_file()
-    }
-    again = yoyak("run", "lead")
-    assert "already done" in again.stdout + again.stderr
-    after = {path: path.stat().st_mtime_ns for path in (road / "runs").rglob("*") if path.is_file()}
-    assert before == after
+def test_status_tells_it_in_json_and_in_words(road):
+    status = json.loads(road("status", "--json").stdout)
+    assert [(one["name"], one["status"]) for one in status["systems"]] == [("lead", "finished")]
+    assert "lead" in road("status").stdout
 
 
-def test_the_submission_has_the_shape_of_the_sample(road, yoyak, tmp_path):
-    said = yoyak("submit", "--json")
-    written = tmp_path / json.loads(said.stdout)["path"]
+def test_the_same_command_again_does_nothing_and_says_so(road):
+    runs = road.folder / "workspace" / "runs"
+    before = modified(runs)
+    assert "already done" in road("run", "lead").stderr
+    assert modified(runs) == before
+
+
+def test_two_systems_are_compared_and_one_is_not(road):
+    alone = road("compare", check=False)
+    assert (alone.returncode, alone.stdout) == (2, "")
+    theirs = road.folder / "theirs.csv"
+    rows = csv.DictReader(
+        (sample.folder() / "dev.csv").read_text("utf-8").splitlines(keepends=True)
+    )
+    lines = [f'{row["fname"]},"{row["summary"]}"' for row in rows]
+    theirs.write_text("\n".join(["fname,summary", *lines, ""]), encoding="utf-8")
+    compared = json.loads(road("compare", "lead", theirs, "--json").stdout)
+    assert [one["system"] for one in compared["standings"]] == ["theirs.csv", "lead"]
+    assert "dev_0" in road("compare", "lead", theirs, "--rows").stdout
+
+
+def test_the_submission_has_the_shape_of_the_sample(road):
+    written = road.folder / json.loads(road("submit", "--json").stdout)["path"]
     wanted = (sample.folder() / "sample_submission.csv").read_text("utf-8")
-    rows = list(csv.reader(written.open(encoding="utf-8", newline="")))
+    rows = list(csv.reader(written.read_text("utf-8").splitlines()))
     expected = list(csv.reader(wanted.splitlines()))
     assert [row[:2] for row in rows] == [row[:2] for row in expected]
     assert all(row[2].strip() == row[2] != "" for row in rows[1:])
-    assert yoyak("submit", "--check", written).returncode == 0
 
 
-def test_a_bad_file_is_refused_with_its_rows(road, yoyak, tmp_path):
-    bad = tmp_path / "bad.csv"
+def test_a_bad_file_is_refused_with_its_rows(road):
+    bad = road.folder / "bad.csv"
     text = (sample.folder() / "sample_submission.csv").read_text("utf-8")
     bad.write_text(text.replace("요약문입니다.", "", 1), encoding="utf-8")
-    done = yoyak("submit", "--check", bad, check=False)
+    done = road("submit", "--check", bad, check=False)
     assert done.returncode == 65
-    assert "test_0" in done.stdout + done.stderr
+    assert "test_0" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+BROKEN = {
+    "duplicate": ("dev.csv", lambda text: text + text.split("\n", 1)[1], "dev_0"),
+    "cut": ("train.csv", lambda text: text[:-40], "train.csv"),
+    "column": ("test.csv", lambda text: text.replace("dialogue", "dialog", 1), "dialogue"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_bad_data_get_a_message_and_nothing_is_written(fault, yoyak):
+    name, spoil, said = BROKEN[fault]
+    data = yoyak.folder / "data"
+    data.mkdir()
+    for path in sample.folder().glob("*.csv"):
+        text = path.read_text("utf-8")
+        (data / path.name).write_text(spoil(text) if path.name == name else text, "utf-8")
+    done = yoyak("run", "lead", "--data", data, check=False)
+    assert done.returncode == 65
+    assert name in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (yoyak.folder / "workspace").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run", "kobrat"), 78),
+        (("run", "lead", "--set", "train.epoch=3"), 78),
+        (("run", "lead", "--data", "nowhere"), 66),
+        (("score", "none.csv", "none.csv"), 66),
+        (("submit",), 66),
+        (("fly",), 2),
+        (("--lang", "fr", "status"), 2),
+    ],
+)
+def test_what_cannot_be_done_has_its_exit_code_and_leaves_nothing(words, code, yoyak):
+    done = yoyak(*words, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert list(yoyak.folder.iterdir()) == []
