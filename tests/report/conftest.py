@@ -23,7 +23,8 @@ from yoyak.events import (
 )
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
-from yoyak.report.view import Difference, Floor, Measured, Quality, View
+from yoyak.report.parts import Measured
+from yoyak.report.view import Difference, Floor, Quality, View
 from yoyak.score.compare import Verdict
 from yoyak.values import Interval, Rouge
 

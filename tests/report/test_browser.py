@@ -11,7 +11,7 @@ from yoyak import messages
 from yoyak.events import Failed, Status
 from yoyak.report import html
 from yoyak.report.build import build
-from yoyak.report.view import Example
+from yoyak.report.parts import Example
 
 CHROMIUM = shutil.which("chromium")
 

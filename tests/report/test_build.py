@@ -98,3 +98,29 @@ def test_samples_of_a_machine_without_a_gpu_say_nothing_of_vram(make):
     view = build([run], make.rest())
     assert view.systems[0].cost.peak_vram_gb is None
     assert view.tiles.vram_free_gb is None
+
+
+def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
+    import io
+
+    from yoyak.events import Check, Proved
+    from yoyak.report import markdown, text
+
+    run = make.cut_run()
+    card = Proved(
+        at=make.noon + 101,
+        checks=(
+            Check(name="stop-supervised", passed=True, found="1 of 1"),
+            Check(name="my-own-check", passed=False, found="3 rows"),
+        ),
+    )
+    view = build([run._replace(events=(*run.events[:4], card, *run.events[4:]))], make.rest())
+    (proof,) = view.proofs
+    assert proof.record.endswith("events.jsonl#L5")
+    said = markdown.render(view)
+    assert "the stop token is supervised, once | ✔ 1 of 1" in said
+    assert "my-own-check | ✖ 3 rows" in said
+    stream = io.StringIO()
+    text.status(view, text.console(stream))
+    assert "✖ my-own-check: 3 rows" in stream.getvalue()
+    assert "stop token" not in stream.getvalue()

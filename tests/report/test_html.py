@@ -9,7 +9,7 @@ from yoyak import messages
 from yoyak.events import Failed, Status
 from yoyak.report import charts, html
 from yoyak.report.build import build
-from yoyak.report.view import Example
+from yoyak.report.parts import Example
 
 HOSTILE = (
     "</title></td><script>window.pwned=1</script><img src=x onerror=pwned()>\"'\u202e\x00&amp;"

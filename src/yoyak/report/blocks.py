@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from yoyak.messages import text
-from yoyak.report.view import Span
+from yoyak.report.parts import Span
 
 
 class Link(NamedTuple):

@@ -3,28 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from yoyak.events import RunState, Sampled, Status, fold
+from yoyak.events import Proved, RunState, Sampled, Status, fold
 from yoyak.recipes import settings_of
 from yoyak.report import chronicle
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
+from yoyak.report.parts import Example, Fact, HandedIn, Proof, Sentence, Step
 from yoyak.report.risks import risks
-from yoyak.report.view import (
-    Cost,
-    Example,
-    Fact,
-    Floor,
-    HandedIn,
-    Progress,
-    Sentence,
-    Setting,
-    Step,
-    System,
-    Tiles,
-    View,
-)
+from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
 
 
 class Rest(NamedTuple):
@@ -62,6 +50,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         baseline=_baseline(runs),
         progress=tuple(progress.values()),
         curves=tuple(map(chronicle.curve, runs)),
+        proofs=tuple(_proofs(runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
         risks=tuple(risks(runs, rest.disk)),
         timeline=tuple(span for run in runs for span in chronicle.spans(run, progress.get(run.id))),
@@ -70,6 +59,16 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         submissions=rest.submissions,
         provenance=rest.provenance,
     )
+
+
+def _proofs(runs: Sequence[RunRecord]) -> Iterator[Proof]:
+    """The newest proof card of each run that has one."""
+    for run in runs:
+        cards = [
+            (index, event) for index, event in enumerate(run.events) if isinstance(event, Proved)
+        ]
+        for index, card in cards[-1:]:
+            yield Proof(run=run.id, name=run.name, checks=card.checks, record=run.at(index))
 
 
 def _baseline(runs: Sequence[RunRecord]) -> str | None:

@@ -13,7 +13,8 @@ from yoyak.messages import text
 from yoyak.report.blocks import Chart, Section, Timeline
 from yoyak.report.chronicle import thinned
 from yoyak.report.escape import plain
-from yoyak.report.view import Curve, Measured, View
+from yoyak.report.parts import Measured
+from yoyak.report.view import Curve, View
 
 if TYPE_CHECKING:
     from markupsafe import Markup

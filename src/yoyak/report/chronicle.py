@@ -20,7 +20,8 @@ from yoyak.events import (
 )
 from yoyak.recipe import Recipe
 from yoyak.report.forecast import generation_left, pace_of
-from yoyak.report.view import Curve, Difference, Incident, Progress, Quality, Sentence, Span
+from yoyak.report.parts import Incident, Sentence, Span
+from yoyak.report.view import Curve, Difference, Progress, Quality
 
 POINTS = 200
 """A curve is drawn with at most this many points; more cannot be told apart on a screen."""

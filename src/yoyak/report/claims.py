@@ -9,7 +9,8 @@ from yoyak.events import Prepared, Status, Stepped
 from yoyak.recipe import Recipe, Sample
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.lint import Figure, Stated, StatedDisk, StatedModel
-from yoyak.report.view import Progress, Span, View
+from yoyak.report.parts import Span
+from yoyak.report.view import Progress, View
 
 
 def stated(records: Sequence[RunRecord], view: View, disk: StatedDisk | None = None) -> Stated:

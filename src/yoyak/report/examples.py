@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import pstdev
 from typing import NamedTuple
 
-from yoyak.report.view import Example
+from yoyak.report.parts import Example
 from yoyak.score.card import Scorecard
 from yoyak.values import Corpus, Dialogue, Prediction
 

@@ -9,7 +9,7 @@ from yoyak.errors import BadData, InputMissing
 from yoyak.final.ledger import read_ledger
 from yoyak.final.submission import CSV, MANIFEST, read_manifest
 from yoyak.queue.provenance import Provenance
-from yoyak.report.view import Fact, HandedIn
+from yoyak.report.parts import Fact, HandedIn
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
 

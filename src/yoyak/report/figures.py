@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from yoyak.messages import text
-from yoyak.report.view import Difference, Measured, System, Tiles
+from yoyak.report.parts import Measured
+from yoyak.report.view import Difference, System, Tiles
 
 UNKNOWN = "–"
 
@@ -132,3 +133,11 @@ def tiles(tiles: Tiles) -> list[tuple[str, str]]:
     answers = (f"{tiles.done}/{tiles.total}", best, left, headroom)
     questions = (text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom"))
     return list(zip(questions, answers, strict=True))
+
+
+def proved(check: str) -> str:
+    """What a line of the proof card claims; an engine from elsewhere may have lines of its own."""
+    try:
+        return text(f"engine.proof-{check}")
+    except KeyError:
+        return check

@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import fmean, median, quantiles
 
 from yoyak.events import AnyEvent, Evaluated, Generated, Prepared, Saved, Stepped
-from yoyak.report.view import Forecast
+from yoyak.report.parts import Forecast
 
 _BLOCK_STEPS = 10
 """Slow steps come in stretches (long batches, a busy disk), so stretches are what is ranked."""

@@ -19,7 +19,8 @@ from yoyak.report.claims import stated
 from yoyak.report.examples import Said, examples
 from yoyak.report.facts import provenance, relative, submissions
 from yoyak.report.lint import StatedDisk
-from yoyak.report.view import Difference, Finding, Sentence, View
+from yoyak.report.parts import Finding, Sentence
+from yoyak.report.view import Difference, View
 from yoyak.score.card import Scorecard
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace

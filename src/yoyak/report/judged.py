@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from yoyak.report.facts import relative
-from yoyak.report.view import Difference, Floor, Measured, Quality
+from yoyak.report.parts import Measured
+from yoyak.report.view import Difference, Floor, Quality
 from yoyak.score.card import Scorecard
 from yoyak.score.compare import Contrast, Verdict, contrast, unlike
 from yoyak.store.run import Run

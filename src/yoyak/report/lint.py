@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from yoyak.errors import BadData
-from yoyak.report.view import Finding, Sentence
+from yoyak.report.parts import Finding, Sentence
 from yoyak.score.triple import check_triple
 from yoyak.values import Value
 

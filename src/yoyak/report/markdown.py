@@ -24,8 +24,9 @@ from yoyak.report.blocks import (
     Timeline,
 )
 from yoyak.report.escape import markdown, plain
+from yoyak.report.parts import Span
 from yoyak.report.sections import sections
-from yoyak.report.view import Span, View
+from yoyak.report.view import View
 
 
 def render(view: View) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from yoyak.events import Check
 from yoyak.messages import text
 from yoyak.report import figures
 from yoyak.report.blocks import (
@@ -65,6 +66,26 @@ def risks(view: View) -> Blocks:
     )
     if any(curve.sampled_at for curve in view.curves):
         yield Chart("machine")
+
+
+def proofs(view: View) -> Blocks:
+    """What was proved before the first step: one row a check, one column a run."""
+    if not view.proofs:
+        return
+    names = list(dict.fromkeys(check.name for proof in view.proofs for check in proof.checks))
+    heads = [Column(text("report.column-proved"), is_number=False)]
+    heads += [Column(proof.name, is_number=False) for proof in view.proofs]
+    by_run = [{check.name: check for check in proof.checks} for proof in view.proofs]
+    rows = (
+        (figures.proved(name), *(_check(checks.get(name)) for checks in by_run)) for name in names
+    )
+    yield Table(tuple(heads), tuple(rows))
+
+
+def _check(check: Check | None) -> Cell:
+    if check is None:
+        return figures.UNKNOWN
+    return Badge("ok" if check.passed else "danger", check.found)
 
 
 def timeline(view: View) -> Blocks:

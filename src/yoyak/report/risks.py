@@ -6,7 +6,7 @@ from yoyak.events import Sampled, Saved, Status
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import is_downloaded
 from yoyak.report.lint import BYTES_PER_WEIGHT, StatedDisk
-from yoyak.report.view import Risk, Sentence
+from yoyak.report.parts import Risk, Sentence
 
 _CHECKPOINTS_KEPT = 2
 """The newest and the one being written."""

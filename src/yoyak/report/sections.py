@@ -27,6 +27,7 @@ SECTIONS: dict[str, Callable[[View], Iterator[Block]]] = {
     "performance": standing.performance,
     "small": standing.small,
     "risks": records.risks,
+    "proofs": records.proofs,
     "timeline": records.timeline,
     "next": records.next_steps,
     "incidents": records.incidents,

@@ -6,8 +6,9 @@ from yoyak.events import Status
 from yoyak.messages import text
 from yoyak.report import figures, pareto
 from yoyak.report.blocks import Badge, Block, Bullets, Cell, Chart, Link, Note, table
+from yoyak.report.parts import Measured
 from yoyak.report.text import left, left_band, name, notes, progress, stage
-from yoyak.report.view import Difference, Floor, Measured, Quality, System, View
+from yoyak.report.view import Difference, Floor, Quality, System, View
 
 Blocks = Iterator[Block]
 

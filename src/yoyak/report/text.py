@@ -55,6 +55,11 @@ def status(view: View, out: "Console") -> None:
     else:
         out.print(_status_table(view))
         out.print()
+    for proof in view.proofs:
+        for check in proof.checks:
+            if not check.passed:
+                words = f"{proof.name}: ✖ {figures.proved(check.name)}: {check.found}"
+                out.print(plain(words), soft_wrap=True)
     for incident in view.incidents[-5:]:
         words = f"{figures.moment(incident.at)}  {incident.name}: {plain(incident.what.text)}"
         out.print(words, soft_wrap=True)

@@ -4,31 +4,22 @@ Fractions stay 0 to 1, times are seconds, moments are seconds since 1970 (UTC). 
 a number was read: a path below the workspace, with ``#`` and a place in it.
 """
 
-from msgspec import field
-
-from yoyak import messages
 from yoyak.events import Status
+from yoyak.report.parts import (
+    Example,
+    Fact,
+    Finding,
+    Forecast,
+    HandedIn,
+    Incident,
+    Measured,
+    Proof,
+    Risk,
+    Span,
+    Step,
+)
 from yoyak.score.compare import Verdict
-from yoyak.values import Interval, Rouge, Value
-
-
-class Sentence(Value, frozen=True, kw_only=True):
-    """A sentence of the catalogue, spoken in the language of the reader."""
-
-    key: str
-    fields: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The sentence in the language that is being spoken."""
-        return messages.fill(self.key, self.fields)
-
-
-class Measured(Value, frozen=True, kw_only=True):
-    """A number with the interval it is known to, where one was computed."""
-
-    value: float
-    interval: Interval | None = None
+from yoyak.values import Rouge, Value
 
 
 class Quality(Value, frozen=True, kw_only=True):
@@ -112,19 +103,6 @@ class Floor(Value, frozen=True, kw_only=True):
     record: str
 
 
-class Forecast(Value, frozen=True, kw_only=True):
-    """Time left, as the median and the 90th percentile of what the run's own pace allows."""
-
-    p50_seconds: float
-    p90_seconds: float
-
-    def later(self, seconds: float, slow_seconds: float) -> "Forecast":
-        """The forecast of work that comes after this."""
-        return Forecast(
-            p50_seconds=self.p50_seconds + seconds, p90_seconds=self.p90_seconds + slow_seconds
-        )
-
-
 class Progress(Value, frozen=True, kw_only=True):
     """Where a run that is not finished stands."""
 
@@ -166,88 +144,6 @@ class Curve(Value, frozen=True, kw_only=True):
     """Characters of each dev summary."""
 
 
-class Incident(Value, frozen=True, kw_only=True):
-    """Something that went otherwise than planned, and what was done."""
-
-    at: float
-    run: str
-    name: str
-    step: int
-    what: Sentence
-    lost_steps: int | None
-    record: str
-
-
-class Span(Value, frozen=True, kw_only=True):
-    """A stretch of the timeline; ``kind`` is ``worked``, ``running`` or ``planned``."""
-
-    run: str
-    name: str
-    kind: str
-    start: float
-    end: float
-    late_end: float | None = None
-    record: str = ""
-
-
-class Step(Value, frozen=True, kw_only=True):
-    """Something to do next, as the exact command."""
-
-    command: str
-    why: Sentence
-
-
-class Risk(Value, frozen=True, kw_only=True):
-    """One thing that can stop the work; ``level`` is ``ok``, ``watch`` or ``danger``."""
-
-    level: str
-    what: Sentence
-    record: str
-
-
-class HandedIn(Value, frozen=True, kw_only=True):
-    """One written submission."""
-
-    number: str
-    system: str
-    method: str
-    rows: int
-    sha256: str
-    path: str
-    dev_mean: float
-    public_score: float | None
-    """What the leaderboard said, 0 to 1."""
-    record: str
-
-
-class Fact(Value, frozen=True, kw_only=True):
-    """One line of provenance: ``report.fact-LABEL``, and the value as recorded."""
-
-    label: str
-    value: str
-    record: str
-
-
-class Example(Value, frozen=True, kw_only=True):
-    """One dialogue of dev with its reference and what the systems said."""
-
-    id: str
-    dialogue: str
-    references: tuple[str, ...]
-    answers: tuple[tuple[str, str, float | None], ...]
-    """System name, summary, ROUGE mean of this row."""
-    why: str
-    """``worst``, ``best`` or ``unlike``."""
-
-
-class Finding(Value, frozen=True, kw_only=True):
-    """Something that the records do not support; found by ``report.lint``."""
-
-    rule: str
-    what: Sentence
-    record: str
-
-
 class Tiles(Value, frozen=True, kw_only=True):
     """The four answers that are looked for first."""
 
@@ -276,6 +172,7 @@ class View(Value, frozen=True, kw_only=True):
     baseline: str | None = None
     progress: tuple[Progress, ...] = ()
     curves: tuple[Curve, ...] = ()
+    proofs: tuple[Proof, ...] = ()
     incidents: tuple[Incident, ...] = ()
     risks: tuple[Risk, ...] = ()
     timeline: tuple[Span, ...] = ()
