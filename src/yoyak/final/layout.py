@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from yoyak.errors import BadData
 
+CELL_LIMIT = 131_072
+"""Characters of a cell that Python's csv module reads unless it is told otherwise."""
+
 BOM = "\ufeff"
 ID = "fname"
 ANSWER = "summary"
@@ -86,15 +89,23 @@ def read_table(text: str) -> Table:
     """Any CSV text as records with their raw lines; quoting is read as leniently as a grader would.
 
     Raises:
-        csv.Error: a cell is longer than the csv module reads.
+        csv.Error: a cell is longer than a grader's csv module reads.
     """
     lines = _Lines(text.removeprefix(BOM))
     records = [
         Record(number, tuple(cells), lines.taken())
         for number, cells in enumerate(csv.reader(lines))
     ]
+    _refuse_long_cells(records)
     header = records[0] if records else Record(0, (), "")
     return Table(text.startswith(BOM), header, tuple(records[1:]))
+
+
+def _refuse_long_cells(records: Sequence[Record]) -> None:
+    # The module's own limit is one setting for the whole process, which reading data raises.
+    longest = max((len(cell) for record in records for cell in record.cells), default=0)
+    if longest > CELL_LIMIT:
+        raise csv.Error(f"field larger than field limit ({CELL_LIMIT})")
 
 
 class _Lines:
