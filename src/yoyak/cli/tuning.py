@@ -40,6 +40,28 @@ def decode(
     _show_candidates(place, found, as_json)
 
 
+@tune.command("soup", help=text("cli.verb-tune-soup"))
+def soup(
+    runs: Annotated[list[str], typer.Argument(help=text("cli.argument-soup"), metavar="RUN…")],
+    decodes: Annotated[
+        str | None, typer.Option("--decodes", help=text("cli.option-decodes"), show_default=False)
+    ] = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Averages several fine-tunes of one base, or the checkpoints of one run, into a candidate."""
+    from yoyak.queue.tuning import OWN, decode_elsewhere, parse_decodes
+
+    place = open_place(data, workspace)
+    first, *others = (_run(place, name) for name in dict.fromkeys(runs))
+    if decodes is not None:
+        parse_decodes(decodes, first.recipe.decode)
+    members = [str(run.folder) for run in others]
+    decode_elsewhere(first, place.data_folder, "soup", decodes or OWN, *members)
+    _show_candidates(place, first, as_json)
+
+
 def _search(place: Place, run: Run, freeze: bool, as_json: bool) -> None:
     import msgspec
 

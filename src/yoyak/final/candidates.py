@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from yoyak.errors import InputMissing
 from yoyak.final.imports import Import, imports
 from yoyak.final.pool import Column, Lineage, Pool, align
@@ -96,12 +94,14 @@ def _variants(run: Run) -> list[str]:
 def _of_run(
     run: Run, variant: str | None, names: tuple[str, ...], corpus: Corpus
 ) -> Iterator[Candidate]:
+    from yoyak.final.sweep import name_of
+
     card = run.scorecard("dev", variant)
     dev = _whole(run.predictions("dev", variant), corpus.dev)
     if card is None or dev is None:
         return
     recipe = run.recipe
-    decode = variant or msgspec.json.encode(recipe.decode).decode()
+    decode = variant or name_of(recipe.decode)
     yield Candidate(
         lineage=Lineage(
             system=run.name,

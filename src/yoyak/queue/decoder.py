@@ -23,7 +23,7 @@ from yoyak.errors import Interrupted, RunFailed, YoyakError
 from yoyak.final.sweep import Spoken, name_of, sweep
 from yoyak.messages import text
 from yoyak.queue.stages import FLUSH_ROWS
-from yoyak.queue.tuning import SWEEP, parse_decodes
+from yoyak.queue.tuning import OWN, SWEEP, parse_decodes
 from yoyak.queue.worker import StopFlag, corpus_of, die_with_parent
 from yoyak.recipe import Beam, Decode, Greedy
 from yoyak.score.card import judge
@@ -151,12 +151,34 @@ def _carry_out(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -
     engine = engines.load(run.recipe.engine)
     speaker = Speaker(run, corpus, engine, stop, run.engine_folder)
     began = time.monotonic()
-    if words[0] == "sweep":
+    what, *named = words
+    if what == "sweep":
         search(speaker)
     else:
-        store(speaker, parse_decodes(words[1], run.recipe.decode))
+        own = run.recipe.decode
+        decodes = parse_decodes(named[0], own) if named[0] != OWN else (own,)
+        if what == "soup":
+            speaker = _soup(speaker, [Run(Path(folder)) for folder in named[1:]])
+        store(speaker, decodes)
     done = text("queue.decoded", run=run.name, seconds=f"{time.monotonic() - began:.0f}")
     sys.stderr.write(f"{done}\n")
+
+
+def _soup(speaker: Speaker, others: Sequence[Run]) -> Speaker:
+    """The speaker of the average of runs, or of the checkpoints of one; its members are noted."""
+    from yoyak.engine.soup import cook
+
+    runs = [speaker.run, *others]
+    manifests = [disk.read_manifest(run.engine_folder / "weights") for run in runs]
+    members = [
+        (run.name, one and one.fingerprint) for run, one in zip(runs, manifests, strict=True)
+    ]
+    digest = disk.sha256_of(sorted(members))[:6]
+    folder = speaker.run.folder / "soups" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    disk.write_bytes(folder / "members.json", msgspec.json.encode(members))
+    cook([run.engine_folder for run in runs], speaker.run.recipe, folder)
+    return speaker._replace(folder=folder, prefix=f"soup-{digest}-")
 
 
 if __name__ == "__main__":

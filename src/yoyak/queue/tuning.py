@@ -23,6 +23,8 @@ from yoyak.store.run import Run
 DECODER = (sys.executable, "-m", "yoyak.queue.decoder")
 SWEEP = "sweep.json"
 FROZEN = "frozen-decode.json"
+OWN = "own"
+"""Stands for the decoding of the run itself."""
 
 _KNOWN = re.compile(r"greedy|beam(?P<beams>\d+)|sample(?:\*(?P<samples>\d+))?")
 

@@ -1,0 +1,120 @@
+"""Averages of tiny fine-tunes, against what the arithmetic says they must be."""
+
+import json
+
+import msgspec
+import pytest
+
+from yoyak import engine
+from yoyak.engine import GenerateJob
+from yoyak.errors import BadData, BadRecipe, InputMissing
+from yoyak.recipe import Greedy
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
+
+from yoyak.engine import soup, weights  # noqa: E402
+from yoyak.engine.encode import encode_rows  # noqa: E402
+
+STEPS = ("train.max_steps=6", "evaluate.every_epochs=none")
+
+
+@pytest.fixture
+def trained(job, tmp_path):
+    """A finished run of a form in a folder of its own; the rate tells runs of one base apart."""
+
+    def make(form, name, *sets):
+        asked = job(form, *STEPS, *sets, folder=tmp_path / name)
+        engine.load(asked.recipe.engine).train(asked)
+        return asked
+
+    return make
+
+
+def kind_of(asked):
+    return soup.KINDS[asked.recipe.engine]
+
+
+def logits(folder, asked, dialogues):
+    loaded, _ = weights.open_(folder, kind_of(asked), asked.recipe)
+    [row] = encode_rows(loaded.codec, dialogues[:1], asked.recipe.prompt, with_answers=False)
+    ids = torch.tensor([row.source_ids])
+    inputs = {"input_ids": ids}
+    if loaded.kind == "seq2seq":
+        inputs["decoder_input_ids"] = ids[:, :4]
+    with torch.no_grad():
+        return loaded.model(**inputs).logits.float()
+
+
+def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_path, dialogues):
+    runs = [trained("bart", "a"), trained("bart", "b", "train.learning_rate=5e-4")]
+    soup.cook([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
+    one, two, mixed = (
+        load_file(folder / "weights" / "model.safetensors")
+        for folder in (runs[0].folder, runs[1].folder, tmp_path / "soup")
+    )
+    assert mixed.keys() == one.keys()
+    for name, tensor in mixed.items():
+        torch.testing.assert_close(tensor, (one[name] + two[name]) / 2)
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+def test_the_soup_of_a_run_with_itself_is_that_run(form, trained, tmp_path, dialogues):
+    run = trained(form, "a")
+    soup.cook([run.folder, run.folder], run.recipe, tmp_path / "soup")
+    ours, theirs = (logits(folder, run, dialogues) for folder in (tmp_path / "soup", run.folder))
+    torch.testing.assert_close(ours, theirs, atol=6e-2 if form == "nf4" else 1e-4, rtol=1e-3)
+
+
+def update_of(folder, name):
+    """B·A·alpha/rank of one layer, from the files as saved."""
+    saved = load_file(folder / "weights" / "adapter_model.safetensors")
+    config = json.loads((folder / "weights" / "adapter_config.json").read_text())
+    down, up = (saved[name.replace("lora_A", part)] for part in ("lora_A", "lora_B"))
+    return up.float() @ down.float() * config["lora_alpha"] / config["r"]
+
+
+@pytest.mark.parametrize("form", ["lora", "nf4"])
+def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_path):
+    runs = [trained(form, "a"), trained(form, "b", "train.learning_rate=1e-3")]
+    soup.cook([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
+    saved = load_file(runs[0].folder / "weights" / "adapter_model.safetensors")
+    names = [name for name in saved if "lora_A" in name]
+    assert names
+    for name in names:
+        one, two, mixed = (
+            update_of(folder, name)
+            for folder in (runs[0].folder, runs[1].folder, tmp_path / "soup")
+        )
+        mean = (one + two) / 2
+        # PEFT makes the new factors in the base's dtype, and a 4-bit base computes in bf16.
+        rounding = 2**-7 if form == "nf4" else 1e-5
+        torch.testing.assert_close(mixed, mean, atol=rounding * float(mean.abs().max()), rtol=0)
+
+
+def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
+    run = trained("bart", "a")
+    soup.cook([run.folder], run.recipe, tmp_path / "soup")
+    said = engine.load("seq2seq").generate(
+        GenerateJob(run.recipe, Greedy(), dialogues[:3], run.train, tmp_path / "soup", run.emit)
+    )
+    assert {one.id for one in said} == {one.id for one in dialogues[:3]}
+    steps = [load_file(path) for path in sorted(run.folder.glob("checkpoints/step-*/train*"))]
+    mixed = load_file(tmp_path / "soup" / "weights" / "model.safetensors")
+    name = next(name for name in steps[0] if name in mixed and "fc1.weight" in name)
+    mean = sum(step[name] for step in steps) / len(steps)
+    torch.testing.assert_close(mixed[name], mean)
+
+
+def test_what_cannot_be_averaged_is_refused(trained, tmp_path):
+    run, other = trained("bart", "a"), trained("bart", "b", "train.seed=7")
+    with pytest.raises(BadData, match="one base"):
+        soup.cook([run.folder, other.folder], run.recipe, tmp_path / "soup")
+    with pytest.raises(InputMissing, match="none/weights"):
+        soup.cook([run.folder, tmp_path / "none"], run.recipe, tmp_path / "soup")
+    lead = msgspec.structs.replace(run.recipe, engine="lead")
+    with pytest.raises(BadRecipe, match="lead"):
+        soup.cook([run.folder], lead, tmp_path / "soup")
+    assert not (tmp_path / "soup").exists()
