@@ -125,3 +125,8 @@ def test_time_grows_with_length_only(piece: str) -> None:
     clean(text)
     summary_of(text, tags_are_tokens=True)
     assert time.perf_counter() - started < 3
+
+
+def test_half_a_character_is_left_out_of_a_summary():
+    assert summary_of("#Person1#은 회의를 미룹니\ufffd\ufffd") == "#Person1#은 회의를 미룹니"
+    assert summary_of("\ufffd") == ""

@@ -8,7 +8,7 @@ import typer
 
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.cli.place import DEFAULT_LINEUP, Place, open_place
-from yoyak.errors import Interrupted, RunFailed
+from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.messages import text
 
 Recipes = Annotated[
@@ -75,20 +75,29 @@ def run(
 
 
 def _conclude(place: Place) -> None:
-    """The comparison on stdout, then where the report and the best system's submission are."""
+    """The comparison on stdout, then where the report and the best system's submission are.
+
+    A submission that the gate refuses ends the command with its reasons, after everything else.
+    """
     from yoyak.final.hand_in import hand_in, ready_candidates
     from yoyak.report import text as drawing
     from yoyak.report.gather import gather
     from yoyak.report.write import write_report
 
-    ready = ready_candidates(place.workspace, place.corpus)
-    handed = hand_in(place.workspace, place.corpus) if ready else None
+    handed = refused = None
+    if ready_candidates(place.workspace, place.corpus):
+        try:
+            handed = hand_in(place.workspace, place.corpus)
+        except BadData as error:
+            refused = error
     view = gather(place.workspace)
     drawing.comparison(view, drawing.console(sys.stdout))
     paths = write_report(place.workspace, view)
     print(text("cli.report-at", path=place.short(paths.html)))
     if handed is not None:
         print(text("cli.submission-at", path=place.short(Path(handed.path))))
+    if refused is not None:
+        raise refused
 
 
 def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:

@@ -111,15 +111,21 @@ _PARTED = re.compile(
 )
 
 
+HALF_CHARACTER = "\ufffd"
+"""What decoders write for bytes that are no whole character."""
+
+
 def summary_of(decoded: str, *, tags_are_tokens: bool = False) -> str:
     """The summary that is scored and handed in, from a model's decoded text.
 
-    One line without blanks at its ends; a clean one-line summary comes back unchanged.
+    One line without blanks at its ends; a clean one-line summary comes back unchanged. A half
+    character, which a model leaves that stops between two bytes of one, is left out.
 
     Args:
         decoded: the text after special tokens were left out by id.
         tags_are_tokens: the tokenizer has tokens of its own for tags. Its decoding then puts a
             blank between ``#Person1#`` and the particle after it, which is taken out again.
     """
-    text = " ".join(filter(None, (line.strip() for line in decoded.splitlines())))
+    lines = decoded.replace(HALF_CHARACTER, "").splitlines()
+    text = " ".join(filter(None, (line.strip() for line in lines)))
     return _PARTED.sub(r"\1", text) if tags_are_tokens else text
