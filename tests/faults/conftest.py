@@ -1,0 +1,266 @@
+"""Real training runs that are killed, starved and damaged, and the ledger of what came of it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.events import Saved, Started, Stepped
+from yoyak.queue import prepare
+from yoyak.store import disk
+from yoyak.store.project import Project
+from yoyak.store.workspace import Workspace
+
+HERE = Path(__file__).parent
+STEPS = 16
+
+COMMON = f"""
+[prompt]
+style = "{{style}}"
+max_source_tokens = 768
+max_summary_tokens = 384
+
+[train]
+epochs = 2
+max_steps = {STEPS}
+batch_rows = 4
+learning_rate = 2e-3
+save_every_steps = 2
+
+[evaluate]
+every_epochs = "none"
+
+[decode]
+kind = "greedy"
+max_new_tokens = 8
+"""
+
+SCRATCH = """
+[model.scratch]
+architecture = "{architecture}"
+vocabulary = 1000
+width = 64
+layers = 1
+heads = 2
+"""
+
+LORA = """
+[lora]
+rank = 4
+alpha = 8
+dropout = 0.05
+"""
+
+RECIPES = {
+    "bart": 'engine = "seq2seq"\n'
+    + SCRATCH.format(architecture="bart")
+    + COMMON.format(style="source"),
+    "lora": 'engine = "qlora"\n'
+    + SCRATCH.format(architecture="llama")
+    + LORA
+    + COMMON.format(style="chat"),
+    "nf4": 'engine = "qlora"\n[model]\nquantisation = "nf4"\n'
+    + SCRATCH.format(architecture="qwen3")
+    + LORA
+    + COMMON.format(style="chat"),
+}
+
+
+@pytest.fixture(scope="session")
+def long(request) -> bool:
+    """Whether the long version was asked for (``make faults``)."""
+    return request.config.getoption("--long")
+
+
+@pytest.fixture(scope="session")
+def ledger(request):
+    """Figures of this session by name; the long version writes them to docs/reliability.md."""
+    return request.config.stash.setdefault(LEDGER, {})
+
+
+LEDGER = pytest.StashKey[dict]()
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    return read_corpus(sample.folder())
+
+
+@pytest.fixture
+def run_of(tmp_path, corpus):
+    """A prepared run of one of the three forms, in a workspace of its own."""
+
+    def make(form, workspace=None):
+        path = tmp_path / f"{form}.toml"
+        path.write_text(RECIPES[form], encoding="utf-8")
+        place = Workspace(workspace or tmp_path / f"workspace-{time.monotonic_ns()}")
+        (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())
+        return run
+
+    return make
+
+
+@pytest.fixture
+def workspace_run(tmp_path, corpus):
+    """A run that needs no torch."""
+    (run,) = prepare.prepare(Workspace(tmp_path / "workspace"), corpus, ["lead"], Project(), ())
+    return run
+
+
+class Server:
+    """Forks workers from a process that has imported torch once.
+
+    A worker's start is thus a fork, and hundreds of kills take minutes instead of hours.
+    """
+
+    def __init__(self, script):
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "YOYAK_LANG": "en"},
+        )  # fmt: skip
+        assert self._read() == "ready"
+
+    def start(self, *words):
+        """Starts one worker; its pid."""
+        self._write(json.dumps([str(word) for word in words]))
+        return int(self._read())
+
+    def wait(self):
+        """The exit code of the worker that was started last, once it has ended."""
+        self._write("wait")
+        return int(self._read())
+
+    def killed_after(self, seconds, *words):
+        """Starts a worker and kills it after so many seconds, if it still lives; its exit code."""
+        pid = self.start(*words)
+        time.sleep(seconds)
+        if not self._is_over(pid):
+            os.kill(pid, signal.SIGKILL)
+        return self.wait()
+
+    def _is_over(self, pid):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z"  # it stays one until the server is asked to wait
+
+    def _write(self, line):
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        assert line, "the server died"
+        return line.strip()
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    started = Server("fork_server.py")
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def stock():
+    started = Server("stock_server.py")
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def worker(server):
+    """Carries a run out in a forked worker, killed after so many seconds or (None) not at all."""
+
+    def work(run, seconds=None):
+        words = (run.folder, sample.folder())
+        if seconds is None:
+            server.start(*words)
+            return server.wait()
+        return server.killed_after(seconds, *words)
+
+    return work
+
+
+class Outcome:
+    """Everything that must not depend on kills: bits of the weights, words of the answers."""
+
+    def __init__(self, run):
+        manifest = disk.verify_folder(run.folder / "weights")
+        assert manifest is not None
+        self.weights = {
+            each.name: each.sha256 for each in manifest.files if each.name.endswith(".safetensors")
+        }
+        self.answers = {
+            split: [
+                (one.id, one.text, one.raw, one.tokens, one.stop)
+                for one in sorted(run.predictions(split), key=lambda one: one.id)
+            ]
+            for split in ("dev", "test")
+        }
+        self.score = run.scorecard("dev").rouge
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    __hash__ = None
+
+
+@pytest.fixture(scope="session")
+def outcome_of():
+    return Outcome
+
+
+@pytest.fixture
+def committed():
+    """The newest step whose checkpoint is whole on disk; none may be torn under its own name."""
+
+    def look(run):
+        folders = sorted((run.folder / "checkpoints").glob("step-*"))
+        torn = [path.name for path in folders if disk.verify_folder(path) is None]
+        assert torn == []
+        return max((int(path.name[5:]) for path in folders), default=None)
+
+    return look
+
+
+@pytest.fixture
+def first_step_after():
+    """The first step of the last attempt, ``None`` if it made none."""
+
+    def look(run):
+        events = run.events()
+        last = max(place for place, event in enumerate(events) if isinstance(event, Started))
+        steps = [event.step for event in events[last:] if isinstance(event, Stepped)]
+        return steps[0] if steps else None
+
+    return look
+
+
+@pytest.fixture
+def seconds_to_recover():
+    """From a worker's start to its first new step or checkpoint, by the log's own clock."""
+
+    def look(run):
+        events = run.events()
+        last = max(place for place, event in enumerate(events) if isinstance(event, Started))
+        later = [event.at for event in events[last:] if isinstance(event, Stepped | Saved)]
+        return later[0] - events[last].at if later else None
+
+    return look
+
+
+@pytest.fixture
+def luck(request):
+    return random.Random(request.node.name)
