@@ -21,6 +21,7 @@ from yoyak.events import (
     Status,
     Stepped,
 )
+from yoyak.recipe import Recipe
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.parts import Measured
@@ -107,6 +108,12 @@ def ending(start: float, rouge: Rouge, *, trained: bool) -> list[AnyEvent]:
     ]  # fmt: skip
 
 
+def recipe(name: str) -> Recipe:
+    """A bundled recipe with what the logs here were made with."""
+    settings = ("train.epochs=2", "train.learning_rate=0.002", 'train.schedule="linear"')
+    return recipes.resolve(name, sets=settings).recipe
+
+
 def lead_run() -> RunRecord:
     rouge = Rouge(rouge1=0.301, rouge2=0.142, rougeL=0.255)
     events = [
@@ -127,7 +134,7 @@ def toy_run() -> RunRecord:
     mean = rouge.mean - 0.2327
     return RunRecord(
         id="260101-0901-tiny-bart-bbbb", folder="runs/260101-0901-tiny-bart-bbbb",
-        recipe=recipes.resolve("tiny-bart", sets=["train.epochs=2"]).recipe,
+        recipe=recipe("tiny-bart"),
         events=tuple(events), status=Status.FINISHED,
         decode_seconds_per_100=100 * 2.0 / 24,
         quality=quality(0.24, 0.11, 0.20, "runs/260101-0901-tiny-bart-bbbb/scores/dev.json"),
@@ -141,7 +148,7 @@ def toy_run() -> RunRecord:
 def cut_run() -> RunRecord:
     return RunRecord(
         id="260101-0905-tiny-qlora-cccc", folder="runs/260101-0905-tiny-qlora-cccc",
-        recipe=recipes.resolve("tiny-qlora").recipe,
+        recipe=recipe("tiny-qlora"),
         events=tuple(training(24, 17, start=NOON + 99)), status=Status.INTERRUPTED,
     )  # fmt: skip
 

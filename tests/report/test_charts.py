@@ -10,6 +10,7 @@ import pytest
 from yoyak import messages
 from yoyak.report import charts
 from yoyak.report.charts import CHARTS
+from yoyak.report.parts import Pair
 
 pytestmark = pytest.mark.skipif(
     find_spec("altair") is None or find_spec("vl_convert") is None,
@@ -26,7 +27,8 @@ def whole(view):
     lengths = tuple(
         msgspec.structs.replace(curve, summary_lengths=(40, 55, 58, 90)) for curve in view.curves
     )
-    return msgspec.structs.replace(view, curves=lengths)
+    pair = Pair(one="lead", other="tiny-bart", oracle_gain=0.02, other_better=0.3)
+    return msgspec.structs.replace(view, curves=lengths, pairs=(pair,))
 
 
 @pytest.mark.parametrize("key", CHARTS)

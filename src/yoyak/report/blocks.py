@@ -54,7 +54,8 @@ _NUMBERS = frozenset(
     {"progress", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n", "params", "train",
      "vram", "decode", "difference", "left", "lost", "step", "number", "public", "loss", "rate",
      "pace", "rows-seen", "duration",
-     "seconds-each", "tokens", "minutes", "dev"}
+     "seconds-each", "tokens", "minutes", "dev",
+     "oracle-gain", "other-better"}
 )  # fmt: skip
 
 

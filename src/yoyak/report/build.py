@@ -10,7 +10,7 @@ from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
-from yoyak.report.parts import Example, Fact, HandedIn, Proof, Sentence, Step
+from yoyak.report.parts import Example, Fact, HandedIn, Pair, Proof, Sentence, Step
 from yoyak.report.risks import risks
 from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
 
@@ -25,6 +25,7 @@ class Rest(NamedTuple):
     submissions: tuple[HandedIn, ...] = ()
     provenance: tuple[Fact, ...] = ()
     examples: tuple[Example, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     disk: StatedDisk | None = None
 
 
@@ -56,6 +57,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         timeline=tuple(span for run in runs for span in chronicle.spans(run, progress.get(run.id))),
         next_steps=tuple(_next_steps(systems, rest)),
         examples=rest.examples,
+        pairs=rest.pairs,
         submissions=rest.submissions,
         provenance=rest.provenance,
     )

@@ -12,7 +12,7 @@ import msgspec
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, Status, fold
-from yoyak.report import judged, lint
+from yoyak.report import ensemble, judged, lint
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import stated
@@ -57,6 +57,7 @@ def gather(workspace: Workspace, *, compared: bool = True) -> View:
         floors=tuple(judged.floors(workspace, runs, cards)),
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
+        pairs=ensemble.pairs({one.name: one.card for one in said}) if compared else (),
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
     )

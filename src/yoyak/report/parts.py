@@ -124,6 +124,17 @@ class Finding(Value, frozen=True, kw_only=True):
     record: str
 
 
+class Pair(Value, frozen=True, kw_only=True):
+    """How two systems complement each other, on the rows of dev."""
+
+    one: str
+    other: str
+    oracle_gain: float
+    """The better answer of each row less the better system, ROUGE mean 0 to 1."""
+    other_better: float
+    """Share of the rows on which ``other`` is ahead."""
+
+
 class Proof(Value, frozen=True, kw_only=True):
     """What was proved of a run before its first step."""
 

@@ -26,6 +26,7 @@ SECTIONS: dict[str, Callable[[View], Iterator[Block]]] = {
     "configuration": records.configuration,
     "performance": standing.performance,
     "small": standing.small,
+    "ensemble": standing.ensemble,
     "risks": records.risks,
     "proofs": records.proofs,
     "timeline": records.timeline,

@@ -192,3 +192,25 @@ def _yes(whether: bool | None) -> Cell:
     if whether is None:
         return figures.UNKNOWN
     return Badge("ok", text("report.yes")) if whether else text("report.no")
+
+
+_MOST_PAIRS = 15
+
+
+def ensemble(view: View) -> Blocks:
+    """Which systems complement each other, and how much a perfect choice would gain."""
+    if not view.pairs:
+        return
+    yield Chart("complement")
+    yield from table(
+        ("pair", "oracle-gain", "other-better"),
+        (
+            (
+                f"{one.one} + {one.other}",
+                figures.points(one.oracle_gain),
+                f"{one.other_better:.0%} ({one.other})",
+            )
+            for one in view.pairs[:_MOST_PAIRS]
+        ),
+    )
+    yield Note(text("report.ensemble-note"))

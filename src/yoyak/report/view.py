@@ -13,6 +13,7 @@ from yoyak.report.parts import (
     HandedIn,
     Incident,
     Measured,
+    Pair,
     Proof,
     Risk,
     Span,
@@ -177,6 +178,7 @@ class View(Value, frozen=True, kw_only=True):
     risks: tuple[Risk, ...] = ()
     timeline: tuple[Span, ...] = ()
     next_steps: tuple[Step, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     examples: tuple[Example, ...] = ()
     submissions: tuple[HandedIn, ...] = ()
     provenance: tuple[Fact, ...] = ()
