@@ -129,10 +129,10 @@ def _show(place: Place, handed: "HandedIn", as_json: bool) -> None:
 def _check(place: Place, path: Path, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.final.evidence import gather
+    from yoyak.final.hand_in import evidence_for
     from yoyak.final.submission import check_file, refusal
 
-    verdict = check_file(path, gather(place.corpus))
+    verdict = check_file(path, evidence_for(place.workspace, place.corpus, path))
     if as_json:
         print(msgspec.json.encode(verdict).decode())
     for fault in verdict.warnings:

@@ -117,6 +117,19 @@ def evidence_of(candidate: Candidate, corpus: Corpus) -> Evidence:
     return gather(corpus, outputs=candidate.dev, instructions=candidate.instructions)
 
 
+def evidence_for(workspace: Workspace, corpus: Corpus, path: Path) -> Evidence:
+    """What the gate holds a file against: how its system did on dev, if that is known.
+
+    It is known where the file is, byte for byte, the answer of one candidate of the workspace.
+    """
+    evidence = gather(corpus)
+    data = path.read_bytes() if path.is_file() else None
+    for candidate in ready_candidates(workspace, corpus):
+        if candidate.test and render(candidate.test, evidence) == data:
+            return evidence_of(candidate, corpus)
+    return evidence
+
+
 def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
     lineage = candidate.lineage
     splits = (corpus.train, corpus.dev, corpus.test)
