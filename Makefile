@@ -47,6 +47,7 @@ docs: .venv/.ready-dev
 bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/consensus.py
+	$(BIN)/python benchmarks/engine.py
 
 faults: .venv/.ready-dev
 	$(BIN)/python -m pytest tests/faults --long

@@ -1,0 +1,256 @@
+"""How fast one CPU thread trains and generates here, against the same work written plainly.
+
+    python benchmarks/engine.py [--steps N] [--dialogues N] [--json] [--tiny]
+
+A small Qwen3 with random weights and the real Qwen3 vocabulary, on the contest's training rows
+(YOYAK_SHARED or ../shared). Without them: the embedded sample repeated and a vocabulary trained on
+it; ``--tiny`` is that at a size for tests.
+
+Training: the engine's own batches, forward pass and optimiser against transformers with rows in
+random order, four to a pass, padded, logits at every place. Both take 8 rows a step from the same
+weights with the same AdamW, in turns. Each side runs some steps of its epoch, spread evenly over
+the steps' sizes, so that rows/s speak for the whole epoch. Generation: the engine's against
+``generate`` on four rows at a time in file order, under the same cap. Random weights do not know
+where to end, so a stop is planted at every place that a number divides: answers of 1 to so many
+tokens, as many of each length, with the mean of people's summaries.
+"""
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from given import Material, Size, build, read_material
+from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
+
+import torch  # noqa: TID253 -- a benchmark loads what it compares
+from yoyak.engine import decode
+from yoyak.engine.batches import Limits, collate, epoch_steps, micro_batches, padded_tokens
+from yoyak.engine.batches import shape_of as shape_of_row
+from yoyak.engine.encode import Encoded
+from yoyak.engine.forward import loss_sum
+from yoyak.engine.hardware import quieten
+from yoyak.engine.learner import Learner
+from yoyak.engine.loop import BUDGET_TOKENS
+from yoyak.engine.models import Loaded
+from yoyak.recipe import Greedy, Schedule, Train
+
+BATCH_ROWS, MICRO_ROWS, HELD_OUT = 8, 4, 32
+SETTINGS = Train(learning_rate=2e-3, schedule=Schedule.CONSTANT, batch_rows=BATCH_ROWS)
+
+
+class Trained(NamedTuple):
+    """What one side of the training did."""
+
+    rows_per_second: float
+    losses: list[float]
+    held_out: float
+    padded_tokens_a_row: float
+    logits_a_row: float
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def ours_of(material: Material) -> list[list[list[int]]]:
+    """The epoch's steps as the engine cuts them: steps of passes of rows."""
+    shapes = [shape_of_row(row, "causal") for row in material.train]
+    limits = Limits(BATCH_ROWS, BUDGET_TOKENS)
+    steps = epoch_steps(shapes, BATCH_ROWS, seed=SETTINGS.seed, epoch=0)
+    return [micro_batches(step, shapes, limits) for step in steps]
+
+
+def padded(step: list[list[int]], rows: Sequence[Encoded]) -> int:
+    return sum(padded_tokens([shape_of_row(rows[row], "causal") for row in part]) for part in step)
+
+
+def evenly(steps: list[list[list[int]]], rows: Sequence[Encoded], count: int) -> list:
+    """``count`` steps at evenly spaced places of the order of sizes, in the epoch's order."""
+    ranked = sorted(range(len(steps)), key=lambda at: padded(steps[at], rows))
+    chosen = {ranked[int((place + 0.5) * len(ranked) / count)] for place in range(count)}
+    return [steps[at] for at in sorted(chosen)]
+
+
+def our_step(learner: Learner, groups: list[list[Encoded]]) -> float:
+    loss = learner.gradient(groups)
+    learner.clip()
+    learner.apply(SETTINGS.learning_rate)
+    return loss
+
+
+@torch.no_grad()
+def held_out_loss(loaded: Loaded, rows: Sequence[Encoded]) -> float:
+    """Mean loss of a supervised token on rows that nobody trains on."""
+    loaded.model.eval()
+    batches = [
+        collate(part, loaded.codec, loaded.kind, loaded.device) for part in parts_of(rows, 4)
+    ]
+    total = sum(float(loss_sum(loaded.model, batch)) for batch in batches)
+    return total / sum(len(row.answer_ids) for row in rows)
+
+
+def timed(work: Callable[[], float]) -> tuple[float, float]:
+    start = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - start
+
+
+def train(material: Material, size: Size) -> tuple[Trained, Trained, float, float]:
+    """Ours, theirs, the held-out loss before, and how far apart the two are on the same rows."""
+    cpu = torch.device("cpu")
+    model = build(material.codec, size, tied=True)
+    ours = Loaded(model, material.codec, "causal", cpu)
+    theirs = ours._replace(model=copy.deepcopy(model))
+    held = material.dev[:HELD_OUT]
+    before = held_out_loss(ours, held)
+    plain, learner = Plain(theirs, SETTINGS), Learner(ours, SETTINGS)
+    apart = same_rows(ours, plain, held[:MICRO_ROWS])
+    whole = ours_of(material), random_steps(len(material.train), SETTINGS, MICRO_ROWS)
+    chosen = [evenly(steps, material.train, size.steps) for steps in whole]
+    spent: tuple[list[float], list[float]] = ([], [])
+    losses: tuple[list[float], list[float]] = ([], [])
+    for both in zip(*chosen, strict=True):
+        works = (lambda g: our_step(learner, g)), plain.step
+        for side, (step, work) in enumerate(zip(both, works, strict=True)):
+            groups = [[material.train[row] for row in part] for part in step]
+            loss, seconds = timed(lambda work=work, groups=groups: work(groups))
+            losses[side].append(loss)
+            spent[side].append(seconds)
+    found = []
+    for side, loaded in enumerate((ours, theirs)):
+        rows = sum(len(part) for step in chosen[side] for part in step)
+        tokens = sum(padded(step, material.train) for step in whole[side]) / len(material.train)
+        answers = statistics.fmean(len(row.answer_ids) for row in material.train)
+        found.append(
+            Trained(
+                rows_per_second=rows / sum(spent[side]),
+                losses=losses[side],
+                held_out=held_out_loss(loaded, held),
+                padded_tokens_a_row=tokens,
+                logits_a_row=answers if side == 0 else tokens,
+            )
+        )
+    return found[0], found[1], before, apart
+
+
+@torch.no_grad()
+def same_rows(loaded: Loaded, plain: Plain, rows: Sequence[Encoded]) -> float:
+    """Relative difference of the two losses of the same rows under the same weights."""
+    batch = collate(rows, loaded.codec, loaded.kind, loaded.device)
+    one = float(loss_sum(loaded.model, batch)) / len(batch.targets)
+    other = float(plain.loss(rows))
+    return abs(one - other) / other
+
+
+# --- generation -----------------------------------------------------------------------------------
+
+
+def speaking(material: Material, size: Size) -> Loaded:
+    """A model that ends an answer at every place that twice the mean summary's length divides."""
+    model = build(material.codec, size, tied=False).eval()
+    model.lm_head.weight.data[material.codec.vocabulary :] = 0.0
+    every = 2 * round(statistics.fmean(len(row.answer_ids) for row in material.train)) - 1
+    ends: list[torch.Tensor] = []
+
+    def remember(_module: object, _args: object, named: dict[str, torch.Tensor]) -> None:
+        ends[:] = [named["position_ids"][:, -1] % every == 0]
+
+    def stop(_module: object, _args: object, logits: torch.Tensor) -> torch.Tensor:
+        logits[:, -1, material.codec.stop_id] = torch.where(ends[0], torch.inf, -torch.inf)
+        return logits
+
+    model.model.register_forward_pre_hook(remember, with_kwargs=True)
+    model.lm_head.register_forward_hook(stop)
+    return Loaded(model, material.codec, "causal", torch.device("cpu"))
+
+
+def we_speak(loaded: Loaded, rows: Sequence[Encoded], cap: int) -> Spoken:
+    start = time.perf_counter()
+    said = decode.generate(loaded, rows, Greedy(), max_new_tokens=cap)
+    found = {prediction.id: prediction for prediction in said}
+    seconds = time.perf_counter() - start
+    ordered = [found[row.id] for row in rows]
+    return Spoken(seconds, [each.raw for each in ordered], [each.tokens for each in ordered])
+
+
+def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
+    """Ours (before and after, averaged) and theirs."""
+    loaded, rows = speaking(material, size), material.dev[: size.dialogues]
+    cap = decode.answer_cap(len(row.answer_ids) for row in material.train)
+    first = we_speak(loaded, rows, cap)
+    theirs = they_speak(loaded, rows, cap, MICRO_ROWS)
+    second = we_speak(loaded, rows, cap)
+    return first._replace(seconds=(first.seconds + second.seconds) / 2), theirs
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def record_of(material: Material, size: Size) -> dict[str, object]:
+    ours, theirs, before, apart = train(material, size)
+    we, they = speak(material, size)
+    same = sum(map(str.__eq__, we.texts, they.texts))
+    return {
+        "rows": {"source": material.source, "train": len(material.train), "steps": size.steps},
+        "training": {
+            "ours": ours._asdict(),
+            "theirs": theirs._asdict(),
+            "ratio": ours.rows_per_second / theirs.rows_per_second,
+            "held_out_before": before,
+            "same_rows_apart": apart,
+        },
+        "generation": {
+            "dialogues": len(we.texts),
+            "ours_seconds": we.seconds,
+            "theirs_seconds": they.seconds,
+            "ratio": they.seconds / we.seconds,
+            "same_texts": same,
+            "mean_tokens": statistics.fmean(we.tokens),
+            "longest_tokens": max(we.tokens),
+        },
+    }
+
+
+def draw(record: dict) -> None:
+    training, generation = record["training"], record["generation"]
+    ours, theirs = training["ours"], training["theirs"]
+    print(f"{machine()}\n{record['rows']}\n")
+    print("training                     engine   plain")
+    for name in ("rows_per_second", "padded_tokens_a_row", "logits_a_row", "held_out"):
+        print(f"  {name:<24} {ours[name]:9.3f} {theirs[name]:9.3f}")
+    print(f"  held-out loss before: {training['held_out_before']:.3f}")
+    print(f"  same rows, same weights: losses {training['same_rows_apart']:.0e} apart")
+    for at, both in enumerate(zip(ours["losses"], theirs["losses"], strict=True), 1):
+        print(f"  loss, step {at:<13} {both[0]:9.3f} {both[1]:9.3f}")
+    print(f"  rows/s: {training['ratio']:.1f} x\n\ngeneration")
+    for name, value in generation.items():
+        print(f"  {name:<24} {value:9.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=8, help="optimiser steps of each side")
+    parser.add_argument("--dialogues", type=int, default=200, help="dev dialogues to answer")
+    parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    parser.add_argument("--tiny", action="store_true", help="the sample, at a size for tests")
+    chosen = parser.parse_args()
+    quieten()
+    torch.set_num_threads(1)
+    size = Size(chosen.steps, chosen.dialogues, width=64, layers=2, sample=chosen.tiny)
+    if chosen.tiny:
+        size = Size(steps=2, dialogues=6, width=32, layers=1, sample=True)
+    record = record_of(read_material(size.sample), size)
+    if chosen.json:
+        print(json.dumps({"machine": machine(), **record}, ensure_ascii=False))
+    else:
+        draw(record)
+
+
+if __name__ == "__main__":
+    main()

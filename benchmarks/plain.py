@@ -1,0 +1,118 @@
+"""Training and generation as they are commonly written with transformers: what we compare with."""
+
+import os
+import platform
+import random
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import torch  # noqa: TID253 -- a benchmark loads what it compares
+from yoyak.engine import optimise
+from yoyak.engine.encode import Encoded
+from yoyak.engine.models import Loaded, trainables
+from yoyak.engine.stepper import pad_sources
+from yoyak.recipe import Train
+
+
+def parts_of(rows: Sequence, size: int) -> list[Sequence]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def random_steps(rows: int, settings: Train, micro_rows: int) -> list[list[list[int]]]:
+    """An epoch's steps as commonly cut: rows in random order, so many to a pass."""
+    order = list(range(rows))
+    random.Random(settings.seed).shuffle(order)
+    steps = parts_of(order, settings.batch_rows)
+    return [[list(part) for part in parts_of(step, micro_rows)] for step in steps]
+
+
+class Plain:
+    """The loop: rows padded to the longest of their pass, logits at every place."""
+
+    def __init__(
+        self, loaded: Loaded, settings: Train, autocast: torch.dtype | None = None
+    ) -> None:
+        self.model = loaded.model.train()
+        self.loaded, self.settings, self.autocast = loaded, settings, autocast
+        self.named = trainables(loaded.model)
+        self.optimiser = optimise.build(self.named, settings)
+
+    def inputs(self, rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        whole = self.loaded.kind == "causal"
+        ids = [[*row.source_ids, *(row.answer_ids if whole else ())] for row in rows]
+        hidden = [len(row.source_ids) if whole else 0 for row in rows]
+        labels = [
+            [-100] * count + list(row.answer_ids) for row, count in zip(rows, hidden, strict=True)
+        ]
+        named = {
+            "input_ids": filled(ids, self.loaded.codec.pad_id),
+            "attention_mask": filled([[1] * len(each) for each in ids], 0),
+            "labels": filled(labels, -100),
+        }
+        return {name: value.to(self.loaded.device) for name, value in named.items()}
+
+    def loss(self, rows: Sequence[Encoded]) -> torch.Tensor:
+        device, enabled = self.loaded.device.type, self.autocast is not None
+        with torch.autocast(device, dtype=self.autocast, enabled=enabled):
+            return self.model(**self.inputs(rows), use_cache=False).loss
+
+    def step(self, groups: list[list[Encoded]]) -> float:
+        total, tokens = 0.0, 0
+        for group in groups:
+            loss = self.loss(group)
+            (loss / len(groups)).backward()
+            size = sum(len(row.answer_ids) for row in group)
+            total, tokens = total + float(loss.detach()) * size, tokens + size
+        torch.nn.utils.clip_grad_norm_(self.named.values(), self.settings.max_grad_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        return total / tokens
+
+
+def filled(rows: list[list[int]], value: int) -> torch.Tensor:
+    length = max(map(len, rows))
+    return torch.tensor([each + [value] * (length - len(each)) for each in rows])
+
+
+class Spoken(NamedTuple):
+    """What one side of the generation did; texts in file order."""
+
+    seconds: float
+    texts: list[str]
+    tokens: list[int]
+
+
+@torch.no_grad()
+def they_speak(loaded: Loaded, rows: Sequence[Encoded], cap: int, micro_rows: int) -> Spoken:
+    """Rows in file order, so many at a time; every row waits for the longest of its batch."""
+    start = time.perf_counter()
+    texts, tokens = [], []
+    for part in parts_of(rows, micro_rows):
+        ids, mask = pad_sources(part, loaded.codec.pad_id, loaded.device, left=True)
+        said = loaded.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=False,
+            max_new_tokens=cap,
+            eos_token_id=list(loaded.codec.stop_ids),
+            pad_token_id=loaded.codec.pad_id,
+        )
+        for new in said[:, ids.shape[1] :].tolist():
+            stops = [at for at, token in enumerate(new) if token in loaded.codec.stop_ids]
+            answer = new[: stops[0] + 1] if stops else new
+            texts.append(loaded.codec.text(answer))
+            tokens.append(len(answer))
+    return Spoken(time.perf_counter() - start, texts, tokens)
+
+
+def machine() -> str:
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.is_file():
+        named = [row for row in info.read_text().splitlines() if row.startswith("model name")]
+        cpu = named[0].partition(":")[2].strip() if named else cpu
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
+    return f"{cpu}, one thread, {load}; Python {platform.python_version()}; {packages}"
