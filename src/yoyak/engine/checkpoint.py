@@ -110,6 +110,10 @@ class Checkpoints:
             self._set_aside(path)
         return None
 
+    def is_whole(self, step: int) -> bool:
+        """There is a checkpoint of ``step``, and every byte of it is as it was written."""
+        return disk.verify_folder(self._folder / name_of(step)) is not None
+
     def tensors(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
         """What learns, at ``step``."""
         return _read(self._folder / name_of(step) / TENSORS, device)

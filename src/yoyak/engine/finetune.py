@@ -5,10 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from yoyak.engine import GenerateJob, TrainJob, weights
 from yoyak.engine.base import SCRATCH, Base, adapt, find_base, load_base
 from yoyak.engine.batches import shape_of
 from yoyak.engine.canary import Guard, guarded, tags_expected
+from yoyak.engine.card import prove_run
 from yoyak.engine.checkpoint import Checkpoints, Identity, Progress
 from yoyak.engine.codec import load_codec
 from yoyak.engine.course import Course
@@ -46,9 +49,12 @@ def fine_tune(job: TrainJob, kind: Kind) -> None:
     if _is_done(job):
         return
     ready = prepare(job, kind)
-    course = plan(job, ready)
-    progress = train(course) if course.timetable.steps else Progress(budget_tokens=1)
-    _choose_best(course, progress)
+    progress = Progress(budget_tokens=0)
+    if job.recipe.train.epochs:
+        course = plan(job, ready)
+        if not course.checkpoints.steps():
+            prove_run(job, ready.loaded, ready.rows, _described(job, ready, progress))
+        progress = _with_best(course, train(course))
     weights.write(job.folder / weights.FOLDER, _described(job, ready, progress), ready.loaded)
 
 
@@ -97,12 +103,16 @@ def _judge(job: TrainJob, ready: Ready) -> Judge:
     )
 
 
-def _choose_best(course: Course, progress: Progress) -> None:
+def _with_best(course: Course, progress: Progress) -> Progress:
     """Puts the best checkpoint's weights into the model, if training went on after it."""
-    if progress.best_step is None or progress.best_step == progress.step:
-        return
-    device = course.learner.loaded.device
-    course.learner.load(course.checkpoints.tensors(progress.best_step, device))
+    best = progress.best_step
+    if best is None or best == progress.step:
+        return progress
+    if not course.checkpoints.is_whole(best):
+        course.warn("engine.best-lost", step=best)
+        return msgspec.structs.replace(progress, best_step=None, best_mean=None)
+    course.learner.load(course.checkpoints.tensors(best, course.learner.loaded.device))
+    return progress
 
 
 def _described(job: TrainJob, ready: Ready, progress: Progress) -> Weights:

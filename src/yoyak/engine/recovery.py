@@ -17,7 +17,7 @@ WORTHWHILE_TOKENS = 1_024
 TOLERATED = 3
 """Steps in a row that may be lost to a loss or gradient that is not finite."""
 SPIKE_AFTER = 20
-SPIKE_DEVIATIONS = 6.0
+SPIKE_DEVIATIONS = 3.0
 SMOOTHING = 0.1
 """Weight of the newest loss in its moving average."""
 

@@ -18,8 +18,8 @@ from yoyak.values import Split
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-SPREAD = 0.05
-"""Standard deviation of the random weights of causal toys: adapters have something to work on."""
+SPREAD = 0.1
+"""Standard deviation of the random weights: a toy learns next to nothing from the usual 0.02."""
 
 
 def ensure_base(recipe: Recipe, scratch: Scratch, train: Split, folder: Path) -> None:
@@ -91,6 +91,7 @@ def _bart(scratch: Scratch, codec: Codec, prompt: Prompt) -> "PretrainedConfig":
         eos_token_id=codec.stop_id,
         decoder_start_token_id=codec.decoder_start_id,
         forced_eos_token_id=None,
+        init_std=SPREAD,
     )
 
 

@@ -84,6 +84,23 @@ def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     assert scores[:, :, 2].mean() == pytest.approx(best.rouge.mean, abs=1e-9)
 
 
+def test_a_best_checkpoint_that_was_lost_is_not_pretended(job):
+    def harm(event):
+        job.said.append(event)
+        if isinstance(event, events.Stepped) and event.step == 7:
+            (asked.folder / "checkpoints" / "step-000004" / "trainables.safetensors").unlink()
+
+    # The rate is so small that no later judging is better.
+    sets = ("train.max_steps=8", "train.learning_rate=1e-9", "evaluate.every_epochs=1")
+    asked = job("bart", *sets, emit=harm)
+    train(asked)
+    assert [event.key for event in job.said if isinstance(event, events.Warned)] == [
+        "engine.best-lost"
+    ]
+    described = weights.read(asked.folder / "weights")
+    assert (described.step, described.dev_mean) == (8, None)
+
+
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
 def test_no_epochs_means_the_base_as_it_is(form, job):
     asked = job(form, "train.epochs=0")

@@ -156,13 +156,14 @@ def test_patience_ends_a_run_that_gets_no_better(course):
 
 
 def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(course):
-    loop.train(course("bart", "train.max_steps=3"))
-    with pytest.raises(RunFailed, match=r"train.learning_rate 0.002 → 0.001"):
+    sets = ("train.max_steps=3", "train.learning_rate=4e-3")
+    loop.train(course("bart", *sets))
+    with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001"):
         loop.train(course("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
     with pytest.raises(RunFailed, match=r"data \w{12} → \w{12}"):
-        loop.train(course("bart", "train.max_steps=3", rows=15))
+        loop.train(course("bart", *sets, rows=15))
     # How summaries are decoded has no part in what is learned.
-    loop.train(course("bart", "train.max_steps=3", "decode.beams=5"))
+    loop.train(course("bart", *sets, "decode.beams=5"))
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "manifest"])

@@ -54,8 +54,10 @@ def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path
     assert "memory-replay" in warnings(course.said)
     assert progress.budget_tokens < loop.BUDGET_TOKENS
     for ours, theirs in zip(steps(course.said), expected, strict=True):
-        assert ours.loss == pytest.approx(theirs.loss, rel=2e-4)
-        assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=5e-3)
+        # The base of nf4 computes in bfloat16, which has eight bits.
+        apart = 10 if form == "nf4" else 1
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4 * apart)
+        assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=5e-3 * apart)
         assert (ours.rows, ours.supervised_tokens) == (theirs.rows, theirs.supervised_tokens)
 
 
