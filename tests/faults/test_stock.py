@@ -17,9 +17,10 @@ def newest(folder):
     return max(folder.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
 
 
-def test_the_control(long, ledger, luck, stock, tmp_path):
+def test_the_control(long, ledger, luck, request, tmp_path):
     if not long:
         pytest.skip("the control has no place in the short version: make faults")
+    stock = request.getfixturevalue("stock")
     whole = tmp_path / "whole"
     began = time.monotonic()
     stock.start(whole)
