@@ -1,0 +1,166 @@
+"""How fast and how large training is at full size, on any CUDA machine, without a model hub.
+
+    python benchmarks/gpu.py --model llama3-ko-8b --budget-gb 24 [--case ours] [--steps N]
+    python benchmarks/gpu.py --tiny          # every model and case, small, on the CPU
+
+The published architecture with random weights (fullsize.py), 8 rows an optimiser step, the same
+rows for every case. One JSON line a case; a case that fails says how.
+
+ours          the engine: token budget, grouped lengths, head on supervised places, recomputation
+              only after memory ran out; the recipe's dropout
+ours-no-drop  the same with LoRA dropout 0
+team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
+trl           SFTTrainer with its defaults and the same micro-batch, where it is installed
+
+Needs torch, transformers, peft, bitsandbytes and msgspec, and ``PYTHONPATH=src``.
+"""
+
+import argparse
+import gc
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import fullsize
+import msgspec
+from gpu_cases import Bench, ours, recompute, team, timed, trl
+from plain import machine
+
+import torch  # noqa: TID253 -- a benchmark loads what it measures
+from yoyak.engine.base import adapt
+from yoyak.engine.encode import Encoded
+from yoyak.engine.hardware import Hardware, detect, precision_for, quieten
+from yoyak.engine.models import trainables
+from yoyak.queue.shapes import shape_of
+from yoyak.recipe import Recipe
+from yoyak.recipes import resolve
+
+MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
+CASES = ("ours", "ours-no-drop", "team", "trl")
+GB = 1e9
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+def ceiling(hardware: Hardware, dtype: torch.dtype) -> float:
+    """FLOP/s of a large square product in the format that training multiplies in."""
+    cuda = hardware.device.type == "cuda"
+    size, times = (8192, 20) if cuda else (512, 5)
+    one, other = (torch.randn(size, size, device=hardware.device, dtype=dtype) for _ in range(2))
+    torch.mm(one, other)
+    spent = [
+        timed(hardware.device, lambda: (torch.mm(one, other), 0.0)[1])[1] for _ in range(times)
+    ]
+    return 2 * size**3 / min(spent)
+
+
+def measured(bench: Bench, case: str, peak_flops: float) -> dict[str, object]:
+    cuda = bench.hardware.device.type == "cuda"
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    run = {"ours": ours, "ours-no-drop": ours, "team": team, "trl": trl}[case](bench)
+    seconds = sum(run.seconds)
+    source, answer = (sum(len(ids) for ids in side) for side in sides(run.rows))
+    flops = fullsize.needed_flops(bench.shape, bench.recipe, run.rows)
+    return {
+        "rows_per_second": len(run.rows) / seconds,
+        "tokens_per_second": (source + answer) / seconds,
+        "supervised_tokens_per_second": answer / seconds,
+        "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
+        "peak_reserved_gb": torch.cuda.max_memory_reserved() / GB if cuda else None,
+        "needed_tflops": flops / seconds / 1e12,
+        "ceiling_tflops": peak_flops / 1e12,
+        "share_of_ceiling": flops / seconds / peak_flops,
+        "steps": len(run.seconds),
+        "first_loss": run.losses[0] if run.losses else None,
+        "last_loss": run.losses[-1] if run.losses else None,
+        **run.notes,
+    }
+
+
+def sides(rows: list[Encoded]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    return [row.source_ids for row in rows], [row.answer_ids for row in rows]
+
+
+def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Every case of a model on one copy of its base; adapters are new in each."""
+    recipe, hardware = resolve(name).recipe, detect()
+    shape = shape_of(recipe)
+    assert shape is not None, f"{name}: no published shape"
+    if chosen.tiny:
+        shape = fullsize.tiny(shape)
+    count = 96 if chosen.tiny else 2_000
+    rows = fullsize.draw_rows(shape, count, shrink=8 if chosen.tiny else 1)
+    model = fullsize.build(shape, recipe, hardware)
+    precision = precision_for(recipe, hardware)
+    peak = ceiling(hardware, precision.autocast or precision.base)
+    for case in chosen.case or CASES:
+        found = {"model": name, "case": case, "machine": machine_of(hardware)}
+        reason = refusal(case, recipe)
+        if reason is not None:
+            yield found | {"left_out": reason}
+            continue
+        lora = recipe.lora
+        if lora is not None and case == "ours-no-drop":
+            lora = msgspec.structs.replace(lora, dropout=0.0)
+        kind = "causal" if lora else "seq2seq"
+        learning = adapt(model, lora, kind, recipe.train.seed) if lora else model
+        bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps)
+        try:
+            yield found | measured(bench, case, peak)
+        except torch.OutOfMemoryError as error:
+            yield found | {"failed": f"out of memory: {str(error).splitlines()[0]}"}
+        recompute(learning, on=False)
+        if lora:
+            model = learning.unload()
+        for value in trainables(model).values():
+            value.grad = None
+        del bench, learning
+        gc.collect()
+
+
+def refusal(case: str, recipe: Recipe) -> str | None:
+    if recipe.lora is None and case in {"ours-no-drop", "trl"}:
+        return "trains whole weights of an encoder-decoder"
+    if case == "trl" and find_spec("trl") is None:
+        return "trl is not installed"
+    return None
+
+
+def machine_of(hardware: Hardware) -> str:
+    if hardware.device.type == "cuda":
+        return f"{torch.cuda.get_device_name()}; {machine()}"
+    return machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", action="append", choices=MODELS, help="several times; else all")
+    parser.add_argument("--case", action="append", choices=CASES, help="several times; else all")
+    parser.add_argument("--budget-gb", type=float, help="let the process have no more memory")
+    parser.add_argument("--steps", type=int, default=20, help="timed optimiser steps a case")
+    parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
+    chosen = parser.parse_args()
+    quieten()
+    if chosen.tiny:
+        torch.set_num_threads(1)
+        chosen.steps = 2
+    if torch.cuda.is_available() and chosen.budget_gb:
+        whole = torch.cuda.get_device_properties(0).total_memory / GB
+        torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
+    for name in chosen.model or MODELS:
+        for line in cases_of(name, chosen):
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        gc.collect()
+        with suppress(AssertionError, RuntimeError):
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The cases of gpu.py: how each takes the same rows through the same model."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fullsize
+import msgspec
+from plain import Plain, random_steps
+
+import torch  # noqa: TID253 -- a benchmark loads what it measures
+from yoyak.engine import TrainJob
+from yoyak.engine.batches import epoch_steps, padded_tokens
+from yoyak.engine.batches import shape_of as shape_of_row
+from yoyak.engine.checkpoint import Progress
+from yoyak.engine.course import Course
+from yoyak.engine.encode import Encoded
+from yoyak.engine.hardware import Hardware, precision_for
+from yoyak.engine.learner import Learner
+from yoyak.engine.loop import BUDGET_TOKENS
+from yoyak.engine.models import Loaded
+from yoyak.engine.recovery import gradient
+from yoyak.queue.shapes import Shape
+from yoyak.recipe import Recipe
+
+WARM_UP = 2
+
+
+class Bench(NamedTuple):
+    """What all cases of a model share."""
+
+    model: Any
+    recipe: Recipe
+    shape: Shape
+    rows: list[Encoded]
+    hardware: Hardware
+    steps: int
+
+    @property
+    def kind(self) -> str:
+        return "seq2seq" if self.shape.family == "bart" else "causal"
+
+
+class Run(NamedTuple):
+    """The seconds of each timed step, its rows, and what else is worth telling."""
+
+    seconds: list[float]
+    rows: list[Encoded]
+    losses: list[float]
+    notes: dict[str, object]
+
+
+class Steps(NamedTuple):
+    """A timetable of given steps."""
+
+    chosen: list[list[int]]
+
+    def rows(self, step: int) -> list[int]:
+        return self.chosen[step]
+
+
+def spread(steps: list[list[int]], size: Callable[[list[int]], int], count: int) -> list[list[int]]:
+    """Warm-up with the largest steps, then ``count`` spread evenly over the sizes."""
+    ranked = sorted(steps, key=size)
+    even = [ranked[int((place + 0.5) * len(ranked) / count)] for place in range(count)]
+    return [*ranked[: -WARM_UP - 1 : -1], *even]
+
+
+def timed(device: torch.device, work: Callable[[], Any]) -> tuple[Any, float]:
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    found = work()
+    wait()
+    return found, time.perf_counter() - start
+
+
+def ours(bench: Bench) -> Run:
+    train = msgspec.structs.replace(bench.recipe.train, micro_batch_rows=None)
+    recipe = msgspec.structs.replace(bench.recipe, train=train)
+    shapes = [shape_of_row(row, bench.kind) for row in bench.rows]
+    steps = epoch_steps(shapes, train.batch_rows, seed=train.seed, epoch=0)
+    chosen = spread(steps, lambda step: padded_tokens([shapes[r] for r in step]), bench.steps)
+    told: list[object] = []
+    precision = precision_for(recipe, bench.hardware)
+    loaded = Loaded(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
+    course = Course(
+        job=TrainJob(recipe, None, None, Path(), told.append, lambda: False),
+        learner=Learner(loaded, train, precision.autocast),
+        rows=bench.rows,
+        shapes=shapes,
+        timetable=Steps(chosen),
+        checkpoints=None,
+        judge=None,
+    )
+    progress = Progress(budget_tokens=train.micro_batch_tokens or BUDGET_TOKENS)
+
+    def step() -> float:
+        nonlocal progress
+        loss, progress = gradient(course, progress)
+        course.learner.clip()
+        course.learner.apply(train.learning_rate)
+        progress = msgspec.structs.replace(progress, step=progress.step + 1)
+        return loss
+
+    run = timed_steps(bench, chosen, step)
+    run.notes.update(
+        budget_tokens=progress.budget_tokens, recompute=progress.recompute, replays=len(told)
+    )
+    return run
+
+
+def timed_steps(bench: Bench, chosen: list[list[int]], step: Callable[[], float]) -> Run:
+    found = [timed(bench.hardware.device, step) for _ in chosen][WARM_UP:]
+    rows = [bench.rows[row] for part in chosen[WARM_UP:] for row in part]
+    return Run([seconds for _, seconds in found], rows, [loss for loss, _ in found], {})
+
+
+def micro_rows_of(bench: Bench) -> int:
+    return bench.recipe.train.micro_batch_rows or bench.recipe.train.batch_rows
+
+
+def plain_steps(bench: Bench) -> list[list[int]]:
+    train = bench.recipe.train
+    cut = random_steps(len(bench.rows), train, train.batch_rows)
+    return spread(
+        [part for step in cut for part in step if len(part) == train.batch_rows],
+        lambda step: max(sum(shape_of_row(bench.rows[row], bench.kind)) for row in step),
+        bench.steps,
+    )
+
+
+def team(bench: Bench) -> Run:
+    loaded = Loaded(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
+    precision = precision_for(bench.recipe, bench.hardware)
+    plain = Plain(loaded, bench.recipe.train, precision.autocast)
+    if bench.kind == "causal":
+        recompute(bench.model, on=True)
+    chosen, micro = plain_steps(bench), micro_rows_of(bench)
+    pending = iter(chosen)
+
+    def step() -> float:
+        rows = [bench.rows[row] for row in next(pending)]
+        return plain.step([rows[at : at + micro] for at in range(0, len(rows), micro)])
+
+    run = timed_steps(bench, chosen, step)
+    run.notes.update(micro_batch_rows=micro, recompute=bench.kind == "causal")
+    return run
+
+
+def recompute(model: Any, *, on: bool) -> None:
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if on:
+        inner.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        inner.activation_checkpointing_disable()
+
+
+def trl(bench: Bench) -> Run:
+    from peer_trl import train
+
+    chosen = plain_steps(bench)
+    rows = [bench.rows[row] for step in chosen for row in step]
+    on_cpu = bench.hardware.device.type == "cpu"
+    done = train(bench.model, rows, bench.recipe.train, micro_rows_of(bench), on_cpu=on_cpu)
+    timed_rows = [bench.rows[row] for step in chosen[WARM_UP:] for row in step]
+    return Run(done.seconds[WARM_UP:], timed_rows, done.losses[WARM_UP:], done.notes)

@@ -1,0 +1,82 @@
+"""The benchmarks run on any machine at tiny size, and say what they claim to say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+SAID_FULL_SIZE = """
+import json, msgspec, fullsize
+from yoyak.engine.hardware import detect, quieten
+from yoyak.engine.models import count_parameters, parts
+from yoyak.queue.shapes import shape_of
+from yoyak.recipes import resolve
+quieten()
+found = {}
+for name in ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", "kobart"):
+    recipe = resolve(name).recipe
+    shape = fullsize.tiny(shape_of(recipe))
+    model = fullsize.build(shape, recipe, detect())
+    values = list(model.parameters())
+    found[name] = {
+        "counted": count_parameters(values),
+        "shape": shape.parameters,
+        "four_bit": sum(hasattr(value, "quant_state") for value in values),
+        "linears": 0 if recipe.lora is None else 7 * shape.layers,
+        "meta": [n for n, t in model.state_dict().items() if t.device.type == "meta"],
+        "published": [shape_of(recipe).parameters, recipe.model.parameters],
+    }
+print(json.dumps(found))
+"""
+
+
+def run(*arguments: str) -> list[dict]:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(BENCHMARKS)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_engine_and_the_plain_way_learn_and_say_the_same():
+    (found,) = run(str(BENCHMARKS / "engine.py"), "--tiny", "--json")
+    training, generation = found["training"], found["generation"]
+    assert training["same_rows_apart"] < 1e-6
+    held = [training[side]["held_out"] for side in ("ours", "theirs")]
+    assert max(held) < training["held_out_before"]
+    assert held[0] == pytest.approx(held[1], rel=0.02)
+    assert training["ours"]["padded_tokens_a_row"] < training["theirs"]["padded_tokens_a_row"]
+    assert generation["same_texts"] == generation["dialogues"]
+    assert generation["mean_tokens"] < generation["longest_tokens"], "answers end where they will"
+    assert "one thread" in found["machine"]
+
+
+def test_every_model_and_case_runs_small():
+    lines = run(str(BENCHMARKS / "gpu.py"), "--tiny")
+    assert len({line["model"] for line in lines}) == 5
+    assert all(line["machine"] for line in lines)
+    done = [line for line in lines if "rows_per_second" in line]
+    assert {line["case"] for line in done} >= {"ours", "ours-no-drop", "team"}
+    assert all(line["rows_per_second"] > 0 and line["first_loss"] > 0 for line in done)
+    assert all("left_out" in line for line in lines if line not in done), "nothing failed"
+
+
+def test_the_builders_make_the_published_architectures():
+    (found,) = run("-c", SAID_FULL_SIZE)
+    for name, model in found.items():
+        assert model["counted"] == model["shape"], name
+        assert model["four_bit"] == model["linears"], name
+        assert model["meta"] == [], name
+        assert model["published"][0] == model["published"][1], name
