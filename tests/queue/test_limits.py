@@ -113,3 +113,15 @@ def test_the_card_that_counts_is_the_one_the_worker_sees(monkeypatch, tmp_path, 
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert limits.read(tmp_path).vram_used_gb == used
+
+
+@pytest.mark.parametrize(
+    ("free", "used", "limit", "room"),
+    [(50.0, 110.0, None, 50.0), (50.0, 110.0, 150.0, 40.0), (30.0, 110.0, 150.0, 30.0),
+     (None, 110.0, 150.0, None)],
+)  # fmt: skip
+def test_the_room_to_plan_with_is_the_smaller_of_what_is_free_and_what_is_allowed(
+    free, used, limit, room
+):
+    readings = limits.Readings(disk_free_gb=free, disk_used_gb=used)
+    assert limits.room_gb(readings, Limits(disk_used_gb=limit)) == room

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from yoyak.events import AnyEvent, Warned
+from yoyak.queue import machine
 from yoyak.queue.pulse import SLOW_KEY, STUCK_KEY, Effort, Mood, Pulse, is_of_the_worker
 from yoyak.recipe import Recipe
 from yoyak.store.log import read_lines_from
@@ -144,15 +145,10 @@ class Watchdog:
 
 
 def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str]:
-    """The worker's environment: its threads are set before any library counts the cores.
-
-    A toy's matrices are too small to share: a second thread gains a fifth on an idle machine and
-    waits many times longer than it works on a busy one.
-    """
-    threads = 1 if recipe.model.scratch is not None else os.cpu_count() or 1
+    """The worker's environment: its threads are set before any library counts the cores."""
     chosen = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
     return {
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(machine.threads_for(recipe)),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",

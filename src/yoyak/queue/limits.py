@@ -76,6 +76,13 @@ def read(folder: Path) -> Readings:
     )
 
 
+def room_gb(readings: Readings, limits: Limits) -> float | None:
+    """What may still be written below every limit of the disk; ``None`` if it is not known."""
+    below = _left(limits.disk_used_gb, readings.disk_used_gb)
+    rooms = [room for room in (readings.disk_free_gb, below) if room is not None]
+    return None if readings.disk_free_gb is None else min(rooms)
+
+
 def decide(readings: Readings, limits: Limits) -> Decision:
     """The one place that says stop."""
     if readings.disk_free_gb is None or readings.disk_used_gb is None:

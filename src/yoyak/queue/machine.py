@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from yoyak.recipe import Recipe
 from yoyak.values import Value
 
 NETWORK_SECONDS = 2.0
@@ -111,6 +112,18 @@ def card_users() -> tuple[CardUser, ...]:
         size = None if mebibytes is None else mebibytes * MIB / GB
         users.append(CardUser(pid=int(pid), used_gb=size))
     return tuple(users)
+
+
+def threads_for(recipe: Recipe) -> int:
+    """How many threads a worker computes with: as the user says, else one a core.
+
+    A toy's matrices are too small to share: a second thread gains a fifth on an idle machine and
+    waits many times longer than it works on a busy one.
+    """
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal():
+        return int(said)
+    return 1 if recipe.model.scratch is not None else os.cpu_count() or 1
 
 
 def torch_cuda() -> str | None:

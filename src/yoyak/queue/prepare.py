@@ -42,7 +42,7 @@ def prepare(
 
 
 def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, ...]) -> Run:
-    run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus))
+    run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus, recipe))
     recipe = with_frozen(run, recipe, sets)
     if not run.log_path.exists():
         run.emit(Queued(at=time.time(), recipe=recipe.name))
@@ -52,8 +52,8 @@ def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, 
     return run
 
 
-def _origin(corpus: Corpus) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(provenance.gather(corpus)), indent=1)
+def _origin(corpus: Corpus, recipe: Recipe) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(provenance.gather(corpus, recipe)), indent=1)
 
 
 def _refuse_secrets(recipe: Recipe) -> None:

@@ -9,6 +9,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from yoyak import __version__
+from yoyak.queue import machine
+from yoyak.recipe import Recipe
 from yoyak.store.redact import redact_words
 from yoyak.values import Corpus, Value
 
@@ -44,6 +46,8 @@ class Provenance(Value, frozen=True, kw_only=True):
     platform: str
     processor: str
     cores: int | None
+    threads: int | None = None
+    """Of the worker's arithmetic; another number may change the last bits of a sum."""
     packages: dict[str, str]
     gpus: tuple[str, ...]
     code: Code | None
@@ -53,14 +57,15 @@ class Provenance(Value, frozen=True, kw_only=True):
     data_sha256: dict[str, str]
 
 
-def gather(corpus: Corpus) -> Provenance:
-    """The provenance of a run that starts now, here, on this data."""
+def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
+    """The provenance of a run of ``recipe`` that starts now, here, on this data."""
     return Provenance(
         yoyak=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
         processor=_processor(),
         cores=os.cpu_count(),
+        threads=None if recipe is None else machine.threads_for(recipe),
         packages=dict(sorted(_packages())),
         gpus=_gpus(),
         code=_code(),

@@ -1,0 +1,105 @@
+"""Time is taken from what was measured here; before that it is arithmetic."""
+
+import pytest
+
+from yoyak import recipes
+from yoyak.events import Stepped
+from yoyak.queue.devices import DEVICES
+from yoyak.queue.pace import Span, generation_span, measured_span, training_flops, training_span
+from yoyak.queue.shapes import shape_of
+from yoyak.queue.workload import Workload
+
+WORK = Workload(
+    rows=1000, rows_shortened=0, tokens_per_epoch=320_000, supervised_per_epoch=45_000,
+    longest_row=900, longest_source=800, usual_answer=100, steps_per_epoch=125, steps=1250,
+    spoken_rows=998,
+)  # fmt: skip
+CARD = DEVICES["RTX 3090"]
+
+
+def recipe_and_shape(name, *sets):
+    recipe = recipes.resolve(name, sets=sets).recipe
+    return recipe, shape_of(recipe)
+
+
+def step(number, seconds, tokens=2560):
+    return Stepped(
+        at=float(number), step=number, epoch=0.0, loss=1.0, learning_rate=1e-4, grad_norm=1.0,
+        tokens=tokens, supervised_tokens=1, rows=8, seconds=seconds,
+    )  # fmt: skip
+
+
+def test_work_of_the_3b_by_hand():
+    recipe, shape = recipe_and_shape("llama32-ko-3b")
+    # 4 per weight and token: 2.8187 billion weights over 3.2 million tokens, and the head of
+    # 394 million weights over the 450,000 supervised ones.
+    by_hand = 4 * (2_818_747_392 * 3_200_000 + 394_002_432 * 450_000)
+    assert training_flops(shape, recipe, WORK, recompute=False) == pytest.approx(by_hand)
+    twice = training_flops(shape, recipe, WORK, recompute=True)
+    assert twice == pytest.approx(1.5 * by_hand)
+
+
+def test_a_model_that_learns_whole_needs_half_as_much_again():
+    recipe, shape = recipe_and_shape("kobart")
+    body = (shape.parameters - shape.embedding_parameters) * 3_200_000
+    head = 30_000 * 768 * 450_000
+    assert training_flops(shape, recipe, WORK, recompute=False) == pytest.approx(6 * (body + head))
+
+
+def test_time_is_work_by_speed():
+    recipe, shape = recipe_and_shape("llama32-ko-3b")
+    span = training_span(shape, recipe, WORK, CARD, recompute=False)
+    seconds = training_flops(shape, recipe, WORK, recompute=False) / 71e12
+    assert (span.low_seconds, span.high_seconds) == pytest.approx((seconds / 0.55, seconds / 0.25))
+    assert not span.measured
+
+
+def test_generation_reads_all_weights_for_each_token_of_a_batch():
+    recipe, shape = recipe_and_shape("llama32-ko-3b")
+    span = generation_span(shape, recipe, WORK, CARD)
+    # 32 batches of 100 tokens; 2.24 GB packed, then 2.82 billion weights at 4 bytes both ways.
+    read = 2.2425e9 + 4 * 2.8186e9
+    assert span.low_seconds == pytest.approx(32 * 100 * read / 936e9 / 0.7, rel=0.001)
+
+
+def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():
+    recipe, shape = recipe_and_shape("tiny-qlora")
+    assert training_span(shape, recipe, WORK, CARD, recompute=False) is None
+    recipe, shape = recipe_and_shape("kobart")
+    unknown = CARD.__class__(name="?", memory_gb=24, tflops=0, bandwidth_gb_per_second=0)
+    assert training_span(shape, recipe, WORK, unknown, recompute=False) is None
+    assert generation_span(shape, recipe, WORK, unknown) is None
+
+
+@pytest.fixture
+def run(workspace, corpus):
+    recipe = recipes.resolve("tiny-bart").recipe
+    origin = b'{"processor": "Some CPU", "gpus": ["NVIDIA GeForce RTX 3090, 24576 MiB, 580.65"]}'
+    return workspace.find_or_create(recipe, corpus, lambda: origin)
+
+
+def test_what_was_measured_here_goes_before_arithmetic(run):
+    for number in range(1, 23):
+        # The first two warm up; of the other twenty two are four times as slow.
+        run.emit(step(number, 10.0 if number < 3 else 4.0 if number > 20 else 1.0))
+    span = measured_span([run], run.recipe, WORK, "RTX 3090")
+    assert span.measured
+    assert span.low_seconds == pytest.approx(WORK.trained_tokens / 2560)
+    assert span.low_seconds < span.high_seconds <= 4 * span.low_seconds
+
+
+def test_another_model_another_card_or_too_few_steps_measure_nothing(run):
+    for number in range(1, 10):
+        run.emit(step(number, 1.0))
+    assert measured_span([run], run.recipe, WORK, "RTX 3090") is None
+    for number in range(10, 30):
+        run.emit(step(number, 1.0))
+    assert measured_span([run], run.recipe, WORK, "RTX 3090") is not None
+    assert measured_span([run], run.recipe, WORK, "RTX 4090") is None
+    other = recipes.resolve("tiny-bart", sets=["model.scratch.width=128"]).recipe
+    assert measured_span([run], other, WORK, "RTX 3090") is None
+
+
+def test_spans_add_up_and_remember_what_was_guessed():
+    total = Span(low_seconds=1, high_seconds=2, measured=True) + Span(low_seconds=3, high_seconds=5)
+    assert (total.low_seconds, total.high_seconds, total.measured) == (4, 7, False)
