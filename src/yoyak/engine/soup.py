@@ -20,6 +20,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine import weights
 from yoyak.engine.base import SCRATCH
 from yoyak.engine.checkpoint import TENSORS
+from yoyak.engine.hardware import quieten
 from yoyak.engine.models import Kind, Loaded
 from yoyak.engine.weights import Weights
 from yoyak.errors import BadData, BadRecipe, InputMissing
@@ -46,6 +47,7 @@ def cook(folders: Sequence[Path], recipe: Recipe, target: Path) -> None:
         raise BadRecipe("engine.no-soup", engine=recipe.engine, known=", ".join(KINDS))
     if weights.read(target / weights.FOLDER) is not None:
         return
+    quieten()
     if len(folders) > 1:
         soup_of_runs(folders, kind, recipe, target)
     else:

@@ -1,0 +1,82 @@
+"""Consensus on the contest's own files: what is it worth against the best single system?
+
+    python benchmarks/blend_real.py [WORKSPACE]
+
+Reads the contest files below ``$YOYAK_SHARED`` (default: ``../shared``). Trains two small
+encoder-decoders from scratch on train.csv (minutes on one core; done is done), decodes each in five
+ways and the mean of its checkpoints in one, takes in dev predictions of a koBART and four zero-shot
+outputs of Solar, and judges blends of them by nested halves of dev. Ends with an error where a
+blend is worse than the best system beyond noise, or where a control is better.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from yoyak.data.corpus import read_corpus
+from yoyak.final.candidates import candidates
+from yoyak.final.consensus import weigh
+from yoyak.final.imports import import_files
+from yoyak.report import answerboard
+from yoyak.report.text import console
+from yoyak.store.workspace import Workspace
+
+HERE = Path(__file__).parent
+SMALL = ("small-bart", "wide-bart")
+DECODES = "beam4,sample*3"
+SOLAR = ("summary_solar_filter", "re_summary_solar_filter", "summary_solar", "re_summary_solar")
+
+
+def yoyak(*words):
+    subprocess.run([sys.executable, "-m", "yoyak", *map(str, words)], check=True)
+
+
+def gather(shared, folder):
+    """Everything that answers dev, in a workspace."""
+    data, given = shared / "data" / "contest", shared / "data" / "predictions"
+    place = ("--data", data, "--workspace", folder)
+    yoyak("run", *(HERE / f"{name}.toml" for name in SMALL), *place)
+    for name in SMALL:
+        yoyak("tune", "decode", name, "--decodes", DECODES, *place)
+        yoyak("tune", "soup", name, "--decodes", "greedy", *place)
+    workspace, corpus = Workspace(folder), read_corpus(data)
+    import_files(workspace, corpus, "kobart", [given / "dev_pred_kobart_13gi_nlp5.csv"])
+    for column in SOLAR:
+        path = given / "dev_solar_zeroshot_13gi_nlp5.csv"
+        name = column.replace("summary_", "").replace("_", "-")
+        import_files(workspace, corpus, name, [path], column=column)
+    return workspace, corpus
+
+
+def report(title, found, corpus, out):
+    began = time.perf_counter()
+    nested = weigh(found, corpus).nested
+    out.print(f"\n== {title}: {len(found)} candidates, {time.perf_counter() - began:.1f} s ==\n")
+    out.print(answerboard.candidates(found))
+    out.print("")
+    out.print(answerboard.nested(nested))
+    assert nested.blend.interval.high >= 0, "blending is worse than the best system beyond noise"
+    better = [control.name for control in nested.controls if control.interval.low > 0]
+    assert not better, f"controls are better than the best system: {better}"
+
+
+def main():
+    root = HERE.parent
+    shared = Path(os.environ.get("YOYAK_SHARED", root.parent / "shared"))
+    folder = Path(sys.argv[1]) if sys.argv[1:] else root / "workspace" / "blend-real"
+    workspace, corpus = gather(shared, folder)
+    out = console(sys.stdout)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
+    everything = candidates(workspace, corpus)
+    report("everything", everything, corpus, out)
+    peers = [one for one in everything if one.lineage.system != "kobart"]
+    report("without the koBART", peers, corpus, out)
+    small = [one for one in peers if one.recipe is not None]
+    report("the two small models, five decodings and a soup each", small, corpus, out)
+
+
+if __name__ == "__main__":
+    main()
