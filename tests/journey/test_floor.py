@@ -21,7 +21,7 @@ def test_a_run_ends_with_its_comparison_report_and_submission(road):
 
 def test_status_tells_it_in_json_and_in_words(road):
     status = json.loads(road("status", "--json").stdout)
-    assert [(one["name"], one["status"]) for one in status["systems"]] == [("lead", "finished")]
+    assert [(one["recipe"], one["status"]) for one in status["runs"]] == [("lead", "finished")]
     assert "lead" in road("status").stdout
 
 

@@ -30,6 +30,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "submit": answers.submit,
     "report": runs.report,
     "serve": runs.serve,
+    "backup": runs.backup,
     "prune": machine.prune,
 }
 for name, verb in VERBS.items():

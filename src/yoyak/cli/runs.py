@@ -102,24 +102,34 @@ def _conclude(place: Place) -> None:
 
 def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
     """Prints where every run stands; works from another shell while the line-up runs."""
-    import msgspec
-
     from yoyak.report import text as drawing
     from yoyak.report.gather import gather
+    from yoyak.report.write import status_json
 
     view = gather(open_place(None, workspace).workspace, compared=False)
     if as_json:
-        print(msgspec.json.encode(view).decode())
+        print(status_json(view))
     else:
         drawing.status(view, drawing.console(sys.stdout))
 
 
-def report(workspace: WorkspaceFolder = None) -> None:
-    """Writes the report and prints where it is."""
+def report(
+    mirror: Annotated[
+        str | None, typer.Option("--mirror", help=text("cli.option-mirror"), show_default=False)
+    ] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Writes the report and prints where it is, or replays the runs into a tracker."""
     from yoyak.report.gather import gather
     from yoyak.report.write import write_report
 
     place = open_place(None, workspace)
+    if mirror is not None:
+        from yoyak.report.mirror import mirror as replay
+
+        for run, points in replay(place.workspace, mirror).items():
+            print(text("cli.mirrored", run=run, points=points, tracker=mirror))
+        return
     for path in write_report(place.workspace, gather(place.workspace)):
         print(place.short(path))
 
@@ -139,3 +149,23 @@ def serve(
     from yoyak.report import serve as serving
 
     serving.serve(open_place(None, workspace).workspace, port)
+
+
+def backup(
+    remote: Annotated[
+        str | None, typer.Option("--push", help=text("cli.option-push"), show_default=False)
+    ] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Commits the small records of the workspace to a git branch of their own."""
+    from yoyak.report.backup import BRANCH
+    from yoyak.report.backup import backup as commit
+
+    done = commit(open_place(None, workspace).workspace, remote=remote)
+    if done.commit is None:
+        print(text("cli.backup-unchanged", branch=BRANCH))
+    else:
+        size = f"{done.size_bytes / 1e6:.2f}"
+        print(text("cli.backed-up", branch=BRANCH, commit=done.commit, files=done.files, mb=size))
+    if done.pushed:
+        print(text("cli.backup-pushed", remote=remote))
