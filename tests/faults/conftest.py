@@ -29,7 +29,7 @@ max_source_tokens = 768
 max_summary_tokens = 384
 
 [train]
-epochs = 2
+epochs = 3
 max_steps = {STEPS}
 batch_rows = 4
 learning_rate = 2e-3
@@ -98,9 +98,10 @@ def corpus():
 def run_of(tmp_path, corpus):
     """A prepared run of one of the three forms, in a workspace of its own."""
 
-    def make(form, workspace=None):
+    def make(form, workspace=None, steps=STEPS):
         path = tmp_path / f"{form}.toml"
-        path.write_text(RECIPES[form], encoding="utf-8")
+        text = RECIPES[form].replace(f"max_steps = {STEPS}", f"max_steps = {steps}")
+        path.write_text(text, encoding="utf-8")
         place = Workspace(workspace or tmp_path / f"workspace-{time.monotonic_ns()}")
         (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())
         return run
@@ -275,6 +276,7 @@ HEADINGS = {
     "generation": "Random kills during generation",
     "full-disk": "A real file system that is too small, at a sweep of sizes",
     "races": "Two starters of one run",
+    "estimates": "The forecast after ten real steps of 60",
     "stock-trainer": "The same kills against a stock transformers.Trainer (the control)",
 }
 
