@@ -20,7 +20,6 @@ import gc
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -148,17 +147,25 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
     chosen = parser.parse_args()
     quieten()
+    cuda = torch.cuda.is_available()
+    if not cuda and not chosen.tiny:
+        parser.error("no CUDA card is visible; --tiny runs every case on the CPU")
+    if not cuda and chosen.budget_gb:
+        parser.error("--budget-gb limits a CUDA card, and none is visible")
     if chosen.tiny:
         torch.set_num_threads(1)
         chosen.steps = 2
-    if torch.cuda.is_available() and chosen.budget_gb:
+    if chosen.budget_gb:
         whole = torch.cuda.get_device_properties(0).total_memory / GB
         torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
     for name in chosen.model or MODELS:
-        for line in cases_of(name, chosen):
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+        try:
+            for line in cases_of(name, chosen):
+                print(json.dumps(line, ensure_ascii=False), flush=True)
+        except torch.OutOfMemoryError as error:
+            print(json.dumps({"model": name, "failed": f"the base does not fit: {error}"}))
         gc.collect()
-        with suppress(AssertionError, RuntimeError):
+        if cuda:
             torch.cuda.empty_cache()
 
 
