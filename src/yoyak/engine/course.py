@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from yoyak.engine.world import World
 from yoyak.events import Warned
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Course(NamedTuple):
     timetable: "Timetable"
     checkpoints: "Checkpoints"
     judge: Judges | None
+    world: World = World()
 
     def warn(self, key: str, **fields: object) -> None:
         """Tells a catalogue sentence as an event."""

@@ -24,7 +24,9 @@ from yoyak.engine.loop import train
 from yoyak.engine.models import Kind, Loaded, refuse_beyond_positions
 from yoyak.engine.timetable import Timetable
 from yoyak.engine.weights import Form, Weights
+from yoyak.engine.world import join
 from yoyak.errors import BadRecipe
+from yoyak.events import AnyEvent
 from yoyak.store import disk
 from yoyak.values import Prediction
 
@@ -48,14 +50,22 @@ def fine_tune(job: TrainJob, kind: Kind) -> None:
     _refuse_other_kind(job, kind)
     if _is_done(job):
         return
+    world = join()
+    job = job if world.leads else job._replace(emit=_nothing)
     ready = prepare(job, kind)
     progress = Progress(budget_tokens=0)
     if job.recipe.train.epochs:
         course = plan(job, ready)
         if not course.checkpoints.steps():
-            prove_run(job, ready.loaded, ready.rows, _described(job, ready, progress))
+            described = _described(job, ready, progress)
+            world.only_first(lambda: prove_run(job, ready.loaded, ready.rows, described))
         progress = _with_best(course, train(course))
-    weights.write(job.folder / weights.FOLDER, _described(job, ready, progress), ready.loaded)
+    described = _described(job, ready, progress)
+    world.only_first(lambda: weights.write(job.folder / weights.FOLDER, described, ready.loaded))
+
+
+def _nothing(event: AnyEvent) -> None:
+    """What ranks behind the first one say."""
 
 
 def prepare(job: TrainJob, kind: Kind) -> Ready:
@@ -63,7 +73,8 @@ def prepare(job: TrainJob, kind: Kind) -> Ready:
     quieten()
     limit_threads(job.recipe)
     recipe, hardware = job.recipe, detect()
-    base = find_base(recipe, job.train, job.folder)
+    with join().in_turn():
+        base = find_base(recipe, job.train, job.folder)
     codec = load_codec(base.place, recipe, revision=base.revision)
     rows = encode_rows(codec, job.train.dialogues, recipe.prompt, with_answers=True)
     model: Any = load_base(base, kind, recipe, hardware)
@@ -76,18 +87,21 @@ def prepare(job: TrainJob, kind: Kind) -> Ready:
 
 def plan(job: TrainJob, ready: Ready) -> Course:
     """The course of a job whose parts are ready."""
-    recipe = job.recipe
+    recipe, world = job.recipe, join()
     shapes = [shape_of(row, ready.loaded.kind) for row in ready.rows]
     autocast = precision_for(recipe, detect()).autocast
     identity = Identity(recipe=recipe, data_sha256=_data_sha256(job), base_sha256=ready.base.sha256)
+    with world.in_turn():
+        checkpoints = Checkpoints(job.folder / "checkpoints", identity)
     return Course(
         job=job,
         learner=Learner(ready.loaded, recipe.train, autocast),
         rows=ready.rows,
         shapes=shapes,
         timetable=Timetable(recipe, shapes),
-        checkpoints=Checkpoints(job.folder / "checkpoints", identity),
+        checkpoints=checkpoints,
         judge=_judge(job, ready) if recipe.evaluate.every_epochs else None,
+        world=world,
     )
 
 

@@ -34,15 +34,19 @@ class Learner:
         self._autocast = autocast
         self._optimiser = optimise.build(self.named, settings)
 
-    def gradient(self, groups: Sequence[Sequence["Encoded"]]) -> float:
+    def gradient(self, groups: Sequence[Sequence["Encoded"]], tokens: int | None = None) -> float:
         """Adds up the gradient of a step over its forward passes; gives the loss per token.
 
         Each pass is divided by the supervised tokens of the whole step, so that the gradient does
         not depend on how the step was cut.
+
+        Args:
+            groups: the rows of each pass.
+            tokens: supervised tokens of the step, where ``groups`` are only a share of it.
         """
         loaded = self.loaded
         loaded.model.train()
-        tokens = sum(len(row.answer_ids) for group in groups for row in group)
+        tokens = tokens or sum(len(row.answer_ids) for group in groups for row in group)
         total = torch.zeros((), dtype=torch.float64, device=loaded.device)
         for group in groups:
             batch = collate(group, loaded.codec, loaded.kind, loaded.device)

@@ -7,12 +7,14 @@ progress, so a run that is killed anywhere and started again ends with the same 
 
 import math
 import time
+from typing import NoReturn
 
 import msgspec
 
 from yoyak import events
 from yoyak.engine.checkpoint import Progress
 from yoyak.engine.course import Course
+from yoyak.engine.evaluation import Verdict
 from yoyak.engine.models import count_parameters
 from yoyak.engine.recovery import TOLERATED, gradient, rolled_back, unapplied, watched
 from yoyak.errors import Interrupted
@@ -30,8 +32,10 @@ def train(course: Course) -> Progress:
         Interrupted: someone asked to stop; everything is saved.
         RunFailed: memory or numbers gave out beyond repair.
     """
-    progress = resumed(course)
-    saved = progress if course.checkpoints.steps() else None
+    saved = resumed(course)
+    progress = saved or _begun(course)
+    if progress.recompute:
+        course.learner.recompute()
     course.job.emit(_prepared(course))
     while True:
         if _is_to_be_judged(course, progress):
@@ -42,37 +46,41 @@ def train(course: Course) -> Progress:
         given_up = _is_to_be_judged(course, progress)
         if _is_over(course, progress) and not given_up:
             return progress
-        if given_up or course.job.stop_asked():
-            if progress != saved:
-                _save(course, progress)
-            course.job.emit(events.Stopped(at=time.time(), step=progress.step, reason="train"))
-            steps = course.timetable.steps
-            raise Interrupted("engine.stopped", step=progress.step, steps=steps)
+        if given_up or course.world.any(course.job.stop_asked()):
+            _stop(course, progress, saved)
         progress = _step(course, progress)
         if progress.unapplied == TOLERATED:
             progress = saved = rolled_back(course, progress)
 
 
-def resumed(course: Course) -> Progress:
-    """The newest whole checkpoint's progress, weights and moments taken over; else a start.
+def _stop(course: Course, progress: Progress, saved: Progress | None) -> NoReturn:
+    if progress != saved:
+        _save(course, progress)
+    course.job.emit(events.Stopped(at=time.time(), step=progress.step, reason="train"))
+    raise Interrupted("engine.stopped", step=progress.step, steps=course.timetable.steps)
+
+
+def resumed(course: Course) -> Progress | None:
+    """The newest whole checkpoint's progress, its weights and moments taken over.
 
     Raises:
         RunFailed: the checkpoint is of another recipe, other data or another base.
     """
-    settings = course.job.recipe.train
-    progress = course.checkpoints.newest()
+    with course.world.in_turn():
+        progress = course.checkpoints.newest()
     for name in course.checkpoints.torn:
         course.warn("engine.torn-checkpoint", name=name)
     if progress is not None:
         course.restore(progress.step)
-    else:
-        progress = Progress(
-            budget_tokens=settings.micro_batch_tokens or BUDGET_TOKENS,
-            recompute=settings.gradient_checkpointing == "on",
-        )
-    if progress.recompute:
-        course.learner.recompute()
     return progress
+
+
+def _begun(course: Course) -> Progress:
+    settings = course.job.recipe.train
+    return Progress(
+        budget_tokens=settings.micro_batch_tokens or BUDGET_TOKENS,
+        recompute=settings.gradient_checkpointing == "on",
+    )
 
 
 def _step(course: Course, progress: Progress) -> Progress:
@@ -117,9 +125,14 @@ def _is_over(course: Course, progress: Progress) -> bool:
 
 def _judged(course: Course, progress: Progress) -> Progress:
     """The progress with this moment's verdict; unchanged where someone asked to stop meanwhile."""
-    verdict = course.judge(course.job.stop_asked) if course.judge else None
-    if verdict is None:
-        return progress
+    verdict = course.judge(course.job.stop_asked) if course.judge and course.world.leads else None
+    if verdict is not None:
+        progress = _with_verdict(course, progress, verdict)
+    told = course.world.tell(msgspec.json.encode(progress))
+    return msgspec.json.decode(told, type=Progress)
+
+
+def _with_verdict(course: Course, progress: Progress, verdict: Verdict) -> Progress:
     better = progress.best_mean is None or verdict.rouge.mean > progress.best_mean
     course.job.emit(
         events.Evaluated(
@@ -144,6 +157,11 @@ def _judged(course: Course, progress: Progress) -> Progress:
 
 
 def _save(course: Course, progress: Progress) -> Progress:
+    course.world.only_first(lambda: _written(course, progress))
+    return progress
+
+
+def _written(course: Course, progress: Progress) -> None:
     started = time.perf_counter()
     learner = course.learner
     size = course.checkpoints.save(progress, learner.named, learner.moments())
@@ -156,7 +174,6 @@ def _save(course: Course, progress: Progress) -> Progress:
             seconds=time.perf_counter() - started,
         )
     )
-    return progress
 
 
 def _prepared(course: Course) -> events.Prepared:

@@ -31,21 +31,27 @@ def gradient(course: Course, progress: Progress) -> tuple[float, Progress]:
     Raises:
         RunFailed: a single row does not fit.
     """
+    world, learner = course.world, course.learner
     chosen = course.timetable.rows(progress.step)
+    tokens = sum(len(course.rows[row].answer_ids) for row in chosen)
     while True:
         cut = micro_batches(chosen, course.shapes, _limits(course, progress))
-        seed_all(course.job.recipe.train.seed, "step", progress.step)
+        parts = [[course.rows[row] for row in part] for part in world.share_of(cut)]
+        seed_all(course.job.recipe.train.seed, "step", progress.step, world.rank)
+        fits = True
         try:
-            loss = course.learner.gradient([[course.rows[row] for row in part] for part in cut])
+            loss = learner.gradient(parts, tokens)
         except torch.OutOfMemoryError:
-            smaller = _smaller(course, progress, cut)
-        else:
-            return loss, progress
-        # Outside the except block: a live traceback would keep the failed pass's tensors.
-        course.learner.forget()
+            # Handled below: a live traceback would keep the failed pass's tensors.
+            fits, loss = False, math.nan
+        if not world.any(not fits):
+            world.add_gradients(learner.named.values())
+            return world.sum(loss), progress
+        smaller = _smaller(course, progress, cut)
+        learner.forget()
         torch.cuda.empty_cache()
         if smaller.recompute and not progress.recompute:
-            course.learner.recompute()
+            learner.recompute()
         progress = smaller
 
 
@@ -67,7 +73,7 @@ def rolled_back(course: Course, progress: Progress) -> Progress:
     good = course.checkpoints.newest_good()
     if progress.rolled_back or good is None:
         raise RunFailed("engine.diverged", step=progress.step, tolerated=TOLERATED)
-    course.checkpoints.remove_after(good)
+    course.world.only_first(lambda: course.checkpoints.remove_after(good))
     course.restore(good)
     course.warn("engine.rolled-back", step=progress.step, good=good)
     return msgspec.structs.replace(course.checkpoints.progress_at(good), rate_scale=0.5)
@@ -95,7 +101,9 @@ def watched(course: Course, progress: Progress, loss: float) -> Progress:
 
 def _limits(course: Course, progress: Progress) -> Limits:
     settings = course.job.recipe.train
-    return Limits(settings.micro_batch_rows or settings.batch_rows, progress.budget_tokens)
+    rows_a_rank = -(-settings.batch_rows // course.world.size)
+    rows = min(settings.micro_batch_rows or settings.batch_rows, rows_a_rank)
+    return Limits(rows, progress.budget_tokens)
 
 
 def _smaller(course: Course, progress: Progress, cut: Sequence[Sequence[int]]) -> Progress:
