@@ -1,11 +1,13 @@
 """Where a run comes from, in words that hold no secret."""
 
+import os
 import subprocess
 import sys
 
 import msgspec
 import pytest
 
+from yoyak import recipes
 from yoyak.queue import provenance
 
 
@@ -81,3 +83,29 @@ def test_packages_and_data_are_named(corpus):
         "dev": corpus.dev.fingerprint,
         "test": corpus.test.fingerprint,
     }
+
+
+def test_the_base_is_named_as_it_was_found(corpus, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    recipe = recipes.resolve("lead", sets=["model.base=org/name"]).recipe
+    assert provenance.gather(corpus, recipe).base == "org/name"  # still to be downloaded
+    snapshot = tmp_path / "hub" / "models--org--name" / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}", encoding="utf-8")
+    (snapshot / "model.safetensors").touch()
+    assert provenance.gather(corpus, recipe).base == "org/name@0123abcd"
+    local = recipes.resolve("lead", sets=[f"model.base={snapshot}"]).recipe
+    before = provenance.gather(corpus, local).base
+    assert before.startswith(f"{snapshot}@")
+    (snapshot / "config.json").write_text("{} ", encoding="utf-8")
+    assert provenance.gather(corpus, local).base != before
+    assert provenance.gather(corpus, recipes.resolve("lead").recipe).base is None
+
+
+def test_the_threads_of_a_worker_are_named(corpus, monkeypatch):
+    toy, large = (recipes.resolve(name).recipe for name in ("tiny-bart", "kobart"))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert provenance.gather(corpus, toy).threads == 1
+    assert provenance.gather(corpus, large).threads == os.cpu_count()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert provenance.gather(corpus, large).threads == 3

@@ -11,7 +11,8 @@ from pathlib import Path
 from yoyak import __version__
 from yoyak.queue import machine
 from yoyak.recipe import Recipe
-from yoyak.store.redact import redact_words
+from yoyak.store import disk
+from yoyak.store.redact import redact, redact_words
 from yoyak.values import Corpus, Value
 
 ALLOWED_ENVIRONMENT = (
@@ -55,6 +56,9 @@ class Provenance(Value, frozen=True, kw_only=True):
     environment: dict[str, str]
     data_folder: str
     data_sha256: dict[str, str]
+    base: str | None = None
+    """The base as found here: ``org/name@commit`` from the hub's cache, ``path@sha256`` of a local
+    folder's configuration and file sizes, the bare name of one that is still to be downloaded."""
 
 
 def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
@@ -75,7 +79,22 @@ def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
         data_sha256={
             split.name: split.fingerprint for split in (corpus.train, corpus.dev, corpus.test)
         },
+        base=None if recipe is None else _base(recipe),
     )
+
+
+def _base(recipe: Recipe) -> str | None:
+    base = recipe.model.base
+    if base is None:
+        return None
+    folder = Path(base)
+    if folder.is_dir():
+        config = folder / "config.json"
+        sizes = sorted((path.name, path.stat().st_size) for path in folder.iterdir())
+        read = config.read_text(encoding="utf-8") if config.is_file() else ""
+        return redact(f"{base}@{disk.sha256_of(sizes, read)}")
+    snapshot = machine.cached_model(base)
+    return base if snapshot is None else f"{base}@{snapshot.name}"
 
 
 def _packages() -> set[tuple[str, str]]:
