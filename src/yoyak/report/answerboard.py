@@ -139,7 +139,8 @@ def nested(found: "Nested") -> "Group":
     table.add_row(text("report.answer-best-single"), score(found.single), *[UNKNOWN] * 3)
     table.add_row(text("report.answer-blend"), *_gain_cells(found.blend))
     for control in found.controls:
-        name = text("report.answer-control", name=control.name)
+        kind = "vote" if control.name == "vote" else "control"
+        name = text(f"report.answer-{kind}", name=control.name)
         table.add_row(name, *_gain_cells(control))
     for key, mean in (("oracle", found.oracle), ("chance", found.random)):
         table.add_row(text(f"report.answer-{key}"), score(mean), *[UNKNOWN] * 3)
