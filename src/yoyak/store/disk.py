@@ -16,7 +16,6 @@ import msgspec
 
 from yoyak.errors import BadData, CannotWrite
 from yoyak.store.exchange import exchange
-from yoyak.store.log import append_lines, drop_torn_line, read_lines
 from yoyak.store.manifest import (
     MANIFEST,
     MARKER,
@@ -30,34 +29,13 @@ from yoyak.store.manifest import (
     sync_folder,
     verify_folder,
 )
-from yoyak.store.space import free_bytes, require_space, saying_why, write_all, write_error
+from yoyak.store.space import require_space, saying_why, write_all
 
 __all__ = [
-    "FileRecord",
-    "Manifest",
-    "append_lines",
-    "checked_name",
-    "clear_leftovers",
-    "drop_torn_line", "empty_trash",
-    "free_bytes",
-    "is_ours",
-    "leftovers",
-    "read_lines",
-    "read_manifest",
-    "remove_folder",
-    "require_space",
-    "saying_why",
-    "set_aside",
-    "sha256_file",
-    "sha256_of",
-    "size_bytes",
-    "sync_folder",
-    "verify_folder",
-    "whole_folder",
-    "write_bytes",
-    "write_error",
-    "write_text",
-    "write_value",
+    "FileRecord", "Manifest", "checked_name", "clear_leftovers", "empty_trash", "is_ours",
+    "leftovers", "read_manifest", "remove_folder", "require_space", "set_aside", "sha256_file",
+    "sha256_of", "size_bytes", "sync_folder", "verify_folder", "whole_folder", "write_bytes",
+    "write_text", "write_value",
 ]  # fmt: skip
 
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._@-]{0,79}")

@@ -33,7 +33,7 @@ def require_space(path: Path, needed_bytes: int) -> None:
         DiskFull: fewer than ``needed_bytes`` are free where ``path`` will stand.
     """
     if free_bytes(path) < needed_bytes:
-        raise disk_full(path, needed_bytes)
+        raise _disk_full(path, needed_bytes)
 
 
 def free_bytes(path: Path) -> int:
@@ -57,18 +57,18 @@ def saying_why(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        ours = write_error(path, error, needed_bytes)
+        ours = _write_error(path, error, needed_bytes)
         if ours is None:
             raise
         raise ours from error
 
 
-def write_error(path: Path, error: Exception, needed_bytes: int | None) -> YoyakError | None:
+def _write_error(path: Path, error: Exception, needed_bytes: int | None) -> YoyakError | None:
     """The error of ours that says why ``path`` could not be written; ``None`` for another cause."""
     if isinstance(error, YoyakError):
         return None
     if _is_for_room(error, path):
-        return disk_full(path, needed_bytes)
+        return _disk_full(path, needed_bytes)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         return CannotWrite("store.cannot-write", path=path, problem=error.strerror)
     return None
@@ -82,7 +82,7 @@ def _is_for_room(error: Exception, path: Path) -> bool:
     return isinstance(error, RuntimeError) and free_bytes(path) < _NEARLY_FULL_BYTES
 
 
-def disk_full(path: Path, needed_bytes: int | None) -> DiskFull:
+def _disk_full(path: Path, needed_bytes: int | None) -> DiskFull:
     """The error that names what was to be written and the room that is left."""
     needed = "?" if needed_bytes is None else f"{needed_bytes:,}"
     return DiskFull("store.disk-full", path=path, needed=needed, free=f"{free_bytes(path):,}")
