@@ -17,6 +17,7 @@ from yoyak.engine.course import Course
 from yoyak.engine.evaluation import Verdict
 from yoyak.engine.models import count_parameters
 from yoyak.engine.recovery import TOLERATED, gradient, rolled_back, unapplied, watched
+from yoyak.engine.trial import tried
 from yoyak.errors import Interrupted
 
 BUDGET_TOKENS = 4_096
@@ -33,9 +34,7 @@ def train(course: Course) -> Progress:
         RunFailed: memory or numbers gave out beyond repair.
     """
     saved = resumed(course)
-    progress = saved or _begun(course)
-    if progress.recompute:
-        course.learner.recompute()
+    progress = saved or begun(course)
     course.job.emit(_prepared(course))
     while True:
         if _is_to_be_judged(course, progress):
@@ -72,15 +71,19 @@ def resumed(course: Course) -> Progress | None:
         course.warn("engine.torn-checkpoint", name=name)
     if progress is not None:
         course.restore(progress.step)
+        if progress.recompute:
+            course.learner.recompute()
     return progress
 
 
-def _begun(course: Course) -> Progress:
+def begun(course: Course) -> Progress:
+    """Where a run starts that has no checkpoint, after the trials of its device."""
     settings = course.job.recipe.train
-    return Progress(
-        budget_tokens=settings.micro_batch_tokens or BUDGET_TOKENS,
-        recompute=settings.gradient_checkpointing == "on",
-    )
+    recompute = settings.gradient_checkpointing == "on"
+    if recompute:
+        course.learner.recompute()
+    budget = settings.micro_batch_tokens or BUDGET_TOKENS
+    return tried(course, Progress(budget_tokens=budget, recompute=recompute))
 
 
 def _step(course: Course, progress: Progress) -> Progress:

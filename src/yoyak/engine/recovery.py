@@ -23,7 +23,16 @@ SMOOTHING = 0.1
 
 
 def gradient(course: Course, progress: Progress) -> tuple[float, Progress]:
-    """The gradient of the step after ``progress`` and its loss per token.
+    """The gradient of the step after ``progress``, in the learner, and its loss per token.
+
+    Raises:
+        RunFailed: a single row does not fit.
+    """
+    return attempt(course, progress, course.timetable.rows(progress.step))
+
+
+def attempt(course: Course, progress: Progress, chosen: Sequence[int]) -> tuple[float, Progress]:
+    """As ``gradient``, for any rows.
 
     As long as memory runs out, that very step is tried again in smaller passes, with the same
     random numbers; what was learned about the memory is in the progress.
@@ -32,10 +41,9 @@ def gradient(course: Course, progress: Progress) -> tuple[float, Progress]:
         RunFailed: a single row does not fit.
     """
     world, learner = course.world, course.learner
-    chosen = course.timetable.rows(progress.step)
     tokens = sum(len(course.rows[row].answer_ids) for row in chosen)
     while True:
-        cut = micro_batches(chosen, course.shapes, _limits(course, progress))
+        cut = micro_batches(chosen, course.shapes, limits(course, progress))
         parts = [[course.rows[row] for row in part] for part in world.share_of(cut)]
         seed_all(course.job.recipe.train.seed, "step", progress.step, world.rank)
         fits = True
@@ -99,7 +107,8 @@ def watched(course: Course, progress: Progress, loss: float) -> Progress:
     )
 
 
-def _limits(course: Course, progress: Progress) -> Limits:
+def limits(course: Course, progress: Progress) -> Limits:
+    """What bounds one forward pass of this rank."""
     settings = course.job.recipe.train
     rows_a_rank = -(-settings.batch_rows // course.world.size)
     rows = min(settings.micro_batch_rows or settings.batch_rows, rows_a_rank)
@@ -114,7 +123,7 @@ def _smaller(course: Course, progress: Progress, cut: Sequence[Sequence[int]]) -
     if setting != "off" and not progress.recompute and (alone or tokens <= 2 * WORTHWHILE_TOKENS):
         smaller = msgspec.structs.replace(progress, recompute=True)
     elif alone:
-        longest = max(course.timetable.rows(progress.step), key=lambda r: sum(course.shapes[r]))
+        longest = max((row for part in cut for row in part), key=lambda r: sum(course.shapes[r]))
         raise RunFailed("engine.row-out-of-memory", id=course.rows[longest].id, tokens=tokens)
     else:
         smaller = msgspec.structs.replace(progress, budget_tokens=tokens // 2)
