@@ -77,7 +77,7 @@ class Learner:
         """Trades time for memory: activations are computed again on the way back."""
         inner: Any = without_wrapper(self.loaded.model)
         # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
-        # Named so from transformers 5.20 on; the older name goes with version 6.
+        # transformers 5.17 only knows the older name, which goes with version 6.
         enable = getattr(inner, "activation_checkpointing_enable", None)
         (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
 
