@@ -9,7 +9,7 @@ from yoyak.queue.memory import Memory
 from yoyak.queue.pace import Span
 from yoyak.queue.plan import Plan, RecipePlan
 from yoyak.queue.prune import Candidate
-from yoyak.report import figures
+from yoyak.report import figures, tables
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -91,18 +91,7 @@ def draw_candidates(candidates: Sequence[Candidate]) -> "Table":
 
 
 def _table(title: str, *columns: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=text(f"report.plan-title-{title}"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for column in columns:
-        words = column in {"recipe", "what", "path"}
-        table.add_column(
-            text(f"report.plan-{column}"), justify="left" if words else "right", overflow="fold"
-        )
-    return table
+    words = {"recipe", "what", "path"}
+    left = [place for place, column in enumerate(columns) if column in words]
+    headings = [text(f"report.plan-{column}") for column in columns]
+    return tables.ruled(text(f"report.plan-title-{title}"), headings, left=left)

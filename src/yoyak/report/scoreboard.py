@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
-from yoyak.report import figures
+from yoyak.report import figures, tables
 from yoyak.report.escape import plain
 from yoyak.report.figures import UNKNOWN, points, score
 from yoyak.score.alarms import Alarm, Severity
@@ -57,23 +57,7 @@ def _line(words: str) -> "Text":
 
 
 def _table(title: str, *columns: str) -> "Table":
-    """A table whose first column is words, the others figures, each headed by a message."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=plain(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-        show_edge=False, padding=(0, 1), pad_edge=False, collapse_padding=True,
-    )  # fmt: skip
-    for number, column in enumerate(columns):
-        table.add_column(
-            text(f"report.{column}"),
-            justify="right" if number else "left",
-            no_wrap=bool(number),
-            overflow="fold",
-            vertical="bottom",
-        )
-    return table
+    return tables.ruled(title, [text(f"report.{column}") for column in columns])
 
 
 def _interval(interval: Interval | None, draw: Callable[[float | None], str] = score) -> str:

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from yoyak.events import Status
 from yoyak.messages import text
-from yoyak.report import figures
+from yoyak.report import figures, tables
 from yoyak.report.escape import plain
 from yoyak.report.view import Floor, Progress, Quality, System, View
 
@@ -144,23 +144,9 @@ def _status_table(view: View) -> "Table":
 
 
 def _table(title: str, columns: Sequence[str]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=plain(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-        show_edge=False, padding=(0, 1), pad_edge=False,
-    )  # fmt: skip
-    for column in columns:
-        at_left = column in _LEFT
-        table.add_column(
-            text(f"report.column-{column}"),
-            justify="left" if at_left else "right",
-            no_wrap=not at_left,
-            overflow="fold",
-            vertical="bottom",
-        )
-    return table
+    left = [place for place, column in enumerate(columns) if column in _LEFT]
+    headings = [text(f"report.column-{column}") for column in columns]
+    return tables.ruled(title, headings, left=left)
 
 
 def name(system: System) -> str:
