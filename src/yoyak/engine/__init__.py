@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from yoyak.errors import BadRecipe
+from yoyak.errors import BadRecipe, Unavailable
 from yoyak.events import AnyEvent
 from yoyak.recipe import Decode, Recipe
 from yoyak.values import Dialogue, Prediction, Split
@@ -73,12 +73,15 @@ def load(name: str) -> Engine:
 
     Raises:
         BadRecipe: there is no such engine.
+        Unavailable: a library that the engine needs is not installed.
     """
     module, _, attribute = ENGINES.get(name, name).partition(":")
     try:
         engine: Engine = getattr(import_module(module), attribute)()
-    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+    except ModuleNotFoundError as error:
         if name in ENGINES:
-            raise
+            raise Unavailable("engine.no-library", engine=name, library=error.name) from error
+        raise BadRecipe("engine.unknown", engine=name, known=", ".join(ENGINES)) from error
+    except (AttributeError, ValueError) as error:
         raise BadRecipe("engine.unknown", engine=name, known=", ".join(ENGINES)) from error
     return engine
