@@ -107,3 +107,11 @@ def test_what_cannot_be_done_has_its_exit_code_and_leaves_nothing(words, code, y
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert list(yoyak.folder.iterdir()) == []
+
+
+def test_a_line_up_that_the_disk_stops_says_so_with_its_own_code(yoyak):
+    (yoyak.folder / "yoyak.toml").write_text("[limits]\ndisk_free_gb = 1e9\n", "utf-8")
+    done = yoyak("run", "lead", check=False)
+    assert done.returncode == 74
+    assert "GB" in done.stderr
+    assert "Traceback" not in done.stderr

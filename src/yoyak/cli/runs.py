@@ -67,6 +67,8 @@ def run(
     if results == {Result.ALREADY_DONE}:
         print(text("cli.done", runs=", ".join(names)), file=sys.stderr)
     _conclude(place)
+    if line.danger is not None:
+        raise line.danger
     if Result.INTERRUPTED in results:
         raise Interrupted("cli.interrupted-lineup")
     failed = [outcome.run.name for outcome in outcomes if outcome.result is Result.FAILED]
