@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from yoyak.messages import text
 from yoyak.store.project import Project, read_project
 from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus
@@ -38,6 +39,18 @@ class Place:
         if self._data is not None:
             self.workspace.remember_data(self._data)
         return corpus
+
+    @property
+    def data_line(self) -> str:
+        """What a command is about to work on, for people; a remembered folder is no surprise."""
+        from yoyak.data import sample
+
+        corpus = self.corpus
+        is_sample = Path(corpus.folder) == sample.folder()
+        folder = text("cli.sample-data") if is_sample else self.short(Path(corpus.folder))
+        splits = (corpus.train, corpus.dev, corpus.test)
+        rows = {split.name: len(split.dialogues) for split in splits}
+        return text("cli.data-at", folder=folder, **rows)
 
     def short(self, path: Path) -> str:
         """``path`` as a user would type it from here."""

@@ -54,6 +54,7 @@ def run(
     from yoyak.report.progress import Progress
 
     place = open_place(data, workspace)
+    print(place.data_line, file=sys.stderr)
     runs = prepare(
         place.workspace, place.corpus, recipe or DEFAULT_LINEUP, place.project, sets or ()
     )
