@@ -229,9 +229,19 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 def fold(events: Iterable[AnyEvent], start: RunState | None = None) -> RunState:
     """The state that ``events`` add up to, starting from ``start``."""
     state = start or RunState()
+    stepped: Stepped | None = None  # steps come by the thousand, and only the last one counts
     for event in events:
-        state = msgspec.structs.replace(state, last_at=event.at, **_change(state, event))
-    return state
+        if type(event) is Stepped:
+            stepped = event
+            continue
+        if stepped is not None:
+            state, stepped = _after(state, stepped), None
+        state = _after(state, event)
+    return state if stepped is None else _after(state, stepped)
+
+
+def _after(state: RunState, event: AnyEvent) -> RunState:
+    return msgspec.structs.replace(state, last_at=event.at, **_change(state, event))
 
 
 def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912

@@ -66,10 +66,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
 def _proofs(runs: Sequence[RunRecord]) -> Iterator[Proof]:
     """The newest proof card of each run that has one."""
     for run in runs:
-        cards = [
-            (index, event) for index, event in enumerate(run.events) if isinstance(event, Proved)
-        ]
-        for index, card in cards[-1:]:
+        for index, card in run.of(Proved)[-1:]:
             yield Proof(run=run.id, name=run.name, checks=card.checks, record=run.at(index))
 
 
@@ -109,7 +106,7 @@ def _system(run: RunRecord, state: RunState) -> System:
 
 
 def _cost(run: RunRecord, state: RunState) -> Cost:
-    vram = [event.vram_used_gb for event in run.events if isinstance(event, Sampled)]
+    vram = [event.vram_used_gb for _, event in run.of(Sampled)]
     return Cost(
         train_seconds=state.stage_seconds.get("train") if state.prepared else None,
         decode_seconds_per_100=run.decode_seconds_per_100,
@@ -126,7 +123,7 @@ def _tiles(
 ) -> Tiles:
     scored = [(each.quality.mean, each.name) for each in systems if each.quality is not None]
     best_mean, best = max(scored, key=lambda one: one[0].value, default=(None, None))
-    samples = [event for run in runs for event in run.events if isinstance(event, Sampled)]
+    samples = [event for run in runs for _, event in run.of(Sampled)]
     latest = max(samples, key=lambda event: event.at, default=Sampled(at=0.0))
     running = [each.forecast for each in progress if each.status is Status.RUNNING]
     return Tiles(

@@ -1,17 +1,18 @@
 """What happened to a run in the order of its log: incidents, timeline, curves, progress."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from yoyak.events import (
     AnyEvent,
     Evaluated,
+    Event,
     Failed,
     Generated,
     RunState,
     Sampled,
-    Saved,
     Started,
     Status,
     Stepped,
@@ -27,11 +28,10 @@ POINTS = 200
 """A curve is drawn with at most this many points; more cannot be told apart on a screen."""
 
 Point = TypeVar("Point")
+Kind = TypeVar("Kind", bound=Event)
 
 
-class RunRecord(NamedTuple):
-    """What the workspace holds of one run; ``status`` has the lock's word on alive or dead."""
-
+class _Fields(NamedTuple):
     id: str
     folder: str
     recipe: Recipe
@@ -46,6 +46,28 @@ class RunRecord(NamedTuple):
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
     label: str | None = None
+
+
+class RunRecord(_Fields):
+    """What the workspace holds of one run; ``status`` has the lock's word on alive or dead."""
+
+    @cached_property
+    def steps(self) -> list[Stepped]:
+        """The steps in the order of the log, those that were done again included."""
+        return [event for event in self.events if type(event) is Stepped]
+
+    @cached_property
+    def others(self) -> list[tuple[int, AnyEvent]]:
+        """Every other event with its place: few, where steps come by the thousand."""
+        return [
+            (place, event)
+            for place, event in enumerate(self.events)
+            if type(event) is not Stepped
+        ]
+
+    def of(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
+        """The events of one kind with their places; for steps there is ``steps``."""
+        return [(place, event) for place, event in self.others if isinstance(event, kind)]
 
     @property
     def name(self) -> str:
@@ -64,7 +86,8 @@ class RunRecord(NamedTuple):
 
 def progress(run: RunRecord, state: RunState) -> Progress:
     """Where the run stands in its stage."""
-    pace = pace_of(run.events)
+    others = [event for _, event in run.others]
+    pace = pace_of((*run.steps, *others))
     last, prepared, generated = state.last_step, state.prepared, state.generated
     return Progress(
         run=run.id,
@@ -75,21 +98,21 @@ def progress(run: RunRecord, state: RunState) -> Progress:
         of=generated.of if generated else (prepared.steps if prepared else None),
         unit="row" if generated else "step",
         epoch=last.epoch if last else None,
-        rows_seen=_rows_seen(run.events),
+        rows_seen=_rows_seen(run.steps),
         rows=prepared.rows if prepared else None,
         seconds_per_unit=None if generated else pace.seconds_per_step,
         loss=last.loss if last else None,
         grad_norm=last.grad_norm if last else None,
         learning_rate=last.learning_rate if last else None,
-        forecast=generation_left(last_generation(run.events)) if generated else pace.forecast,
+        forecast=generation_left(last_generation(others)) if generated else pace.forecast,
         last_at=state.last_at,
         record=run.at(len(run.events) - 1) if run.events else run.log,
     )
 
 
-def _rows_seen(events: Sequence[AnyEvent]) -> int | None:
+def _rows_seen(steps: Sequence[Stepped]) -> int | None:
     """Rows that trained; a step that was lost and done again counts once."""
-    rows = {event.step: event.rows for event in events if isinstance(event, Stepped)}
+    rows = {event.step: event.rows for event in steps}
     return sum(rows.values()) if rows else None
 
 
@@ -108,20 +131,20 @@ def last_generation(events: Sequence[AnyEvent]) -> list[Generated]:
 
 def incidents(run: RunRecord, state: RunState) -> Iterator[Incident]:
     """Every interruption, stop, failure and warning, with the steps that had to be done again."""
-    step = 0
     ended = True
-    for index, event in enumerate(run.events):
-        if isinstance(event, Stepped):
-            step = event.step
-        elif isinstance(event, Started):
+    for before, (index, event) in enumerate(run.others):
+        stepped = index - before  # whatever stands before it and is not among the others
+        step = run.steps[stepped - 1].step if stepped else 0
+        if isinstance(event, Started):
             if not ended:
-                yield _incident(run, index, step, _resumed(step), _lost(run.events, index, step))
+                lost = _lost(run.steps[stepped : stepped + 1], step)
+                yield _incident(run, index, step, _resumed(step), lost)
             ended = False
         elif isinstance(event, Stopped | Failed | Warned):
             ended = ended or not isinstance(event, Warned)
             yield _incident(run, index, step, _told(event), None)
     if run.status is Status.INTERRUPTED:
-        yield _incident(run, len(run.events) - 1, step, _cut_off(state), None)
+        yield _incident(run, len(run.events) - 1, state.step, _cut_off(state), None)
 
 
 def _told(event: Stopped | Failed | Warned) -> Sentence:
@@ -151,10 +174,9 @@ def _resumed(step: int) -> Sentence:
     return Sentence(key="report.incident-resumed", fields={"step": str(step)})
 
 
-def _lost(events: Sequence[AnyEvent], index: int, step: int) -> int | None:
+def _lost(following: Sequence[Stepped], step: int) -> int | None:
     """How many steps a second start had to do again; unknown until it steps."""
-    following = next((event.step for event in events[index:] if isinstance(event, Stepped)), None)
-    return None if following is None else max(step - following + 1, 0)
+    return max(step - following[0].step + 1, 0) if following else None
 
 
 def _cut_off(state: RunState) -> Sentence:
@@ -173,7 +195,7 @@ class _Attempt(NamedTuple):
 
 def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
     """Every attempt from its start to its last word, and the rest of it as forecast."""
-    attempts = _attempts(run.events)
+    attempts = _attempts(run)
     for number, attempt in enumerate(attempts, 1):
         alive = number == len(attempts) and run.status is Status.RUNNING
         yield Span(
@@ -196,24 +218,24 @@ def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
             )
 
 
-def _attempts(events: Sequence[AnyEvent]) -> list[_Attempt]:
-    starts = [index for index, event in enumerate(events) if isinstance(event, Started)]
+def _attempts(run: RunRecord) -> list[_Attempt]:
+    starts = [index for index, _ in run.of(Started)]
     return [
-        _Attempt(events[index].at, events[following - 1].at, index)
-        for index, following in pairwise([*starts, len(events)])
+        _Attempt(run.events[index].at, run.events[following - 1].at, index)
+        for index, following in pairwise([*starts, len(run.events)])
     ]
 
 
 def curve(run: RunRecord) -> Curve:
     """What was measured along training; a step that was done again counts with its last value."""
-    by_step = {event.step: event for event in run.events if isinstance(event, Stepped)}
+    by_step = {event.step: event for event in run.steps}
     steps = thinned(list(by_step.values()), lambda event: event.grad_norm)
     sampled = thinned(
-        [event for event in run.events if isinstance(event, Sampled)],
+        [event for _, event in run.of(Sampled)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
     evaluated = thinned(
-        [event for event in run.events if isinstance(event, Evaluated)],
+        [event for _, event in run.of(Evaluated)],
         lambda event: event.rouge.mean,
     )
     return Curve(
@@ -242,8 +264,3 @@ def thinned(
     cuts = [place * len(inner) // (most - 2) for place in range(most - 1)]
     peaks = [max(inner[start:end], key=height) for start, end in pairwise(cuts)]
     return [points[0], *peaks, points[-1]]
-
-
-def saved_bytes(events: Sequence[AnyEvent]) -> int | None:
-    """Size of the largest checkpoint, ``None`` before the first."""
-    return max((event.size_bytes for event in events if isinstance(event, Saved)), default=None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from yoyak.events import Prepared, Status, Stepped
+from yoyak.events import Prepared, Status
 from yoyak.recipe import Recipe, Sample
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.lint import Figure, Stated, StatedDisk, StatedModel
@@ -43,9 +43,7 @@ def stated(records: Sequence[RunRecord], view: View, disk: StatedDisk | None = N
 
 def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel:
     recipe, quality = record.recipe, record.quality
-    prepared = next(
-        (event for event in reversed(record.events) if isinstance(event, Prepared)), None
-    )
+    prepared = next((event for _, event in reversed(record.of(Prepared))), None)
     worked = [span for span in view.timeline if span.run == record.id and span.kind == "worked"]
     # A toy's figures claim nothing about quality, so the rules of real systems do not hold them.
     judged = quality if recipe.model.scratch is None else None
@@ -100,14 +98,14 @@ def schedule_seen(record: RunRecord, recipe: Recipe) -> str | None:
 
     A rate that moves by less than a hundredth over a tenth of the training does not move.
     """
-    prepared = next((event for event in record.events if isinstance(event, Prepared)), None)
+    prepared = next((event for _, event in record.of(Prepared)), None)
     if prepared is None or prepared.steps < 10:
         return None
     warm_up = recipe.train.warmup_ratio * prepared.steps
     rates = {
         event.step: event.learning_rate
-        for event in record.events
-        if isinstance(event, Stepped) and event.step > warm_up + 1
+        for event in record.steps
+        if event.step > warm_up + 1
     }
     if len(rates) < 0.3 * prepared.steps:
         return None

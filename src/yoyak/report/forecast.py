@@ -26,11 +26,11 @@ class Pace:
     def feed(self, event: AnyEvent) -> None:
         """Takes an event into account; those that say nothing of pace are passed over."""
         match event:
-            case Prepared():
-                self.steps = event.steps
             case Stepped():
                 self.step = event.step
                 self._seconds.append(event.seconds)
+            case Prepared():
+                self.steps = event.steps
             case Evaluated() | Saved():
                 self._other_seconds += event.seconds
             case _:

@@ -31,7 +31,7 @@ def _disk(runs: Sequence[RunRecord], disk: StatedDisk) -> Risk:
         for run in open_runs
         if not is_downloaded(run.recipe)
     )
-    saved = [event.size_bytes for run in runs for event in run.events if isinstance(event, Saved)]
+    saved = [event.size_bytes for run in runs for _, event in run.of(Saved)]
     checkpoints = _CHECKPOINTS_KEPT * max(saved, default=0) if open_runs else 0
     needed = (downloads + checkpoints) / 1e9
     left = disk.free_gb - needed
@@ -45,8 +45,8 @@ def _card(run: RunRecord) -> Iterator[Risk]:
     """The highest VRAM of a run, with the sample that saw it."""
     seen = [
         (event.vram_used_gb / event.vram_total_gb, event, index)
-        for index, event in enumerate(run.events)
-        if isinstance(event, Sampled) and event.vram_used_gb is not None and event.vram_total_gb
+        for index, event in run.of(Sampled)
+        if event.vram_used_gb is not None and event.vram_total_gb
     ]
     if not seen:
         return
