@@ -5,8 +5,11 @@ import resource
 import statistics
 import subprocess
 import sys
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import yoyak
@@ -19,6 +22,7 @@ HEAVY = (
 )  # fmt: skip
 
 
+@cache
 def trees() -> list[tuple[Path, ast.Module, int]]:
     return [
         (path, ast.parse(text), text.count("\n") + 1)
@@ -27,11 +31,16 @@ def trees() -> list[tuple[Path, ast.Module, int]]:
     ]
 
 
+@cache
+def nodes() -> list[tuple[Path, ast.AST]]:
+    return [(path, node) for path, tree, _ in trees() for node in ast.walk(tree)]
+
+
+@cache
 def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, int]]:
     return [
         (f"{path.relative_to(PACKAGE)}:{node.name}", node, (node.end_lineno or 0) - node.lineno + 1)
-        for path, tree, _ in trees()
-        for node in ast.walk(tree)
+        for path, node in nodes()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
@@ -41,8 +50,7 @@ def string_keys() -> int:
         isinstance(node, ast.Subscript)
         and isinstance(node.slice, ast.Constant)
         and isinstance(node.slice.value, str)
-        for _, tree, _ in trees()
-        for node in ast.walk(tree)
+        for _, node in nodes()
     )
 
 
@@ -69,6 +77,12 @@ def test_every_module_opens_with_what_it_is():
     assert [str(path) for path, tree, _ in trees() if not ast.get_docstring(tree)] == []
 
 
+def arguments_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    found = node.args
+    rest = [each for each in (found.vararg, found.kwarg) if each is not None]
+    return [*found.posonlyargs, *found.args, *found.kwonlyargs, *rest]
+
+
 def test_every_function_is_annotated():
     bare = [
         name
@@ -76,22 +90,36 @@ def test_every_function_is_annotated():
         if node.returns is None
         or any(
             argument.annotation is None and argument.arg not in {"self", "cls", "_"}
-            for argument in (*node.args.args, *node.args.kwonlyargs)
+            for argument in arguments_of(node)
         )
     ]
     assert bare == []
 
 
+def is_silent(node: ast.AST) -> bool:
+    """An ``except`` with nothing in it, or a ``suppress`` of every exception there is."""
+    if isinstance(node, ast.ExceptHandler):
+        return all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] == "suppress"
+        and bool({"Exception", "BaseException"} & {ast.unparse(each) for each in node.args})
+    )
+
+
 def test_no_exception_is_swallowed():
     silent = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno}"
-        for path, tree, _ in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
-        and all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+        f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
+        for path, node in nodes()
+        if is_silent(node)
     ]
     assert silent == []
+
+
+def test_no_module_imports_itself_by_a_round_about_way():
+    graph = grimp.build_graph("yoyak", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {one: graph.find_modules_directly_imported_by(one) for one in graph.modules}
+    TopologicalSorter(imports).prepare()  # a CycleError names the modules in their order
 
 
 def test_no_file_is_called_utils():
@@ -113,14 +141,23 @@ def test_light_modules_load_nothing_heavy(module):
     assert modules_after(f"import {module}") & set(HEAVY) == set()
 
 
-def cpu_seconds_of_help() -> float:
+def cpu_seconds(*words: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "yoyak", "--help"], check=True, capture_output=True)
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_help_starts_quickly():
-    seconds = min(cpu_seconds_of_help() for _ in range(4))
-    # 150 ms is the design's budget on a quiet core; a loaded or slow core may take twice that.
-    assert seconds < 0.30, f"--help took {seconds * 1000:.0f} ms of CPU"
+def test_help_starts_quickly(capsys):
+    bare = help_ = float("inf")
+    for _ in range(10):
+        bare = min(bare, cpu_seconds("-c", "pass"))
+        help_ = min(help_, cpu_seconds("-m", "yoyak", "--help"))
+        # The budget is for a core that starts bare Python in 9 ms of CPU: one that is slower, or
+        # shared with others at the moment, has as much longer.
+        allowed = 0.150 * max(1.0, bare / 0.009)
+        if help_ <= allowed:
+            break
+    with capsys.disabled():
+        print(f"\n--help: {help_ * 1000:.0f} ms of CPU, bare Python {bare * 1000:.0f} ms")
+    assert help_ <= allowed

@@ -8,7 +8,8 @@ import pytest
 
 from yoyak.errors import BadRecipe, Unavailable
 from yoyak.score import analyse
-from yoyak.score.analyse import Cutter, load, verify
+from yoyak.score.analyse import load
+from yoyak.score.cutter import Cutter, verify
 
 
 @pytest.fixture

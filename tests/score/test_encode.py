@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.score import encode
-from yoyak.score.analyse import Cutter
+from yoyak.score.cutter import Cutter
 from yoyak.values import TagMode
 
 TEXTS = st.lists(st.lists(st.text(max_size=3), max_size=20), max_size=10)

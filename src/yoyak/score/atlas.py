@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from yoyak.score import diagnosis, style
-from yoyak.score.analyse import legible
 from yoyak.score.card import Scorecard
+from yoyak.score.cutter import legible
 from yoyak.score.definition import OFFICIAL, Definition
 from yoyak.score.faults import FINDERS, Fault
 from yoyak.score.rouge import score_rows

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import accumulate, chain, count, pairwise
 
 from yoyak.score import analyse, tags
-from yoyak.score.analyse import Analyser
+from yoyak.score.cutter import Analyser
 from yoyak.score.definition import Definition
 from yoyak.values import TagMode
 

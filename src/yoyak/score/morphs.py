@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yoyak.errors import Unavailable
-from yoyak.score.analyse import Analyser, Cutter, verify
+from yoyak.score.cutter import Analyser, Cutter, verify
 
 _SHARED_GOLDEN = (
     ("도자기가 깨져서 새로 샀다.", "도자기 가 깨져서 새로 샀 다 ."),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from yoyak.errors import Unavailable
-from yoyak.score.analyse import legible
+from yoyak.score.cutter import legible
 from yoyak.score.style import Span
 
 _NOT_NAMES = frozenset({"에게", "립니", "공유", "오늘", "내일"})
