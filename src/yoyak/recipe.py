@@ -82,6 +82,26 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
 
 
+Checkpointing = Literal["auto", "off", "selective", "on"]
+
+
+class Recompute(StrEnum):
+    """Which blocks compute their activations again on the way back instead of keeping them.
+
+    In the order in which they are tried: each saves memory over the one before it and costs time.
+    """
+
+    NOTHING = "off"
+    ALTERNATE = "selective"
+    """Every second block."""
+    EVERYTHING = "on"
+
+    def saves_over(self, other: "Recompute") -> bool:
+        """Whether less is kept than with ``other``."""
+        order = list(Recompute)
+        return order.index(self) > order.index(other)
+
+
 class Train(Settings, frozen=True, kw_only=True):
     """The settings of the optimiser and the loop."""
 
@@ -100,7 +120,9 @@ class Train(Settings, frozen=True, kw_only=True):
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
     max_grad_norm: AboveZero = 1.0
     label_smoothing: Fraction = 0.0
-    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    gradient_checkpointing: Checkpointing = "auto"
+    """``auto`` begins with ``off`` and goes on to every second, then every block, as memory ends;
+    any other value is kept to."""
     save_every_steps: Positive = 200
     seed: int = 42
 
@@ -110,6 +132,13 @@ class Train(Settings, frozen=True, kw_only=True):
                 f"batch_rows ({self.batch_rows}) must be a multiple of "
                 f"micro_batch_rows ({self.micro_batch_rows})"
             )
+
+    @property
+    def recomputes(self) -> tuple[Recompute, ...]:
+        """What may be recomputed, in the order in which it is tried."""
+        if self.gradient_checkpointing == "auto":
+            return tuple(Recompute)
+        return (Recompute(self.gradient_checkpointing),)
 
 
 class Evaluate(Settings, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from yoyak.queue.devices import DEVICES
 from yoyak.queue.pace import Span, generation_span, measured_span, training_flops, training_span
 from yoyak.queue.shapes import shape_of
 from yoyak.queue.workload import Workload
+from yoyak.recipe import Recompute
 
 WORK = Workload(
     rows=1000, rows_shortened=0, tokens_per_epoch=320_000, supervised_per_epoch=45_000,
@@ -34,8 +35,12 @@ def test_work_of_the_3b_by_hand():
     # 4 per weight and token: 2.8187 billion weights over 3.2 million tokens, and the head of
     # 394 million weights over the 450,000 supervised ones.
     by_hand = 4 * (2_818_747_392 * 3_200_000 + 394_002_432 * 450_000)
-    assert training_flops(shape, recipe, WORK, recompute=False) == pytest.approx(by_hand)
-    twice = training_flops(shape, recipe, WORK, recompute=True)
+    assert training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) == pytest.approx(
+        by_hand
+    )
+    half = training_flops(shape, recipe, WORK, recompute=Recompute.ALTERNATE)
+    assert half == pytest.approx(by_hand * 5 / 4)
+    twice = training_flops(shape, recipe, WORK, recompute=Recompute.EVERYTHING)
     assert twice == pytest.approx(1.5 * by_hand)
 
 
@@ -43,13 +48,15 @@ def test_a_model_that_learns_whole_needs_half_as_much_again():
     recipe, shape = recipe_and_shape("kobart")
     body = (shape.parameters - shape.embedding_parameters) * 3_200_000
     head = 30_000 * 768 * 450_000
-    assert training_flops(shape, recipe, WORK, recompute=False) == pytest.approx(6 * (body + head))
+    assert training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) == pytest.approx(
+        6 * (body + head)
+    )
 
 
 def test_time_is_work_by_speed():
     recipe, shape = recipe_and_shape("llama32-ko-3b")
-    span = training_span(shape, recipe, WORK, CARD, recompute=False)
-    seconds = training_flops(shape, recipe, WORK, recompute=False) / 71e12
+    span = training_span(shape, recipe, WORK, CARD, recompute=Recompute.NOTHING)
+    seconds = training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) / 71e12
     assert (span.low_seconds, span.high_seconds) == pytest.approx((seconds / 0.55, seconds / 0.25))
     assert not span.measured
 
@@ -64,10 +71,10 @@ def test_generation_reads_all_weights_for_each_token_of_a_batch():
 
 def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():
     recipe, shape = recipe_and_shape("tiny-qlora")
-    assert training_span(shape, recipe, WORK, CARD, recompute=False) is None
+    assert training_span(shape, recipe, WORK, CARD, recompute=Recompute.NOTHING) is None
     recipe, shape = recipe_and_shape("kobart")
     unknown = CARD.__class__(name="?", memory_gb=24, tflops=0, bandwidth_gb_per_second=0)
-    assert training_span(shape, recipe, WORK, unknown, recompute=False) is None
+    assert training_span(shape, recipe, WORK, unknown, recompute=Recompute.NOTHING) is None
     assert generation_span(shape, recipe, WORK, unknown) is None
 
 

@@ -8,6 +8,7 @@ from yoyak.queue.memory import Load, training_memory
 from yoyak.queue.plan import Place, largest_setting, plan
 from yoyak.queue.shapes import shape_of
 from yoyak.queue.workload import workload_of
+from yoyak.recipe import Recompute
 from yoyak.values import Corpus, Dialogue, Split, Turn
 
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
@@ -96,12 +97,12 @@ def test_the_four_llms_fit_a_24_gib_card_and_the_next_larger_pass_does_not(name,
     work = workload_of(recipe, shape, contest)
     setting = largest_setting(shape, recipe, work, RTX_3090.memory_gb)
     assert setting is not None
-    assert not setting.recompute
+    assert setting.recompute is Recompute.NOTHING
 
     def needed(tokens):
         rows = tokens // work.longest_row
         return training_memory(
-            shape, recipe, Load(tokens, rows * work.usual_answer, False)
+            shape, recipe, Load(tokens, rows * work.usual_answer, Recompute.NOTHING)
         ).total_gb
 
     assert needed(setting.pass_tokens) <= RTX_3090.memory_gb
@@ -113,9 +114,18 @@ def test_a_small_card_gets_activations_computed_twice(contest):
     (recipe,) = resolved("llama3-ko-8b")
     shape = shape_of(recipe)
     work = workload_of(recipe, shape, contest)
-    assert largest_setting(shape, recipe, work, 10.0).recompute
+    needed = {
+        recompute: min(
+            card_gb
+            for card_gb in range(4, 40)
+            if getattr(largest_setting(shape, recipe, work, float(card_gb)), "recompute", "")
+            == recompute
+        )
+        for recompute in Recompute
+    }
+    assert needed["on"] < needed["selective"] < needed["off"], "every second block comes first"
     off = resolved("llama3-ko-8b", sets=["train.gradient_checkpointing=off"])[0]
-    assert not largest_setting(shape, off, work, RTX_3090.memory_gb).recompute
+    assert not largest_setting(shape, off, work, 10.0)
 
 
 def test_a_model_that_cannot_fit_is_refused_with_its_parts(contest):

@@ -70,8 +70,8 @@ def test_every_rung_keeps_the_batch_and_divides_it(batch, rung, data):
 
 def test_recomputing_comes_second_and_never_against_the_users_will():
     recipe = recipes.resolve("qwen3-4b").recipe
-    assert [on_rung(recipe, rung).train.gradient_checkpointing for rung in range(3)] == [
-        "auto", "auto", "on",
+    assert [on_rung(recipe, rung).train.gradient_checkpointing for rung in range(4)] == [
+        "auto", "auto", "selective", "on",
     ]  # fmt: skip
     off = recipes.resolve("qwen3-4b", sets=["train.gradient_checkpointing=off"]).recipe
     assert on_rung(off, 3).train.gradient_checkpointing == "off"

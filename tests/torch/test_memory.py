@@ -2,14 +2,16 @@
 
 import pytest
 
-from yoyak.queue.memory import MASK_BYTES_CPU, Load, layer_bytes
+from yoyak.queue.memory import MASK_BYTES_CPU, Load, kept_bytes, layer_bytes
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Lora, Recipe
+from yoyak.recipe import Lora, Recipe, Recompute, Train
 
 pytestmark = pytest.mark.torch
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+from yoyak.engine.learner import Learner  # noqa: E402
+from yoyak.engine.models import Loaded  # noqa: E402
 
 ROWS, TOKENS, ANSWER = 4, 256, 64
 
@@ -21,7 +23,7 @@ def shape(family, layers, **changes):
     )
 
 
-def kept_bytes(model, forward):
+def saved_bytes(model, forward):
     """Bytes of all storages that are saved for the backward pass, parameters left out."""
     own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
     saved = {}
@@ -37,7 +39,7 @@ def kept_bytes(model, forward):
     return sum(size for size, _ in saved.values())
 
 
-def causal_bytes(family, layers, dropout, **changes):
+def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
     import peft
 
     one = shape(family, layers, **changes)
@@ -54,13 +56,14 @@ def causal_bytes(family, layers, dropout, **changes):
     ).to(torch.bfloat16)
     adapters = peft.LoraConfig(r=1, lora_dropout=dropout, target_modules="all-linear")
     model = peft.get_peft_model(built, adapters).train()
+    Learner(Loaded(model, None, "causal", torch.device("cpu")), Train()).recompute(level)
     ids = torch.randint(0, 64, (ROWS, TOKENS))
 
     def forward():
         with torch.autocast("cpu", dtype=torch.bfloat16):
             model.base_model.model.model(input_ids=ids, use_cache=False)
 
-    return kept_bytes(model, forward)
+    return saved_bytes(model, forward)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
@@ -77,11 +80,25 @@ def causal_bytes(family, layers, dropout, **changes):
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
     two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
     recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=dropout))
-    load = Load(ROWS * TOKENS, 0, recompute=False, mask_bytes=MASK_BYTES_CPU)
+    load = Load(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
     assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
         three - two, rel=0.02
     )
+
+
+@pytest.mark.parametrize("level", list(Recompute))
+def test_two_further_blocks_keep_what_the_planner_says_also_when_recomputed(level):
+    two, four = (causal_bytes("qwen3", layers, 0.0, level) for layers in (2, 4))
+    recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=0.0))
+    load = Load(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
+    planned = [kept_bytes(shape("qwen3", layers), recipe, load) for layers in (2, 4)]
+    # Autograd is not asked to save a block's input that no kept block shares: the checkpoint has it
+    unseen = 2 * 2 * 96 * ROWS * TOKENS if level is Recompute.EVERYTHING else 0
+    assert planned[1] - planned[0] - unseen == pytest.approx(four - two, rel=0.02)
+    block = layer_bytes(shape("qwen3", 4), recipe, load)
+    whole = {"off": 2, "selective": 1, "on": 0}[level]
+    assert planned[1] - planned[0] == pytest.approx(whole * block + (2 - whole) * 196_608)
 
 
 def bart_bytes(layers, width, mlp_width):
@@ -93,7 +110,7 @@ def bart_bytes(layers, width, mlp_width):
     model = transformers.BartForConditionalGeneration(config).train()
     sources = torch.randint(3, 64, (ROWS, TOKENS))
     answers = torch.randint(3, 64, (ROWS, ANSWER))
-    return kept_bytes(
+    return saved_bytes(
         model,
         lambda: model.model(input_ids=sources, decoder_input_ids=answers, use_cache=False),
     )
@@ -103,7 +120,7 @@ def bart_bytes(layers, width, mlp_width):
 def test_a_pair_of_bart_blocks_keeps_what_the_planner_says(width, mlp_width):
     blocks = bart_bytes(3, width, mlp_width) - bart_bytes(2, width, mlp_width)
     one = shape("bart", 3, width=width, mlp_width=mlp_width, kv_heads=4, head_width=width // 4)
-    load = Load(ROWS * TOKENS, ROWS * ANSWER, recompute=False, mask_bytes=MASK_BYTES_CPU)
+    load = Load(ROWS * TOKENS, ROWS * ANSWER, Recompute.NOTHING, MASK_BYTES_CPU)
     assert layer_bytes(one, Recipe(name="r", engine="seq2seq"), load) == pytest.approx(
         blocks, rel=0.02
     )

@@ -12,7 +12,7 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.errors import RunFailed
-from yoyak.recipe import Recipe
+from yoyak.recipe import Recipe, Recompute
 from yoyak.recipes import settings_of
 from yoyak.store import disk
 from yoyak.values import Value
@@ -36,8 +36,8 @@ class Progress(Value, frozen=True, kw_only=True):
     step: int = 0
     budget_tokens: int
     """Of one forward pass; it has shrunk if memory ran out."""
-    recompute: bool = False
-    """Gradient checkpointing is on."""
+    recompute: Recompute = Recompute.NOTHING
+    """Whether gradient checkpointing is on."""
     rate_scale: float = 1.0
     """0.5 after the one roll-back that a run is allowed."""
     unapplied: int = 0

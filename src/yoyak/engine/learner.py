@@ -10,7 +10,7 @@ from yoyak.engine.forward import loss_sum
 from yoyak.engine.hardware import computing
 from yoyak.engine.models import Loaded, trainables, without_wrapper
 from yoyak.errors import RunFailed
-from yoyak.recipe import Train
+from yoyak.recipe import Recompute, Train
 
 if TYPE_CHECKING:
     from yoyak.engine.encode import Encoded
@@ -73,13 +73,25 @@ class Learner:
         """Drops the gradient."""
         self._optimiser.zero_grad(set_to_none=True)
 
-    def recompute(self) -> None:
-        """Trades time for memory: activations are computed again on the way back."""
+    def recompute(self, level: Recompute) -> None:
+        """Trades time for memory: activations of these blocks are computed again on the way back.
+
+        Every second whole block is what "selective" means here. Keeping the outputs of matrix
+        products instead would save a fifth below adapters, whose own products double their number,
+        and unpack every 4-bit matrix again (docs/engine.md).
+        """
+        if level is Recompute.NOTHING:
+            return
+        from transformers.modeling_layers import GradientCheckpointingLayer
+
         inner: Any = without_wrapper(self.loaded.model)
         # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
         # transformers 5.17 only knows the older name, which goes with version 6.
         enable = getattr(inner, "activation_checkpointing_enable", None)
         (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
+        blocks = [part for part in inner.modules() if isinstance(part, GradientCheckpointingLayer)]
+        for place, block in enumerate(blocks):
+            block.gradient_checkpointing = level is Recompute.EVERYTHING or place % 2 == 0
 
     def moments(self) -> dict[str, torch.Tensor]:
         """The optimiser's state, by name."""

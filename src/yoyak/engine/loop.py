@@ -71,17 +71,15 @@ def resumed(course: Course) -> Progress | None:
         course.warn("engine.torn-checkpoint", name=name)
     if progress is not None:
         course.restore(progress.step)
-        if progress.recompute:
-            course.learner.recompute()
+        course.learner.recompute(progress.recompute)
     return progress
 
 
 def begun(course: Course) -> Progress:
     """Where a run starts that has no checkpoint, after the trials of its device."""
     settings = course.job.recipe.train
-    recompute = settings.gradient_checkpointing == "on"
-    if recompute:
-        course.learner.recompute()
+    recompute = settings.recomputes[0]
+    course.learner.recompute(recompute)
     budget = settings.micro_batch_tokens or BUDGET_TOKENS
     return tried(course, Progress(budget_tokens=budget, recompute=recompute))
 

@@ -58,8 +58,8 @@ def attempt(course: Course, progress: Progress, chosen: Sequence[int]) -> tuple[
         smaller = _smaller(course, progress, cut)
         learner.forget()
         torch.cuda.empty_cache()
-        if smaller.recompute and not progress.recompute:
-            learner.recompute()
+        if smaller.recompute is not progress.recompute:
+            learner.recompute(smaller.recompute)
         progress = smaller
 
 
@@ -116,12 +116,13 @@ def limits(course: Course, progress: Progress) -> Limits:
 
 
 def _smaller(course: Course, progress: Progress, cut: Sequence[Sequence[int]]) -> Progress:
-    """The progress after memory ran out: half the pass, or activations computed twice."""
+    """The progress after memory ran out: half the pass, or more activations computed twice."""
     tokens = max(padded_tokens([course.shapes[row] for row in part]) for part in cut)
-    setting = course.job.recipe.train.gradient_checkpointing
+    ladder = course.job.recipe.train.recomputes
+    further = [each for each in ladder if each.saves_over(progress.recompute)]
     alone = all(len(part) == 1 for part in cut)
-    if setting != "off" and not progress.recompute and (alone or tokens <= 2 * WORTHWHILE_TOKENS):
-        smaller = msgspec.structs.replace(progress, recompute=True)
+    if further and (alone or tokens <= 2 * WORTHWHILE_TOKENS):
+        smaller = msgspec.structs.replace(progress, recompute=further[0])
     elif alone:
         longest = max((row for part in cut for row in part), key=lambda r: sum(course.shapes[r]))
         raise RunFailed("engine.row-out-of-memory", id=course.rows[longest].id, tokens=tokens)

@@ -8,7 +8,7 @@ repeats the measurement and holds these formulas to it.
 from typing import NamedTuple
 
 from yoyak.queue.shapes import NF4_BYTES, Shape
-from yoyak.recipe import Recipe
+from yoyak.recipe import Recipe, Recompute
 from yoyak.values import Value
 
 GB = 1e9
@@ -38,7 +38,7 @@ class Load(NamedTuple):
     """Padded; of the source for an encoder-decoder."""
     answer_tokens: int
     """Supervised."""
-    recompute: bool
+    recompute: Recompute
     mask_bytes: int = MASK_BYTES_CUDA
 
 
@@ -75,17 +75,30 @@ def weight_bytes(shape: Shape, recipe: Recipe) -> float:
 
 def training_memory(shape: Shape, recipe: Recipe, load: Load) -> Memory:
     """The peak of a training step."""
-    kept = shape.layers * layer_bytes(shape, recipe, load)
-    if load.recompute:
-        # The inputs of every block, and one block in full while it is computed again.
-        element = 4 if recipe.lora is None else 2
-        kept = kept / shape.layers + shape.layers * element * shape.width * load.tokens
     return Memory(
         weights_gb=weight_bytes(shape, recipe) / GB,
         learned_gb=16 * trained_parameters(shape, recipe) / GB,
-        activations_gb=(kept + _dequantised_bytes(shape, recipe)) / GB,
+        activations_gb=(kept_bytes(shape, recipe, load) + _dequantised_bytes(shape, recipe)) / GB,
         head_gb=HEAD_BYTES * shape.vocabulary * load.answer_tokens / GB,
     )
+
+
+def kept_bytes(shape: Shape, recipe: Recipe, load: Load) -> float:
+    """What all blocks together keep for the backward pass.
+
+    Of a block that is computed again only its input is kept; one such block at a time stands in
+    memory in full.
+    """
+    block = layer_bytes(shape, recipe, load)
+    again = {
+        Recompute.NOTHING: 0,
+        Recompute.ALTERNATE: -(-shape.layers // 2),
+        Recompute.EVERYTHING: shape.layers,
+    }[load.recompute]
+    if not again:
+        return shape.layers * block
+    element = 4 if recipe.lora is None else 2
+    return (shape.layers - again + 1) * block + again * element * shape.width * load.tokens
 
 
 def layer_bytes(shape: Shape, recipe: Recipe, load: Load) -> float:

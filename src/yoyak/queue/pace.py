@@ -10,7 +10,7 @@ from yoyak.queue.devices import Device
 from yoyak.queue.memory import weight_bytes
 from yoyak.queue.shapes import Shape
 from yoyak.queue.workload import Workload
-from yoyak.recipe import Recipe
+from yoyak.recipe import Recipe, Recompute
 from yoyak.store.run import Run
 from yoyak.values import Value
 
@@ -21,6 +21,8 @@ A loop on an RTX 3090 was recorded at 1,150 tokens a second with a 3B, which is 
 """
 BANDWIDTH_SHARE = (0.3, 0.7)
 """Share of the memory's speed that decoding reaches: an assumption."""
+PRODUCTS_AGAIN = {Recompute.NOTHING: 0, Recompute.ALTERNATE: 1, Recompute.EVERYTHING: 2}
+"""FLOP a weight and token that recomputation adds."""
 GENERATION_ROWS = 32
 MEASURED_STEPS = 10
 
@@ -40,19 +42,19 @@ class Span(Value, frozen=True, kw_only=True):
         )
 
 
-def training_flops(shape: Shape, recipe: Recipe, work: Workload, *, recompute: bool) -> float:
+def training_flops(shape: Shape, recipe: Recipe, work: Workload, *, recompute: Recompute) -> float:
     """Of all steps: 2 per weight and token forward, 2 back to the inputs, 2 for what learns.
 
     The head only meets supervised tokens, the embedding none.
     """
     body = shape.parameters - shape.embedding_parameters
     head = shape.vocabulary * shape.width
-    passes = 2 + 2 + (2 if recipe.lora is None else 0) + (2 if recompute else 0)
+    passes = 2 + 2 + (2 if recipe.lora is None else 0) + PRODUCTS_AGAIN[recompute]
     return passes * (body * work.trained_tokens + head * work.trained_answers)
 
 
 def training_span(
-    shape: Shape, recipe: Recipe, work: Workload, device: Device, *, recompute: bool
+    shape: Shape, recipe: Recipe, work: Workload, device: Device, *, recompute: Recompute
 ) -> Span | None:
     """Seconds of training by arithmetic; ``None`` for a card without a data sheet, and for toys.
 

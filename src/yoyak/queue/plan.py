@@ -15,7 +15,7 @@ from yoyak.queue.memory import GB, Load, Memory
 from yoyak.queue.pace import Span
 from yoyak.queue.shapes import Shape, shape_of
 from yoyak.queue.workload import Workload, workload_of
-from yoyak.recipe import Recipe
+from yoyak.recipe import Recipe, Recompute
 from yoyak.store.run import Run
 from yoyak.values import Corpus, Value
 
@@ -39,10 +39,10 @@ class Place(NamedTuple):
 
 
 class Setting(Value, frozen=True, kw_only=True):
-    """How large a forward pass is, and whether activations are computed twice."""
+    """How large a forward pass is, and which activations are computed twice."""
 
     pass_tokens: int
-    recompute: bool
+    recompute: Recompute
 
 
 class Refusal(Value, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> R
     work = workload_of(recipe, shape, corpus)
     device = place.device
     setting = largest_setting(shape, recipe, work, device.memory_gb if device else None)
-    used = setting or Setting(pass_tokens=LEAST_PASS_TOKENS, recompute=True)
+    used = setting or Setting(pass_tokens=LEAST_PASS_TOKENS, recompute=Recompute.EVERYTHING)
     return RecipePlan(
         recipe=recipe.name,
         work=work,
@@ -155,15 +155,14 @@ def _training_span(
 def largest_setting(
     shape: Shape, recipe: Recipe, work: Workload, card_gb: float | None
 ) -> Setting | None:
-    """The largest forward pass that fits, without computing activations twice if possible.
+    """The largest forward pass that fits, with as little computed twice as possible.
 
     Without a card nothing is too large. ``None``: not even the smallest pass fits.
     """
     asked = work.pass_tokens(recipe)
-    wish = recipe.train.gradient_checkpointing
-    recomputes = {"on": (True,), "off": (False,), "auto": (False, True)}[wish]
+    recomputes = recipe.train.recomputes
     for recompute in recomputes:
-        least = _least_tokens(work, recompute or recomputes == (False,))
+        least = _least_tokens(work, last_resort=recompute is recomputes[-1])
         for tokens in _halves(asked, least):
             setting = Setting(pass_tokens=tokens, recompute=recompute)
             needed = memory.training_memory(shape, recipe, _load(setting, work)).total_gb
@@ -172,7 +171,7 @@ def largest_setting(
     return None
 
 
-def _least_tokens(work: Workload, last_resort: bool) -> int:
+def _least_tokens(work: Workload, *, last_resort: bool) -> int:
     """A row cannot be cut, so the longest one is the smallest pass; above it stay worthwhile."""
     return work.longest_row if last_resort else max(work.longest_row, 2 * 1_024)
 

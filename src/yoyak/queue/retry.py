@@ -13,7 +13,7 @@ import msgspec
 
 from yoyak.errors import Interrupted
 from yoyak.events import AnyEvent, Failed, Warned
-from yoyak.recipe import Recipe
+from yoyak.recipe import Checkpointing, Recipe, Train
 
 RESTARTS = 3
 """A worker that was killed from outside is started again this many times."""
@@ -77,7 +77,7 @@ def rung_of(events: Iterable[AnyEvent]) -> int:
 
 
 def on_rung(recipe: Recipe, rung: int) -> Recipe:
-    """``recipe`` with passes halved ``rung`` times, from the second time on computed twice.
+    """``recipe`` with passes halved ``rung`` times, more and more of them computed twice.
 
     ``batch_rows``, the effective batch, stays: a smaller pass is accumulated more often.
     """
@@ -85,11 +85,17 @@ def on_rung(recipe: Recipe, rung: int) -> Recipe:
         return recipe
     train = recipe.train
     rows = max(1, (train.micro_batch_rows or train.batch_rows) >> rung)
-    checkpointing = train.gradient_checkpointing
     smaller = msgspec.structs.replace(
         train,
         micro_batch_rows=max(each for each in range(1, rows + 1) if train.batch_rows % each == 0),
         micro_batch_tokens=max(1, (train.micro_batch_tokens or PASS_TOKENS) >> rung),
-        gradient_checkpointing="on" if rung > 1 and checkpointing == "auto" else checkpointing,
+        gradient_checkpointing=_checkpointing_on(rung, train),
     )
     return msgspec.structs.replace(recipe, train=smaller)
+
+
+def _checkpointing_on(rung: int, train: Train) -> Checkpointing:
+    """Every second block from the second rung on, every block from the third."""
+    if train.gradient_checkpointing != "auto" or rung == 1:
+        return train.gradient_checkpointing
+    return "selective" if rung == 2 else "on"

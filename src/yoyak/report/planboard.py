@@ -46,7 +46,7 @@ def _work(each: RecipePlan) -> tuple[str, ...]:
         return (figures.UNKNOWN,) * 5
     passed = figures.UNKNOWN
     if setting is not None:
-        mark = text("report.plan-recompute") if setting.recompute else ""
+        mark = text(f"report.plan-recompute-{setting.recompute}")
         passed = f"{figures.count(setting.pass_tokens)}{mark}"
     return (
         figures.count(work.rows),

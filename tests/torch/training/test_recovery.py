@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from yoyak.engine import loop  # noqa: E402
 from yoyak.engine.models import parts, without_wrapper  # noqa: E402
 from yoyak.errors import RunFailed  # noqa: E402
+from yoyak.recipe import Recompute  # noqa: E402
 
 SETS = ("train.max_steps=8", "train.epochs=9", "evaluate.every_epochs=none")
 NO_DROPOUT = {"bart": (), "lora": ("lora.dropout=0.0",), "nf4": ("lora.dropout=0.0",)}
@@ -64,15 +65,72 @@ def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path
 def test_activations_are_computed_twice_before_passes_get_tiny(course):
     made = course("lora", *SETS)
     cap(made.learner.loaded.model, max(max(shape) for shape in made.shapes) + 1)
-    assert loop.train(made).recompute
-    assert without_wrapper(made.learner.loaded.model).is_gradient_checkpointing
+    assert loop.train(made).recompute is Recompute.ALTERNATE
+    assert recomputed(made) == [True, False]
 
 
+def recomputed(course):
+    """Which blocks are computed again, in order."""
+    model = without_wrapper(course.learner.loaded.model)
+    return [
+        part.gradient_checkpointing
+        for part in model.modules()
+        if type(part).__name__.endswith("DecoderLayer")
+    ]
+
+
+def cap_kept(course, tokens_by_level):
+    """A device whose memory depends on which blocks keep their activations."""
+    model = course.learner.loaded.model
+
+    def refuse(module, args, kwargs):
+        level = {0: "off", 1: "selective", 2: "on"}[sum(recomputed(course))]
+        if kwargs["input_ids"].numel() > tokens_by_level[level]:
+            raise torch.OutOfMemoryError(level)
+
+    parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+
+
+def test_every_second_block_is_tried_before_every_block(course):
+    made = course("lora", *SETS, "train.batch_rows=1", "train.micro_batch_rows=1")
+    longest = max(max(shape) for shape in made.shapes)
+    cap_kept(made, {"off": longest - 1, "selective": longest - 1, "on": longest})
+    assert loop.train(made).recompute is Recompute.EVERYTHING
+    told = [event.fields["recompute"] for event in course.said if isinstance(event, events.Warned)]
+    assert told == ["selective", "on"]
+
+
+def test_a_setting_that_is_not_auto_is_kept_to(course):
+    sets = (*SETS, "train.batch_rows=1", "train.micro_batch_rows=1")
+    made = course("lora", *sets, "train.gradient_checkpointing=selective")
+    longest = max(max(shape) for shape in made.shapes)
+    cap_kept(made, {"off": longest, "selective": longest - 1, "on": longest})
+    with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
+        loop.train(made)
+    assert recomputed(made) == [True, False]
+
+
+def test_what_is_recomputed_is_so_after_a_resumption(course):
+    made = course("lora", *SETS, "train.gradient_checkpointing=selective")
+
+    def crash(event):
+        if isinstance(event, events.Stepped) and event.step == 4:
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        loop.train(made._replace(job=made.job._replace(emit=crash)))
+    again = course("lora", *SETS, "train.gradient_checkpointing=selective")
+    assert recomputed(again) == [False, False]
+    assert loop.resumed(again).recompute is Recompute.ALTERNATE
+    assert recomputed(again) == [True, False]
+
+
+@pytest.mark.parametrize("level", ["selective", "on"])
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
-def test_recomputing_changes_no_bit_and_every_adapter_learns(form, course, bits, tmp_path):
+def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, course, bits, tmp_path):
     off = course(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
-    on = course(form, *SETS, "train.gradient_checkpointing=on", folder=tmp_path / "on")
-    on.learner.recompute()
+    on = course(form, *SETS, f"train.gradient_checkpointing={level}", folder=tmp_path / "on")
+    on.learner.recompute(Recompute(level))
     for each in (off, on):
         torch.manual_seed(0)
         each.learner.gradient([each.rows[:3]])
