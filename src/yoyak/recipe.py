@@ -7,7 +7,7 @@ Every value keeps its origin, and a key that no setting has is an error with a s
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,7 @@ from yoyak.errors import BadRecipe
 Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 AboveZero = Annotated[float, Meta(gt=0.0)]
+Quantile = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,6 +158,8 @@ class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"
 
     max_new_tokens: Positive | None = None
     """``None``: from the training summaries' lengths (99.9th percentile and a margin)."""
+    length_cap_quantile: Quantile | None = None
+    """Caps each summary where this share of training summaries of dialogues as long have ended."""
     no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -167,6 +170,7 @@ class Beam(Settings, frozen=True, kw_only=True, tag_field="kind", tag="beam"):
     length_penalty: float = 1.0
     min_new_tokens: Annotated[int, Meta(ge=0)] = 0
     max_new_tokens: Positive | None = None
+    length_cap_quantile: Quantile | None = None
     no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -176,11 +180,18 @@ class Sample(Settings, frozen=True, kw_only=True, tag_field="kind", tag="sample"
     temperature: AboveZero = 0.7
     top_p: Fraction = 0.9
     max_new_tokens: Positive | None = None
+    length_cap_quantile: Quantile | None = None
     no_repeat_ngram: Annotated[int, Meta(ge=0)] = 0
     seed: int = 42
 
 
 Decode = Greedy | Beam | Sample
+
+
+def shared_settings(decode: Decode) -> dict[str, Any]:
+    """The settings of ``decode`` that every kind of decoding has, for one of another kind."""
+    names = Greedy.__struct_fields__
+    return {name: getattr(decode, name) for name in names}
 
 
 class Recipe(Settings, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from yoyak.errors import BadData
 from yoyak.final.sweep import AXES, Spoken, name_of, sweep
 from yoyak.recipe import Beam, Greedy, Sample
 from yoyak.store.disk import checked_name
-from yoyak.values import Dialogue, Prediction, Split, Turn
+from yoyak.values import Dialogue, Prediction, Split, Stop, Turn
 
 WORDS = ["비가", "눈이", "해가", "달이", "별이", "강이", "산이", "꽃이", "길이", "집이"]
 
@@ -111,6 +111,28 @@ def test_every_decoding_of_the_search_has_a_name_of_its_own(kind):
             names.add(name_of(msgspec.structs.replace(kind(), **{setting: value})))
     assert all(checked_name(name) == name for name in names)
     assert len(names) == 1 + sum(len(values) - 1 for values in AXES[kind].values())
+
+
+def test_a_cap_by_dialogue_length_competes_like_any_setting_and_says_what_it_cuts():
+    def wrong(decode):
+        return 0.4 - 0.3 * (decode.length_cap_quantile == 0.9)
+
+    class Capped(Model):
+        def _say(self, decode, dialogue):
+            cut = decode.length_cap_quantile is not None and int(dialogue.id[4:]) % 4 == 0
+            said = super()._say(decode, dialogue)
+            return msgspec.structs.replace(said, stop=Stop.LENGTH if cut else Stop.STOP_TOKEN)
+
+    found = sweep(dev(), Greedy(), Capped(wrong))
+    assert found.winner.length_cap_quantile == 0.9
+    assert found.worth_freezing
+    cuts = {name_of(trial.decode): trial.cut for trial in found.trials}
+    assert cuts["greedy"] == 0.0
+    assert 0.1 < cuts[name_of(found.winner)] < 0.4
+
+
+def test_where_a_model_does_not_say_how_it_stopped_nothing_is_claimed():
+    assert sweep(dev(20), Greedy(), Model(peaked)).trials[0].cut is None
 
 
 def test_seeds_of_samples_are_told_apart():

@@ -40,7 +40,8 @@ def workspace(tmp_path) -> Workspace:
 @pytest.fixture(autouse=True)
 def _doubles(monkeypatch):
     monkeypatch.syspath_prepend(DOUBLES)
-    monkeypatch.setenv("PYTHONPATH", str(DOUBLES))
+    # Before the path there is: workers then run the very sources under test.
+    monkeypatch.setenv("PYTHONPATH", str(DOUBLES), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

@@ -70,7 +70,7 @@ def sweep(checked: Gain | None) -> Sweep:
     return Sweep(
         baseline=Greedy(), winner=winner, searched_rows=249, checked_rows=250, seconds=12.0,
         checked=checked, seed=42,
-        trials=(Trial(decode=Greedy(), gain=gain("greedy", 0, 0, 0), seconds=3.0),),
+        trials=(Trial(decode=Greedy(), gain=gain("greedy", 0, 0, 0), seconds=3.0, cut=0.127),),
     )  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def test_a_search_says_whether_its_winner_holds():
     assert "stays: nothing beat greedy" in drawn(answerboard.sweep(sweep(None)))
     noise = drawn(answerboard.sweep(sweep(gain("beam", 0.004, -0.002, 0.01))))
     assert "within noise, not proven" in noise
+    assert "13%" in noise
     assert "--freeze" in drawn(answerboard.sweep(sweep(gain("beam", 0.02, 0.01, 0.03))))
 
 

@@ -29,6 +29,8 @@ BUDGET_TOKENS = 16_384
 MAX_ROWS = 128
 
 Progress = Callable[[int, int], None]
+RowCap = Callable[[Encoded], int]
+"""The most new tokens of one row, its stop included."""
 
 
 def answer_cap(answer_lengths: Iterable[int]) -> int:
@@ -47,6 +49,7 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
     decode: Decode,
     *,
     max_new_tokens: int,
+    row_cap: RowCap | None = None,
     blocked: Sequence[int] = (),
     budget_tokens: int = BUDGET_TOKENS,
     on_progress: Progress | None = None,
@@ -60,6 +63,7 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
         rows: what to answer; answers in them are not looked at.
         decode: greedy, beam or sample; its own ``max_new_tokens`` goes before the argument.
         max_new_tokens: the cap where ``decode`` names none, as from ``answer_cap``.
+        row_cap: a row's own cap, where that is lower; rows of one cap are answered together.
         blocked: ids that are never written, as from ``foreign.foreign_ids``.
         budget_tokens: of a batch, rows × (longest source + new tokens).
         on_progress: told (rows done, rows in all) after each batch.
@@ -68,15 +72,27 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
         RunFailed: a row is longer than the model's positions, or one row alone does not fit.
     """
     cap = decode.max_new_tokens or max_new_tokens
-    work = Work(loaded, decode, cap, tuple(blocked))
     _refuse_beyond_positions(loaded, rows, cap)
     done = 0
     budget = budget_tokens // (decode.beams if isinstance(decode, Beam) else 1)
-    for batch in batches(rows, cap, budget):
-        yield from _predictions(work, batch)
-        done += len(batch)
-        if on_progress is not None:
-            on_progress(done, len(rows))
+    for lower, alike in _by_cap(rows, cap, row_cap):
+        work = Work(loaded, decode, lower, tuple(blocked))
+        for batch in batches(alike, lower, budget):
+            yield from _predictions(work, batch)
+            done += len(batch)
+            if on_progress is not None:
+                on_progress(done, len(rows))
+
+
+def _by_cap(
+    rows: Sequence[Encoded], cap: int, row_cap: RowCap | None
+) -> list[tuple[int, list[Encoded]]]:
+    """The rows that may say equally much, most first."""
+    groups: dict[int, list[Encoded]] = {}
+    for row in rows:
+        own = cap if row_cap is None else min(cap, row_cap(row))
+        groups.setdefault(own, []).append(row)
+    return sorted(groups.items(), reverse=True)
 
 
 class Work(NamedTuple):

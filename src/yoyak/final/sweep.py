@@ -10,6 +10,7 @@ no engine.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ from yoyak.errors import BadData
 from yoyak.final.nested import SEED, Gain, gain_over
 from yoyak.recipe import Beam, Decode, Greedy, Sample
 from yoyak.score.rouge import score_rows
-from yoyak.values import Dialogue, Prediction, Split, Value
+from yoyak.values import Dialogue, Prediction, Split, Stop, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,7 @@ Axes = Mapping[str, Sequence[float | None]]
 _LENGTHS: dict[str, Sequence[float | None]] = {
     "no_repeat_ngram": (0, 2, 3, 4),
     "max_new_tokens": (None, 64, 96, 128),
+    "length_cap_quantile": (None, 0.75, 0.9, 0.97),
 }
 AXES: dict[type[Decode], Axes] = {
     Greedy: _LENGTHS,
@@ -64,6 +66,8 @@ class Trial(Value, frozen=True, kw_only=True):
     decode: Decode
     gain: Gain
     seconds: float
+    cut: float | None = None
+    """Share of the answers that a cap ended; ``None`` where the model did not say."""
 
 
 class Sweep(Value, frozen=True, kw_only=True):
@@ -97,7 +101,9 @@ def name_of(decode: Decode) -> str:
             kind = "greedy"
     blocking = f"-ng{decode.no_repeat_ngram}" if decode.no_repeat_ngram else ""
     longest = f"-max{decode.max_new_tokens}" if decode.max_new_tokens else ""
-    return f"{kind}{blocking}{longest}"
+    quantile = decode.length_cap_quantile
+    by_length = f"-cap{quantile:g}" if quantile is not None else ""
+    return f"{kind}{blocking}{longest}{by_length}"
 
 
 def sweep(
@@ -175,6 +181,11 @@ def _mean(trial: Trial) -> float:
     return trial.gain.mean
 
 
+def _cut(predictions: Sequence[Prediction]) -> float | None:
+    stops = [one.stop for one in predictions]
+    return None if Stop.IMPORTED in stops else fmean(stop is Stop.LENGTH for stop in stops)
+
+
 class _Bench:
     """Decodings tried on one set of rows, each once."""
 
@@ -182,6 +193,7 @@ class _Bench:
         self._rows = rows
         self._speak = speak
         self._scores: dict[str, Floats] = {}
+        self._cut: dict[str, float | None] = {}
         self.trials: dict[str, Trial] = {}
         self.seconds = 0.0
 
@@ -193,7 +205,8 @@ class _Bench:
             scores = self._scored(decode)
             spent = self.seconds - before
             gain = gain_over(name, scores, self._scored(baseline))
-            self.trials[name] = Trial(decode=decode, gain=gain, seconds=spent)
+            cut = self._cut[name]
+            self.trials[name] = Trial(decode=decode, gain=gain, seconds=spent, cut=cut)
         return self.trials[name]
 
     def _scored(self, decode: Decode) -> "Floats":
@@ -205,6 +218,7 @@ class _Bench:
             missing = [row.id for row in self._rows if row.id not in texts]
             if missing:
                 raise BadData("final.silent", decode=name, count=len(missing), id=missing[0])
+            self._cut[name] = _cut(spoken.predictions)
             self._scores[name] = score_rows(
                 [texts[row.id] for row in self._rows], [row.references for row in self._rows]
             )[:, :, 2].mean(axis=1)

@@ -25,7 +25,7 @@ from yoyak.messages import text
 from yoyak.queue.stages import FLUSH_ROWS
 from yoyak.queue.tuning import OWN, SWEEP, parse_decodes
 from yoyak.queue.worker import StopFlag, corpus_of, die_with_parent
-from yoyak.recipe import Beam, Decode, Greedy
+from yoyak.recipe import Beam, Decode, Greedy, shared_settings
 from yoyak.score.card import judge
 from yoyak.store import disk
 from yoyak.store.redact import redact
@@ -120,11 +120,8 @@ def store(speaker: Speaker, decodes: Sequence[Decode]) -> None:
 def search(speaker: Speaker) -> None:
     """Searches a better decoding than the run's and writes what was found to ``sweep.json``."""
     now, dev = speaker.run.recipe.decode, speaker.corpus.dev
-    cap, blocking = now.max_new_tokens, now.no_repeat_ngram
-    others: tuple[Decode, ...] = (
-        Greedy(max_new_tokens=cap, no_repeat_ngram=blocking),
-        Beam(max_new_tokens=cap, no_repeat_ngram=blocking),
-    )
+    shared = shared_settings(now)
+    others: tuple[Decode, ...] = (Greedy(**shared), Beam(**shared))
     starts = [decode for decode in others if type(decode) is not type(now)]
     found = sweep(dev, now, lambda decode, rows: speaker.speak(dev, decode, rows), starts=starts)
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)

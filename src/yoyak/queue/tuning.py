@@ -16,7 +16,7 @@ import msgspec
 from yoyak import messages
 from yoyak.errors import InputMissing, Interrupted, RunFailed, UsageError
 from yoyak.queue.child import worker_environment
-from yoyak.recipe import Beam, Decode, Greedy, Recipe, Sample
+from yoyak.recipe import Beam, Decode, Greedy, Recipe, Sample, shared_settings
 from yoyak.store import disk
 from yoyak.store.run import Run
 
@@ -45,16 +45,13 @@ def _parsed(word: str, like: Decode) -> Iterable[Decode]:
     found = _KNOWN.fullmatch(word)
     if found is None or found["beams"] in {"0", "1"} or found["samples"] == "0":
         raise UsageError("queue.no-decode", word=word)
-    cap, blocking = like.max_new_tokens, like.no_repeat_ngram
+    shared = shared_settings(like)
     if word == "greedy":
-        return (Greedy(max_new_tokens=cap, no_repeat_ngram=blocking),)
+        return (Greedy(**shared),)
     if found["beams"]:
-        beams = int(found["beams"])
-        return (Beam(beams=beams, max_new_tokens=cap, no_repeat_ngram=blocking),)
-    return tuple(
-        Sample(seed=Sample().seed + at, max_new_tokens=cap, no_repeat_ngram=blocking)
-        for at in range(int(found["samples"] or 1))
-    )
+        return (Beam(beams=int(found["beams"]), **shared),)
+    count = int(found["samples"] or 1)
+    return tuple(Sample(seed=Sample().seed + at, **shared) for at in range(count))
 
 
 def decode_elsewhere(run: Run, data_folder: Path, *words: str) -> None:

@@ -170,11 +170,12 @@ def sweep(found: "Sweep") -> "Group":
     from yoyak.final.sweep import name_of
 
     title = text("report.answer-sweep", rows=found.searched_rows, seconds=f"{found.seconds:.0f}")
-    table = _table(title, "decoding", "mean", "difference", "interval", "seconds")
+    table = _table(title, "decoding", "mean", "difference", "interval", "cut", "seconds")
     for trial in sorted(found.trials, key=lambda trial: -trial.gain.mean):
         mean, difference, interval, _ = _gain_cells(trial.gain)
+        cut = UNKNOWN if trial.cut is None else f"{trial.cut:.0%}"
         seconds = figures.duration(trial.seconds)
-        table.add_row(name_of(trial.decode), mean, difference, interval, seconds)
+        table.add_row(name_of(trial.decode), mean, difference, interval, cut, seconds)
     return Group(table, "", _line(sweep_verdict(found)))
 
 

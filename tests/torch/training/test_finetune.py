@@ -66,6 +66,31 @@ def test_a_4_bit_base_learns_through_its_adapters(job):
 
 
 @pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monkeypatch):
+    asked = job(form, "train.epochs=0")
+    train(asked)
+    speaker, rendered = engine.load(asked.recipe.engine), []
+    encode = finetune.encode_rows
+
+    def counting(codec, dialogues, *rest, **named):
+        dialogues = list(dialogues)
+        rendered.extend(dialogues)
+        return encode(codec, dialogues, *rest, **named)
+
+    monkeypatch.setattr(finetune, "encode_rows", counting)
+    rows = asked.train.dialogues[:4]
+    free = answers(asked, rows, Greedy(max_new_tokens=120), speaker)
+    capped = Greedy(max_new_tokens=120, length_cap_quantile=0.5)
+    short = answers(asked, rows, capped, speaker)
+    assert len(rendered) == len(rows) + len(asked.train.dialogues)
+    answers(asked, rows, capped, speaker)
+    assert len(rendered) == len(rows) + len(asked.train.dialogues)
+    assert short.keys() == free.keys()
+    assert max(one.tokens for one in short.values()) < 120
+    assert short != free
+
+
+@pytest.mark.parametrize("form", ["bart", "nf4"])
 def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     sets = ("train.epochs=3", "train.learning_rate=5e-3", "evaluate.every_epochs=1")
     asked = job(form, *sets)
