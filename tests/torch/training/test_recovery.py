@@ -65,8 +65,8 @@ def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path
 def test_activations_are_computed_twice_before_passes_get_tiny(course):
     made = course("lora", *SETS)
     cap(made.learner.loaded.model, max(max(shape) for shape in made.shapes) + 1)
-    assert loop.train(made).recompute is Recompute.ALTERNATE
-    assert recomputed(made) == [True, False]
+    assert loop.train(made).recompute is Recompute.EVERYTHING
+    assert recomputed(made) == [True, True]
 
 
 def recomputed(course):
