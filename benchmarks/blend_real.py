@@ -6,7 +6,8 @@ Reads the contest files below ``$YOYAK_SHARED`` (default: ``../shared``). Trains
 encoder-decoders from scratch on train.csv (minutes on one core; done is done), decodes each in five
 ways and the mean of its checkpoints in one, takes in dev predictions of a koBART and four zero-shot
 outputs of Solar, and judges blends of them by nested halves of dev. Ends with an error where a
-blend is worse than the best system beyond noise, or where a control is better.
+blend is worse than the best system beyond noise, where a control is better than that, or where
+``vote`` is better than the blend.
 """
 
 import os
@@ -29,7 +30,7 @@ SMALL = ("small-bart", "wide-bart")
 DECODES = "beam4,sample*3"
 SOLAR = ("summary_solar_filter", "re_summary_solar_filter", "summary_solar", "re_summary_solar")
 CONTROLS = ("longest", "random")
-"""``vote`` is shown beside them but is a consensus itself, with nothing learned: it may win."""
+"""``vote`` is a consensus itself, with nothing learned: it may beat the best system too."""
 
 
 def yoyak(*words):
@@ -63,6 +64,7 @@ def report(title, found, corpus, out):
     assert nested.blend.interval.high >= 0, "blending is worse than the best system beyond noise"
     better = [one.name for one in nested.controls if one.interval.low > 0 and one.name in CONTROLS]
     assert not better, f"controls are better than the best system: {better}"
+    assert not nested.vote_over_blend.proven, "a consensus that learns nothing is better"
 
 
 def main():

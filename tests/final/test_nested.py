@@ -60,11 +60,23 @@ def test_consensus_of_equal_independent_systems_is_proven_to_help(equals):
     assert nested.random < nested.single < nested.blend.mean < nested.oracle
     assert nested.halves_blended == 10
     assert nested.choice.column is None
-    assert len(nested.choice.members) == 3
+    assert nested.choice.members == equals.pool.systems, "no three of five equals are as good"
     by_name = {control.name: control for control in nested.controls}
     assert by_name["random"].mean < nested.blend.mean
     assert by_name["longest"].mean < nested.blend.mean
     assert not by_name["random"].proven
+    assert not nested.vote_over_blend.proven
+
+
+def test_a_learned_set_has_at_most_three_members():
+    # Three good systems, and three that would drag a consensus of all down.
+    nested = few(systems([0.35, 0.35, 0.35, 0.8, 0.8, 0.8]))
+    assert set(nested.choice.members) == {"s0", "s1", "s2"}
+
+
+@pytest.mark.parametrize("shares", [[0.4] * 5, [0.3, 0.4, 0.4, 0.5, 0.5], [0.2, 0.7, 0.7]])
+def test_what_learns_nothing_is_never_proven_better(shares):
+    assert not few(systems(shares)).vote_over_blend.proven
 
 
 def test_one_good_system_among_bad_ones_is_left_alone():

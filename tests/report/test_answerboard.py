@@ -1,6 +1,7 @@
 """What the terminal says of a blend, a search and the ledger: unproven gains are called so."""
 
 import io
+import re
 from datetime import datetime
 
 import pytest
@@ -36,7 +37,8 @@ def nested(blend: Gain, choice: Choice) -> Nested:
     return Nested(
         rows=499, repeats=25, seed=42, single=0.42, single_held_out=0.419, blend=blend,
         controls=(gain("longest", -0.03, -0.04, -0.02),), oracle=0.5, random=0.4,
-        halves_blended=50, complementarity=((0.0,),), choice=choice,
+        halves_blended=50, choice=choice, vote_over_blend=gain("vote", 0.0006, -0.001, 0.002),
+        systems=("kobart", "solar"), complementarity=((0.0, 0.0375), (0.0375, 0.0)),
         members=(
             Worth(
                 system="kobart", alone=0.42, gain=0.01, interval=Interval(low=0.0, high=0.02),
@@ -63,6 +65,10 @@ def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):
     assert "worse" in shown
     assert "kobart ×2, solar ×1" in shown
     assert "48/50" in shown
+    assert re.search(r"1 kobart +· +3.75", shown)
+    assert (
+        "vote, which learns nothing, is +0.06 from the blend (−0.10 … +0.20): not proven" in shown
+    )
 
 
 def sweep(checked: Gain | None) -> Sweep:

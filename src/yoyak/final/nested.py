@@ -76,6 +76,8 @@ class Nested(Value, frozen=True, kw_only=True):
     """Held-out mean of what ``learn`` chose on the other half."""
     controls: tuple[Gain, ...]
     """Blends that learn nothing, on all rows."""
+    vote_over_blend: Gain
+    """The consensus that learns nothing against the held-out blend."""
     oracle: float
     """The best candidate of each row: no choice can do better."""
     random: float
@@ -83,8 +85,10 @@ class Nested(Value, frozen=True, kw_only=True):
     halves_blended: int
     """In how many of the ``2 * repeats`` halves a consensus was chosen over the best column."""
     members: tuple[Worth, ...]
+    systems: tuple[str, ...]
+    """The best on dev first."""
     complementarity: tuple[tuple[float, ...], ...]
-    """Per pair of systems: mean of the better answer of both, minus the better system's mean."""
+    """Per pair of ``systems``: mean of the better answer of both, less the better one's mean."""
     choice: Choice
     """Learned on all of dev, to be used on test."""
 
@@ -112,6 +116,7 @@ def evaluate(
     singles = _held_out(field, halves, [best_column(field, rows, systems) for rows, _ in halves])
     choices = [learn(field, rows, members=members) for rows, _ in halves]
     blended = _held_out(field, halves, choices)
+    controls = {name: _control(field, name) for name in CONTROLS}
     return Nested(
         rows=len(field.rows),
         repeats=repeats,
@@ -119,11 +124,13 @@ def evaluate(
         single=float(single.mean()),
         single_held_out=float(singles.mean()),
         blend=over("blend", blended, single),
-        controls=tuple(over(name, _control(field, name), single) for name in CONTROLS),
+        controls=tuple(over(name, scores, single) for name, scores in controls.items()),
+        vote_over_blend=over("vote", controls["vote"], blended),
         oracle=float(field.gains.max(axis=1).mean()),
         random=float(field.gains.mean()),
         halves_blended=sum(choice.column is None for choice in choices),
         members=_worths(field, halves, choices, blended, limit=members, over=over),
+        systems=systems,
         complementarity=_complementarity(field),
         choice=learn(field, field.rows, members=members),
     )

@@ -27,10 +27,12 @@ COMPONENTS: tuple[Components, ...] = (
     (1.0, 2.0, 2.0),
     (1.0, 1.0, 2.0),
     (2.0, 1.0, 1.0),
+    (1.0, 0.0, 0.0),
 )
-"""The weights of R1, R2 and RL that are tried, the contest's own first."""
+"""The weights of R1, R2 and RL that are tried, the contest's own first, those of ``vote`` last."""
 
 MEMBERS = 3
+"""At most this many systems in a learned set; all of them together may be chosen beside it."""
 EXTRA_VOTES = 3
 _ROUNDING = 1e-12
 
@@ -116,15 +118,17 @@ def learn(
 ) -> Choice:
     """The best way to answer ``rows``: the best column, or a consensus that scores more.
 
-    All sets of up to ``members`` systems with one vote each are tried, then further votes one at a
-    time (ensemble selection with replacement, Caruana 2004), then component weights. A step is
-    taken only where the mean on ``rows`` rises, so the plainest of equal choices is kept.
+    All sets of up to ``members`` systems with one vote each are tried, and all systems together,
+    as ``vote`` has it: of many equal systems (folds, seeds) no three are as good as all, and what
+    learns must be able to answer as what learns nothing. Then come further votes one at a time
+    (ensemble selection with replacement, Caruana 2004), then component weights. A step is taken
+    only where the mean on ``rows`` rises, so the plainest of equal choices is kept.
 
     Args:
         field: dev.
         rows: the rows to learn from, and no others.
         systems: who may be chosen (default: all).
-        members: at most this many systems.
+        members: at most this many systems, or all.
     """
     allowed = field.pool.systems if systems is None else tuple(systems)
     single = best_column(field, rows, allowed)
@@ -137,7 +141,7 @@ def learn(
 
 
 def _sets(systems: Sequence[str], members: int) -> Iterable[Choice]:
-    for size in range(1, members + 1):
+    for size in (*range(1, members + 1), len(systems)):
         for chosen in combinations(systems, size):
             yield Choice(method="mbr", votes=dict.fromkeys(chosen, 1.0))
 

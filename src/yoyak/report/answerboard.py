@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from yoyak.final.sweep import Sweep
 
 
+PAIRED = 8
+"""So many systems of a complementarity matrix fit on 80 columns."""
+
+
 class Board(Value, frozen=True, kw_only=True):
     """Everything that was handed in, what is left of today's uploads, and the advised picks."""
 
@@ -130,9 +134,9 @@ def nested(found: "Nested") -> "Group":
         table.add_row(text(f"report.answer-{key}"), score(mean), *[UNKNOWN] * 3)
     parts: list[RenderableType] = [table, ""]
     if found.members:
-        parts += [_members(found), ""]
-    parts += [_line(choice(found.choice)), _line(_nested_verdict(found))]
-    return Group(*parts)
+        parts += [_members(found), "", _complementarity(found), ""]
+    lines = [choice(found.choice), _nested_verdict(found), _vote_verdict(found.vote_over_blend)]
+    return Group(*parts, *map(_line, lines))
 
 
 def _members(found: "Nested") -> "Table":
@@ -142,6 +146,19 @@ def _members(found: "Nested") -> "Table":
         halves = f"{worth.halves}/{2 * found.repeats}"
         cells = (score(worth.alone), points(worth.gain), _interval(worth.interval), halves)
         table.add_row(plain(worth.system), *cells)
+    return table
+
+
+def _complementarity(found: "Nested") -> "Table":
+    """What the better answer of each row would gain for every pair of the first systems."""
+    shown = found.systems[:PAIRED]
+    numbers = [str(at) for at in range(1, len(shown) + 1)]
+    title = text("report.answer-complementarity")
+    table = tables.ruled(title, [text("report.column-system"), *numbers])
+    for at, name in enumerate(shown):
+        row = found.complementarity[at][: len(shown)]
+        cells = ["·" if place == at else score(gain) for place, gain in enumerate(row)]
+        table.add_row(f"{numbers[at]} {plain(name)}", *cells)
     return table
 
 
@@ -158,6 +175,16 @@ def _nested_verdict(found: "Nested") -> str:
     key = "proven" if found.blend.proven else "not-proven"
     gain = points(found.blend.difference)
     return text(f"report.answer-blend-{key}", gain=gain, interval=_interval(found.blend.interval))
+
+
+def _vote_verdict(gain: "Gain") -> str:
+    """Whether what learns nothing is better or worse than what was learned."""
+    return text(
+        "report.answer-vote-over-blend",
+        gain=points(gain.difference),
+        interval=_interval(gain.interval),
+        verdict=verdict(gain),
+    )
 
 
 # --- decoding ------------------------------------------------------------------------------------

@@ -60,9 +60,7 @@ class RunRecord(_Fields):
     def others(self) -> list[tuple[int, AnyEvent]]:
         """Every other event with its place: few, where steps come by the thousand."""
         return [
-            (place, event)
-            for place, event in enumerate(self.events)
-            if type(event) is not Stepped
+            (place, event) for place, event in enumerate(self.events) if type(event) is not Stepped
         ]
 
     def of(self, kind: type[Kind]) -> list[tuple[int, Kind]]:

@@ -102,11 +102,7 @@ def schedule_seen(record: RunRecord, recipe: Recipe) -> str | None:
     if prepared is None or prepared.steps < 10:
         return None
     warm_up = recipe.train.warmup_ratio * prepared.steps
-    rates = {
-        event.step: event.learning_rate
-        for event in record.steps
-        if event.step > warm_up + 1
-    }
+    rates = {event.step: event.learning_rate for event in record.steps if event.step > warm_up + 1}
     if len(rates) < 0.3 * prepared.steps:
         return None
     low, high = min(rates.values()), max(rates.values())
