@@ -16,6 +16,7 @@ compile() {
 }
 compile pyproject.toml --extra train --extra report --extra serve \
     -o requirements.lock
-compile pyproject.toml --extra train --extra report --extra serve --extra kiwi --group dev \
+compile pyproject.toml --extra train --extra report --extra serve --extra kiwi \
+    --extra wandb --extra trackio --extra tensorboard --group dev \
     -c requirements.lock \
     -o requirements-dev.lock

@@ -185,7 +185,11 @@ MATRIX = {
     ),
     30: Row(
         "a tracker that is dead or missing", "training does not know of it; it is fed later",
-        ("report/test_mirror.py::test_a_mirror_that_is_killed_leaves_nothing_and_the_next_goes_on",
+        ("journey/test_killed.py::"
+         "test_a_killed_mirror_and_a_failing_backup_change_nothing_in_the_run",
+         "report/test_beside.py::test_a_tracker_that_dies_is_shown_once_and_the_log_knows_nothing",
+         "report/test_mirror.py::"
+         "test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole",
          "report/test_mirror.py::test_every_step_is_told_once_over_two_attempts_and_three_mirrors"),
     ),
     31: Row(

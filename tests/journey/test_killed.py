@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -67,20 +69,67 @@ def outcome(folder: Path) -> dict[str, object]:
     return {"weights": weights, "texts": sorted(texts), "score": run.scorecard("dev").rouge}
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """What comes of a recipe where nothing is killed, worked out once."""
+
+    @cache
+    def of(recipe: str) -> dict[str, object]:
+        folder = tmp_path_factory.mktemp("whole")
+        assert command(folder, recipe).wait(timeout=300) == 0
+        found = outcome(folder)
+        assert found["weights"]
+        return found
+
+    return of
+
+
 @pytest.mark.parametrize("recipe", ["tiny-bart", "tiny-qlora"])
-def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    assert command(whole, recipe).wait(timeout=300) == 0
+def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path, untouched):
     luck = random.Random(recipe)
     for kill in range(KILLS):
-        started = command(killed, recipe)
+        started = command(tmp_path, recipe)
         # The line-up first: by itself it would take the run up again in a new worker.
-        kill_worker_after(killed, started, 1 + 3 * kill, delay_seconds=luck.uniform(0, 0.3))
+        kill_worker_after(tmp_path, started, 1 + 3 * kill, delay_seconds=luck.uniform(0, 0.3))
         assert started.wait(timeout=120) == -signal.SIGKILL
-    assert command(killed, recipe).wait(timeout=300) == 0
-    assert the_run(killed).state().attempts == KILLS + 1
-    expected = outcome(whole)
-    assert expected["weights"]
-    assert outcome(killed) == expected
+    assert command(tmp_path, recipe).wait(timeout=300) == 0
+    assert the_run(tmp_path).state().attempts == KILLS + 1
+    assert outcome(tmp_path) == untouched(recipe)
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_a_killed_mirror_and_a_failing_backup_change_nothing_in_the_run(tmp_path, untouched):
+    (tmp_path / "yoyak.toml").write_text(
+        '[mirror]\ntrackers = ["tensorboard"]\n[backup]\nafter_each_run = true\n'
+    )
+    (tmp_path / ".git").write_text("no repository\n")
+    lineup = command(tmp_path, "tiny-bart")
+    kill_mirror_after(tmp_path, lineup, steps=2)
+    assert lineup.wait(timeout=300) == 0
+    said = (tmp_path / "talk.txt").read_text("utf-8")
+    assert "tensorboard ended and follows the runs no more" in said
+    assert "the backup failed" in said
+    assert outcome(tmp_path) == untouched("tiny-bart")
+    run = the_run(tmp_path)
+    assert not [one for one in run.state().warnings if one.key.startswith("report.")]
+    assert not (tmp_path / "workspace/report/mirrors/tensorboard" / f"{run.name}.told").exists()
+
+
+def kill_mirror_after(folder: Path, lineup: subprocess.Popen[bytes], steps: int) -> None:
+    """Kills the tracker's process once the log shows that many steps."""
+    import psutil
+
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and lineup.poll() is None:
+        runs = Workspace(folder / "workspace").runs()[1:]
+        if runs and runs[0].state().step >= steps:
+            followers = [
+                child
+                for child in psutil.Process(lineup.pid).children()
+                if "yoyak.report.follow" in child.cmdline()
+            ]
+            assert len(followers) == 1
+            followers[0].kill()
+            return
+        time.sleep(0.02)
+    pytest.fail((folder / "talk.txt").read_text("utf-8"))

@@ -59,7 +59,7 @@ def test_only_what_is_listed_is_taken(workspace):
         "submissions/1/submission.csv",
     ]
     assert done.files == 7
-    assert not done.pushed
+    assert done.remote is None
 
 
 def test_the_working_tree_and_its_index_are_not_touched(workspace):
@@ -105,7 +105,7 @@ def test_a_push_goes_forward_and_is_never_forced(workspace, tmp_path):
     git(tmp_path, "init", "--quiet", "--bare", str(other))
     git(workspace.folder, "remote", "add", "origin", str(other))
     first = backup.backup(workspace, remote="origin")
-    assert first.pushed
+    assert first.remote == "origin"
     assert git(other, "rev-parse", BRANCH) == first.commit
     git(workspace.folder, "update-ref", "-d", f"refs/heads/{BRANCH}")
     (workspace.folder / "ledger.jsonl").write_text("changed\n", encoding="utf-8")

@@ -1,7 +1,8 @@
-"""A log replayed into a tracker gives every point once, whoever kills the mirror."""
+"""A log told to a tracker gives every point once, whoever kills the mirror."""
 
 import os
 import struct
+from collections import Counter
 from importlib.util import find_spec
 
 import msgspec
@@ -11,9 +12,10 @@ from yoyak import recipes
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import Unavailable, UsageError
-from yoyak.events import Evaluated, Started, Stepped
+from yoyak.events import Evaluated, Finished, Sampled, Scored, Started, Stepped
 from yoyak.queue import provenance
 from yoyak.report import mirror
+from yoyak.report.points import Points
 from yoyak.store.workspace import Workspace
 
 
@@ -21,12 +23,16 @@ def needs(module):
     return pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")
 
 
+@pytest.fixture(scope="session")
+def learnt():
+    return read_corpus(sample.folder())
+
+
 @pytest.fixture
-def run(tmp_path, make):
-    corpus = read_corpus(sample.folder())
-    record = msgspec.json.encode(provenance.gather(corpus))
+def run(tmp_path, make, learnt):
+    record = msgspec.json.encode(provenance.gather(learnt))
     workspace = Workspace(tmp_path / "workspace")
-    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, corpus, lambda: record)
+    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, learnt, lambda: record)
     append(run, make.training(24, 17))
     return run
 
@@ -42,67 +48,162 @@ def resumed(make):
     return [Started(at=make.noon + 500, pid=9, host="box", attempt=2), *again]
 
 
-class Remembered:
-    """A tracker that keeps what it is given in its piece's folder."""
-
-    def __call__(self, replay):
-        lines = [f"{point.step} {min(point.values)}\n" for point in replay.points]
-        (replay.folder / "points.txt").write_text("".join(lines), encoding="utf-8")
-
-
-@pytest.fixture
-def remembered(monkeypatch):
-    monkeypatch.setitem(mirror.MIRRORS, "memory", Remembered())
-
-
 def workspace_of(run):
     return Workspace(run.folder.parents[1])
 
 
-def told(run, tracker="memory"):
-    folder = workspace_of(run).report_folder / "mirrors" / tracker / run.name
-    pieces = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return [line for piece in pieces for line in (piece / "points.txt").read_text().splitlines()]
+def folder_of(run, tracker):
+    return workspace_of(run).report_folder / "mirrors" / tracker / run.name
+
+
+def expected(run):
+    """(step, name, value) of everything the log says, each step and evaluation once: the oracle."""
+    steps, evaluations, last, found = {}, {}, 0, []
+    for event in run.events():
+        last = max(last, getattr(event, "step", 0) if isinstance(event, Stepped | Evaluated) else 0)
+        match event:
+            case Stepped():
+                steps[event.step] = event
+            case Evaluated():
+                evaluations[event.step] = event
+            case Scored():
+                rouge = event.rouge
+                scores = (rouge.rouge1, rouge.rouge2, rouge.rougeL, rouge.mean)
+                names = ("rouge1", "rouge2", "rougeL", "mean")
+                found += [
+                    (last, f"dev/{name}", 100 * value)
+                    for name, value in zip(names, scores, strict=True)
+                ]
+            case Sampled():
+                found += [(last, "machine/disk_used_gb", event.disk_used_gb)]
+                found += [(last, "machine/vram_used_gb", event.vram_used_gb)]
+    for step, event in steps.items():
+        found += [
+            (step, "train/loss", event.loss),
+            (step, "train/grad_norm", event.grad_norm),
+            (step, "train/learning_rate", event.learning_rate),
+            (step, "train/epoch", event.epoch),
+            (step, "train/seconds_per_step", event.seconds),
+        ]
+    for step, event in evaluations.items():
+        rouge = event.rouge
+        found += [
+            (step, "dev_part/rouge1", 100 * rouge.rouge1),
+            (step, "dev_part/rouge2", 100 * rouge.rouge2),
+            (step, "dev_part/rougeL", 100 * rouge.rougeL),
+            (step, "dev_part/mean", 100 * rouge.mean),
+        ]
+    return rounded(found)
+
+
+def rounded(found):
+    """TensorBoard keeps 32 bits of a value, so six figures are compared."""
+    return Counter((step, name, f"{value:.6g}") for step, name, value in found)
+
+
+def end(run, make):
+    toy = make.toy_run().events
+    append(run, [one for one in toy if isinstance(one, Sampled | Scored | Finished)])
+
+
+# --- whatever the tracker ------------------------------------------------------------------------
+
+
+class Remembered:
+    """A tracker that keeps what it is told in the run's folder."""
+
+    def __enter__(self):
+        return Remembered.Run
+
+    def __exit__(self, *_):
+        pass
+
+    class Run:
+        def __init__(self, target):
+            target.folder.mkdir()
+            self.file = target.folder / "points.txt"
+
+        def __enter__(self):
+            return self.tell
+
+        def __exit__(self, *_):
+            pass
+
+        def tell(self, points):
+            with self.file.open("a", encoding="utf-8") as file:
+                file.writelines(f"{one.step} {min(one.values)} {one.number}\n" for one in points)
+
+
+@pytest.fixture
+def remembered(monkeypatch):
+    monkeypatch.setitem(mirror.MIRRORS, "memory", lambda _: Remembered())
+
+
+def told(run):
+    return (folder_of(run, "memory") / "points.txt").read_text().splitlines()
 
 
 def test_every_step_is_told_once_over_two_attempts_and_three_mirrors(run, make, remembered):
     assert mirror.mirror(workspace_of(run), "memory") == {run.name: 18}, "17 steps, 1 evaluation"
     assert mirror.mirror(workspace_of(run), "memory") == {run.name: 0}
     append(run, resumed(make))
-    mirror.mirror(workspace_of(run), "memory")
+    assert mirror.mirror(workspace_of(run), "memory") == {run.name: 26}
     steps = [int(line.split()[0]) for line in told(run) if "train/" in line]
     assert steps == list(range(1, 25))
     assert sum("dev_part/" in line for line in told(run)) == 2
+    assert [int(line.split()[2]) for line in told(run)] == list(range(26))
 
 
-def test_a_mirror_that_is_killed_leaves_nothing_and_the_next_goes_on(run, monkeypatch):
-    class Dies(Remembered):
-        def __call__(self, replay):
-            super().__call__(replay)
-            raise KeyboardInterrupt
+def test_a_mirror_that_stays_tells_only_what_is_new(run, make, remembered):
+    with mirror.Mirror(workspace_of(run), "memory") as follower:
+        assert follower() == {run.name: 18}
+        assert follower() == {run.name: 0}
+        append(run, resumed(make))
+        with run.log_path.open("ab") as log:
+            log.write(b'{"event": "stepp')  # a worker in the middle of a line
+        assert follower() == {run.name: 8}
+    assert len(told(run)) == 26
 
-    monkeypatch.setitem(mirror.MIRRORS, "memory", Dies())
+
+def test_a_run_that_ends_while_it_is_followed_is_closed_and_not_told_again(run, make, remembered):
+    with mirror.Mirror(workspace_of(run), "memory") as follower:
+        follower()
+        append(run, resumed(make))
+        end(run, make)
+        assert follower() == {run.name: 8 + 2}, "one look at the machine and one score"
+        assert folder_of(run, "memory").with_suffix(".told").is_file()
+        assert follower() == {run.name: 0}
+    assert mirror.mirror(workspace_of(run), "memory") == {run.name: 0}
+
+
+def test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole(
+    run, remembered, monkeypatch
+):
+    def dies(self, points):
+        Remembered.Run.told_half(self, list(points)[:7])
+        raise KeyboardInterrupt
+
     before = run.log_path.read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        mirror.mirror(workspace_of(run), "memory")
-    assert told(run) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Remembered.Run, "told_half", Remembered.Run.tell, raising=False)
+        patch.setattr(Remembered.Run, "tell", dies)
+        with pytest.raises(KeyboardInterrupt):
+            mirror.mirror(workspace_of(run), "memory")
+    assert len(told(run)) == 7
     assert run.log_path.read_bytes() == before
-    monkeypatch.setitem(mirror.MIRRORS, "memory", Remembered())
-    mirror.mirror(workspace_of(run), "memory")
+    assert mirror.mirror(workspace_of(run), "memory") == {run.name: 18}
     assert len(told(run)) == 18
-    folder = workspace_of(run).report_folder / "mirrors" / "memory" / run.name
-    assert [path.name for path in folder.iterdir()] == ["00000000-00000023"]
 
 
-def test_names_are_as_the_team_gives_them(run):
-    name = mirror.run_name(run, run.recipe)
+def test_names_are_as_the_team_gives_them(run, tmp_path):
+    name = mirror.run_name(mirror.Target(run, run.recipe, tmp_path))
     assert name.startswith("tiny-bart_ep12_bs8_lr0.00")
     assert name.endswith("-".join(run.name.split("-")[:2]))
 
 
 def test_scores_are_on_the_scale_of_people(make):
     (point,) = [
-        point for point in mirror.points(make.training(24, 12)) if "dev_part/mean" in point.values
+        point for point in Points()(make.training(24, 12)) if "dev_part/mean" in point.values
     ]
     assert point.values["dev_part/mean"] == pytest.approx(100 * (0.21 + 0.08 + 0.17) / 3)
 
@@ -115,43 +216,72 @@ def test_unknown_and_missing_trackers_say_what_to_do(run, monkeypatch):
         raise ModuleNotFoundError
 
     monkeypatch.setitem(mirror.MIRRORS, "wandb", missing)
-    with pytest.raises(Unavailable, match="pip install wandb"):
+    with pytest.raises(Unavailable, match=r"pip install 'yoyak\[wandb\]'"):
         mirror.mirror(workspace_of(run), "wandb")
-    folder = workspace_of(run).report_folder / "mirrors" / "wandb" / run.name
-    assert list(folder.iterdir()) == []
+    assert not folder_of(run, "wandb").exists()
+
+
+# --- read back with the trackers' own formats ----------------------------------------------------
+
+
+def twice(run, make, tracker):
+    """Mirrors the first attempt, then the second and the end."""
+    mirror.mirror(workspace_of(run), tracker)
+    append(run, resumed(make))
+    end(run, make)
+    mirror.mirror(workspace_of(run), tracker)
 
 
 @needs("tensorboard")
 @pytest.mark.filterwarnings("ignore")
-def test_tensorboard_reads_every_point_back(run, make):
+def test_tensorboard_reads_every_point_back_once(run, make):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
 
-    mirror.mirror(workspace_of(run), "tensorboard")
-    append(run, resumed(make))
-    mirror.mirror(workspace_of(run), "tensorboard")
-    folder = workspace_of(run).report_folder / "mirrors" / "tensorboard" / run.name
-    steps = []
-    for piece in sorted(folder.iterdir()):
-        read = EventAccumulator(str(piece), size_guidance={"tensors": 0}).Reload()
-        steps += [point.step for point in read.Tensors("train/loss")]
-    assert steps == list(range(1, 25))
+    twice(run, make, "tensorboard")
+    # One folder a run, because TensorBoard takes every folder for a run of its own.
+    folder = folder_of(run, "tensorboard")
+    read = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    points = [(tag, point) for tag in read.Tags()["tensors"] for point in read.Tensors(tag)]
+    found = [(point.step, tag, float(make_ndarray(point.tensor_proto))) for tag, point in points]
+    assert rounded(found) == expected(run)
+    assert {point.wall_time for _, point in points} <= {event.at for event in run.events()}
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
 
 
 @needs("wandb")
 @pytest.mark.filterwarnings("ignore")
-def test_wandb_offline_holds_every_point_and_no_text(run, make, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    mirror.mirror(workspace_of(run), "wandb")
-    append(run, resumed(make))
-    mirror.mirror(workspace_of(run), "wandb")
-    folder = workspace_of(run).report_folder / "mirrors" / "wandb" / run.name
-    files = sorted(folder.rglob("*.wandb"))
-    assert len(files) == 2
-    steps = [step for file in files for step in trained_steps(file)]
-    assert steps == list(range(1, 25))
-    dialogue = read_corpus(sample.folder()).train.dialogues[0].turns[0].text.encode()
-    assert not any(dialogue in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+def test_wandb_is_offline_without_a_key_and_holds_every_point_once(run, make, learnt, offline):
+    from wandb.proto import wandb_internal_pb2
+
+    twice(run, make, "wandb")
+    folder = folder_of(run, "wandb")
+    (file,) = folder.rglob("*.wandb")
+    found, named = [], None
+    for data in records(file):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof("record_type") == "run":
+            named = record.run
+        elif record.WhichOneof("record_type") == "history":
+            row = {"/".join(item.nested_key) or item.key: item for item in record.history.item}
+            values = {name: float(item.value_json) for name, item in row.items()}
+            step = int(values.pop("train/step"))
+            found += [
+                (step, name, value) for name, value in values.items() if not name.startswith("_")
+            ]
+    assert rounded(found) == expected(run)
+    assert named.display_name.startswith("tiny-bart_ep12_bs8_lr")
+    assert (named.run_id, named.run_group) == (run.name, "seq2seq")
+    assert set(named.tags) == {"seq2seq", "toy"}
+    said = learnt.train.dialogues[0].turns[0].text.encode()
+    assert not any(said in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def records(file):
@@ -169,31 +299,23 @@ def records(file):
             whole = b""
 
 
-def trained_steps(file):
-    """The steps of a run's training rows."""
-    from wandb.proto import wandb_internal_pb2
-
-    for data in records(file):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        if record.WhichOneof("record_type") == "history":
-            values = {
-                item.key or "/".join(item.nested_key): item.value_json
-                for item in record.history.item
-            }
-            if "train/loss" in values:
-                yield int(float(values["train/step"]))
-
-
 @needs("trackio")
 @pytest.mark.filterwarnings("ignore")
-def test_trackio_takes_the_points_into_its_own_folder(run, monkeypatch):
-    monkeypatch.setitem(os.environ, "TRACKIO_DIR", "")
-    assert mirror.mirror(workspace_of(run), "trackio") == {run.name: 18}
-    folder = workspace_of(run).report_folder / "mirrors" / "trackio" / run.name
-    assert any(path.suffix == ".db" for path in folder.rglob("*"))
+def test_trackio_reads_every_point_back_once(run, make, monkeypatch):
+    folder = workspace_of(run).report_folder / "mirrors" / "trackio"
+    monkeypatch.setitem(os.environ, "TRACKIO_DIR", str(folder))
+    from trackio import Api, sqlite_storage
 
-
-def test_every_kind_of_point_is_covered(make):
-    kinds = {type(event) for event in make.training(24, 12)}
-    assert {Stepped, Evaluated} <= kinds
+    monkeypatch.setattr(sqlite_storage, "TRACKIO_DIR", folder)  # it is read once a process
+    twice(run, make, "trackio")
+    (held,) = Api().runs(mirror.PROJECT)
+    assert held.name.startswith("tiny-bart_ep12_bs8_lr")
+    assert held.config["_Group"] == "seq2seq"
+    rows = sqlite_storage.SQLiteStorage.get_logs(mirror.PROJECT, held.name)
+    found = [
+        (row["step"], name, value)
+        for row in rows
+        for name, value in row.items()
+        if name not in {"step", "timestamp"}
+    ]
+    assert rounded(found) == expected(run)

@@ -51,23 +51,24 @@ def run(
     """Brings each recipe's run to its end, then writes the report and the submission."""
     from yoyak.queue.lineup import Line, Result
     from yoyak.queue.prepare import prepare
-    from yoyak.report.progress import Progress
+    from yoyak.report.beside import Beside
+    from yoyak.report.progress import showing
 
     place = open_place(data, workspace)
     print(place.data_line, file=sys.stderr)
+    beside = Beside(place.workspace, place.project, sys.stderr)
     runs = prepare(
         place.workspace, place.corpus, recipe or DEFAULT_LINEUP, place.project, sets or ()
     )
-    names = {one.name: one.identity.recipe for one in runs}
-    with Progress(names, sys.stderr) as progress:
-        line = Line(
-            place.corpus, lambda one, event: progress(one.name, event), place.project.limits
-        )
-        outcomes = line.carry_out(runs)
-    results = {outcome.result for outcome in outcomes}
-    if results == {Result.ALREADY_DONE}:
-        print(text("cli.done", runs=", ".join(names)), file=sys.stderr)
-    _conclude(place)
+    with beside:
+        with showing(runs, sys.stderr) as show:
+            line = Line(place.corpus, beside.listening(show), place.project.limits)
+            outcomes = line.carry_out(runs)
+        results = {outcome.result for outcome in outcomes}
+        if results == {Result.ALREADY_DONE}:
+            done = ", ".join(one.name for one in runs)
+            print(text("cli.done", runs=done), file=sys.stderr)
+        _conclude(place)
     if line.danger is not None:
         raise line.danger
     if Result.INTERRUPTED in results:
@@ -120,28 +121,78 @@ def report(
     mirror: Annotated[
         str | None, typer.Option("--mirror", help=text("cli.option-mirror"), show_default=False)
     ] = None,
+    claims: Annotated[
+        Path | None, typer.Option("--claims", help=text("cli.option-claims"), show_default=False)
+    ] = None,
     workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Writes the report and prints where it is, or replays the runs into a tracker."""
+    """Writes the report; or replays the runs into a tracker, or checks a stated report."""
     from yoyak.report.gather import gather
     from yoyak.report.write import write_report
 
+    if claims is not None:
+        _check_claims(claims, as_json)
+        return
     place = open_place(None, workspace)
     if mirror is not None:
-        from yoyak.report.mirror import mirror as replay
-
-        for run, points in replay(place.workspace, mirror).items():
-            print(text("cli.mirrored", run=run, points=points, tracker=mirror))
+        _mirror(place, mirror, as_json)
         return
-    for path in write_report(place.workspace, gather(place.workspace)):
+    view = gather(place.workspace)
+    paths = write_report(place.workspace, view)
+    if as_json:
+        print(paths.json.read_text(encoding="utf-8"), end="")
+        return
+    for path in paths:
         print(place.short(path))
 
 
-def watch(workspace: WorkspaceFolder = None) -> None:
-    """Follows the runs until q is pressed; the runs go on."""
+def _mirror(place: Place, tracker: str, as_json: bool) -> None:
+    import msgspec
+
+    from yoyak.report.mirror import mirror
+
+    told = mirror(place.workspace, tracker)
+    if as_json:
+        print(msgspec.json.encode(told).decode())
+        return
+    for run, points in told.items():
+        print(text("cli.mirrored", run=run, points=points, tracker=tracker))
+
+
+def _check_claims(path: Path, as_json: bool) -> None:
+    """What a stated report says that does not hold; any such thing ends the command with 65."""
+    from yoyak.report import claimboard, lint
+    from yoyak.report.text import console
+
+    found = lint.check(lint.read(path))
+    if as_json:
+        print(claimboard.encode(found))
+    else:
+        console(sys.stdout).print(claimboard.draw(found))
+    if found:
+        raise BadData("report.claims-refuted", path=path, count=len(found))
+
+
+def watch(
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", help=text("cli.option-watch-mirror"), show_default=False),
+    ] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Follows the runs until q is pressed, or into a tracker until Ctrl-C; the runs go on."""
     from yoyak.report import watch as watching
 
-    watching.watch(open_place(None, workspace).workspace, sys.stdout)
+    place = open_place(None, workspace)
+    if mirror is None:
+        watching.watch(place.workspace, sys.stdout)
+        return
+    from yoyak.report.follow import follow
+
+    print(text("cli.following", tracker=mirror), file=sys.stderr)
+    for run, points in follow(place.workspace, mirror).items():
+        print(text("cli.mirrored", run=run, points=points, tracker=mirror))
 
 
 def serve(
@@ -161,14 +212,6 @@ def backup(
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Commits the small records of the workspace to a git branch of their own."""
-    from yoyak.report.backup import BRANCH
     from yoyak.report.backup import backup as commit
 
-    done = commit(open_place(None, workspace).workspace, remote=remote)
-    if done.commit is None:
-        print(text("cli.backup-unchanged", branch=BRANCH))
-    else:
-        size = f"{done.size_bytes / 1e6:.2f}"
-        print(text("cli.backed-up", branch=BRANCH, commit=done.commit, files=done.files, mb=size))
-    if done.pushed:
-        print(text("cli.backup-pushed", remote=remote))
+    print(commit(open_place(None, workspace).workspace, remote=remote).sentence)

@@ -28,16 +28,22 @@ _EVENT = msgspec.json.Decoder(AnyEvent)
 
 
 class Tail:
-    """The events that a log has gained since the last look; ``garbled`` lines are counted."""
+    """The events that a log has gained since the last look; ``garbled`` lines are counted.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the log.
+        position: the byte where the first look begins; ``None`` is where the log ends now.
+    """
+
+    def __init__(self, path: Path, position: int | None = None) -> None:
         self._path = path
-        self._position = path.stat().st_size if path.is_file() else 0
+        end = path.stat().st_size if path.is_file() else 0
+        self.position = end if position is None else position
         self.garbled = 0
 
     def __call__(self) -> Iterator[AnyEvent]:
         """What was written since the last call."""
-        lines, self._position = read_lines_from(self._path, self._position)
+        lines, self.position = read_lines_from(self._path, self.position)
         for line in lines:
             try:
                 yield _EVENT.decode(line)

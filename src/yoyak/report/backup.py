@@ -10,12 +10,16 @@ never forced.
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from yoyak.errors import BadData, CannotWrite, Unavailable, UsageError
+from yoyak.errors import BadData, CannotWrite, Unavailable, UsageError, YoyakError
+from yoyak.messages import text
+from yoyak.report.gather import gather
+from yoyak.report.write import write_report
 from yoyak.store.redact import redact
 from yoyak.store.workspace import Workspace
 
@@ -47,7 +51,20 @@ class Backup(NamedTuple):
     commit: str | None
     files: int
     size_bytes: int
-    pushed: bool
+    remote: str | None
+
+    @property
+    def sentence(self) -> str:
+        """What was done, for a person."""
+        size = f"{self.size_bytes / 1e6:.2f}"
+        if self.commit is None:
+            said = text("report.backup-unchanged", branch=BRANCH)
+        else:
+            said = text(
+                "report.backed-up", branch=BRANCH, commit=self.commit, files=self.files, mb=size
+            )
+        pushed = "" if self.remote is None else text("report.backup-pushed", remote=self.remote)
+        return f"{said} {pushed}".rstrip()
 
 
 def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
@@ -71,7 +88,7 @@ def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
     commit = _commit(git, workspace.folder, taken)
     if remote is not None:
         git.call("push", "--quiet", "--", remote, f"refs/heads/{BRANCH}:refs/heads/{BRANCH}")
-    return Backup(commit, len(taken), size, remote is not None)
+    return Backup(commit, len(taken), size, remote)
 
 
 def _allowed(folder: Path) -> Iterator[Path]:
@@ -164,3 +181,20 @@ class Git:
             )  # fmt: skip
         except FileNotFoundError as error:
             raise Unavailable("report.backup-no-git") from error
+
+
+def main(folder: str, remote: str | None = None) -> int:
+    """Writes the report and backs up, beside a line-up; returns the exit code."""
+    workspace = Workspace(Path(folder))
+    try:
+        write_report(workspace, gather(workspace))
+        done = backup(workspace, remote=remote)
+    except YoyakError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{done.sentence}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

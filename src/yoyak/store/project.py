@@ -41,12 +41,28 @@ class _Workspace(Value, frozen=True, kw_only=True):
     folder: str | None = None
 
 
+class Mirrors(Value, frozen=True, kw_only=True):
+    """What ``yoyak run`` tells about its runs, and to whom, while they work."""
+
+    trackers: tuple[str, ...] = ()
+
+
+class Backups(Value, frozen=True, kw_only=True):
+    """Whether ``yoyak run`` backs up by itself."""
+
+    after_each_run: bool = False
+    push: str | None = None
+    """The name of the git remote that each backup is pushed to."""
+
+
 class Project(Value, frozen=True, kw_only=True):
     """The parsed ``yoyak.toml``; ``recipes`` holds settings by recipe name, checked later."""
 
     data: _Data = _Data()
     workspace: _Workspace = _Workspace()
     limits: Limits = Limits()
+    mirror: Mirrors = Mirrors()
+    backup: Backups = Backups()
     recipes: dict[str, dict[str, Any]] = {}
 
     @property
