@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from yoyak.values import Interval, Rouge
+from yoyak.values import DevMetric, Interval, Rouge
 
 
 class Event(
@@ -92,7 +92,10 @@ class Stepped(Event, frozen=True, kw_only=True, tag="stepped"):
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
-    """Dev summaries were generated and judged during training."""
+    """Dev summaries were generated and judged during training.
+
+    ``best`` by ``metric``. ``loss`` is per token of the reference summaries of the same rows.
+    """
 
     step: int
     epoch: float
@@ -102,6 +105,9 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     signature: str
     seconds: float
     best: bool
+    metric: DevMetric = DevMetric.ROUGE_MEAN
+    loss: float | None = None
+    loss_interval: Interval | None = None
 
 
 class Saved(Event, frozen=True, kw_only=True, tag="saved"):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from yoyak.errors import BadRecipe
+from yoyak.values import DevMetric
 
 Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -35,6 +36,14 @@ class Scratch(Settings, frozen=True, kw_only=True):
     width: Positive
     layers: Positive
     heads: Positive
+    pretrain_epochs: Annotated[int, Meta(ge=0)] = 0
+    """Passes over train's texts as a language model first: adapters need a base that can speak."""
+
+    def __post_init__(self) -> None:
+        if self.pretrain_epochs and self.architecture == "bart":
+            raise ValueError(
+                "pretrain_epochs is for causal models; bart learns with all its weights"
+            )
 
 
 class Model(Settings, frozen=True, kw_only=True):
@@ -125,6 +134,10 @@ class Train(Settings, frozen=True, kw_only=True):
     """``auto`` begins with ``off`` and goes on to every second, then every block, as memory ends;
     any other value is kept to."""
     save_every_steps: Positive = 200
+    processes: Positive = 1
+    """Ranks that train this run together, one a card; each takes its share of every step."""
+    deterministic: bool = True
+    """On a card, kernels that repeat themselves to the bit, if two short runs show that they do."""
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -142,15 +155,31 @@ class Train(Settings, frozen=True, kw_only=True):
         return (Recompute(self.gradient_checkpointing),)
 
 
+HOW = (
+    "micro_batch_rows",
+    "micro_batch_tokens",
+    "gradient_checkpointing",
+    "save_every_steps",
+    "processes",
+    "deterministic",
+)
+"""Settings of [train] that say how a step is computed, not which: its gradient is the same within
+rounding. A run may go on under others, and says so."""
+
+
 class Evaluate(Settings, frozen=True, kw_only=True):
     """Judging by generated dev summaries during training."""
 
+    metric: DevMetric = DevMetric.ROUGE_MEAN
+    """What chooses the best checkpoint and ends training early."""
+    at_start: bool = True
+    """Judge once before the first step, so that every later score has something to be above."""
     every_epochs: Positive | None = 1
     """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
     """Rows of dev per evaluation, the same ones each time; the finished run is judged on all."""
     patience: Positive | None = 3
-    """Stop after this many evaluations without a better dev ROUGE mean."""
+    """Stop after this many evaluations in a row without a better ``metric``."""
 
 
 class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"):
@@ -214,9 +243,10 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def learning_hash(self) -> str:
-        """SHA-256 of what decides the weights; decoding and descriptions are left out."""
-        learned = msgspec.structs.replace(self, about="", decode=Greedy())
-        return _sha256(learned)
+        """SHA-256 of what decides the weights: no description, no decoding, nothing of ``HOW``."""
+        usual = {name: getattr(Train(), name) for name in HOW}
+        train = msgspec.structs.replace(self.train, **usual)
+        return _sha256(msgspec.structs.replace(self, about="", decode=Greedy(), train=train))
 
     @property
     def full_hash(self) -> str:

@@ -17,6 +17,21 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
 
+class DevMetric(StrEnum):
+    """What a model in training can be chosen by, on dev."""
+
+    ROUGE_MEAN = "rouge_mean"
+    ROUGE1 = "rouge1"
+    ROUGE2 = "rouge2"
+    ROUGEL = "rougeL"
+    EVAL_LOSS = "eval_loss"
+    """Cross-entropy per token of the reference summaries; the only one where less is better."""
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether ``value`` beats ``than``."""
+        return value < than if self is DevMetric.EVAL_LOSS else value > than
+
+
 # --- what we learn from -----------------------------------------------------------------------
 
 

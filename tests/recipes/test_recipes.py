@@ -1,12 +1,13 @@
 """Recipes resolve from their layers, say where each value comes from, and refuse nonsense."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak import recipes
 from yoyak.errors import BadRecipe, InputMissing
-from yoyak.recipe import Beam, Greedy, Sample, Schedule
+from yoyak.recipe import HOW, Beam, Greedy, Sample, Schedule, Train
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -28,7 +29,7 @@ def test_the_line_up_states_the_values_of_the_report():
     assert llama.model.alternative == "Bllossom/llama-3.2-Korean-Bllossom-3B"
     assert llama.lora is not None
     assert (llama.lora.rank, llama.lora.alpha, llama.lora.dropout) == (16, 32, 0.05)
-    assert (llama.train.micro_batch_rows, llama.train.batch_rows) == (4, 8)
+    assert llama.train.batch_rows == 8
     assert llama.train.schedule is Schedule.COSINE
     assert (llama.train.epochs, llama.train.warmup_ratio, llama.train.max_grad_norm) == (
         10,
@@ -36,15 +37,16 @@ def test_the_line_up_states_the_values_of_the_report():
         1,
     )
     expected = {
-        "qwen3-4b": ("Qwen/Qwen3-4B-Instruct-2507", 4, 2e-4),
-        "qwen25-7b": ("Qwen/Qwen2.5-7B-Instruct", 2, 1e-4),
-        "llama3-ko-8b": ("beomi/Llama-3-Open-Ko-8B-Instruct-preview", 1, 1e-4),
+        "qwen3-4b": ("Qwen/Qwen3-4B-Instruct-2507", 2e-4),
+        "qwen25-7b": ("Qwen/Qwen2.5-7B-Instruct", 1e-4),
+        "llama3-ko-8b": ("beomi/Llama-3-Open-Ko-8B-Instruct-preview", 1e-4),
     }
-    for name, (base, micro_batch_rows, learning_rate) in expected.items():
+    for name, (base, learning_rate) in expected.items():
         recipe = lineup[name]
         assert recipe.model.quantisation == "nf4"
         assert recipe.model.base == base
-        assert recipe.train.micro_batch_rows == micro_batch_rows
+        assert recipe.train.batch_rows == 8
+        assert recipe.train.micro_batch_rows is None, "a token budget cuts the batch"
         assert recipe.train.learning_rate == learning_rate
 
 
@@ -64,7 +66,7 @@ def test_a_setting_says_where_it_comes_from():
     assert recipe.model.base == "my/fork"
     assert origins["train.epochs"] == "yoyak.toml"
     assert origins["train.learning_rate"] == "--set train.learning_rate=5e-5"
-    assert origins["train.micro_batch_rows"] == "recipes/qwen25-7b.toml"
+    assert origins["model.parameters"] == "recipes/qwen25-7b.toml"
     assert origins["lora.rank"] == "recipes/qlora-base.toml"
     assert origins["train.seed"] == "default"
 
@@ -80,6 +82,11 @@ def test_a_setting_says_where_it_comes_from():
         ("decode.beamz=3", "beamz"),
         ("model.quantisation=int3", "quantisation"),
         ("train.epochs", "expected a.b=value"),
+        ("evaluate.metric=rougel", "did you mean 'rougeL'"),
+        ("evaluate.metric=rouge", "one of rouge_mean, rouge1, rouge2, rougeL, eval_loss"),
+        ("evaluate.metric=evalloss", "did you mean 'eval_loss'"),
+        ("evaluate.metric=3", "no such word"),
+        ("train.schedule=cosin", "did you mean 'cosine'"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_place(spec, said):
@@ -130,12 +137,39 @@ def test_none_switches_an_optional_setting_off():
     )
 
 
-def test_the_learning_hash_ignores_decoding_and_words_but_nothing_else():
+def test_the_learning_hash_ignores_decoding_words_and_how_steps_are_computed():
     plain = recipes.resolve("kobart").recipe
-    decoded = recipes.resolve("kobart", sets=["decode.beams=5", "about=x"]).recipe
-    slower = recipes.resolve("kobart", sets=["train.learning_rate=4e-5"]).recipe
-    assert plain.learning_hash == decoded.learning_hash != slower.learning_hash
-    assert plain.full_hash != decoded.full_hash
+    for sets in (["decode.beams=5", "about=x"], ["train.micro_batch_tokens=512"], *HOW_SETS):
+        other = recipes.resolve("kobart", sets=sets).recipe
+        assert plain.learning_hash == other.learning_hash, sets
+        assert plain.full_hash != other.full_hash or "about=x" in sets
+
+
+HOW_SETS = [
+    ["train.micro_batch_rows=2"],
+    ["train.gradient_checkpointing=on"],
+    ["train.save_every_steps=7"],
+    ["train.processes=2"],
+    ["train.deterministic=false"],
+]
+
+
+def test_whatever_else_of_training_changes_is_another_training():
+    plain = recipes.resolve("kobart").recipe
+    others = {
+        name: value
+        for name, value in msgspec.to_builtins(
+            Train(
+                epochs=3, max_steps=9, batch_rows=16, learning_rate=4e-5, schedule="cosine",
+                warmup_ratio=0.5, weight_decay=0.5, max_grad_norm=2.0, label_smoothing=0.1, seed=1,
+            )
+        ).items()
+        if name not in HOW
+    }  # fmt: skip
+    assert {*others, *HOW} == set(Train.__struct_fields__)
+    for name, value in others.items():
+        changed = recipes.resolve("kobart", sets=[f"train.{name}={value}"]).recipe
+        assert changed.learning_hash != plain.learning_hash, name
 
 
 @given(

@@ -31,7 +31,9 @@ def test_a_pipe_gets_one_line_an_interval_and_every_piece_of_news(make):
     assert 2 <= len(steps) <= 4, "24 steps at 1 s with 10 s between lines"
     assert all(line.startswith("tiny-bart: ") for line in lines)
     assert any("96 rows, 24 steps, 312 K weights" in line for line in lines)
-    assert any("dev ROUGE mean 15.33 on 12 rows (best so far)" in line for line in lines)
+    assert any(
+        "dev ROUGE mean 15.33, loss – on 12 rows (best rouge_mean so far)" in line for line in lines
+    )
     assert "\x1b" not in stream.getvalue()
 
 

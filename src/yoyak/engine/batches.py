@@ -65,7 +65,7 @@ def epoch_steps(
     shapes: Sequence[Shape], batch_rows: int, *, seed: int, epoch: int
 ) -> list[list[int]]:
     """The rows of each step of an epoch, by index into ``shapes``; the last step may be short."""
-    rows = sorted(range(len(shapes)), key=lambda row: _rank(seed, epoch, "row", row))
+    rows = epoch_order(len(shapes), seed, epoch)
     count = -(-len(rows) // batch_rows)
     pool = batch_rows * max(1, min(POOL_STEPS, count // 4))
     steps = []
@@ -74,6 +74,11 @@ def epoch_steps(
         steps += [alike[cut : cut + batch_rows] for cut in range(0, len(alike), batch_rows)]
     order = sorted(range(len(steps)), key=lambda step: _rank(seed, epoch, "step", step))
     return [steps[step] for step in order]
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
+    """The row numbers of an epoch, shuffled."""
+    return sorted(range(rows), key=lambda row: _rank(seed, epoch, "row", row))
 
 
 def _rank(seed: int, epoch: int, what: str, number: int) -> bytes:

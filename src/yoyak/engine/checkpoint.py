@@ -12,7 +12,7 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.errors import RunFailed
-from yoyak.recipe import Recipe, Recompute
+from yoyak.recipe import HOW, Recipe, Recompute
 from yoyak.recipes import settings_of
 from yoyak.store import disk
 from yoyak.values import Value
@@ -38,13 +38,18 @@ class Progress(Value, frozen=True, kw_only=True):
     """Of one forward pass; it has shrunk if memory ran out."""
     recompute: Recompute = Recompute.NOTHING
     """Whether gradient checkpointing is on."""
+    deterministic: bool = False
+    """The device computes with kernels that have shown that they repeat themselves."""
     rate_scale: float = 1.0
     """0.5 after the one roll-back that a run is allowed."""
     unapplied: int = 0
     """Steps in a row whose loss or gradient was not finite."""
     evaluated_step: int | None = None
+    start_value: float | None = None
+    """Of the recipe's metric, before the first step; never a candidate for the best."""
     best_step: int | None = None
-    best_mean: float | None = None
+    best_value: float | None = None
+    """Of the recipe's metric."""
     stale: int = 0
     """Evaluations in a row without a better one."""
     loss_mean: float | None = None
@@ -90,6 +95,7 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
         disk.empty_trash(folder)
         self.torn: list[str] = []
+        self.saved_recipe = identity.recipe
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint by name, rising."""
@@ -98,7 +104,8 @@ class Checkpoints:
     def newest(self) -> Progress | None:
         """The progress of the newest checkpoint that verifies; ``None`` if none does.
 
-        Torn ones are set aside under another name and listed in ``torn``.
+        Torn ones are set aside under another name and listed in ``torn``. ``saved_recipe`` becomes
+        the recipe of that checkpoint, which may differ in how steps are computed.
 
         Raises:
             RunFailed: it is of another recipe, other data or another base.
@@ -106,7 +113,9 @@ class Checkpoints:
         for step in reversed(self.steps()):
             path = self._folder / name_of(step)
             if disk.verify_folder(path) is not None:
-                return self._progress(path)
+                snapshot = self._snapshot(path)
+                self.saved_recipe = snapshot.identity.recipe
+                return snapshot.progress
             self._set_aside(path)
         return None
 
@@ -151,13 +160,13 @@ class Checkpoints:
     def newest_good(self) -> int | None:
         """The newest step whose checkpoint was saved with every step applied."""
         for step in reversed(self.steps()):
-            if self._progress(self._folder / name_of(step)).unapplied == 0:
+            if self.progress_at(step).unapplied == 0:
                 return step
         return None
 
     def progress_at(self, step: int) -> Progress:
         """The progress stored at ``step``."""
-        return self._progress(self._folder / name_of(step))
+        return self._snapshot(self._folder / name_of(step)).progress
 
     def _retain(self, progress: Progress) -> None:
         """Keeps {best, last, previous}."""
@@ -166,7 +175,7 @@ class Checkpoints:
             if step not in kept:
                 disk.remove_folder(self._folder / name_of(step))
 
-    def _progress(self, path: Path) -> Progress:
+    def _snapshot(self, path: Path) -> Snapshot:
         try:
             snapshot = msgspec.json.decode((path / PROGRESS).read_bytes(), type=Snapshot)
         except msgspec.DecodeError as error:
@@ -174,7 +183,7 @@ class Checkpoints:
         differences = "; ".join(_differences(snapshot.identity, self._identity))
         if differences:
             raise RunFailed("engine.other-checkpoint", path=path, differences=differences)
-        return snapshot.progress
+        return snapshot
 
     def _set_aside(self, path: Path) -> None:
         self.torn.append(path.name)
@@ -185,16 +194,23 @@ class Checkpoints:
         disk.sync_folder(self._folder)
 
 
+def changes(before: Recipe, after: Recipe) -> dict[str, str]:
+    """The settings that differ, by key, each as ``train.learning_rate 5e-05 → 0.0001``."""
+    was, now = dict(settings_of(before)), dict(settings_of(after))
+    return {
+        key: f"{key} {was.get(key)} → {now.get(key)}"
+        for key in sorted({*was, *now})
+        if was.get(key) != now.get(key)
+    }
+
+
 def _differences(saved: Identity, now: Identity) -> list[str]:
-    """What differs, as ``train.learning_rate 5e-05 → 0.0001``; decoding may."""
+    """What differs; decoding may, and how steps are computed."""
     found = []
     if saved.recipe.learning_hash != now.recipe.learning_hash:
-        before, after = dict(settings_of(saved.recipe)), dict(settings_of(now.recipe))
-        found += [
-            f"{key} {before.get(key)} → {after.get(key)}"
-            for key in sorted({*before, *after})
-            if before.get(key) != after.get(key) and not key.startswith(("decode.", "about"))
-        ]
+        changed = changes(saved.recipe, now.recipe)
+        may = ("about", "decode.", *(f"train.{name}" for name in HOW))
+        found += [told for key, told in changed.items() if not key.startswith(may)]
     for what, was, now_is in (
         ("data", saved.data_sha256, now.data_sha256),
         ("base", saved.base_sha256, now.base_sha256),

@@ -1,5 +1,7 @@
 """Judging during training: dev summaries, generated and scored by the contest's own measure.
 
+Beside it the loss of the reference summaries, for whoever wants to choose by it.
+
 Always greedy and always the same rows, whatever the recipe's decoding is: the choice of the best
 checkpoint belongs to the weights, and weights must not depend on how they are decoded later.
 """
@@ -7,26 +9,57 @@ checkpoint belongs to the weights, and weights must not depend on how they are d
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.batches import Limits, collate, micro_batches, shape_of
 from yoyak.engine.codec import Codec
 from yoyak.engine.decode import generate
 from yoyak.engine.encode import Encoded, encode_rows
+from yoyak.engine.forward import token_losses
+from yoyak.engine.hardware import computing
 from yoyak.engine.models import Loaded
 from yoyak.recipe import Greedy, Recipe
-from yoyak.values import Dialogue, Interval, Rouge
+from yoyak.values import DevMetric, Dialogue, Interval, Rouge
+
+if TYPE_CHECKING:
+    from yoyak.score.resampling import Floats
 
 RESAMPLES = 1_000
+LOSS_TOKENS = 2_048
+"""Padded tokens of a pass that only measures a loss."""
+NO_LIMIT = 1_000_000
 
 
 class Verdict(NamedTuple):
-    """How good the dev summaries of one moment are; ``seconds`` to write and judge them."""
+    """How good the dev summaries of one moment are; ``seconds`` to write and judge them.
+
+    ``loss`` is per token of the reference summaries, whatever their length.
+    """
 
     rouge: Rouge
     interval: Interval
+    loss: float
+    loss_interval: Interval
     rows: int
     signature: str
     seconds: float
+
+    def value(self, metric: DevMetric) -> float:
+        """The verdict in one number."""
+        match metric:
+            case DevMetric.ROUGE_MEAN:
+                return self.rouge.mean
+            case DevMetric.ROUGE1:
+                return self.rouge.rouge1
+            case DevMetric.ROUGE2:
+                return self.rouge.rouge2
+            case DevMetric.ROUGEL:
+                return self.rouge.rougeL
+            case DevMetric.EVAL_LOSS:
+                return self.loss
 
 
 class Judge:
@@ -38,6 +71,7 @@ class Judge:
         recipe: says how a dialogue is shown.
         max_new_tokens: of each summary.
         blocked: ids that are never written.
+        autocast: dtype of matrix products in measuring the loss, if not that of their operands.
     """
 
     def __init__(
@@ -48,11 +82,13 @@ class Judge:
         *,
         max_new_tokens: int,
         blocked: Sequence[int] = (),
+        autocast: torch.dtype | None = None,
     ) -> None:
         self._loaded = loaded
-        self._rows: list[Encoded] = encode_rows(
-            loaded.codec, dialogues, recipe.prompt, with_answers=False
-        )
+        # Nothing is trained on these answers, so the limit of those that are does not hold here.
+        prompt = msgspec.structs.replace(recipe.prompt, max_summary_tokens=NO_LIMIT)
+        self._rows: list[Encoded] = encode_rows(loaded.codec, dialogues, prompt, with_answers=True)
+        self._autocast = autocast
         self._references = {dialogue.id: dialogue.references for dialogue in dialogues}
         self._max_new_tokens = max_new_tokens
         self._blocked = blocked
@@ -84,13 +120,39 @@ class Judge:
         means = corpus_mean(scores, OFFICIAL)[:, 2]
         final = scores[:, :, 2].mean(axis=1, keepdims=True)
         (interval,) = mean_intervals(final, seed=self._seed, resamples=RESAMPLES)
+        losses, tokens = self._losses()
+        loss = losses.sum() / tokens.sum()
+        # A ratio's mean to first order: these row values average to the loss itself.
+        parts = loss + (losses - loss * tokens) / tokens.mean()
+        (loss_interval,) = mean_intervals(parts[:, None], seed=self._seed, resamples=RESAMPLES)
         return Verdict(
             rouge=Rouge(rouge1=float(means[0]), rouge2=float(means[1]), rougeL=float(means[2])),
             interval=interval,
+            loss=float(loss),
+            loss_interval=loss_interval,
             rows=len(ids),
             signature=protocol(OFFICIAL, self._references).signature,
             seconds=time.perf_counter() - started,
         )
+
+    @torch.no_grad()
+    def _losses(self) -> "tuple[Floats, Floats]":
+        """Of each row the loss summed over its reference, and the tokens of that."""
+        import numpy as np
+
+        model, device, kind = self._loaded.model, self._loaded.device, self._loaded.kind
+        was_training = model.training
+        model.eval()
+        shapes = [shape_of(row, kind) for row in self._rows]
+        losses = np.zeros(len(self._rows))
+        for part in micro_batches(range(len(shapes)), shapes, Limits(len(shapes), LOSS_TOKENS)):
+            rows = [self._rows[row] for row in part]
+            with computing(device, self._autocast):
+                each = token_losses(model, collate(rows, self._loaded.codec, kind, device))
+            of_rows = torch.split(each.cpu(), [len(row.answer_ids) for row in rows])
+            losses[part] = [float(values.sum()) for values in of_rows]
+        model.train(was_training)
+        return losses, np.array([float(len(row.answer_ids)) for row in self._rows])
 
 
 def chosen_rows(dialogues: Sequence[Dialogue], count: int | None, seed: int) -> list[Dialogue]:

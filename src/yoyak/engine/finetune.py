@@ -115,6 +115,7 @@ def _judge(job: TrainJob, ready: Ready) -> Judge:
         recipe,
         max_new_tokens=ready.max_new_tokens,
         blocked=foreign_to(ready.loaded.codec),
+        autocast=precision_for(recipe, detect()).autocast,
     )
 
 
@@ -125,7 +126,7 @@ def _with_best(course: Course, progress: Progress) -> Progress:
         return progress
     if not course.checkpoints.is_whole(best):
         course.warn("engine.best-lost", step=best)
-        return msgspec.structs.replace(progress, best_step=None, best_mean=None)
+        return msgspec.structs.replace(progress, best_step=None, best_value=None)
     course.learner.load(course.checkpoints.tensors(best, course.learner.loaded.device))
     return progress
 
@@ -142,7 +143,8 @@ def _described(job: TrainJob, ready: Ready, progress: Progress) -> Weights:
         data_sha256=_data_sha256(job),
         step=progress.step if progress.best_step is None else progress.best_step,
         max_new_tokens=ready.max_new_tokens,
-        dev_mean=progress.best_mean,
+        metric=recipe.evaluate.metric,
+        dev_value=progress.best_value,
     )
 
 

@@ -24,6 +24,11 @@ def supervised_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     return logits if bias is None else logits + bias
 
 
+def token_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Cross entropy of each supervised token, [n], in nats."""
+    return cross_entropy(supervised_logits(model, batch), batch.targets, reduction="none")
+
+
 def loss_sum(model: torch.nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
     """Cross entropy summed (not averaged) over the batch's supervised tokens, in nats."""
     return cross_entropy(

@@ -12,20 +12,21 @@ from typing import NoReturn
 import msgspec
 
 from yoyak import events
-from yoyak.engine.checkpoint import Progress
+from yoyak.engine.checkpoint import Progress, changes
 from yoyak.engine.course import Course
 from yoyak.engine.evaluation import Verdict
 from yoyak.engine.models import count_parameters
 from yoyak.engine.recovery import TOLERATED, gradient, rolled_back, unapplied, watched
 from yoyak.engine.trial import tried
 from yoyak.errors import Interrupted
+from yoyak.recipe import Train
 
 BUDGET_TOKENS = 4_096
 """Padded tokens of a forward pass where the recipe names no limit."""
 
 
 def train(course: Course) -> Progress:
-    """Trains to the end of the timetable, or until dev ROUGE has stopped rising.
+    """Trains to the end of the timetable, or until dev summaries have stopped getting better.
 
     Goes on from the newest whole checkpoint. What learns is left as it is after the last step.
 
@@ -44,6 +45,7 @@ def train(course: Course) -> Progress:
         # What is still to be judged was given up because someone asked to stop.
         given_up = _is_to_be_judged(course, progress)
         if _is_over(course, progress) and not given_up:
+            _warn_if_nothing_gained(course, progress)
             return progress
         if given_up or course.world.any(course.job.stop_asked()):
             _stop(course, progress, saved)
@@ -69,9 +71,11 @@ def resumed(course: Course) -> Progress | None:
         progress = course.checkpoints.newest()
     for name in course.checkpoints.torn:
         course.warn("engine.torn-checkpoint", name=name)
-    if progress is not None:
-        course.restore(progress.step)
-        course.learner.recompute(progress.recompute)
+    if progress is None:
+        return None
+    progress = under_new_settings(course, progress)
+    course.restore(progress.step)
+    course.learner.recompute(progress.recompute)
     return progress
 
 
@@ -80,8 +84,33 @@ def begun(course: Course) -> Progress:
     settings = course.job.recipe.train
     recompute = settings.recomputes[0]
     course.learner.recompute(recompute)
-    budget = settings.micro_batch_tokens or BUDGET_TOKENS
-    return tried(course, Progress(budget_tokens=budget, recompute=recompute))
+    return tried(course, Progress(budget_tokens=budget_of(settings), recompute=recompute))
+
+
+def budget_of(settings: Train) -> int:
+    """Padded tokens of a forward pass, as long as memory lasts."""
+    return settings.micro_batch_tokens or BUDGET_TOKENS
+
+
+def under_new_settings(course: Course, progress: Progress) -> Progress:
+    """The progress where the recipe now says another way to compute the same steps.
+
+    A smaller budget counts unless memory has taught a still smaller one; a larger one was asked
+    for.
+    """
+    before, now = course.checkpoints.saved_recipe, course.job.recipe
+    told = [told for key, told in changes(before, now).items() if key.startswith("train.")]
+    if not told:
+        return progress
+    course.warn("engine.computed-otherwise", step=progress.step, changes="; ".join(told))
+    budget, old = budget_of(now.train), budget_of(before.train)
+    if budget < old:
+        budget = min(budget, progress.budget_tokens)
+    elif budget == old:
+        budget = progress.budget_tokens
+    kept = progress.recompute in now.train.recomputes
+    recompute = progress.recompute if kept else now.train.recomputes[0]
+    return msgspec.structs.replace(progress, budget_tokens=budget, recompute=recompute)
 
 
 def _step(course: Course, progress: Progress) -> Progress:
@@ -134,7 +163,10 @@ def _judged(course: Course, progress: Progress) -> Progress:
 
 
 def _with_verdict(course: Course, progress: Progress, verdict: Verdict) -> Progress:
-    better = progress.best_mean is None or verdict.rouge.mean > progress.best_mean
+    metric = course.job.recipe.evaluate.metric
+    value, best = verdict.value(metric), progress.best_value
+    at_start = progress.step == 0
+    better = not at_start and (best is None or metric.is_better(value, best))
     course.job.emit(
         events.Evaluated(
             at=time.time(),
@@ -146,15 +178,28 @@ def _with_verdict(course: Course, progress: Progress, verdict: Verdict) -> Progr
             signature=verdict.signature,
             seconds=verdict.seconds,
             best=better,
+            metric=metric,
+            loss=verdict.loss,
+            loss_interval=verdict.loss_interval,
         )
     )
+    if at_start:
+        return msgspec.structs.replace(progress, evaluated_step=0, start_value=value)
     return msgspec.structs.replace(
         progress,
         evaluated_step=progress.step,
         best_step=progress.step if better else progress.best_step,
-        best_mean=verdict.rouge.mean if better else progress.best_mean,
+        best_value=value if better else best,
         stale=0 if better else progress.stale + 1,
     )
+
+
+def _warn_if_nothing_gained(course: Course, progress: Progress) -> None:
+    start, best = progress.start_value, progress.best_value
+    metric = course.job.recipe.evaluate.metric
+    if start is not None and best is not None and not metric.is_better(best, start):
+        found = f"{best:.4f}", f"{start:.4f}"
+        course.warn("engine.nothing-gained", metric=metric, best=found[0], start=found[1])
 
 
 def _save(course: Course, progress: Progress) -> Progress:

@@ -84,7 +84,13 @@ def rolled_back(course: Course, progress: Progress) -> Progress:
     course.world.only_first(lambda: course.checkpoints.remove_after(good))
     course.restore(good)
     course.warn("engine.rolled-back", step=progress.step, good=good)
-    return msgspec.structs.replace(course.checkpoints.progress_at(good), rate_scale=0.5)
+    return msgspec.structs.replace(
+        course.checkpoints.progress_at(good),
+        rate_scale=0.5,
+        # What the device has taught since then stays true.
+        budget_tokens=progress.budget_tokens,
+        recompute=progress.recompute,
+    )
 
 
 def watched(course: Course, progress: Progress, loss: float) -> Progress:

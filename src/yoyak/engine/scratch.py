@@ -2,6 +2,8 @@
 
 They are written to a folder and read back like any base model, so that a toy goes down the very
 path of koBART and the LLMs: loaded from disk, quantised while loading, resumed on the same base.
+A causal one may be pretrained on train's texts first, for adapters bend what a base knows and
+cannot teach a random one to speak.
 """
 
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.codec import Codec, train_codec
+from yoyak.engine.pretrain import documents, pretrain
 from yoyak.engine.randomness import seed_all
 from yoyak.recipe import Prompt, Recipe, Scratch
 from yoyak.store import disk
@@ -31,6 +34,8 @@ def ensure_base(recipe: Recipe, scratch: Scratch, train: Split, folder: Path) ->
         return
     codec = train_codec(_texts(train, recipe.prompt), recipe)
     model = build(config_for(scratch, codec, recipe.prompt), recipe.train.seed)
+    if scratch.pretrain_epochs:
+        pretrain(model, documents(codec, train), scratch.pretrain_epochs, recipe.train.seed)
     with disk.whole_folder(folder) as temporary:
         model.save_pretrained(temporary)
         codec.save(temporary)

@@ -181,5 +181,5 @@ def _write(target: Path, source: Path, described: Weights, loaded: Loaded) -> No
     """The soup, beside its base where it needs one from scratch."""
     if described.base == SCRATCH and described.form == "adapters":
         shutil.copytree(source / SCRATCH, target / SCRATCH, dirs_exist_ok=True)
-    about = msgspec.structs.replace(described, dev_mean=None)
+    about = msgspec.structs.replace(described, dev_value=None)
     weights.write(target / weights.FOLDER, about, loaded)

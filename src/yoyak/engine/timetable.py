@@ -18,7 +18,7 @@ class Timetable:
 
     def __init__(self, recipe: Recipe, shapes: Sequence[Shape]) -> None:
         self._train = recipe.train
-        self._every_epochs = recipe.evaluate.every_epochs
+        self._evaluate = recipe.evaluate
         self._shapes = tuple(shapes)
         self.steps_per_epoch = -(-len(self._shapes) // recipe.train.batch_rows)
         whole = self.steps_per_epoch * recipe.train.epochs
@@ -39,10 +39,13 @@ class Timetable:
         return learning_rate(step, self.steps, self._train)
 
     def is_judged_at(self, step: int) -> bool:
-        """Dev summaries are judged after ``step`` steps: every so many epochs, and at the end."""
-        if self._every_epochs is None or step == 0:
+        """Dev is judged after ``step`` steps: at the start, every so many epochs, at the end."""
+        every = self._evaluate.every_epochs
+        if every is None:
             return False
-        return step == self.steps or step % (self.steps_per_epoch * self._every_epochs) == 0
+        if step == 0:
+            return self._evaluate.at_start
+        return step == self.steps or step % (self.steps_per_epoch * every) == 0
 
     def is_saved_at(self, step: int) -> bool:
         """A checkpoint is due after ``step`` steps.

@@ -16,7 +16,7 @@ from yoyak.engine.models import Kind, Loaded
 from yoyak.errors import InputMissing
 from yoyak.recipe import Recipe
 from yoyak.store import disk
-from yoyak.values import Value
+from yoyak.values import DevMetric, Value
 
 Form = Literal["whole", "adapters", "base"]
 FILE = "weights.json"
@@ -24,7 +24,7 @@ FOLDER = "weights"
 
 
 class Weights(Value, frozen=True, kw_only=True):
-    """What lies in a weights folder; ``dev_mean`` is the ROUGE mean it was chosen by."""
+    """What lies in a weights folder; ``dev_value`` is what it was chosen by, if it was judged."""
 
     form: Form
     base: str
@@ -35,7 +35,8 @@ class Weights(Value, frozen=True, kw_only=True):
     step: int
     max_new_tokens: int
     """The longest answer worth waiting for, from the training answers."""
-    dev_mean: float | None = None
+    metric: DevMetric = DevMetric.ROUGE_MEAN
+    dev_value: float | None = None
 
 
 def read(folder: Path) -> Weights | None:

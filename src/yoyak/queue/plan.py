@@ -19,6 +19,8 @@ from yoyak.recipe import Recipe, Recompute
 from yoyak.store.run import Run
 from yoyak.values import Corpus, Value
 
+WORTHWHILE_TOKENS = 1_024
+"""Before a pass gets smaller than this, activations are computed twice (engine.recovery)."""
 LEAST_PASS_TOKENS = 256
 """A forward pass below this wastes a card more than waiting for a larger one would."""
 
@@ -162,8 +164,7 @@ def largest_setting(
     asked = work.pass_tokens(recipe)
     recomputes = recipe.train.recomputes
     for recompute in recomputes:
-        least = _least_tokens(work, last_resort=recompute is recomputes[-1])
-        for tokens in _halves(asked, least):
+        for tokens in _halves(asked, work, last_resort=recompute is recomputes[-1]):
             setting = Setting(pass_tokens=tokens, recompute=recompute)
             needed = memory.training_memory(shape, recipe, _load(setting, work)).total_gb
             if card_gb is None or needed <= card_gb:
@@ -171,17 +172,18 @@ def largest_setting(
     return None
 
 
-def _least_tokens(work: Workload, *, last_resort: bool) -> int:
-    """A row cannot be cut, so the longest one is the smallest pass; above it stay worthwhile."""
-    return work.longest_row if last_resort else max(work.longest_row, 2 * 1_024)
+def _halves(start: int, work: Workload, *, last_resort: bool) -> Iterator[int]:
+    """The passes that are tried, as the engine halves them when memory runs out.
 
-
-def _halves(start: int, least: int) -> Iterator[int]:
+    A row cannot be cut, so the longest one is the smallest pass. Passes too small to be worth it
+    come only where nothing more can be computed twice.
+    """
+    least = work.longest_row if last_resort else max(work.longest_row, 2 * WORTHWHILE_TOKENS)
     tokens = start
     while tokens > least:
         yield tokens
         tokens //= 2
-    yield min(start, least)
+    yield min(start, max(tokens, work.longest_row))
 
 
 def _load(setting: Setting, work: Workload) -> Load:

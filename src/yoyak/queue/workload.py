@@ -81,7 +81,7 @@ def _answer_tokens(row: Dialogue, ratio: float) -> int:
 def _spoken_rows(recipe: Recipe, corpus: Corpus, epochs: float) -> int:
     every = recipe.evaluate.every_epochs
     rows = min(recipe.evaluate.rows or len(corpus.dev.dialogues), len(corpus.dev.dialogues))
-    evaluations = 0 if every is None else math.ceil(epochs / every)
+    evaluations = 0 if every is None else recipe.evaluate.at_start + math.ceil(epochs / every)
     final = len(corpus.dev.dialogues) + len(corpus.test.dialogues)
     beams = recipe.decode.beams if isinstance(recipe.decode, Beam) else 1
     return (evaluations * rows + final) * beams

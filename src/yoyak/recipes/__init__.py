@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,20 +159,34 @@ def _check_keys(table: Table, kind: type[Settings], origin: str, prefix: str = "
             raise BadRecipe(
                 "recipe.unknown-key", key=f"{prefix}{key}", suggestion=hint, origin=origin
             )
-        section = known[key]
+        section = _section(known[key])
         if isinstance(value, dict) and section is not None:
             _check_keys(value, section, origin, f"{prefix}{key}.")
+        elif isinstance(known[key], type) and issubclass(known[key], StrEnum):
+            _check_word(f"{prefix}{key}", value, known[key], origin)
 
 
-def _keys(kind: type[Settings]) -> dict[str, type[Settings] | None]:
-    """The keys a section may hold, each with the section below it, if it is one."""
-    keys: dict[str, type[Settings] | None] = {}
-    for field in msgspec.structs.fields(kind):
-        keys[field.name] = _section(field.type)
-    return keys
+def _check_word(key: str, value: object, kind: type[StrEnum], origin: str) -> None:
+    """A setting that is one of a few words must be one of them."""
+    words = [each.value for each in kind]
+    if value in words:
+        return
+    by_lower = {word.lower(): word for word in words}
+    close = difflib.get_close_matches(str(value).lower(), by_lower, n=1)
+    hint = by_lower[close[0]] if close else words[0]
+    known = ", ".join(words)
+    raise BadRecipe(
+        "recipe.unknown-word", key=key, value=value, suggestion=hint, known=known, origin=origin
+    )
+
+
+def _keys(kind: type[Settings]) -> dict[str, Any]:
+    """The keys a section may hold, each with its type."""
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def _section(hint: Any) -> type[Settings] | None:
+    """The section of that type, if it is one."""
     options = [
         option for option in (hint, *getattr(hint, "__args__", ())) if isinstance(option, type)
     ]

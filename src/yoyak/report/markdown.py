@@ -12,12 +12,10 @@ from yoyak.report import figures
 from yoyak.report.blocks import (
     SIGNS,
     Badge,
-    Bar,
     Block,
     Bullets,
     Cell,
     Chart,
-    Checked,
     Code,
     Link,
     Note,
@@ -82,9 +80,7 @@ def _cell(cell: Cell) -> str:
             return f"{linked} ({markdown(cell.note)})" if cell.note else linked
         case Code():
             return _code(cell.shown)
-        case Bar():
-            return markdown(cell.shown)
-        case Badge() | Checked():
+        case Badge():
             return f"{SIGNS[cell.kind]} {markdown(cell.shown)}"
         case str():
             return markdown(cell)

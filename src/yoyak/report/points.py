@@ -61,7 +61,9 @@ def _values(event: AnyEvent) -> dict[str, float]:
             rouge = event.rouge
             named = {"rouge1": rouge.rouge1, "rouge2": rouge.rouge2, "rougeL": rouge.rougeL}
             scores = named | {"mean": rouge.mean}
-            return {f"{prefix}/{name}": 100 * value for name, value in scores.items()}
+            points = {f"{prefix}/{name}": 100 * value for name, value in scores.items()}
+            loss = event.loss if isinstance(event, Evaluated) else None
+            return points if loss is None else points | {f"{prefix}/loss": loss}
         case Sampled():
             known = {"disk_used_gb": event.disk_used_gb, "vram_used_gb": event.vram_used_gb}
             return {f"machine/{name}": value for name, value in known.items() if value is not None}

@@ -177,8 +177,9 @@ def _evaluated(row: _Row, event: Evaluated) -> str:
         "live-evaluated",
         step=event.step,
         mean=figures.score(event.rouge.mean),
+        loss=figures.UNKNOWN if event.loss is None else f"{event.loss:.3f}",
         rows=event.rows,
-        best=text("report.live-best") if event.best else "",
+        best=text("report.live-best", metric=event.metric) if event.best else "",
     )
 
 

@@ -11,7 +11,6 @@ from yoyak.report.blocks import (
     Block,
     Cell,
     Chart,
-    Checked,
     Code,
     Column,
     Link,
@@ -65,7 +64,8 @@ def risks(view: View) -> Blocks:
             for one in view.risks
         ),
     )
-    yield from (Chart("disk"), Chart("machine"), Chart("vram"))
+    if any(curve.sampled_at for curve in view.curves):
+        yield Chart("machine")
 
 
 def proofs(view: View) -> Blocks:
@@ -85,7 +85,7 @@ def proofs(view: View) -> Blocks:
 def _check(check: Check | None) -> Cell:
     if check is None:
         return figures.UNKNOWN
-    return Checked("ok" if check.passed else "danger", check.found)
+    return Badge("ok" if check.passed else "danger", check.found)
 
 
 def timeline(view: View) -> Blocks:

@@ -98,7 +98,7 @@ class Run:
         return _read(self.folder / "recipe.json", Recipe)
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Stores the resolved recipe; only its decoding may ever change."""
+        """Stores the resolved recipe; only decoding and how steps are computed may ever change."""
         if recipe.learning_hash != self.identity.learning_hash:
             raise BadData("store.other-recipe", run=self.name)
         disk.write_bytes(self.folder / "recipe.json", _pretty(recipe))

@@ -19,8 +19,8 @@ SMALL = (
 )
 FORMS = {
     "bart": ("tiny-bart", ()),
-    "lora": ("tiny-qlora", ("model.quantisation=none",)),
-    "nf4": ("tiny-qlora", ("model.scratch.width=64",)),
+    "lora": ("tiny-qlora", ("model.quantisation=none", "model.scratch.pretrain_epochs=0")),
+    "nf4": ("tiny-qlora", ("model.scratch.width=64", "model.scratch.pretrain_epochs=0")),
 }
 
 

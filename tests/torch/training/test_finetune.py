@@ -98,7 +98,7 @@ def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     judged = [event for event in job.said if isinstance(event, events.Evaluated)]
     best = [event for event in judged if event.best][-1]
     described = weights.read(asked.folder / "weights")
-    assert (described.step, described.dev_mean) == (best.step, best.rouge.mean)
+    assert (described.step, described.dev_value) == (best.step, best.rouge.mean)
     assert best.rouge.mean == max(event.rouge.mean for event in judged)
     # Loaded again, they say what they were judged for.
     from yoyak.score.rouge import score_rows
@@ -120,10 +120,11 @@ def test_a_best_checkpoint_that_was_lost_is_not_pretended(job):
     asked = job("bart", *sets, emit=harm)
     train(asked)
     assert [event.key for event in job.said if isinstance(event, events.Warned)] == [
-        "engine.best-lost"
+        "engine.nothing-gained",
+        "engine.best-lost",
     ]
     described = weights.read(asked.folder / "weights")
-    assert (described.step, described.dev_mean) == (8, None)
+    assert (described.step, described.dev_value) == (8, None)
 
 
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
