@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from yoyak.errors import BadData, InputMissing, UsageError
-from yoyak.final.hand_in import hand_in, hand_in_blend, ready_candidates
+from yoyak.final.hand_in import evidence_for, hand_in, hand_in_blend, ready_candidates
 from yoyak.final.imports import import_files
 from yoyak.final.ledger import read_ledger
 from yoyak.final.submission import read_manifest
+from yoyak.score.card import judge_texts
 from yoyak.store.workspace import Workspace
 
 
@@ -93,6 +94,32 @@ def test_a_control_needs_no_learning(workspace, corpus, team):
         "a",
         "c",
     }
+
+
+def test_one_candidate_is_no_blend_and_who_has_not_answered_test_is_named(workspace, corpus, team):
+    team("a", 0)
+    half = team("half", 1)
+    (half.folder / "test.jsonl").unlink()
+    with pytest.raises(InputMissing, match="ready: a/imported; without test: half"):
+        hand_in_blend(workspace, corpus, "mbr")
+    team("b", 2)
+    handed = hand_in_blend(workspace, corpus, "vote")
+    assert handed.left_out == ("half",)
+    members = {one.system for one in read_manifest(Path(handed.submission.manifest)).members}
+    assert members == {"a", "b"}
+
+
+@pytest.mark.parametrize("method", ["mbr", "vote"])
+def test_a_blends_own_file_is_held_against_its_own_dev_outputs(method, workspace, corpus, team):
+    for at, name in enumerate("abc"):
+        team(name, at)
+    written = Path(hand_in_blend(workspace, corpus, method).submission.path)
+    outputs = evidence_for(workspace, corpus, written).outputs
+    dev = read_manifest(written.with_name("manifest.json")).dev
+    texts = {one.id: one.text for one in outputs}
+    scored = judge_texts(texts, {one.id: one.references for one in corpus.dev.dialogues})
+    assert scored.rouge.mean == pytest.approx(dev.rouge.mean)
+    assert evidence_for(workspace, corpus, workspace.folder / "none.csv").outputs is None
 
 
 def test_an_unknown_blend_is_refused(workspace, corpus, run):

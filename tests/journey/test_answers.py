@@ -60,7 +60,10 @@ def refused(tmp_path, monkeypatch, capsys):
 
 
 def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(team, yoyak, tmp_path, corpus):
-    said = yoyak("submit", "--blend", "mbr").stdout
+    handed = yoyak("submit", "--blend", "mbr")
+    said = handed.stdout
+    assert re.search(r"answer +\w+: .*; dev \d\d\.\d\d .* rules checked", handed.stderr)
+    assert "yoyak submit --result 1=SCORE" in handed.stderr
     assert "best single system" in said
     assert "control: longest" in said
     assert ": proven" in said or ": not proven" in said
@@ -75,7 +78,19 @@ def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(team, yoyak
     assert [entry["public"] for entry in board["entries"]] == [0.462, 0.448]
     assert board["entries"][0]["private"] == 0.459
     assert sorted(board["advice"]["picks"]) == [1, 2]
+    assert json.loads(yoyak("submit", "--result", "list", "--json").stdout) == board
     assert board["advice"]["standings"][0]["number"] == 1
+
+
+def test_an_upload_without_a_score_takes_from_the_quota(team, yoyak, refused):
+    code, said = refused("submit", "--result", "list")
+    assert code == 66
+    assert "→ yoyak submit" in said
+    yoyak("submit")
+    board = json.loads(yoyak("submit", "--result", "1", "--json").stdout)
+    assert (board["used"], board["left"]) == (1, 11)
+    assert board["entries"][0]["public"] is None
+    assert "final pick: 1" in yoyak("submit", "--result", "list").stdout
 
 
 def test_rows_show_what_the_blend_chooses(team, yoyak):
@@ -128,6 +143,7 @@ def test_a_run_is_decoded_in_other_ways_and_the_same_floor_is_called_noise(yoyak
     ("words", "found"),
     [
         (("--result", "1:46"), "1:46"),
+        (("--result", "9"), "no submission 9"),
         (("--result", "9=46"), "no submission 9"),
         (("--blend", "mbr", "--check", "x.csv"), "three different things"),
         (("--blend", "average"), "average"),

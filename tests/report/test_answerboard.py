@@ -14,7 +14,7 @@ from yoyak.final.select import Choice
 from yoyak.final.submission import DevScore, Member
 from yoyak.final.sweep import Sweep, Trial
 from yoyak.recipe import Beam, Greedy
-from yoyak.report import answerboard
+from yoyak.report import answerboard, reviewboard
 from yoyak.values import Interval, Rouge
 
 
@@ -125,7 +125,41 @@ def test_rows_mark_what_is_handed_in_and_disarm_what_models_write():
     row = ReviewRow(
         id="dev_1", dialogue="", references=("기준 요약",), options=options, disagreement=0.6
     )
-    shown = drawn(answerboard.rows([row], "Rows"))
+    shown = drawn(reviewboard.rows([row], "Rows"))
     assert "→ b 40.00: b의 답" in shown
-    assert "by +10.00" in shown
+    assert "another candidate is 10.00 better" in shown
     assert "\x1b" not in shown
+
+
+def test_decodings_that_say_the_same_share_a_line_that_is_set_in():
+    said = {"greedy": "같은 답", "beam-4": "같은 답", "sample": "다른 답 " * 30}
+    options = tuple(
+        Option(
+            system="run",
+            decode=decode,
+            text=each,
+            expected=0.3,
+            score=0.5,
+            chosen=decode == "beam-4",
+        )
+        for decode, each in said.items()
+    )
+    other = Option(system="solo", decode="x", text="혼자", expected=0.1, score=0.2, chosen=False)
+    row = ReviewRow(
+        id="dev_1", dialogue="", references=("기준",), options=(*options, other), disagreement=0.6
+    )
+    shown = drawn(reviewboard.rows([row], "Rows")).splitlines()
+    assert "  → run/greedy, run/beam-4 50.00: 같은 답" in [line.rstrip() for line in shown]
+    assert "  solo 20.00: 혼자" in [line.rstrip() for line in shown]
+    assert shown[2].startswith("dev_1: disagreement 60.00; no candidate is better")
+    assert all(line.startswith("  ") for line in shown[3:] if line.strip())
+
+
+def test_one_submission_is_no_advice():
+    board = answerboard.Board(
+        entries=(entry(1, 0.42, None),), used=0, left=12,
+        resets_at=datetime(2026, 1, 2, tzinfo=KST), advice=advise([entry(1, 0.42, None)]),
+    )  # fmt: skip
+    shown = drawn(answerboard.ledger(board))
+    assert "final pick: 1" in shown
+    assert "100%" not in shown

@@ -12,16 +12,21 @@ from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from yoyak.final.candidates import Candidate
     from yoyak.final.hand_in import HandedIn
+    from yoyak.final.ledger import Entry
     from yoyak.report.answerboard import Board
 
 Systems = Annotated[
     list[str] | None, typer.Argument(help=text("cli.option-system"), show_default=False)
 ]
 ROWS_SHOWN = 5
+LIST = "list"
+"""As a result: nothing is entered, the ledger is only shown."""
 
 
 def import_(
@@ -64,7 +69,7 @@ def submit(
         str | None,
         typer.Option(
             "--result",
-            metavar="N=PUBLIC[,PRIVATE]",
+            metavar="N[=PUBLIC[,PRIVATE]]|list",
             help=text("cli.option-result"),
             show_default=False,
         ),
@@ -80,7 +85,7 @@ def submit(
     if check is not None:
         _check(place, check, as_json)
     elif result is not None:
-        _record(place, _parsed(result), as_json)
+        _ledger(place, result, as_json)
     else:
         _hand_in(place, systems or [], blend, as_json)
 
@@ -97,6 +102,9 @@ def _hand_in(place: Place, systems: list[str], blend: str | None, as_json: bool)
         handed = HandedIn(hand_in(place.workspace, place.corpus, one), None)
     else:
         handed = hand_in_blend(place.workspace, place.corpus, method, systems)
+        if handed.left_out:
+            left_out = ", ".join(handed.left_out)
+            print(text("cli.left-out", systems=left_out), file=sys.stderr)
     _show(place, handed, as_json)
 
 
@@ -120,7 +128,30 @@ def _show(place: Place, handed: "HandedIn", as_json: bool) -> None:
     if handed.nested is not None:
         console(sys.stdout).print(answerboard.nested(handed.nested))
     print(text("cli.submission-at", path=submission.path))
+    for line in _about(Path(handed.submission.manifest)):
+        print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
+
+
+def _about(manifest: Path) -> "Iterator[str]":
+    """What was handed in, what the gate let pass but not in silence, and what comes next."""
+    from yoyak.final.submission import read_manifest
+    from yoyak.report.figures import score
+
+    found = read_manifest(manifest)
+    interval = found.dev.interval
+    yield text(
+        "cli.submission-answer",
+        method=found.method,
+        members=", ".join(f"{one.system}/{one.decode}" for one in found.members),
+        mean=score(found.dev.rouge.mean),
+        low=score(interval.low),
+        high=score(interval.high),
+        rules=found.rules,
+    )
+    for fault in found.warnings:
+        yield text("cli.gate-warning", rule=fault.rule, fault=fault.text)
+    yield text("cli.submission-next", number=manifest.parent.name)
 
 
 # --- judging -------------------------------------------------------------------------------------
@@ -147,50 +178,63 @@ def _check(place: Place, path: Path, as_json: bool) -> None:
 
 
 class _Result(NamedTuple):
-    """What a person read off the leaderboard, 0 to 100."""
+    """What a person read off the leaderboard, 0 to 100; nothing yet of a mere upload."""
 
     number: int
-    public: float
+    public: float | None
     private: float | None
 
 
 def _parsed(words: str) -> _Result:
-    """``3=46.2`` or ``3=46.2,45.9``."""
-    number, _, points = words.partition("=")
+    """``3``, ``3=46.2`` or ``3=46.2,45.9``."""
+    number, equals, points = words.partition("=")
     public, _, private = points.partition(",")
     try:
-        return _Result(int(number), float(public), float(private) if private else None)
+        return _Result(
+            int(number), float(public) if equals else None, float(private) if private else None
+        )
     except ValueError as error:
         raise UsageError("cli.bad-result", found=words) from error
 
 
-def _record(place: Place, result: _Result, as_json: bool) -> None:
+def _ledger(place: Place, words: str, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.final.ledger import Board, record_result
+    from yoyak.final.ledger import read_ledger
     from yoyak.report import answerboard
     from yoyak.report.text import console
 
-    ledger, folder = place.workspace.ledger_path, place.workspace.submissions_folder
-    boards = ((Board.PUBLIC, result.public), (Board.PRIVATE, result.private))
-    for board, points in boards:
-        if points is not None:
-            record_result(ledger, result.number, board, points, submissions=folder)
-    shown = _board(place, result.number)
+    if words != LIST:
+        _record(place, _parsed(words))
+    entries = read_ledger(place.workspace.ledger_path)
+    if not entries:
+        raise InputMissing("cli.no-submission", workspace=place.workspace.folder)
+    shown = _board(entries)
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
         console(sys.stdout).print(answerboard.ledger(shown))
 
 
-def _board(place: Place, number: int) -> "Board":
-    """The ledger, with picks among the submissions whose dev score is comparable with this one."""
-    from yoyak.final.ledger import quota, read_ledger
+def _record(place: Place, result: _Result) -> None:
+    from yoyak.final.ledger import Board, record_result, record_upload
+
+    ledger, folder = place.workspace.ledger_path, place.workspace.submissions_folder
+    if result.public is None:
+        record_upload(ledger, result.number)
+    boards = ((Board.PUBLIC, result.public), (Board.PRIVATE, result.private))
+    for board, points in boards:
+        if points is not None:
+            record_result(ledger, result.number, board, points, submissions=folder)
+
+
+def _board(entries: "tuple[Entry, ...]") -> "Board":
+    """The ledger, with picks among the submissions whose dev score is comparable with the last."""
+    from yoyak.final.ledger import quota
     from yoyak.final.picks import advise
     from yoyak.report.answerboard import Board
 
-    entries = read_ledger(place.workspace.ledger_path)
-    [signature] = [one.written.dev.signature for one in entries if one.number == number]
+    signature = entries[-1].written.dev.signature
     today = quota(entries)
     return Board(
         entries=entries,
@@ -211,7 +255,7 @@ def draw_review(place: Place, systems: list[str], out: "Console") -> None:
     """
     from yoyak.final.consensus import weigh
     from yoyak.final.review import review
-    from yoyak.report import answerboard
+    from yoyak.report import answerboard, reviewboard
 
     found = _candidates(place, systems)
     if len(found) < 2:
@@ -220,7 +264,8 @@ def draw_review(place: Place, systems: list[str], out: "Console") -> None:
     out.print(answerboard.nested(nested))
     for order in ("disagreement", "regret", "worst"):
         rows = review(found, place.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
-        out.print(answerboard.rows(rows, text(f"cli.review-{order}")))
+        out.print()
+        out.print(reviewboard.rows(rows, text(f"cli.review-{order}")))
 
 
 def _candidates(place: Place, systems: list[str]) -> "tuple[Candidate, ...]":

@@ -14,6 +14,7 @@ from yoyak.final.submission import (
     CSV,
     MANIFEST,
     Draft,
+    Manifest,
     Member,
     dev_score,
     read_manifest,
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
 
 
 class HandedIn(NamedTuple):
-    """A submission of a blend; ``nested`` is what the blend is worth, where it was learned."""
+    """A submission; ``nested`` is what its blend is worth, where one was learned.
+
+    ``left_out`` names the systems that were not asked because they have not answered test.
+    """
 
     submission: Submission
-    nested: "Nested | None"
+    nested: "Nested | None" = None
+    left_out: tuple[str, ...] = ()
 
 
 def hand_in(workspace: Workspace, corpus: Corpus, system: str | None = None) -> Submission:
@@ -63,18 +68,26 @@ def hand_in_blend(
     system's answer is handed in as it is. Every other blend gives each system one vote.
 
     Raises:
-        InputMissing: as ``hand_in``.
+        InputMissing: as ``hand_in``, or fewer than two candidates are ready.
         UsageError: there is no such blend.
         BadData: the gate refuses the answer, or the contest's rules seem broken.
     """
+    from yoyak.final.blend import load
     from yoyak.final.consensus import answer, equal_choice, weigh
 
-    ready = _some_ready(workspace, corpus, systems)
+    load(method)
+    found = candidates(workspace, corpus, systems)
+    ready = tuple(one for one in found if one.test is not None)
+    left_out = tuple(dict.fromkeys(one.lineage.system for one in found if one.test is None))
+    if len(ready) < 2:
+        names = ", ".join(one.lineage.name for one in ready) or "–"
+        waiting = ", ".join(left_out) or "–"
+        raise InputMissing("final.few-to-blend", ready=names, waiting=waiting)
     refuse_breaches(corpus, [one.recipe for one in ready if one.recipe])
     nested = weigh(ready, corpus).nested if method == "mbr" else None
     choice = equal_choice(ready, method) if nested is None else nested.choice
     draft, evidence = answer(ready, corpus, choice)
-    return HandedIn(file_answer(workspace, draft, evidence), nested)
+    return HandedIn(file_answer(workspace, draft, evidence), nested, left_out)
 
 
 def file_answer(workspace: Workspace, draft: Draft, evidence: Evidence) -> Submission:
@@ -120,14 +133,36 @@ def evidence_of(candidate: Candidate, corpus: Corpus) -> Evidence:
 def evidence_for(workspace: Workspace, corpus: Corpus, path: Path) -> Evidence:
     """What the gate holds a file against: how its system did on dev, if that is known.
 
-    It is known where the file is, byte for byte, the answer of one candidate of the workspace.
+    It is known where the file is, byte for byte, the answer of one candidate of the workspace, or
+    a blend that was handed in from it.
     """
     evidence = gather(corpus)
-    data = path.read_bytes() if path.is_file() else None
-    for candidate in ready_candidates(workspace, corpus):
+    data = path.read_bytes() if path.is_file() else b""
+    ready = ready_candidates(workspace, corpus)
+    for candidate in ready:
         if candidate.test and render(candidate.test, evidence) == data:
             return evidence_of(candidate, corpus)
+    digest = sha256(data).hexdigest()
+    for manifest in map(read_manifest, _manifests(workspace.submissions_folder)):
+        if manifest.sha256 == digest and (known := _blended(manifest, ready, corpus)):
+            return known
     return evidence
+
+
+def _blended(manifest: Manifest, ready: Sequence[Candidate], corpus: Corpus) -> Evidence | None:
+    """What a blend's own dev outputs are, while all of its members are still there."""
+    from yoyak.final.blend import EQUAL
+    from yoyak.final.consensus import answer
+    from yoyak.final.select import Choice
+
+    names = {f"{one.system}/{one.decode}" for one in manifest.members}
+    members = [one for one in ready if one.lineage.name in names]
+    if len(members) != len(names) or len(names) == 1:
+        return None
+    votes = {one.system: one.votes for one in manifest.members}
+    components = manifest.components or EQUAL
+    choice = Choice(method=manifest.method, votes=votes, components=components)
+    return answer(members, corpus, choice).evidence
 
 
 def _draft(candidate: Candidate, corpus: Corpus) -> Draft:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from yoyak.final.ledger import Entry
     from yoyak.final.nested import Gain, Nested
     from yoyak.final.picks import Advice
-    from yoyak.final.review import ReviewRow
     from yoyak.final.select import Choice
     from yoyak.final.sweep import Sweep
 
@@ -51,8 +50,10 @@ def _line(words: str, style: str = "") -> "Text":
     return Text(plain(words), overflow="fold", style=style)
 
 
-def _table(title: str, *columns: str) -> "Table":
-    return tables.ruled(title, [text(f"report.column-{column}") for column in columns])
+def _table(title: str, *columns: str, words: int = 1) -> "Table":
+    """An empty table whose first ``words`` columns hold words."""
+    headings = [text(f"report.column-{column}") for column in columns]
+    return tables.ruled(title, headings, left=range(words))
 
 
 def _interval(interval: Interval) -> str:
@@ -231,7 +232,7 @@ def ledger(board: Board) -> "Group":
     from rich.console import Group
 
     columns = ("submission", "answered", "on-dev", "on-public", "on-private")
-    table = _table(text("report.answer-ledger"), *columns)
+    table = _table(text("report.answer-ledger"), *columns, words=2)
     for entry in board.entries:
         members = ", ".join(member.system for member in entry.written.members)
         means = (entry.written.dev.rouge.mean, entry.public, entry.private)
@@ -247,6 +248,9 @@ def quota_line(board: Board) -> "Text":
 
 
 def _picks(advice: "Advice") -> Iterable["RenderableType"]:
+    if len(advice.standings) == 1:
+        yield _line(text("report.answer-one-pick", pick=advice.picks[0]))
+        return
     table = _table(text("report.answer-standings"), "submission", "difference", "error", "chance")
     for one in advice.standings:
         cells = (points(one.estimate), f"±{score(one.error)}", f"{one.best_on_private:.0%}")
@@ -255,35 +259,3 @@ def _picks(advice: "Advice") -> Iterable["RenderableType"]:
     yield table
     yield ""
     yield _line(text("report.answer-picks", picks=picks, adds=points(advice.second_adds)))
-
-
-# --- rows ----------------------------------------------------------------------------------------
-
-
-def rows(found: Sequence["ReviewRow"], title: str) -> "Group":
-    """Rows with all their candidates, what is handed in marked by an arrow."""
-    from rich.console import Group
-
-    parts = [_line(title, "bold")]
-    for row in found:
-        label = text(
-            "report.answer-row",
-            id=row.id,
-            disagreement=score(row.disagreement),
-            regret=points(row.regret),
-        )
-        parts.append(_line(label, "bold"))
-        for option in row.options:
-            sign = "→" if option.chosen else " "
-            figure = score(option.score if option.score is not None else option.expected)
-            parts.append(_indented(f"{sign} {option.system} {figure}", option.text))
-        reference = text("report.column-reference")
-        parts += [_indented(f"  {reference}", each) for each in row.references]
-    return Group(*parts)
-
-
-def _indented(label: str, summary: str) -> "Text":
-    from rich.text import Text
-
-    mark, name = label[:2], plain(label[2:])
-    return Text(f"  {mark}{name}: {plain(summary) or '∅'}", overflow="fold")

@@ -11,7 +11,8 @@ from yoyak.score.atlas import FaultFound, RowDifference
 from yoyak.score.style import Span
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
+    from rich.padding import Padding
     from rich.text import Text
 
 OPEN, CLOSE = "⟦", "⟧"
@@ -46,22 +47,27 @@ def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> "Group
     from rich.text import Text
 
     one, other = map(plain, names)
-    parts = [Text(text("report.rowboard-differences", one=one, other=other), style="bold")]
+    title = text("report.rowboard-differences", one=one, other=other)
+    parts: list[RenderableType] = [Text(title, style="bold")]
     for row in rows:
         gap = figures.points(row.difference)
-        parts.append(Text(f"{plain(row.id)}  {gap}", style="bold"))
         parts += [
-            _labelled(f"{one} {figures.score(row.one.mean)}", row.one_text),
-            _labelled(f"{other} {figures.score(row.other.mean)}", row.other_text),
-            *(_labelled(text("report.column-reference"), each) for each in row.references),
+            "",
+            Text(f"{plain(row.id)}  {gap}", style="bold"),
+            block(f"{one} {figures.score(row.one.mean)}", row.one_text),
+            block(f"{other} {figures.score(row.other.mean)}", row.other_text),
+            *(block(text("report.column-reference"), each) for each in row.references),
         ]
-    return Group(*parts)
+    return Group(*parts, "")
 
 
-def _labelled(label: str, summary: str) -> "Text":
+def block(label: str, summary: "str | Text") -> "Padding":
+    """Who says what, set in from the left margin on every line that it takes."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    return Text(f"  {label}: {plain(summary) or '∅'}", overflow="fold")
+    said = Text(plain(summary) or "∅") if isinstance(summary, str) else summary
+    return Padding(Text(f"{plain(label)}: ", overflow="fold") + said, (0, 0, 0, 2))
 
 
 def faults(found: Sequence[FaultFound], *, limit: int = 5) -> "Group":
@@ -69,12 +75,11 @@ def faults(found: Sequence[FaultFound], *, limit: int = 5) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Text] = []
+    parts: list[RenderableType] = []
     for kind, group in groupby(found, key=lambda one: one.fault):
         rows = list(group)
         label = text(f"report.scoreboard-fault-{kind.value.replace('_', '-')}")
         parts.append(Text(f"{label}: {figures.count(len(rows))}", style="bold"))
-        parts += [
-            Text(f"  {plain(one.id)}: ") + marked(one.text, one.spans) for one in rows[:limit]
-        ]
+        parts += [block(one.id, marked(one.text, one.spans)) for one in rows[:limit]]
+        parts.append("")
     return Group(*(parts or [Text(text("report.rowboard-no-fault"))]))
