@@ -1,7 +1,13 @@
 """A small line-up as plain values: one finished floor, one finished toy, one cut off."""
 
-from collections.abc import Callable
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import pytest
 
 from yoyak import recipes
@@ -24,9 +30,11 @@ from yoyak.events import (
 from yoyak.recipe import Recipe
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
+from yoyak.report.gather import gather
 from yoyak.report.parts import Measured
 from yoyak.report.view import Difference, Floor, Quality, View
 from yoyak.score.compare import Verdict
+from yoyak.store.workspace import Workspace
 from yoyak.values import Interval, Rouge
 
 SIGNATURE = (
@@ -182,6 +190,73 @@ class Make:
     noon = NOON
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> type[Make]:
     return Make
+
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[2]
+
+
+def _recorded(view: View, folder: Path) -> View:
+    """Without settings that recipes did not have when the example was recorded."""
+    systems = []
+    for one in view.systems:
+        recorded = (folder / "runs" / one.run / "recipe.json").read_text(encoding="utf-8")
+        had = [each for each in one.settings if f'"{each.key.split(".")[-1]}"' in recorded]
+        systems.append(msgspec.structs.replace(one, settings=tuple(had)))
+    return msgspec.structs.replace(view, systems=tuple(systems))
+
+
+class Usage(NamedTuple):
+    """What ``shutil.disk_usage`` says of a disk, as far as the report asks."""
+
+    total: float
+    free: float
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[Path, View]]]:
+    """The recorded workspaces of the docs, seen a minute after their end, in Seoul.
+
+    Their records name the sample data by its path in the repository.
+    """
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("TZ", "Asia/Seoul")
+    time.tzset()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total=150e9, free=40e9))
+
+    def read(kind: str) -> tuple[Path, View]:
+        folder = Path("docs", "example", kind)
+        last = max(run.events()[-1].at for run in Workspace(folder).runs())
+        monkeypatch.setattr(time, "time", lambda: last + 60)
+        return folder, _recorded(gather(Workspace(folder)), folder)
+
+    yield read
+    monkeypatch.undo()
+    time.tzset()
+
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """The one browser of all tests; skipped where a user has none, required in CI."""
+    if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
+        if CHROMIUM is None:
+            pytest.skip("Chromium is not installed")
+        pytest.importorskip("playwright", reason="Playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield browser
+        browser.close()

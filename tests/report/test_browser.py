@@ -1,7 +1,6 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright; skipped where absent."""
 
 import os
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,33 +12,14 @@ from yoyak.report import html
 from yoyak.report.build import build
 from yoyak.report.parts import Example
 
-CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.usefixtures("browser")
 
-if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
-    pytestmark = [
-        pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-        pytest.mark.skipif(find_spec("playwright") is None, reason="Playwright is not installed"),
-    ]
-
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+WIDTHS = (390, 768, 1024, 1280)
 HOSTILE = (
     '</script><script>window.pwned=1</script><img src=x onerror="window.pwned=1">"\'\u202eabc\u2069'
     + "길다" * 50_000
     + "\u200b\x00끝"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 class Opened:
@@ -74,7 +54,7 @@ def open_page(browser, tmp_path):
         context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running(make):
     run = make.cut_run()._replace(status=Status.RUNNING)
     lengths = tuple(range(30, 90))
@@ -89,31 +69,55 @@ def running(make):
     )
 
 
+@pytest.fixture(scope="module")
+def drawn(running):
+    """The page in each language; drawn once, looked at often."""
+    pages = {}
+    for language in messages.LANGUAGES:
+        with messages.speaking(language):
+            pages[language] = html.render(running)
+    return pages
+
+
+def sideways(page):
+    """The widths at which something is wider than the screen."""
+    wider = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wider.append(width)
+    return wider
+
+
 @pytest.mark.parametrize("language", messages.LANGUAGES)
-def test_the_page_is_alone_in_the_world(open_page, running, language):
-    with messages.speaking(language):
-        opened = open_page(html.render(running))
+def test_the_page_is_alone_in_the_world_and_fits_every_screen(open_page, drawn, language):
+    opened = open_page(drawn[language])
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
     assert len([url for url in opened.requests if url.startswith("file:")]) == 1
     assert opened.complaints == []
+    assert sideways(opened.page) == []
 
 
-@pytest.mark.parametrize("width", [390, 768, 1024, 1280])
-@pytest.mark.parametrize("language", messages.LANGUAGES)
-def test_nothing_is_wider_than_the_screen(open_page, running, width, language):
-    with messages.speaking(language):
-        page = open_page(html.render(running), width=width).page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+@pytest.mark.parametrize("kind", ["finished", "interrupted"])
+def test_a_real_line_up_fits_every_screen_with_everything_open(open_page, example, kind):
+    _, view = example(kind)
+    with messages.speaking("ko"):
+        opened = open_page(html.render(view))
+    opened.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert sideways(opened.page) == []
+    assert opened.complaints == []
+    charts = opened.page.locator("figure svg")
+    assert charts.count() >= 7
+    boxes = [charts.nth(place).bounding_box() for place in range(charts.count())]
+    assert all(box["width"] > 100 and box["height"] > 40 for box in boxes)
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_twenty_runs_with_long_names_fit_too(open_page, make, width):
+def test_twenty_runs_with_long_names_fit_too(open_page, make):
     runs = [
         make.toy_run()._replace(id=f"run-{number}", label=f"260101-0901-tiny-bart-{number:04d}")
         for number in range(20)
     ]
-    page = open_page(html.render(build(runs, make.rest())), width=width).page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert sideways(open_page(html.render(build(runs, make.rest()))).page) == []
 
 
 def test_hostile_text_is_shown_and_not_obeyed(open_page, make):
@@ -136,62 +140,88 @@ def test_hostile_text_is_shown_and_not_obeyed(open_page, make):
     assert opened.complaints == []
 
 
-def test_hangul_is_drawn_and_not_boxed(open_page, running):
-    """Two syllables of a real font differ in their pixels; two missing glyphs do not."""
-    with messages.speaking("ko"):
-        page = open_page(html.render(running)).page
-    drawn = []
-    for syllable in "값쀍":
-        page.evaluate("letter => { document.querySelector('h1').textContent = letter; }", syllable)
-        drawn.append(page.locator("h1").screenshot())
-    assert drawn[0] != drawn[1]
+def test_hangul_is_drawn_and_not_boxed(open_page, drawn):
+    """Two syllables of a real font differ in their pixels; two missing glyphs do not.
+
+    In a chart's text too, which has its font from the page.
+    """
+    page = open_page(drawn["ko"]).page
+    for place in ("h1", "figure svg text"):
+        pictures = []
+        for syllable in "값쀍":
+            page.evaluate(
+                "([place, letter]) => { document.querySelector(place).textContent = letter; }",
+                [place, syllable],
+            )
+            pictures.append(page.locator(place).first.screenshot())
+        assert pictures[0] != pictures[1]
 
 
-def test_dark_and_light_both_have_contrast(open_page, running):
-    pages = [
-        open_page(html.render(running), color_scheme=scheme).page for scheme in ("light", "dark")
-    ]
-    colours = [page.evaluate("getComputedStyle(document.documentElement).color") for page in pages]
-    assert colours[0] != colours[1]
-    grounds = [
-        page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-        for page in pages
-    ]
-    assert grounds[0] != grounds[1]
+CONTRAST = """colours => {
+    const numbers = one => one.match(/[\\d.]+/g).map(Number);
+    const light = one => numbers(one).slice(0, 3).map(v => v / 255)
+        .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const [high, low] = colours.map(light).sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dark_and_light_both_have_contrast(open_page, drawn, scheme):
+    """WCAG AA for text: 4.5 to 1, for the page's ink and for the words in a chart."""
+    page = open_page(drawn["en"], color_scheme=scheme).page
+    ground = page.evaluate("getComputedStyle(document.querySelector('section')).backgroundColor")
+    for place, what in (("h2", "color"), ("figure svg text", "fill"), ("small", "color")):
+        ink = page.evaluate(
+            "([place, what]) => getComputedStyle(document.querySelector(place))[what]",
+            [place, what],
+        )
+        assert page.evaluate(CONTRAST, [ink, ground]) >= 4.5, place
+    assert (page.evaluate(CONTRAST, [ground, "rgb(0, 0, 0)"]) > 10) == (scheme == "light")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="axe-core is not installed")
-def test_axe_finds_nothing_serious(open_page, running, scheme, monkeypatch):
+def test_axe_finds_nothing_serious(open_page, drawn, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     # axe is a script, which the page's own policy refuses: the context lets it in for this test.
-    page = open_page(html.render(running), color_scheme=scheme, bypass_csp=True).page
+    page = open_page(drawn["ko"], color_scheme=scheme, bypass_csp=True).page
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     found = Axe().run(page).response["violations"]
     assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
 
 
-def test_the_keyboard_reaches_every_link_and_shows_where_it_is(open_page, running):
-    page = open_page(html.render(running)).page
-    wanted = page.evaluate("document.querySelectorAll('a[href], summary').length")
-    reached = set()
+def test_the_keyboard_reaches_every_link_opens_what_is_folded_and_shows_where_it_is(
+    open_page, drawn
+):
+    page = open_page(drawn["en"]).page
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details").first.get_attribute("open") is not None
+    page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    seen = "[...document.querySelectorAll('a[href], summary')].filter(one => one.checkVisibility())"
+    wanted = page.evaluate(f"{seen}.length")
+    page.locator("a.skip").focus()
+    reached = {page.evaluate(f"{seen}.indexOf(document.activeElement)")}
     for _ in range(wanted):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate(
-                "[...document.querySelectorAll('a[href], summary')].indexOf(document.activeElement)"
-            )
-        )
-    assert reached == set(range(wanted))
+        reached.add(page.evaluate(f"{seen}.indexOf(document.activeElement)"))
+        if len(reached) == wanted:
+            break
+    assert set(range(wanted)) <= reached
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_it_prints_without_its_navigation(open_page, running, tmp_path):
-    page = open_page(html.render(running)).page
+def test_it_prints_without_its_navigation_and_with_what_is_folded(open_page, drawn):
+    page = open_page(drawn["en"]).page
     assert page.pdf().startswith(b"%PDF")
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
     assert page.locator("#performance").is_visible()
+    folded = page.locator("section", has=page.locator("#configuration")).locator("td").first
+    assert folded.bounding_box()["height"] > 5
 
 
 def test_without_charts_the_page_is_whole(open_page, running, monkeypatch):
@@ -203,12 +233,25 @@ def test_without_charts_the_page_is_whole(open_page, running, monkeypatch):
     assert "yoyak[report]" in opened.page.inner_text("footer")
 
 
-def test_screenshots_are_taken_where_they_are_asked_for(open_page, running):
-    """Set YOYAK_SCREENSHOTS to a folder to get the pages that the docs show."""
-    folder = os.environ.get("YOYAK_SCREENSHOTS")
-    if folder is None:
-        pytest.skip("YOYAK_SCREENSHOTS is not set")
-    for language in messages.LANGUAGES:
-        with messages.speaking(language):
-            page = open_page(html.render(running)).page
-        page.screenshot(path=Path(folder) / f"report.{language}.png", full_page=False)
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+
+def test_pictures_of_the_docs_are_taken_where_that_is_asked_for(open_page, example):
+    """YOYAK_PICTURES=1 takes them; they are small enough for a repository either way."""
+    if os.environ.get("YOYAK_PICTURES") == "1":
+        IMAGES.mkdir(exist_ok=True)
+        for language in messages.LANGUAGES:
+            for kind, scheme in (("finished", "light"), ("interrupted", "dark")):
+                _, view = example(kind)
+                with messages.speaking(language):
+                    drawn = html.render(view)
+                page = open_page(drawn, color_scheme=scheme).page
+                page.set_viewport_size({"width": 1280, "height": 1120})
+                page.screenshot(path=IMAGES / f"{kind}.{language}.png")
+                if kind == "finished":
+                    section = page.locator("section", has=page.locator("#performance"))
+                    section.screenshot(path=IMAGES / f"performance.{language}.png")
+    sizes = [path.stat().st_size for path in IMAGES.glob("*.png")]
+    assert len(sizes) == 6
+    assert max(sizes) < 200_000
+    assert sum(sizes) < 1_000_000

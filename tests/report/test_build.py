@@ -1,12 +1,15 @@
 """The view says what the records say, and where each number was read."""
 
 import json
+import math
+from itertools import pairwise
 
 import msgspec
 
 from yoyak.events import Queued, Sampled, Started, Status
 from yoyak.report.build import build
 from yoyak.report.chronicle import thinned
+from yoyak.report.parts import Forecast
 from yoyak.report.view import View
 
 
@@ -15,7 +18,9 @@ def test_tiles_answer_the_first_four_questions(view):
     assert (tiles.done, tiles.total, tiles.best) == (2, 3, "lead")
     assert tiles.disk_free_gb == 40.0
     assert tiles.vram_free_gb == 24.0 - 14.5
-    assert tiles.left is None, "nothing is running, so no time is left or known"
+    assert tiles.left is not None
+    assert 14.0 < tiles.left.p50_seconds < 16.0, "7 steps of 2 s, and what saves take"
+    assert tiles.without_pace == 0
 
 
 def test_models_from_scratch_are_toys_and_unknowns_stay_unknown(view):
@@ -67,7 +72,38 @@ def test_a_running_run_has_a_band_and_a_queued_one_nothing(make):
     assert view.tiles.left is not None
     assert view.tiles.left.p50_seconds > 7 * 2.0 - 0.1
     assert view.progress[1].forecast is None
+    assert view.tiles.without_pace == 1
     assert {span.run for span in view.timeline} == {running.id}
+
+
+def test_what_is_to_come_stands_behind_what_runs_each_with_a_band(make):
+    """The running run first, then the one that was cut off, then those the plan knows."""
+    queued = make.cut_run()._replace(
+        id="q", status=Status.QUEUED, events=(Queued(at=make.noon, recipe="tiny-qlora"),)
+    )
+    running = make.cut_run()._replace(id="r", status=Status.RUNNING)
+    failed = make.cut_run()._replace(id="f", status=Status.FAILED)
+    expected = {"q": Forecast(p50_seconds=60.0, p90_seconds=90.0)}
+    rest = make.rest(expected=expected)
+    view = build([queued, failed, make.cut_run(), running], rest)
+    coming = [span for span in view.timeline if span.kind == "planned"]
+    assert [span.run for span in coming] == ["r", make.cut_run().id, "q"]
+    for sooner, later in pairwise(coming):
+        assert later.start == sooner.end
+        assert later.late_end - sooner.late_end >= later.end - sooner.end
+    assert coming[0].start == running.events[-1].at
+    assert coming[-1].end - coming[-1].start == 60.0
+    total = sum(span.end - span.start for span in coming)
+    assert math.isclose(view.tiles.left.p50_seconds, total)
+    assert view.tiles.without_pace == 0
+
+
+def test_after_a_run_without_a_pace_nothing_is_promised(make):
+    queued = [
+        make.cut_run()._replace(id=name, status=Status.QUEUED, events=()) for name in ("q1", "q2")
+    ]
+    rest = make.rest(expected={"q2": Forecast(p50_seconds=60.0, p90_seconds=90.0)})
+    assert build(queued, rest).timeline == ()
 
 
 def test_an_empty_workspace_is_a_view_too(make):

@@ -10,7 +10,7 @@ import pytest
 from yoyak import messages
 from yoyak.report import charts
 from yoyak.report.charts import CHARTS
-from yoyak.report.parts import Pair
+from yoyak.report.parts import DiskForecast, Pair
 
 pytestmark = pytest.mark.skipif(
     find_spec("altair") is None or find_spec("vl_convert") is None,
@@ -28,7 +28,10 @@ def whole(view):
         msgspec.structs.replace(curve, summary_lengths=(40, 55, 58, 90)) for curve in view.curves
     )
     pair = Pair(one="lead", other="tiny-bart", oracle_gain=0.02, other_better=0.3)
-    return msgspec.structs.replace(view, curves=lengths, pairs=(pair,))
+    disk = DiskForecast(
+        used_gb=90.0, workspace_gb=20.0, downloads_gb=16.1, checkpoints_gb=1.0, left_gb=22.9
+    )
+    return msgspec.structs.replace(view, curves=lengths, pairs=(pair,), disk=disk)
 
 
 @pytest.mark.parametrize("key", CHARTS)

@@ -18,14 +18,10 @@ from yoyak.events import Prepared, Queued, StageStarted, Started, Stepped
 from yoyak.queue import provenance
 from yoyak.store.workspace import Workspace
 
-CHROMIUM = shutil.which("chromium")
-
 if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
-    pytestmark = [
-        pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-        pytest.mark.skipif(find_spec("playwright") is None, reason="Playwright is not installed"),
-        pytest.mark.skipif(find_spec("uvicorn") is None, reason="the [serve] extra is missing"),
-    ]
+    pytestmark = pytest.mark.skipif(
+        find_spec("uvicorn") is None, reason="the [serve] extra is missing"
+    )
 
 SERVER = (
     "import sys; from pathlib import Path; from yoyak.report.serve import serve;"
@@ -84,35 +80,50 @@ def server(run):
     process.wait()
 
 
-def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, server):
-    from playwright.sync_api import expect, sync_playwright
+@pytest.fixture
+def other(run):
+    """A second run of the workspace, which somebody will delete."""
+    corpus, recipe = read_corpus(sample.folder()), recipes.resolve("lead").recipe
+    record = msgspec.json.encode(provenance.gather(corpus))
+    other = Workspace(run.folder.parents[1]).find_or_create(recipe, corpus, lambda: record)
+    other.emit(Queued(at=time.time(), recipe="lead"))
+    return other
+
+
+def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, other, server, browser):
+    from playwright.sync_api import expect
 
     process, address = server
-    with run.lock(), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
+    context = browser.new_context()
+    with run.lock():
+        page = context.new_page()
         complaints = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         current = page.locator("section", has=page.locator("#current"))
+        pending = page.locator("section", has=page.locator("#pending"))
         expect(current).to_contain_text("1/144", timeout=20_000)
+        expect(pending).to_contain_text("lead")
         expect(page.locator("#stale")).to_be_hidden()
-        page.wait_for_timeout(1_500)  # the first look only learns which version is shown
+        with page.expect_response("**/part", timeout=20_000):
+            pass  # the first look only learns which version is shown
         step(run, 2)
         began = time.monotonic()
         expect(current).to_contain_text("2/144", timeout=20_000)
         seconds = time.monotonic() - began
+
         with run.log_path.open("ab") as log:
             log.write(b'{"event": "step')
-        page.wait_for_timeout(1_500)
+        shutil.rmtree(other.folder)
+        expect(pending).to_have_count(0, timeout=20_000)
         expect(current).to_contain_text("2/144")
+        expect(page.locator("#stale")).to_be_hidden()
+
         process.terminate()
         process.wait(timeout=20)
         expect(page.locator("#stale")).to_be_visible(timeout=20_000)
         expect(current).to_contain_text("2/144")
-        browser.close()
+    context.close()
     assert complaints == []
     # 2 s on a quiet machine; the drawing alone takes longer where others are at work.
     assert seconds < 10, f"{seconds:.1f} s from event to page"

@@ -1,7 +1,7 @@
 """The Markdown report has the status report's order, links to records, and keeps text as text."""
 
+import os
 import re
-from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
@@ -86,40 +86,39 @@ def test_every_section_has_a_title_in_both_languages():
             assert all(messages.text(f"report.section-{key}") for key in SECTIONS)
 
 
-def few_settings(view):
-    """The view with two settings a system, so that a new setting changes no golden file."""
-    shown = ("engine", "train.learning_rate")
-    systems = [
-        msgspec.structs.replace(
-            one, settings=tuple(setting for setting in one.settings if setting.key in shown)
-        )
-        for one in view.systems
-    ]
-    return msgspec.structs.replace(view, systems=tuple(systems))
-
-
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 @pytest.mark.parametrize("kind", ["finished", "interrupted"])
-def test_the_report_is_the_one_in_the_docs(make, language, kind, monkeypatch, request):
+def test_the_example_of_the_docs_is_what_its_records_say(example, language, kind):
     """Golden files: after a change that is meant, run with YOYAK_REWRITE=1 and read the diff."""
-    import os
-    import time
-
-    monkeypatch.setenv("TZ", "Asia/Seoul")
-    time.tzset()
-    request.addfinalizer(time.tzset)
-    request.addfinalizer(monkeypatch.undo)
-    runs = [make.lead_run(), make.toy_run()]
-    if kind == "interrupted":
-        runs.append(make.cut_run())
-    view = few_settings(build(runs, make.rest()))
+    folder, view = example(kind)
     with messages.speaking(language):
         said = markdown.render(view)
-    path = Path(__file__).parent / "golden" / f"{kind}.{language}.md"
+    path = folder / "report" / f"report.{language}.md"
     if os.environ.get("YOYAK_REWRITE") == "1":
         path.parent.mkdir(exist_ok=True)
         path.write_text(said, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == said
+
+
+def test_every_link_of_the_example_leads_to_a_line_that_is_there(example):
+    for kind in ("finished", "interrupted"):
+        folder, view = example(kind)
+        targets = set(re.findall(r"\]\(\.\./([^)]+)\)", markdown.render(view)))
+        assert len(targets) > 5
+        for target in targets:
+            path, _, line = unquote(target).partition("#L")
+            if path.endswith("submission.csv"):
+                continue  # the answers of test stay in the workspace
+            lines = (folder / path).read_text(encoding="utf-8").splitlines()
+            assert not line or int(line) <= len(lines)
+
+
+def test_the_interrupted_example_says_at_which_step(example):
+    _, view = example("interrupted")
+    said = markdown.render(view)
+    (cut,) = [one for one in view.progress if one.status is Status.INTERRUPTED]
+    assert f"{cut.done}/{cut.of}" in said
+    assert f"interrupted at step {cut.done}; the checkpoint of step 96 is whole" in said
 
 
 def test_the_view_is_not_changed_by_being_drawn(view):

@@ -1,10 +1,14 @@
 """The disk and the card, from what was measured and what is to come."""
 
+import math
+
+import msgspec
+
 from yoyak import recipes
 from yoyak.events import Queued, Sampled, Status
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.lint import StatedDisk
-from yoyak.report.risks import risks
+from yoyak.report.risks import disk_forecast, risks
 
 
 def waiting(name):
@@ -14,6 +18,19 @@ def waiting(name):
     )  # fmt: skip
 
 
+def on_disk(runs, **room):
+    disk = StatedDisk(sufficient=True, **room)
+    return list(risks(runs, disk_forecast(runs, disk, workspace_gb=0.001)))
+
+
+def test_the_parts_of_the_disk_are_the_whole_disk(make):
+    disk = StatedDisk(free_gb=40.0, total_gb=150.0, sufficient=True)
+    room = disk_forecast([make.cut_run(), waiting("qwen3-4b")], disk, workspace_gb=5.0)
+    assert room.used_gb == 105.0
+    parts = msgspec.structs.astuple(room)
+    assert math.isclose(sum(parts), disk.total_gb)
+
+
 def levels(found):
     return [risk.level for risk in found]
 
@@ -21,25 +38,25 @@ def levels(found):
 def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     runs = [waiting(name) for name in ("qwen3-4b", "qwen25-7b", "llama3-ko-8b")]
-    (risk,) = risks(runs, StatedDisk(free_gb=40, total_gb=150, sufficient=True))
+    (risk,) = on_disk(runs, free_gb=40, total_gb=150)
     assert risk.level == "watch"
     assert "39.3 GB of downloads" in risk.what.text
-    (risk,) = risks(runs, StatedDisk(free_gb=30, total_gb=150, sufficient=True))
+    (risk,) = on_disk(runs, free_gb=30, total_gb=150)
     assert risk.level == "danger"
 
 
 def test_what_is_downloaded_needs_no_room(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     (tmp_path / "models--Qwen--Qwen3-4B-Instruct-2507" / "snapshots").mkdir(parents=True)
-    (risk,) = risks([waiting("qwen3-4b")], StatedDisk(free_gb=20, total_gb=150, sufficient=True))
+    (risk,) = on_disk([waiting("qwen3-4b")], free_gb=20, total_gb=150)
     assert risk.level == "ok"
 
 
 def test_checkpoints_to_come_count_only_while_something_is_open(make):
     cut, done = make.cut_run(), make.toy_run()
-    disk = StatedDisk(free_gb=0.005, total_gb=0.01, sufficient=True)
-    assert levels(risks([cut], disk)) == ["danger"], "two checkpoints of 4 MB, 5 MB free"
-    first, *_ = risks([done], disk)
+    room = {"free_gb": 0.005, "total_gb": 0.01}
+    assert levels(on_disk([cut], **room)) == ["danger"], "two checkpoints of 4 MB, 5 MB free"
+    first, *_ = on_disk([done], **room)
     assert first.level == "ok"
 
 

@@ -32,7 +32,21 @@ class Badge(NamedTuple):
     shown: str
 
 
-Cell = str | Link | Code | Badge
+class Checked(NamedTuple):
+    """What a check found, in the text's own colour behind the sign of ``kind``."""
+
+    kind: str
+    shown: str
+
+
+class Bar(NamedTuple):
+    """How far something is, in words and, where ``share`` (0 to 1) is known, as a bar."""
+
+    shown: str
+    share: float | None
+
+
+Cell = str | Link | Code | Badge | Checked | Bar
 
 SIGNS = {
     "finished": "✔",
@@ -131,6 +145,11 @@ class Section(NamedTuple):
     key: str
     title: str
     blocks: tuple[Block, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows its tables have."""
+        return sum(len(block.rows) for block in self.blocks if isinstance(block, Table))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> tuple[Table, ...]:

@@ -1,17 +1,17 @@
 """From the records of runs to the view: pure, so that the same records give the same report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from yoyak.events import Proved, RunState, Sampled, Status, fold
 from yoyak.recipes import settings_of
-from yoyak.report import chronicle
+from yoyak.report import chronicle, outlook
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
-from yoyak.report.parts import Example, Fact, HandedIn, Pair, Proof, Sentence, Step
-from yoyak.report.risks import risks
+from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof, Sentence, Step
+from yoyak.report.risks import disk_forecast, risks
 from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
 
 
@@ -27,25 +27,28 @@ class Rest(NamedTuple):
     examples: tuple[Example, ...] = ()
     pairs: tuple[Pair, ...] = ()
     disk: StatedDisk | None = None
+    workspace_gb: float = 0.0
+    expected: Mapping[str, Forecast] = {}
+    """What the plan expects of runs that have no pace of their own, by their ids."""
 
 
 def build(runs: Sequence[RunRecord], rest: Rest) -> View:
     """The view of ``runs``, in their order, without findings (``report.lint`` adds them)."""
     pairs = [(run, run.state or fold(run.events)) for run in runs]
     systems = front([_system(run, state) for run, state in pairs])
-    progress = {
-        run.id: chronicle.progress(run, state)
-        for run, state in pairs
-        if run.status is not Status.FINISHED
-    }
+    open_runs = [pair for pair in pairs if pair[0].status is not Status.FINISHED]
+    known = [chronicle.progress(run, state) for run, state in open_runs]
+    progress = {one.run: one for one in outlook.with_expected(known, rest.expected)}
+    coming = outlook.to_come(runs, progress)
     happened = [one for run, state in pairs for one in chronicle.incidents(run, state)]
+    disk = None if rest.disk is None else disk_forecast(runs, rest.disk, rest.workspace_gb)
     return View(
         title=rest.title,
         workspace=rest.workspace,
         written_at=rest.written_at,
         events=sum(len(run.events) for run in runs),
         last_event_at=max((run.events[-1].at for run in runs if run.events), default=None),
-        tiles=_tiles(runs, systems, tuple(progress.values()), rest),
+        tiles=_tiles(runs, systems, coming, rest),
         systems=systems,
         floors=rest.floors,
         baseline=_baseline(runs),
@@ -53,8 +56,12 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         curves=tuple(map(chronicle.curve, runs)),
         proofs=tuple(_proofs(runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
-        risks=tuple(risks(runs, rest.disk)),
-        timeline=tuple(span for run in runs for span in chronicle.spans(run, progress.get(run.id))),
+        risks=tuple(risks(runs, disk)),
+        disk=disk,
+        timeline=(
+            *(span for run in runs for span in chronicle.spans(run)),
+            *outlook.planned(coming, rest.written_at),
+        ),
         next_steps=tuple(_next_steps(systems, rest)),
         examples=rest.examples,
         pairs=rest.pairs,
@@ -118,20 +125,21 @@ def _cost(run: RunRecord, state: RunState) -> Cost:
 def _tiles(
     runs: Sequence[RunRecord],
     systems: Sequence[System],
-    progress: Sequence[Progress],
+    coming: Sequence[Progress],
     rest: Rest,
 ) -> Tiles:
     scored = [(each.quality.mean, each.name) for each in systems if each.quality is not None]
     best_mean, best = max(scored, key=lambda one: one[0].value, default=(None, None))
     samples = [event for run in runs for _, event in run.of(Sampled)]
     latest = max(samples, key=lambda event: event.at, default=Sampled(at=0.0))
-    running = [each.forecast for each in progress if each.status is Status.RUNNING]
+    forecasts = [each.forecast for each in coming if each.forecast is not None]
     return Tiles(
         done=sum(each.status is Status.FINISHED for each in systems),
         total=len(systems),
         best=best,
         best_mean=best_mean,
-        left=added(forecast for forecast in running if forecast is not None),
+        left=added(forecasts),
+        without_pace=len(coming) - len(forecasts),
         disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
         disk_total_gb=None if rest.disk is None else rest.disk.total_gb,
         vram_free_gb=_minus(latest.vram_total_gb, latest.vram_used_gb),

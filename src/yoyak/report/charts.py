@@ -10,11 +10,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from yoyak.report.blocks import Chart, Section, Timeline
-from yoyak.report.plots import CHARTS, INK, PALETTE, ROWS, Drawing
+from yoyak.report.drawing import INK, PALETTE, ROWS, Drawing
+from yoyak.report.plots import CHARTS
 from yoyak.report.view import View
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+BROAD = frozenset({"timeline"})
+"""Charts that take the page's whole width."""
 
 _ROLE = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
 """The figure around a chart says what it is; its parts have no roles of their own."""
@@ -61,6 +65,6 @@ def _styled(chart: Any) -> Any:
         chart.configure(background="transparent", aria=False, font="sans-serif")
         .configure_view(stroke=None)
         .configure_axis(**grey, **words, titleFontWeight="normal")
-        .configure_legend(**words, orient="bottom", columns=3, title=None, labelLimit=200)
+        .configure_legend(**words, orient="bottom", columns=3, title=None, labelLimit=200, offset=6)
         .configure_range(category=list(PALETTE))
     )

@@ -191,8 +191,8 @@ class _Attempt(NamedTuple):
     first: int
 
 
-def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
-    """Every attempt from its start to its last word, and the rest of it as forecast."""
+def spans(run: RunRecord) -> Iterator[Span]:
+    """Every attempt from its start to its last word."""
     attempts = _attempts(run)
     for number, attempt in enumerate(attempts, 1):
         alive = number == len(attempts) and run.status is Status.RUNNING
@@ -204,16 +204,6 @@ def spans(run: RunRecord, doing: Progress | None) -> Iterator[Span]:
             end=attempt.end,
             record=run.at(attempt.first),
         )
-        if alive and doing is not None and doing.forecast is not None:
-            yield Span(
-                run=run.id,
-                name=run.name,
-                kind="planned",
-                start=attempt.end,
-                end=attempt.end + doing.forecast.p50_seconds,
-                late_end=attempt.end + doing.forecast.p90_seconds,
-                record=doing.record,
-            )
 
 
 def _attempts(run: RunRecord) -> list[_Attempt]:

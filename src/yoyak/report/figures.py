@@ -1,6 +1,7 @@
 """Numbers as people read them: scores ×100, durations, sizes; unknown is a dash, never zero."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from yoyak.messages import text
 from yoyak.report.parts import Measured
@@ -120,19 +121,55 @@ def shortened(value: str) -> str:
     return value if len(value) <= _SHOWN_CHARACTERS else f"{value[: _SHOWN_CHARACTERS - 1]}…"
 
 
-def tiles(tiles: Tiles) -> list[tuple[str, str]]:
-    """The four answers that are looked for first, each with its question."""
-    best = UNKNOWN if tiles.best is None else f"{tiles.best}: {measured(tiles.best_mean)}"
-    headroom = text(
-        "report.headroom", disk=gigabytes(tiles.disk_free_gb), vram=gigabytes(tiles.vram_free_gb)
-    )
-    left = UNKNOWN
-    if tiles.left is not None:
-        soon, late = tiles.left.p50_seconds, tiles.left.p90_seconds
-        left = duration(soon) if soon == late else f"{duration(soon)} – {duration(late)}"
-    answers = (f"{tiles.done}/{tiles.total}", best, left, headroom)
-    questions = (text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom"))
-    return list(zip(questions, answers, strict=True))
+class Tile(NamedTuple):
+    """One of the answers that are looked for first; ``share`` is drawn as a bar."""
+
+    question: str
+    answer: str
+    note: str = ""
+    share: float | None = None
+
+    @property
+    def line(self) -> str:
+        """Answer and note in one."""
+        return f"{self.answer} ({self.note})" if self.note else self.answer
+
+
+def tiles(tiles: Tiles) -> list[Tile]:
+    """The four answers that are looked for first."""
+    best, left = tiles.best_mean, tiles.left
+    share = tiles.done / tiles.total if tiles.total else None
+    ask = {key: text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom")}
+    return [
+        Tile(ask["done"], f"{tiles.done}/{tiles.total}", share=share),
+        Tile(ask["best"], score(best.value if best else None), _best(tiles)),
+        Tile(ask["left"], duration(left.p50_seconds if left else None), _slow(tiles)),
+        Tile(ask["headroom"], gigabytes(tiles.disk_free_gb), _headroom(tiles)),
+    ]
+
+
+def _best(tiles: Tiles) -> str:
+    if tiles.best is None or tiles.best_mean is None:
+        return ""
+    known = tiles.best_mean.interval
+    return tiles.best if known is None else f"{tiles.best}, 95 %: {interval(tiles.best_mean)}"
+
+
+def _slow(tiles: Tiles) -> str:
+    """The slow end of the forecast where it differs, and how many runs it says nothing of."""
+    parts = []
+    if tiles.left is not None and tiles.left.p90_seconds > tiles.left.p50_seconds:
+        parts.append(text("report.at-most", time=duration(tiles.left.p90_seconds)))
+    if tiles.without_pace:
+        parts.append(text("report.without-pace", count=tiles.without_pace))
+    return ", ".join(parts)
+
+
+def _headroom(tiles: Tiles) -> str:
+    total = gigabytes(tiles.disk_total_gb)
+    if tiles.vram_free_gb is None:
+        return text("report.headroom-disk", total=total)
+    return text("report.headroom", total=total, vram=gigabytes(tiles.vram_free_gb))
 
 
 def proved(check: str) -> str:

@@ -1,9 +1,11 @@
 """From a workspace to its view: the only place of the report that reads runs from disk."""
 
+import os
 import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,14 +14,14 @@ import msgspec
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, Status, fold
-from yoyak.report import ensemble, judged, lint
+from yoyak.report import ensemble, judged, lint, outlook
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import stated
 from yoyak.report.examples import Said, examples
 from yoyak.report.facts import provenance, relative, submissions
 from yoyak.report.lint import StatedDisk
-from yoyak.report.parts import Finding, Sentence
+from yoyak.report.parts import Finding, Forecast, Sentence
 from yoyak.report.view import Difference, View
 from yoyak.score.card import Scorecard
 from yoyak.store.run import Run
@@ -60,6 +62,8 @@ def gather(workspace: Workspace, *, compared: bool = True) -> View:
         pairs=ensemble.pairs({one.name: one.card for one in said}) if compared else (),
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
+        expected=_expected(found, data.corpus),
+        workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
     view = build(records, rest)
     checked = lint.check(stated(records, view, disk))
@@ -182,3 +186,20 @@ def _disk(workspace: Workspace) -> StatedDisk:
     places = (workspace.folder, *workspace.folder.absolute().parents)
     usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
     return StatedDisk(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9, sufficient=True)
+
+
+def _expected(found: Sequence[_Read], corpus: Corpus | None) -> dict[str, Forecast]:
+    if corpus is None:
+        return {}
+    queued = [one.run for one in found if one.record.status is Status.QUEUED]
+    return outlook.expected(queued, [one.run for one in found], corpus)
+
+
+def _size_gb(folder: Path) -> float:
+    """What the workspace takes; a file that went away meanwhile takes nothing."""
+    size = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(where, name).lstat().st_size
+    return size / 1e9

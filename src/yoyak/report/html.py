@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from yoyak import messages
+from yoyak.events import Status
 from yoyak.report import charts, figures
-from yoyak.report.blocks import SIGNS, Badge, Cell, Code, Link
+from yoyak.report.blocks import SIGNS, Badge, Bar, Cell, Checked, Code, Link
 from yoyak.report.escape import plain
 from yoyak.report.markdown import written
 from yoyak.report.sections import sections
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "page.html.jinja"
 _TRY_TEMPLATE = "try.html.jinja"
+
+FOLDED = ("configuration", "proofs", "provenance")
+"""Sections that are looked up, not read: closed until somebody opens them."""
+_STATES = frozenset({*Status, "ok", "watch", "danger"})
+"""Badges that are drawn as a pill; the others are a verdict in the text's own line."""
 
 
 def render(view: View, *, live: bool = False) -> str:
@@ -67,7 +73,7 @@ def target(record: str, live: bool) -> str:
 
 def words(cell: Cell) -> str:
     """A cell's text without what it leads to."""
-    return plain(cell.shown if isinstance(cell, Link | Code | Badge) else cell)
+    return plain(cell.shown if isinstance(cell, Link | Code | Badge | Checked | Bar) else cell)
 
 
 @cache
@@ -85,5 +91,8 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"plain": plain, "kind": kind, "target": target, "words": words}
-    environment.globals |= {"signs": SIGNS, "text": messages.text, "figures": figures}
+    environment.globals |= {
+        "signs": SIGNS, "text": messages.text, "figures": figures,
+        "folded": FOLDED, "states": _STATES, "broad": charts.BROAD, "figures_first": ("timeline", "ensemble"),
+    }  # fmt: skip
     return environment

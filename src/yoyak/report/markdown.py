@@ -12,10 +12,12 @@ from yoyak.report import figures
 from yoyak.report.blocks import (
     SIGNS,
     Badge,
+    Bar,
     Block,
     Bullets,
     Cell,
     Chart,
+    Checked,
     Code,
     Link,
     Note,
@@ -80,7 +82,9 @@ def _cell(cell: Cell) -> str:
             return f"{linked} ({markdown(cell.note)})" if cell.note else linked
         case Code():
             return _code(cell.shown)
-        case Badge():
+        case Bar():
+            return markdown(cell.shown)
+        case Badge() | Checked():
             return f"{SIGNS[cell.kind]} {markdown(cell.shown)}"
         case str():
             return markdown(cell)

@@ -81,6 +81,17 @@ class Risk(Value, frozen=True, kw_only=True):
     record: str
 
 
+class DiskForecast(Value, frozen=True, kw_only=True):
+    """The disk when all runs are done: five shares of the whole; ``left_gb`` may be negative."""
+
+    used_gb: float
+    """Whatever is neither free nor the workspace's."""
+    workspace_gb: float
+    downloads_gb: float
+    checkpoints_gb: float
+    left_gb: float
+
+
 class HandedIn(Value, frozen=True, kw_only=True):
     """One written submission."""
 

@@ -1,114 +1,65 @@
 """What each chart of the report shows, as Vega-Lite specifications built with altair."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from yoyak.messages import text
-from yoyak.report.chronicle import thinned
+from yoyak.report.drawing import (
+    INK,
+    PALETTE,
+    WIDTH,
+    Drawing,
+    Rows,
+    axis,
+    base,
+    colour,
+    drawing,
+    lines,
+)
 from yoyak.report.escape import plain
 from yoyak.report.parts import Measured
+from yoyak.report.plots_machine import disk, machine, timeline, vram
 from yoyak.report.view import Curve, View
 
-Rows = list[dict[str, float | str | None]]
-
-INK = "#010203"
-"""Stands for the page's text colour until the SVG is written."""
-
-PALETTE = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#999999",
-)  # fmt: skip
-"""Colours that colour-blind readers can tell apart (Okabe & Ito 2008), and two more."""
-
-ROWS = "rows"
-_WIDTH, _HEIGHT = 440, 200
-_MOST_POINTS = 2_000
-_MOST_SPANS = 200
 _MOST_MARKS = 200
 """With more points than this, a line says it without a mark on each."""
-
-
-class Drawing(NamedTuple):
-    """A Vega-Lite chart and the rows it draws; kept apart, as altair would check each row."""
-
-    chart: Any
-    rows: Rows
-
-
-def _base() -> Any:
-    import altair
-
-    return altair.Chart(altair.NamedData(name=ROWS))
-
-
-def _plain(rows: Rows, draw: Callable[[Any], Any]) -> Drawing | None:
-    """A chart of the usual size, unless there is nothing to draw."""
-    chart = _base().properties(width=_WIDTH, height=_HEIGHT)
-    return Drawing(draw(chart), rows) if rows else None
-
-
-def _colour() -> Any:
-    import altair
-
-    return altair.Color("run:N", sort=None)
-
-
-def _axis(field: str, key: str, **settings: Any) -> dict[str, Any]:
-    """A quantitative axis that does not begin at zero unless it is told to."""
-    scale = settings.pop("scale", {"zero": False})
-    return {
-        "field": field,
-        "type": "quantitative",
-        "title": text(f"report.axis-{key}"),
-        "scale": scale,
-        **settings,
-    }
-
-
-def _rows(lines: Sequence[tuple[Curve, Sequence[float], Sequence[float]]]) -> Rows:
-    """The points of each run's line, so few in all that they can be drawn and sent."""
-    most = max(_MOST_POINTS // max(len(lines), 1), 20)
-    rows: Rows = []
-    for curve, across, up in lines:
-        name = plain(curve.name)
-        points = thinned(list(zip(across, up, strict=True)), lambda point: point[1], most)
-        rows += [{"run": name, "x": x, "y": y} for x, y in points]
-    return rows
+_MOST_CELLS = 100
+"""With more cells than this, a heat map has no room for names of the usual length."""
 
 
 def _along_steps(
     pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any
 ) -> Callable[[View], Drawing | None]:
     def draw(view: View) -> Drawing | None:
-        rows = _rows([(curve, curve.steps, pick(curve)) for curve in view.curves if curve.steps])
-        x, y = _axis("x", "step"), _axis("y", key, **settings)
-        return _plain(
+        rows = lines([(curve, curve.steps, pick(curve)) for curve in view.curves if curve.steps])
+        x, y = axis("x", "step"), axis("y", key, **settings)
+        return drawing(
             rows,
-            lambda chart: chart.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=_colour()),
+            lambda chart: chart.mark_line(strokeWidth=1.75).encode(x=x, y=y, color=colour()),
         )
 
     return draw
 
 
 def _dev_rouge(view: View) -> Drawing | None:
-    rows = _rows(
+    rows = lines(
         [
             (curve, curve.evaluated_epochs, [100 * mean for mean in curve.evaluated_means])
             for curve in view.curves
             if curve.evaluated_epochs
         ]
     )
-    x, y = _axis("x", "epoch"), _axis("y", "dev-mean")
-    marks = len(rows) < _MOST_MARKS
-    return _plain(
-        rows, lambda chart: chart.mark_line(point=marks).encode(x=x, y=y, color=_colour())
-    )
+    x, y = axis("x", "epoch", axis={"tickMinStep": 1}), axis("y", "dev-mean")
+    mark = {"strokeWidth": 2, "point": {"size": 45} if len(rows) < _MOST_MARKS else False}
+    return drawing(rows, lambda chart: chart.mark_line(**mark).encode(x=x, y=y, color=colour()))
 
 
 def _comparison(view: View) -> Drawing | None:
-    """Systems with their intervals, and below them the floors as hollow points."""
+    """Systems with their intervals, best first, and below them the floors as hollow points."""
     import altair
 
-    systems = [(plain(one.name), quality.mean, "system") for one, quality in view.scored]
+    ranked = sorted(view.scored, key=lambda pair: -pair[1].mean.value)
+    systems = [(plain(one.name), quality.mean, "system") for one, quality in ranked]
     floors = [
         (text(f"report.floor-{one.name}"), Measured(value=one.rouge.mean), "floor")
         for one in view.floors
@@ -116,21 +67,24 @@ def _comparison(view: View) -> Drawing | None:
     rows: Rows = [_point(*one) for one in (*systems, *floors)]
     if not systems:
         return None
-    base = _base().encode(
-        y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=160))
+    each = base().encode(
+        y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=170, ticks=False))
     )
-    spread = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, color=PALETTE[0])
-    points = base.mark_point(size=70, color=PALETTE[0], fill=PALETTE[0])
+    x = axis("mean", "dev-mean", scale={"zero": False, "padding": 24})
+    spread = each.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.55)
     layers = altair.layer(
-        spread.encode(x=_axis("low", "dev-mean"), x2="high:Q"),
-        points.encode(
-            x=_axis("mean", "dev-mean"),
+        spread.encode(x=axis("low", "dev-mean"), x2="high:Q", color=altair.value(PALETTE[0])),
+        each.mark_point(size=85, color=PALETTE[0], fill=PALETTE[0], opacity=1).encode(
+            x=x,
             fillOpacity=altair.condition(
                 "datum.kind == 'system'", altair.value(1), altair.value(0)
             ),
         ),
+        each.mark_text(dy=-11, color=INK, fontSize=11).encode(
+            x=x, text=altair.Text("mean:Q", format=".2f")
+        ),
     )
-    return Drawing(layers.properties(width=_WIDTH, height={"step": 28}), rows)
+    return Drawing(layers.properties(width=WIDTH - 100, height={"step": 34}), rows)
 
 
 def _point(name: str, mean: Measured, kind: str) -> dict[str, float | str | None]:
@@ -156,11 +110,13 @@ def _lengths(view: View) -> Drawing | None:
         if curve.summary_lengths
         for place, share in _histogram(curve.summary_lengths)
     ]
-    x = _axis("x", "characters", scale={"zero": True})
-    y = _axis("y", "share", scale={"zero": True}, axis=altair.Axis(format="%"))
-    return _plain(
+    x = axis("x", "characters", scale={"zero": True})
+    y = axis("y", "share", scale={"zero": True}, axis=altair.Axis(format="%"))
+    return drawing(
         rows,
-        lambda chart: chart.mark_line(interpolate="step-after").encode(x=x, y=y, color=_colour()),
+        lambda chart: chart.mark_area(
+            interpolate="step-after", fillOpacity=0.12, line={"strokeWidth": 1.75}
+        ).encode(x=x, y=altair.Y(**y, stack=None), color=colour()),
     )
 
 
@@ -169,47 +125,6 @@ def _histogram(lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
     bins = [length // _BIN_CHARACTERS for length in lengths]
     for place in range(max(bins) + 2):
         yield place, bins.count(place) / len(bins)
-
-
-def _machine(view: View) -> Drawing | None:
-    disk, vram = text("report.axis-disk"), text("report.axis-vram")
-    known: list[tuple[str, float, float]] = [
-        (name, 1000 * at, used)
-        for curve in view.curves
-        for name, values in ((disk, curve.disk_used_gb), (vram, curve.vram_used_gb))
-        for at, used in zip(curve.sampled_at, values, strict=True)
-        if used is not None
-    ]
-    most = thinned(known, lambda point: point[2], _MOST_POINTS)
-    rows: Rows = [{"run": name, "x": at, "y": used} for name, at, used in most]
-    x = {"field": "x", "type": "temporal", "title": None}
-    y = _axis("y", "gigabytes", scale={"zero": True})
-    return _plain(rows, lambda chart: chart.mark_line().encode(x=x, y=y, color=_colour()))
-
-
-def _timeline(view: View) -> Drawing | None:
-    import altair
-
-    rows: Rows = [
-        {
-            "run": plain(span.name),
-            "kind": text(f"report.span-{span.kind}"),
-            "start": 1000 * span.start,
-            "end": 1000 * (span.late_end or span.end),
-        }
-        for span in view.timeline[-_MOST_SPANS:]
-    ]
-    if not rows:
-        return None
-    kinds = [text(f"report.span-{kind}") for kind in ("worked", "running", "planned")]
-    bars = _base().mark_bar(height=14)
-    chart = bars.encode(
-        x=altair.X("start:T", title=None),
-        x2="end:T",
-        y=altair.Y("run:N", sort=None, title=None),
-        color=altair.Color("kind:N", sort=kinds, scale=altair.Scale(domain=kinds)),
-    )
-    return Drawing(chart.properties(width=_WIDTH, height={"step": 26}), rows)
 
 
 def _complement(view: View) -> Drawing | None:
@@ -224,14 +139,26 @@ def _complement(view: View) -> Drawing | None:
     if not rows:
         return None
     title = text("report.column-oracle-gain")
-    chart = _base().encode(
-        x=altair.X("one:N", title=None, axis=altair.Axis(labelAngle=-30)),
-        y=altair.Y("other:N", title=None),
+    names = [plain(one.name) for one, _ in view.scored]
+    each = base().encode(
+        x=altair.X("one:N", title=None, sort=names, axis=altair.Axis(labelAngle=0, labelLimit=90)),
+        y=altair.Y("other:N", title=None, sort=names),
     )
-    heat = chart.mark_rect().encode(
-        color=altair.Color("gain:Q", title=title, scale=altair.Scale(scheme="blues"))
+    middle = max(100 * pair.oracle_gain for pair in view.pairs) / 2
+    heat = each.mark_rect(cornerRadius=3).encode(
+        color=altair.Color(
+            "gain:Q", title=title, legend=None, scale=altair.Scale(scheme="blues", domainMin=0)
+        )
     )
-    return Drawing(heat.properties(width={"step": 44}, height={"step": 30}), rows)
+    shown = each.mark_text(fontSize=12).encode(
+        text=altair.Text("gain:Q", format="+.2f"),
+        color=altair.condition(
+            altair.datum.gain > middle, altair.value("#ffffff"), altair.value("#10202f")
+        ),
+    )
+    layers = altair.layer(heat, shown)
+    side = min(96, WIDTH // (len(view.pairs) + 1)) if len(rows) < _MOST_CELLS else 24
+    return Drawing(layers.properties(width={"step": max(side, 24)}, height={"step": 36}), rows)
 
 
 CHARTS: dict[str, Callable[[View], Drawing | None]] = {
@@ -243,8 +170,10 @@ CHARTS: dict[str, Callable[[View], Drawing | None]] = {
     "dev-rouge": _dev_rouge,
     "comparison": _comparison,
     "lengths": _lengths,
-    "machine": _machine,
-    "timeline": _timeline,
+    "machine": machine,
+    "disk": disk,
+    "vram": vram,
+    "timeline": timeline,
     "complement": _complement,
 }
 """Every chart by its key; one that has nothing to show gives ``None``."""

@@ -11,6 +11,7 @@ from yoyak.report.blocks import (
     Block,
     Cell,
     Chart,
+    Checked,
     Code,
     Column,
     Link,
@@ -64,8 +65,7 @@ def risks(view: View) -> Blocks:
             for one in view.risks
         ),
     )
-    if any(curve.sampled_at for curve in view.curves):
-        yield Chart("machine")
+    yield from (Chart("disk"), Chart("machine"), Chart("vram"))
 
 
 def proofs(view: View) -> Blocks:
@@ -85,7 +85,7 @@ def proofs(view: View) -> Blocks:
 def _check(check: Check | None) -> Cell:
     if check is None:
         return figures.UNKNOWN
-    return Badge("ok" if check.passed else "danger", check.found)
+    return Checked("ok" if check.passed else "danger", check.found)
 
 
 def timeline(view: View) -> Blocks:

@@ -6,7 +6,7 @@ from yoyak.events import Sampled, Saved, Status
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import is_downloaded
 from yoyak.report.lint import BYTES_PER_WEIGHT, StatedDisk
-from yoyak.report.parts import Risk, Sentence
+from yoyak.report.parts import DiskForecast, Risk, Sentence
 
 _CHECKPOINTS_KEPT = 2
 """The newest and the one being written."""
@@ -15,15 +15,15 @@ _FULL_CARD = 0.95
 _NEAR_CARD = 0.85
 
 
-def risks(runs: Sequence[RunRecord], disk: StatedDisk | None) -> Iterator[Risk]:
+def risks(runs: Sequence[RunRecord], disk: DiskForecast | None) -> Iterator[Risk]:
     """The forecast of the disk, then of the card for each run that was measured on one."""
     if disk is not None:
-        yield _disk(runs, disk)
+        yield _disk(disk)
     for run in runs:
         yield from _card(run)
 
 
-def _disk(runs: Sequence[RunRecord], disk: StatedDisk) -> Risk:
+def disk_forecast(runs: Sequence[RunRecord], disk: StatedDisk, workspace_gb: float) -> DiskForecast:
     """Free space against downloads to come and two checkpoints of the largest kind seen."""
     open_runs = [run for run in runs if run.status is not Status.FINISHED]
     downloads = sum(
@@ -33,11 +33,26 @@ def _disk(runs: Sequence[RunRecord], disk: StatedDisk) -> Risk:
     )
     saved = [event.size_bytes for run in runs for _, event in run.of(Saved)]
     checkpoints = _CHECKPOINTS_KEPT * max(saved, default=0) if open_runs else 0
-    needed = (downloads + checkpoints) / 1e9
-    left = disk.free_gb - needed
-    level = "danger" if left < 0 else "watch" if left < 0.1 * disk.total_gb else "ok"
-    numbers = {"free": disk.free_gb, "downloads": downloads / 1e9, "checkpoints": checkpoints / 1e9}
-    fields = {key: f"{value:.1f}" for key, value in (numbers | {"left": left}).items()}
+    return DiskForecast(
+        used_gb=max(disk.total_gb - disk.free_gb - workspace_gb, 0.0),
+        workspace_gb=workspace_gb,
+        downloads_gb=downloads / 1e9,
+        checkpoints_gb=checkpoints / 1e9,
+        left_gb=disk.free_gb - (downloads + checkpoints) / 1e9,
+    )
+
+
+def _disk(disk: DiskForecast) -> Risk:
+    left, coming = disk.left_gb, disk.downloads_gb + disk.checkpoints_gb
+    total = disk.used_gb + disk.workspace_gb + coming + left
+    level = "danger" if left < 0 else "watch" if left < 0.1 * total else "ok"
+    numbers = {
+        "free": left + coming,
+        "downloads": disk.downloads_gb,
+        "checkpoints": disk.checkpoints_gb,
+        "left": left,
+    }
+    fields = {key: f"{value:.1f}" for key, value in numbers.items()}
     return Risk(level=level, what=Sentence(key="report.risk-disk", fields=fields), record="")
 
 

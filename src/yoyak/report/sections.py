@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[View], Iterator[Block]]] = {
     "summary": standing.summary,
     "completed": standing.completed,
     "current": standing.current,
+    "curves": standing.curves,
     "pending": standing.pending,
     "configuration": records.configuration,
     "performance": standing.performance,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from yoyak.events import Status
 from yoyak.messages import text
 from yoyak.report import figures, pareto
-from yoyak.report.blocks import Badge, Block, Bullets, Cell, Chart, Link, Note, table
+from yoyak.report.blocks import Badge, Bar, Block, Bullets, Cell, Chart, Link, Note, table
 from yoyak.report.parts import Measured
 from yoyak.report.text import left, left_band, name, notes, progress, stage
 from yoyak.report.view import Difference, Floor, Quality, System, View
@@ -24,7 +24,9 @@ def _verdict(difference: Difference | None) -> Cell:
 
 def summary(view: View) -> Blocks:
     """The four answers that are looked for first, and the runs by status."""
-    yield from table(("tile", "answer"), figures.tiles(view.tiles))
+    yield from table(
+        ("tile", "answer"), ((one.question, one.line) for one in figures.tiles(view.tiles))
+    )
     names = {
         status: [name(one) for one in view.systems if one.status is status] for status in Status
     }
@@ -70,7 +72,7 @@ def _measured(value: Measured, record: str) -> Link:
 
 
 def current(view: View) -> Blocks:
-    """The runs that have begun and are not finished, and the curves of training."""
+    """The runs that have begun and are not finished."""
     columns = ("system", "status", "stage", "progress", "rows-seen", "loss", "rate", "pace", "left")
     yield from table(
         columns,
@@ -79,7 +81,7 @@ def current(view: View) -> Blocks:
                 Link(now.name, now.record),
                 _status(now.status),
                 stage(now.stage),
-                progress(now),
+                Bar(progress(now), now.done / now.of if now.of else None),
                 figures.count(now.rows_seen),
                 figures.number(now.loss),
                 figures.number(now.learning_rate),
@@ -90,6 +92,10 @@ def current(view: View) -> Blocks:
             if now.status is not Status.QUEUED
         ),
     )
+
+
+def curves(view: View) -> Blocks:
+    """What was measured along training."""
     if any(curve.steps for curve in view.curves):
         yield from (Chart("loss"), Chart("grad-norm"), Chart("learning-rate"), Chart("dev-rouge"))
 

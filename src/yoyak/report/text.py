@@ -171,8 +171,8 @@ def progress(now: Progress) -> str:
 
 
 def left(now: Progress) -> str:
-    """Time left in this stage at the usual pace; only a living run has any."""
-    if now.forecast is None or now.status is not Status.RUNNING:
+    """Time left in this stage at the usual pace; for a run that stands still, once it goes on."""
+    if now.forecast is None or now.status is Status.FAILED:
         return figures.UNKNOWN
     return figures.duration(now.forecast.p50_seconds)
 

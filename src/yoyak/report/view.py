@@ -6,6 +6,7 @@ a number was read: a path below the workspace, with ``#`` and a place in it.
 
 from yoyak.events import Status
 from yoyak.report.parts import (
+    DiskForecast,
     Example,
     Fact,
     Finding,
@@ -153,6 +154,9 @@ class Tiles(Value, frozen=True, kw_only=True):
     best: str | None
     best_mean: Measured | None
     left: Forecast | None
+    """Of everything that is to come and has a pace."""
+    without_pace: int = 0
+    """Runs to come whose time nobody knows yet."""
     disk_free_gb: float | None
     disk_total_gb: float | None
     vram_free_gb: float | None
@@ -176,6 +180,7 @@ class View(Value, frozen=True, kw_only=True):
     proofs: tuple[Proof, ...] = ()
     incidents: tuple[Incident, ...] = ()
     risks: tuple[Risk, ...] = ()
+    disk: DiskForecast | None = None
     timeline: tuple[Span, ...] = ()
     next_steps: tuple[Step, ...] = ()
     pairs: tuple[Pair, ...] = ()
