@@ -30,6 +30,7 @@ class Badge(NamedTuple):
 
     kind: str
     shown: str
+    note: str = ""
 
 
 class Checked(NamedTuple):

@@ -44,8 +44,18 @@ def verdict(difference: Difference | None) -> str:
     """What the data say about a difference, in a word, with the corrected p-value."""
     if difference is None:
         return UNKNOWN
-    word = text(f"report.verdict-{difference.verdict.value.replace('_', '-')}")
-    return word if difference.p is None else f"{word} (p {p_value(difference.p)})"
+    word, p = verdict_word(difference), certainty(difference)
+    return f"{word} ({p})" if p else word
+
+
+def verdict_word(difference: Difference) -> str:
+    """Better, worse or not proven."""
+    return text(f"report.verdict-{difference.verdict.value.replace('_', '-')}")
+
+
+def certainty(difference: Difference) -> str:
+    """The corrected p-value by its name; nothing where none was computed."""
+    return "" if difference.p is None else f"p {p_value(difference.p)}"
 
 
 def p_value(p: float) -> str:

@@ -93,6 +93,7 @@ def _environment() -> "Environment":
     environment.filters |= {"plain": plain, "kind": kind, "target": target, "words": words}
     environment.globals |= {
         "signs": SIGNS, "text": messages.text, "figures": figures,
-        "folded": FOLDED, "states": _STATES, "broad": charts.BROAD, "figures_first": ("timeline", "ensemble"),
+        "folded": FOLDED, "states": _STATES, "broad": charts.BROAD,
+        "figures_first": ("timeline", "ensemble"),
     }  # fmt: skip
     return environment

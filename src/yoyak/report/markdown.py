@@ -84,7 +84,10 @@ def _cell(cell: Cell) -> str:
             return _code(cell.shown)
         case Bar():
             return markdown(cell.shown)
-        case Badge() | Checked():
+        case Badge():
+            note = f" ({markdown(cell.note)})" if cell.note else ""
+            return f"{SIGNS[cell.kind]} {markdown(cell.shown)}{note}"
+        case Checked():
             return f"{SIGNS[cell.kind]} {markdown(cell.shown)}"
         case str():
             return markdown(cell)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from yoyak.events import Status
 from yoyak.messages import text
 from yoyak.report import figures, pareto
-from yoyak.report.blocks import Badge, Bar, Block, Bullets, Cell, Chart, Link, Note, table
+from yoyak.report.blocks import SIGNS, Badge, Bar, Block, Bullets, Cell, Chart, Link, Note, table
 from yoyak.report.parts import Measured
 from yoyak.report.text import left, left_band, name, notes, progress, stage
 from yoyak.report.view import Difference, Floor, Quality, System, View
@@ -13,13 +13,21 @@ from yoyak.report.view import Difference, Floor, Quality, System, View
 Blocks = Iterator[Block]
 
 
+_ORDER = (
+    Status.FINISHED, Status.RUNNING, Status.INTERRUPTED, Status.STOPPED, Status.FAILED,
+    Status.QUEUED,
+)  # fmt: skip
+
+
 def _status(status: Status) -> Badge:
     return Badge(status.value, text(f"report.status-{status.value}"))
 
 
 def _verdict(difference: Difference | None) -> Cell:
-    word = figures.verdict(difference)
-    return word if difference is None else Badge(difference.verdict.value, word)
+    if difference is None:
+        return figures.UNKNOWN
+    word, p = figures.verdict_word(difference), figures.certainty(difference)
+    return Badge(difference.verdict.value, word, p)
 
 
 def summary(view: View) -> Blocks:
@@ -28,12 +36,12 @@ def summary(view: View) -> Blocks:
         ("tile", "answer"), ((one.question, one.line) for one in figures.tiles(view.tiles))
     )
     names = {
-        status: [name(one) for one in view.systems if one.status is status] for status in Status
+        status: [name(one) for one in view.systems if one.status is status] for status in _ORDER
     }
     yield Bullets(
         tuple(
-            f"{text(f'report.status-{status.value}')} {len(found)}/{len(view.systems)}: "
-            + ", ".join(found)
+            f"{SIGNS[status.value]} {text(f'report.status-{status.value}')} "
+            f"{len(found)}/{len(view.systems)}: {', '.join(found)}"
             for status, found in names.items()
             if found
         )
