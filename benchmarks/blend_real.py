@@ -20,7 +20,6 @@ from pathlib import Path
 from yoyak.data.corpus import read_corpus
 from yoyak.final.candidates import candidates
 from yoyak.final.consensus import weigh
-from yoyak.final.imports import import_files
 from yoyak.report import answerboard
 from yoyak.report.text import console
 from yoyak.store.workspace import Workspace
@@ -34,24 +33,24 @@ CONTROLS = ("longest", "random")
 
 
 def yoyak(*words):
+    print("$ yoyak", *(word.name if isinstance(word, Path) else word for word in words), flush=True)
     subprocess.run([sys.executable, "-m", "yoyak", *map(str, words)], check=True)
 
 
 def gather(shared, folder):
-    """Everything that answers dev, in a workspace."""
+    """Everything that answers dev, in a workspace, by the words that a person would type."""
     data, given = shared / "data" / "contest", shared / "data" / "predictions"
     place = ("--data", data, "--workspace", folder)
     yoyak("run", *(HERE / f"{name}.toml" for name in SMALL), *place)
     for name in SMALL:
         yoyak("tune", "decode", name, "--decodes", DECODES, *place)
         yoyak("tune", "soup", name, "--decodes", "greedy", *place)
-    workspace, corpus = Workspace(folder), read_corpus(data)
-    import_files(workspace, corpus, "kobart", [given / "dev_pred_kobart_13gi_nlp5.csv"])
+    yoyak("import", "kobart", given / "dev_pred_kobart_13gi_nlp5.csv", *place)
     for column in SOLAR:
-        path = given / "dev_solar_zeroshot_13gi_nlp5.csv"
         name = column.replace("summary_", "").replace("_", "-")
-        import_files(workspace, corpus, name, [path], column=column)
-    return workspace, corpus
+        solar = given / "dev_solar_zeroshot_13gi_nlp5.csv"
+        yoyak("import", name, solar, "--column", column, *place)
+    return Workspace(folder), read_corpus(data)
 
 
 def report(title, found, corpus, out):
@@ -68,6 +67,7 @@ def report(title, found, corpus, out):
 
 
 def main():
+    began = time.perf_counter()
     root = HERE.parent
     shared = Path(os.environ.get("YOYAK_SHARED", root.parent / "shared"))
     folder = Path(sys.argv[1]) if sys.argv[1:] else root / "workspace" / "blend-real"
@@ -80,6 +80,7 @@ def main():
     report("without the koBART", peers, corpus, out)
     small = [one for one in peers if one.recipe is not None]
     report("the two small models, five decodings and a soup each", small, corpus, out)
+    print(f"\n{(time.perf_counter() - began) / 60:.0f} minutes in all")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import typer
 
 from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
 from yoyak.cli.place import Place, open_place
-from yoyak.errors import InputMissing
+from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 from yoyak.store.run import Run
 
@@ -23,20 +23,28 @@ def decode(
         str | None, typer.Option("--decodes", help=text("cli.option-decodes"), show_default=False)
     ] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help=text("cli.option-freeze"))] = False,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option("--checkpoint", help=text("cli.option-checkpoint"), show_default=False),
+    ] = None,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Searches a better decoding, or stores the decodings that ``--decodes`` names."""
-    from yoyak.queue.tuning import decode_elsewhere, parse_decodes
+    from yoyak.queue.tuning import OWN, decode_elsewhere, parse_decodes
 
     place = open_place(data, workspace)
     found = _run(place, run)
-    if decodes is None:
+    if decodes is None and checkpoint is None:
         _search(place, found, freeze, as_json)
         return
-    parse_decodes(decodes, found.recipe.decode)
-    decode_elsewhere(found, place.data_folder, "store", decodes)
+    if freeze:
+        raise UsageError("cli.freeze-search")
+    if decodes is not None:
+        parse_decodes(decodes, found.recipe.decode)
+    what, of = ("store", ()) if checkpoint is None else ("checkpoint", (str(checkpoint),))
+    decode_elsewhere(found, place.data_folder, what, decodes or OWN, *of)
     _show_candidates(place, found, as_json)
 
 

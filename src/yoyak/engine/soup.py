@@ -33,10 +33,11 @@ KINDS: dict[str, Kind] = {"seq2seq": "seq2seq", "qlora": "causal"}
 """What the models of each engine that can be averaged are."""
 
 
-def cook(folders: Sequence[Path], recipe: Recipe, target: Path) -> None:
+def cook(folders: Sequence[Path], recipe: Recipe, target: Path, *, step: int | None = None) -> None:
     """Writes the soup of several runs, or of the checkpoints of one, to ``target/weights``.
 
-    What is there already is kept: the same members make the same soup.
+    What is there already is kept: the same members make the same soup. With ``step`` it is that
+    checkpoint of the first run alone.
 
     Raises:
         BadRecipe: models of this engine have no weights to average.
@@ -48,7 +49,9 @@ def cook(folders: Sequence[Path], recipe: Recipe, target: Path) -> None:
     if weights.read(target / weights.FOLDER) is not None:
         return
     quieten()
-    if len(folders) > 1:
+    if step is not None:
+        soup_of_checkpoints(folders[0], kind, recipe, target, step=step)
+    elif len(folders) > 1:
         soup_of_runs(folders, kind, recipe, target)
     else:
         soup_of_checkpoints(folders[0], kind, recipe, target)
@@ -77,20 +80,33 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
     _write(target, folders[0], described, loaded)
 
 
-def soup_of_checkpoints(folder: Path, kind: Kind, recipe: Recipe, target: Path) -> None:
-    """Writes the average of a run's checkpoints to ``target/weights``.
+def soup_of_checkpoints(
+    folder: Path, kind: Kind, recipe: Recipe, target: Path, *, step: int | None = None
+) -> None:
+    """Writes the average of a run's checkpoints, or the one of ``step``, to ``target/weights``.
 
     Raises:
-        InputMissing: the run has no whole weights, or fewer than two whole checkpoints.
+        InputMissing: the run has no whole weights, fewer than two whole checkpoints, or none of
+            ``step``.
     """
     described = _alike([folder])
     found = sorted(path for path in (folder / "checkpoints").glob("step-*"))
     whole = [path for path in found if disk.verify_folder(path) is not None]
-    if len(whole) < 2:
+    if step is not None:
+        known = ", ".join(str(_step_of(path)) for path in whole) or "–"
+        whole = [path for path in whole if _step_of(path) == step]
+        if not whole:
+            raise InputMissing("engine.no-checkpoint", folder=folder, step=step, known=known)
+    elif len(whole) < 2:
         raise InputMissing("engine.few-checkpoints", folder=folder, count=len(whole))
     loaded, _ = weights.open_(folder, kind, recipe)
     _take_over(loaded.model, mean_of([_load(path / TENSORS) for path in whole]))
+    described = msgspec.structs.replace(described, step=step or described.step)
     _write(target, folder, described, loaded)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def mean_of(states: Sequence[Tensors]) -> Tensors:

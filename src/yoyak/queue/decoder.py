@@ -1,9 +1,10 @@
 """The process that decodes a run's weights in other ways.
 
-``python -m yoyak.queue.decoder RUN DATA PARENT sweep|store|soup [WORDS]``.
+``python -m yoyak.queue.decoder RUN DATA PARENT sweep|store|soup|checkpoint [WORDS]``.
 
-``store`` answers dev and test in every decoding that is named, and scores dev; ``sweep`` searches
-one half of dev for a better decoding than the run's. Every answer is kept as a variant of the run
+``store`` answers dev and test in every decoding that is named, and scores dev; ``soup`` and
+``checkpoint`` do so with other weights of the run; ``sweep`` searches one half of dev for a better
+decoding than the run's. Every answer is kept as a variant of the run
 (``predictions/dev@beam-4-lp1.jsonl``), so that neither a second search nor a blend decodes again.
 """
 
@@ -156,6 +157,8 @@ def _carry_out(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -
         decodes = parse_decodes(named[0], own) if named[0] != OWN else (own,)
         if what == "soup":
             speaker = _soup(speaker, [Run(Path(folder)) for folder in named[1:]])
+        elif what == "checkpoint":
+            speaker = _checkpoint(speaker, int(named[1]))
         store(speaker, decodes)
     done = text("queue.decoded", run=run.name, seconds=f"{time.monotonic() - began:.0f}")
     sys.stderr.write(f"{done}\n")
@@ -176,6 +179,16 @@ def _soup(speaker: Speaker, others: Sequence[Run]) -> Speaker:
     disk.write_bytes(folder / "members.json", msgspec.json.encode(members))
     cook([run.engine_folder for run in runs], speaker.run.recipe, folder)
     return speaker._replace(folder=folder, prefix=f"soup-{digest}-")
+
+
+def _checkpoint(speaker: Speaker, step: int) -> Speaker:
+    """The speaker of the run as it was at ``step``."""
+    from yoyak.engine.soup import cook
+
+    folder = speaker.run.folder / "soups" / f"step-{step}"
+    folder.mkdir(parents=True, exist_ok=True)
+    cook([speaker.run.engine_folder], speaker.run.recipe, folder, step=step)
+    return speaker._replace(folder=folder, prefix=f"step-{step}-")
 
 
 if __name__ == "__main__":

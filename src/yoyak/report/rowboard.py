@@ -67,7 +67,7 @@ def block(label: str, summary: "str | Text") -> "Padding":
     from rich.text import Text
 
     said = Text(plain(summary) or "∅") if isinstance(summary, str) else summary
-    return Padding(Text(f"{plain(label)}: ", overflow="fold") + said, (0, 0, 0, 2))
+    return Padding(Text(f"{plain(label)}: ", overflow="fold") + said, (0, 0, 0, 2), expand=False)
 
 
 def faults(found: Sequence[FaultFound], *, limit: int = 5) -> "Group":

@@ -108,6 +108,22 @@ def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
     torch.testing.assert_close(mixed[name], mean)
 
 
+@pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_one_checkpoint_speaks_as_the_run_did_at_that_step(form, trained, tmp_path, dialogues):
+    run = trained(form, "a")
+    short = trained(form, "b")
+    soup.cook([run.folder], run.recipe, tmp_path / "early", step=4)
+    assert weights.read(tmp_path / "early" / "weights").step == 4
+    early = logits(tmp_path / "early", run, dialogues)
+    assert not torch.equal(early, logits(run.folder, run, dialogues))
+    soup.cook([run.folder], run.recipe, tmp_path / "late", step=6)
+    assert torch.equal(
+        logits(tmp_path / "late", run, dialogues), logits(short.folder, short, dialogues)
+    )
+    with pytest.raises(InputMissing, match=r"step 3 \(there are: 4, 6\)"):
+        soup.cook([run.folder], run.recipe, tmp_path / "none", step=3)
+
+
 def test_what_cannot_be_averaged_is_refused(trained, tmp_path):
     run, other = trained("bart", "a"), trained("bart", "b", "train.seed=7")
     with pytest.raises(BadData, match="one base"):
