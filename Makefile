@@ -48,6 +48,7 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/consensus.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/report.py
 
 faults: .venv/.ready-dev
 	$(BIN)/python -m pytest tests/faults --long

@@ -25,6 +25,7 @@ _MOST_SPANS = 200
 _MINUTES_WITHOUT_SECONDS = 15
 
 BLUE, RED, GREEN, AMBER, GREY = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4], PALETTE[7]
+PALE = "#f3d493"
 
 
 def _time(first: float, last: float) -> Any:
@@ -115,8 +116,7 @@ def vram(view: View) -> Drawing | None:
     return Drawing(altair.layer(*layers).properties(width=WIDTH - 80, height={"step": 28}), rows)
 
 
-_SHADES = {"worked": BLUE, "running": GREEN, "planned": AMBER, "late": AMBER}
-_OPACITIES = {"worked": 1.0, "running": 1.0, "planned": 0.85, "late": 0.35}
+_SHADES = {"worked": BLUE, "running": GREEN, "planned": AMBER, "late": PALE}
 
 
 def timeline(view: View) -> Drawing | None:
@@ -138,10 +138,6 @@ def timeline(view: View) -> Drawing | None:
         y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=200, ticks=False)),
         color=altair.Color(
             "word:N", scale=altair.Scale(domain=names, range=[_SHADES[key] for key in there])
-        ),
-        opacity=altair.Opacity(
-            "kind:N", legend=None,
-            scale=altair.Scale(domain=there, range=[_OPACITIES[key] for key in there]),
         ),
     )  # fmt: skip
     return Drawing(bars.properties(width=2 * WIDTH - 40, height={"step": 34}), rows)
