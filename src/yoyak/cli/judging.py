@@ -1,6 +1,7 @@
 """The verbs of the judge: score, compare. Neither needs torch, and score needs no workspace."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,8 @@ def compare(
         print(msgspec.json.encode(compared).decode())
         return
     out = console(sys.stdout)
-    out.print(scoreboard.comparison(compared, same_winner=same_winner_chance(cards)))
+    chance = same_winner_chance(cards)
+    out.print(scoreboard.comparison(compared, same_winner=chance, names=_recipes(place, cards)))
     if rows:
         best = [standing.system for standing in compared.standings[:2]]
         files = references or [place.data_folder / "dev.csv"]
@@ -109,6 +111,17 @@ def _all_judged(
     return {
         name: _judged(place, system, references)
         for name, system in zip(names, systems, strict=True)
+    }
+
+
+def _recipes(place: Place, systems: Iterable[str]) -> dict[str, str]:
+    """Run to recipe, for runs whose recipe no other of ``systems`` has."""
+    named = {run.name: run.identity.recipe for run in place.workspace.runs()}
+    found = [named[system] for system in systems if system in named]
+    return {
+        system: named[system]
+        for system in systems
+        if system in named and found.count(named[system]) == 1
     }
 
 

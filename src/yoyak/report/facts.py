@@ -7,7 +7,7 @@ import msgspec
 
 from yoyak.errors import BadData, InputMissing
 from yoyak.final.ledger import read_ledger
-from yoyak.final.submission import CSV, MANIFEST, read_manifest
+from yoyak.final.submission import CSV, MANIFEST, Member, read_manifest
 from yoyak.queue.provenance import Provenance
 from yoyak.report.parts import Fact, HandedIn
 from yoyak.store.run import Run
@@ -31,7 +31,7 @@ def submissions(workspace: Workspace) -> Iterator[HandedIn]:
         entry = noted.get(int(path.parent.name))
         yield HandedIn(
             number=path.parent.name,
-            system=" + ".join(member.system for member in manifest.members),
+            system=" + ".join(_called(manifest.members)),
             method=manifest.method,
             rows=manifest.rows,
             sha256=manifest.sha256,
@@ -40,6 +40,15 @@ def submissions(workspace: Workspace) -> Iterator[HandedIn]:
             public_score=entry.public if entry else None,
             record=relative(workspace, path),
         )
+
+
+def _called(members: Sequence[Member]) -> list[str]:
+    """Members by their recipes; by their own names where that would not tell them apart."""
+    recipes = [member.recipe for member in members]
+    return [
+        recipe if recipe and recipes.count(recipe) == 1 else member.system
+        for member, recipe in zip(members, recipes, strict=True)
+    ]
 
 
 _PACKAGES = (

@@ -3,8 +3,9 @@
 Words and signs carry every meaning; colour and weight only repeat it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
@@ -214,11 +215,19 @@ def _band(band: Band | None) -> str:
     return UNKNOWN if band is None else f"{band.low:.1f}–{band.high:.1f}"
 
 
-def comparison(compared: Comparison, *, same_winner: float | None = None) -> "Group":
-    """A line-up, best first, and which of its differences are proven."""
+def comparison(
+    compared: Comparison,
+    *,
+    same_winner: float | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> "Group":
+    """A line-up, best first, and which of its differences are proven.
+
+    ``names`` is what a reader calls a system, where that is not its own name.
+    """
     from rich.console import Group
 
-    parts: list[RenderableType] = [_standings(compared), "", _contrasts(compared)]
+    parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
     parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]
     if any(contrast.verdict is Verdict.NOT_PROVEN for contrast in compared.contrasts):
         parts.append(_line(text("report.scoreboard-not-proven")))
@@ -228,13 +237,13 @@ def comparison(compared: Comparison, *, same_winner: float | None = None) -> "Gr
     return Group(*parts, _line(text("report.scoreboard-signature", it=compared.signature)))
 
 
-def _standings(compared: Comparison) -> "Table":
+def _standings(compared: Comparison, names: Mapping[str, str]) -> "Table":
     columns = ("rouge1", "rouge2", "rougel", "mean", "interval", "sum")
     title = text("report.scoreboard-standings", rows=compared.protocol.items)
     table = _table(title, "column-system", *(f"column-{column}" for column in columns))
     for one in compared.standings:
         table.add_row(
-            plain(one.system),
+            plain(names.get(one.system, one.system)),
             *map(score, (one.rouge.rouge1, one.rouge.rouge2, one.rouge.rougeL, one.rouge.mean)),
             _interval(one.interval),
             score(one.rouge.sum),
@@ -242,18 +251,18 @@ def _standings(compared: Comparison) -> "Table":
     return table
 
 
-def _contrasts(compared: Comparison) -> "Table":
+def _contrasts(compared: Comparison, names: Mapping[str, str]) -> "Table":
     columns = ("difference", "interval", "p", "verdict", "rows", "detectable")
-    names = [f"scoreboard-{column}" for column in columns]
-    table = _table(text("report.scoreboard-contrasts"), "scoreboard-pair", *names)
+    titles = [f"scoreboard-{column}" for column in columns]
+    table = _table(text("report.scoreboard-contrasts"), "scoreboard-pair", *titles)
     for contrast in compared.contrasts:
-        table.add_row(*_contrast_cells(contrast))
+        pair = (names.get(one, one) for one in (contrast.system, contrast.baseline))
+        table.add_row(" − ".join(map(plain, pair)), *_contrast_cells(contrast))
     return table
 
 
 def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
     return (
-        f"{plain(contrast.system)} − {plain(contrast.baseline)}",
         points(contrast.difference.mean),
         _interval(contrast.interval, points),
         figures.p_value(contrast.p_holm),

@@ -61,10 +61,22 @@ def status(view: View, out: "Console") -> None:
                 words = f"{proof.name}: ✖ {figures.proved(check.name)}: {check.found}"
                 out.print(plain(words), soft_wrap=True)
     for incident in view.incidents[-5:]:
-        words = f"{figures.moment(incident.at)}  {incident.name}: {plain(incident.what.text)}"
-        out.print(words, soft_wrap=True)
+        words = f"{figures.moment(incident.at)}  {incident.name}: {incident.what.text}"
+        out.print(plain(words), soft_wrap=True)
+    if view.next_steps:
+        out.print(_steps(view))
+
+
+def _steps(view: View) -> "Table":
+    """What to type next, each command whole on its line, beside why."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for step in view.next_steps:
-        out.print(f"→ {step.command}   {step.why.text}", soft_wrap=True)
+        table.add_row(plain(f"→ {step.command}"), plain(step.why.text))
+    return table
 
 
 def _quality_table(scored: Sequence[tuple[System, Quality]], view: View) -> "Table":

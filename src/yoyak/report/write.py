@@ -1,11 +1,11 @@
-"""The report's three files, and the status for machines."""
+"""The report's files, and the status for machines."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from yoyak.report import html, markdown
+from yoyak.report import html, markdown, sheet
 from yoyak.report.view import View
 from yoyak.store import disk
 from yoyak.store.workspace import Workspace
@@ -19,19 +19,23 @@ class Paths(NamedTuple):
     markdown: Path
     json: Path
     html: Path
+    sheet: Path
 
 
 def write_report(workspace: Workspace, view: View) -> Paths:
-    """Writes Markdown, JSON and HTML into the workspace's ``report/`` in the language spoken.
+    """Writes the report's files into the workspace's ``report/`` in the language spoken.
 
     Raises:
         CannotWrite, DiskFull: the files are as they were before.
     """
     folder = workspace.report_folder
-    paths = Paths(folder / f"{STEM}.md", folder / f"{STEM}.json", folder / "index.html")
+    names = (f"{STEM}.md", f"{STEM}.json", "index.html", "systems.csv")
+    paths = Paths(*(folder / name for name in names))
     disk.write_text(paths.markdown, markdown.render(view))
     disk.write_bytes(paths.json, msgspec.json.format(msgspec.json.encode(view), indent=1) + b"\n")
     disk.write_text(paths.html, html.render(view))
+    # The mark at its start tells spreadsheets that the file is UTF-8, and Hangul stays Hangul.
+    disk.write_bytes(paths.sheet, sheet.render(view).encode("utf-8-sig"))
     return paths
 
 
