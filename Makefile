@@ -6,7 +6,15 @@ BIN := .venv/bin
 TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup run fix check test docs bench faults
+# Where nothing may be kept, each of the hundred processes that the tests start compiles the package
+# anew, and each session rewrites every assert.
+unexport PYTHONDONTWRITEBYTECODE
+
+# A process a core, four at most: each that has imported torch holds half a gigabyte.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 \
+	--dist worksteal
+
+.PHONY: setup run fix check test test-fast test-rest test-torch coverage docs bench faults
 .DEFAULT_GOAL := run
 
 setup: .venv/.ready
@@ -36,10 +44,23 @@ check: .venv/.ready-dev
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md docs/*.md
 
-test: .venv/.ready-dev
+# All tests, what fails soonest first. The three are each a target: `make test-fast` is for between
+# two thoughts; the rest needs the contest files or a browser, and skips by name what is not there.
+test: test-fast test-rest test-torch
+
+test-fast: .venv/.ready-dev
+	$(PYTEST) -m "not torch and not real and not browser"
+
+test-rest: .venv/.ready-dev
+	$(PYTEST) -m "(real or browser) and not torch"
+
+test-torch: .venv/.ready-dev
+	$(PYTEST) -m torch
+
+# Which lines no test without torch enters: a question for now and then, at twice the time.
+coverage: .venv/.ready-dev
 	$(BIN)/coverage run -m pytest -m "not torch"
 	$(BIN)/coverage report
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torch
 
 docs: .venv/.ready-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md docs/*.md

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Writes requirements.lock (run) and requirements-dev.lock (tests), free of hosts and of torch:
 # torch is installed first, by its own line in the Makefile, so that a CPU machine keeps the CPU
-# build and a GPU machine takes the CUDA build (docs/adr/0009-lock.md).
+# build and a GPU machine takes the CUDA build (docs/adr/0009-locked-without-torch.md).
 set -eu
 cd "$(dirname "$0")/.."
+[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv
 override=$(mktemp)
 trap 'rm -f "$override"' EXIT
 echo "torch; sys_platform == 'never'" >"$override"

@@ -17,6 +17,28 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the long version of the fault tests")
 
 
+@pytest.fixture
+def say(record_property):
+    """Prints a figure in the summary of the session, also from one of several processes."""
+
+    def remember(figure: str) -> None:
+        record_property("said", figure)
+
+    return remember
+
+
+def pytest_terminal_summary(terminalreporter):
+    said = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "said"
+    ]
+    for figure in dict.fromkeys(said):  # a test's teardown reports it as well
+        terminalreporter.write_line(figure)
+
+
 @pytest.fixture(autouse=True)
 def _english():
     """Messages are compared in English unless a test says otherwise."""

@@ -54,18 +54,17 @@ def string_keys() -> int:
     )
 
 
-def test_sizes_stay_within_the_budget(capsys):
+def test_sizes_stay_within_the_budget(say):
     lines = {str(path.relative_to(PACKAGE)): count for path, _, count in trees()}
     lengths = [length for _, _, length in functions()]
     long_share = sum(length > 60 for length in lengths) / len(lengths)
     keys_per_1000 = 1000 * string_keys() / sum(lines.values())
-    with capsys.disabled():
-        print(
-            f"\n{len(lines)} files, {sum(lines.values())} lines: file median "
-            f"{statistics.median(lines.values()):.0f}, longest {max(lines.values())}; "
-            f"{len(lengths)} functions: median {statistics.median(lengths):.0f} lines, "
-            f"{long_share:.1%} over 60; {keys_per_1000:.1f} string keys per 1,000 lines"
-        )
+    say(
+        f"{len(lines)} files, {sum(lines.values())} lines: file median "
+        f"{statistics.median(lines.values()):.0f}, longest {max(lines.values())}; "
+        f"{len(lengths)} functions: median {statistics.median(lengths):.0f} lines, "
+        f"{long_share:.1%} over 60; {keys_per_1000:.1f} string keys per 1,000 lines"
+    )
     assert [name for name, count in lines.items() if count > 300] == []
     assert statistics.median(lines.values()) <= 130
     assert statistics.median(lengths) <= 9
@@ -148,7 +147,7 @@ def cpu_seconds(*words: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_help_starts_quickly(capsys):
+def test_help_starts_quickly(say):
     bare = help_ = float("inf")
     for _ in range(10):
         bare = min(bare, cpu_seconds("-c", "pass"))
@@ -158,6 +157,5 @@ def test_help_starts_quickly(capsys):
         allowed = 0.150 * max(1.0, bare / 0.009)
         if help_ <= allowed:
             break
-    with capsys.disabled():
-        print(f"\n--help: {help_ * 1000:.0f} ms of CPU, bare Python {bare * 1000:.0f} ms")
+    say(f"--help: {help_ * 1000:.0f} ms of CPU, bare Python {bare * 1000:.0f} ms")
     assert help_ <= allowed

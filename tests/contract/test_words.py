@@ -6,7 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = re.compile(
-    r"/(?:work|root|home)/|pypi\.org|files\.pythonhosted|registry\.npmjs|hf_[A-Za-z0-9]{20}|ghp_[A-Za-z0-9]{20}"
+    r"/(?:work|root|home|opt/pypi)[/-]"
+    r"|pypi\.org|pythonhosted|npmjs\.(?:org|com)|deb\.debian\.org|download\.pytorch\.org"
+    r"|--(?:extra-)?index-url[ =]"
+    r"|hf_[A-Za-z0-9]{20}|ghp_[A-Za-z0-9]{20}"
 )
 
 

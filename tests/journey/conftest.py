@@ -1,28 +1,62 @@
 """The real command line, in a folder of its own."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from yoyak.cli import main
+
+
+class Said(NamedTuple):
+    """What a call left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
 
 class CommandLine:
-    """Runs ``yoyak WORDS`` in ``folder`` as a user would."""
+    """Runs ``yoyak WORDS`` in ``folder`` as a user would.
+
+    In this process, which spares each call the start of another; ``in_a_process`` is for the
+    tests whose point that is. An error that ``yoyak`` does not know of fails the test either way.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *words: object, check: bool = True, **environment: str):
+    def __call__(self, *words: object, check: bool = True) -> Said:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+            patch.setenv("YOYAK_LANG", "en")
+            patch.setenv("OMP_NUM_THREADS", "1")
+            patch.chdir(self.folder)
+            stack.enter_context(contextlib.redirect_stdout(stdout))
+            stack.enter_context(contextlib.redirect_stderr(stderr))
+            ended = stack.enter_context(pytest.raises(SystemExit))
+            main([str(word) for word in words])
+        code = ended.value.code or 0
+        return self._checked(Said(code, stdout.getvalue(), stderr.getvalue()), check)
+
+    def in_a_process(self, *words: object, check: bool = True) -> Said:
+        """The same in a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "yoyak", *map(str, words)],
             cwd=self.folder, capture_output=True, text=True, timeout=300, check=False,
-            env={**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        if check and done.returncode:
-            pytest.fail(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done
+        return self._checked(Said(done.returncode, done.stdout, done.stderr), check)
+
+    def _checked(self, said: Said, check: bool) -> Said:
+        if check and said.returncode:
+            pytest.fail(f"exit {said.returncode}\n{said.stdout}\n{said.stderr}")
+        return said
 
 
 @pytest.fixture
@@ -35,5 +69,5 @@ def yoyak(tmp_path):
 def road(tmp_path_factory):
     """The command line of a folder in which the floor has been run to its submission."""
     yoyak = CommandLine(tmp_path_factory.mktemp("road"))
-    yoyak.said = yoyak("run", "lead")
+    yoyak.said = yoyak.in_a_process("run", "lead")
     return yoyak

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from yoyak.cli import main
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.final.imports import import_files
@@ -47,14 +46,12 @@ def team(tmp_path, files, corpus):
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch, capsys):
-    """Runs the command line in this process and returns (exit code, what it said on stderr)."""
-    monkeypatch.chdir(tmp_path)
+def refused(yoyak):
+    """Runs the command line and returns (exit code, what it said on stderr)."""
 
     def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in ("--lang", "en", *words)])
-        return ended.value.code, capsys.readouterr().err
+        said = yoyak(*words, check=False)
+        return said.returncode, said.stderr
 
     return call
 

@@ -183,7 +183,8 @@ sys.exit(outcome.exit_code)
 
 
 @pytest.fixture
-def parent_of(data):
+def parent_of(data, monkeypatch):
+    monkeypatch.setenv("DOUBLES_STEPS", "3000")  # a minute: it is always at work when asked
     started = []
 
     def start(run):
@@ -243,16 +244,14 @@ def test_the_status_of_a_living_run_is_told_from_another_process_in_half_a_secon
         "(run,) = Workspace(Path(sys.argv[1])).runs()\n"
         "print(run.state().status, run.holder().pid, time.perf_counter() - began)"
     )
-    said = [
-        subprocess.run(
+    for _ in range(3):  # others may have been at work
+        status, pid, seconds = subprocess.run(
             [sys.executable, "-c", code, workspace.folder], capture_output=True, check=True
         ).stdout.split()
-        for _ in range(3)
-    ]
-    assert {(status, pid) for status, pid, _ in said} == {
-        (b"running", str(run.holder().pid).encode())
-    }
-    assert min(float(seconds) for *_, seconds in said) < 0.5
+        assert (status, pid) == (b"running", str(run.holder().pid).encode())
+        if float(seconds) < 0.5:
+            break
+    assert float(seconds) < 0.5
 
 
 def test_the_users_environment_wins(runs_of, monkeypatch):

@@ -97,6 +97,8 @@ def test_a_proven_winner_is_frozen_and_the_next_run_redoes_what_depends_on_it(fi
     assert finished("decode.no_repeat_ngram=2").recipe.decode.no_repeat_ngram == 2
 
 
+@pytest.mark.torch
+@pytest.mark.filterwarnings("default")
 def test_a_soup_of_an_engine_without_weights_is_refused(finished, data, capfd):
     run = finished()
     with pytest.raises(RunFailed, match="code 78"):

@@ -12,7 +12,7 @@ from yoyak.report import html
 from yoyak.report.build import build
 from yoyak.report.parts import Example
 
-pytestmark = pytest.mark.usefixtures("browser")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("browser")]
 
 WIDTHS = (390, 768, 1024, 1280)
 HOSTILE = (

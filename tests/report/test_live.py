@@ -18,9 +18,10 @@ from yoyak.events import Prepared, Queued, StageStarted, Started, Stepped
 from yoyak.queue import provenance
 from yoyak.store.workspace import Workspace
 
+pytestmark = [pytest.mark.browser]
 if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
-    pytestmark = pytest.mark.skipif(
-        find_spec("uvicorn") is None, reason="the [serve] extra is missing"
+    pytestmark.append(
+        pytest.mark.skipif(find_spec("uvicorn") is None, reason="the [serve] extra is missing")
     )
 
 SERVER = (

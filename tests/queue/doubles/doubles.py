@@ -10,7 +10,7 @@ from yoyak.events import Prepared, Stepped, Stopped
 from yoyak.store import disk
 from yoyak.values import Prediction
 
-STEPS = 60
+STEPS = int(os.environ.get("DOUBLES_STEPS", "60"))
 
 
 class Steady:
