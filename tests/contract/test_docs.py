@@ -9,8 +9,8 @@ import pytest
 from yoyak import messages
 
 ROOT = Path(__file__).parents[2]
-# Records of a past run speak of what was there then: docs/reliability.md is written by `make faults`
-# (tests/faults/test_matrix.py holds that what it would name now exists), docs/example by a line-up.
+# Records of a past run speak of what was there then. One is written by `make faults`, and
+# tests/faults/test_matrix.py holds that what it would name now exists; the other by a line-up.
 RECORDS = {ROOT / "docs" / "reliability.md", *(ROOT / "docs" / "example").rglob("*.md")}
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - RECORDS)
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
