@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from yoyak import __version__
-from yoyak.cli import answers, judging, machine, runs, tuning
+from yoyak.cli import answers, exporting, judging, machine, runs, tuning
 from yoyak.messages import LANGUAGES, text
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "report": runs.report,
     "serve": runs.serve,
     "backup": runs.backup,
+    "export": exporting.export,
     "prune": machine.prune,
 }
 for name, verb in VERBS.items():

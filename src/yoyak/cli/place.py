@@ -4,8 +4,10 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from yoyak.errors import InputMissing
 from yoyak.messages import text
 from yoyak.store.project import Project, read_project
+from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus
 
@@ -51,6 +53,17 @@ class Place:
         splits = (corpus.train, corpus.dev, corpus.test)
         rows = {split.name: len(split.dialogues) for split in splits}
         return text("cli.data-at", folder=folder, **rows)
+
+    def run(self, name: str) -> Run:
+        """The run of that name, or the newest of the recipe of that name.
+
+        Raises:
+            InputMissing: there is none.
+        """
+        found = self.workspace.named(name)
+        if found is None:
+            raise InputMissing("cli.unknown-run", run=name, workspace=self.workspace.folder)
+        return found
 
     def short(self, path: Path) -> str:
         """``path`` as a user would type it from here."""

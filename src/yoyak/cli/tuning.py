@@ -7,7 +7,7 @@ import typer
 
 from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
 from yoyak.cli.place import Place, open_place
-from yoyak.errors import InputMissing, UsageError
+from yoyak.errors import UsageError
 from yoyak.messages import text
 from yoyak.store.run import Run
 
@@ -35,7 +35,7 @@ def decode(
     from yoyak.queue.tuning import OWN, decode_elsewhere, parse_decodes
 
     place = open_place(data, workspace)
-    found = _run(place, run)
+    found = place.run(run)
     if decodes is None and checkpoint is None:
         _search(place, found, freeze, as_json)
         return
@@ -62,7 +62,7 @@ def soup(
     from yoyak.queue.tuning import OWN, decode_elsewhere, parse_decodes
 
     place = open_place(data, workspace)
-    first, *others = (_run(place, name) for name in dict.fromkeys(runs))
+    first, *others = (place.run(name) for name in dict.fromkeys(runs))
     if decodes is not None:
         parse_decodes(decodes, first.recipe.decode)
     members = [str(run.folder) for run in others]
@@ -108,10 +108,3 @@ def _show_candidates(place: Place, run: Run, as_json: bool) -> None:
         print(msgspec.json.encode(cards).decode())
     else:
         console(sys.stdout).print(answerboard.candidates(found))
-
-
-def _run(place: Place, name: str) -> Run:
-    run = place.workspace.named(name)
-    if run is None:
-        raise InputMissing("cli.unknown-run", run=name, workspace=place.workspace.folder)
-    return run

@@ -1,0 +1,90 @@
+"""An exported model says with transformers and peft alone what it said here."""
+
+import contextlib
+import io
+import json
+import re
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+STEPS = {"bart": 6, "lora": 6, "nf4": 40}
+"""A toy in bfloat16 has to learn a little, or its words are tied."""
+
+DECODES = {
+    "bart": ('decode={kind="beam",beams=3,length_penalty=0.8,max_new_tokens=12}',),
+    "lora": ("decode.max_new_tokens=12",),
+    "nf4": ("decode.max_new_tokens=12",),
+}
+
+
+@pytest.fixture
+def exported(job, tmp_path):
+    """A trained run handed over, its card, and what the engine says of the card's dialogue."""
+
+    def make(form):
+        from yoyak import engine as engines
+        from yoyak.data.corpus import parse_turns
+        from yoyak.engine import GenerateJob
+        from yoyak.engine.handover import hand_over
+        from yoyak.report.modelcard import DIALOGUE, Exported, render
+        from yoyak.values import Dialogue
+
+        work = job(
+            form, f"train.max_steps={STEPS[form]}", "evaluate.every_epochs=none", *DECODES[form]
+        )
+        engine = engines.load(work.recipe.engine)
+        engine.train(work)
+        target = tmp_path / "exported"
+        target.mkdir()
+        handed = hand_over(work.folder, work.recipe, target)
+        asked = Dialogue(id="asked", turns=parse_turns(DIALOGUE))
+        (answer,) = engine.generate(
+            GenerateJob(work.recipe, work.recipe.decode, [asked], work.train, work.folder, print)
+        )
+        return target, render(Exported("run", work.recipe, handed, None)), answer.text
+
+    return make
+
+
+@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+def test_the_code_of_the_card_gives_the_engines_summary(form, exported, monkeypatch):
+    from yoyak.data.clean import summary_of
+
+    folder, card, said = exported(form)
+    keep_unpacked(monkeypatch)
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    assert "yoyak" not in code
+    monkeypatch.chdir(folder)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    assert said
+    assert summary_of(out.getvalue()) == said
+
+
+def keep_unpacked(monkeypatch):
+    """On a CPU, 4-bit layers may change their kernel in evaluation; both sides shall use one."""
+    import transformers
+
+    from yoyak.engine import base
+
+    load = transformers.AutoModelForCausalLM.from_pretrained
+
+    def kept(*words, **options):
+        model = load(*words, **options)
+        base.keep_unpacked(model)
+        return model
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", kept)
+
+
+def test_nothing_in_the_folder_points_into_the_run(exported, tmp_path):
+    folder, _, _ = exported("lora")
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == (
+        "./base"
+    )
+    texts = [path for path in folder.rglob("*") if path.suffix in {".json", ".md", ".jinja"}]
+    assert texts
+    assert not [path for path in texts if str(tmp_path / "run") in path.read_text("utf-8")]
