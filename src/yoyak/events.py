@@ -63,6 +63,12 @@ class Proved(Event, frozen=True, kw_only=True, tag="proved"):
     checks: tuple[Check, ...]
 
 
+class Compared(Event, frozen=True, kw_only=True, tag="compared"):
+    """Another way to generate was held against the trained one; one that failed does not speak."""
+
+    check: Check
+
+
 class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
     """What training is about to do, counted and not estimated."""
 
@@ -182,6 +188,7 @@ AnyEvent = (
     | StageStarted
     | StageDone
     | Proved
+    | Compared
     | Prepared
     | Stepped
     | Evaluated
@@ -293,5 +300,5 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
             return {"status": Status.FAILED, "failed": event}
         case Finished():
             return {"status": Status.FINISHED, "stage": None}
-        case Sampled():
+        case Sampled() | Compared():
             return {}

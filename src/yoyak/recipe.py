@@ -223,6 +223,16 @@ def shared_settings(decode: Decode) -> dict[str, Any]:
     return {name: getattr(decode, name) for name in names}
 
 
+class Generate(Settings, frozen=True, kw_only=True):
+    """What predictions are computed with; whatever is not as it was trained is compared first."""
+
+    weights: Literal["trained", "merged"] = "trained"
+    """``trained``: adapters on the base as training had it, the very system that was judged.
+    ``merged``: adapters added into the base in bfloat16, without its 4-bit rounding."""
+    library: Literal["transformers", "ctranslate2"] = "transformers"
+    """Who decodes an encoder-decoder; CTranslate2 only where it says the same."""
+
+
 class Recipe(Settings, frozen=True, kw_only=True):
     """Everything that decides what a run learns and says."""
 
@@ -236,17 +246,23 @@ class Recipe(Settings, frozen=True, kw_only=True):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     decode: Decode = Greedy()
+    generate: Generate = Generate()
 
     def __post_init__(self) -> None:
         if self.model.quantisation is not None and self.lora is None:
             raise ValueError("a quantised model cannot be trained without [lora]")
+        if self.generate.weights == "merged" and self.lora is None:
+            raise ValueError('generate.weights = "merged" needs adapters: [lora]')
+        if self.generate.library == "ctranslate2" and self.prompt.style != "source":
+            raise ValueError('generate.library = "ctranslate2" is for encoder-decoders only')
 
     @property
     def learning_hash(self) -> str:
-        """SHA-256 of what decides the weights: no description, no decoding, nothing of ``HOW``."""
+        """SHA-256 of what decides the weights: no description, no generation, nothing of ``HOW``."""
         usual = {name: getattr(Train(), name) for name in HOW}
         train = msgspec.structs.replace(self.train, **usual)
-        return _sha256(msgspec.structs.replace(self, about="", decode=Greedy(), train=train))
+        spoken = {"decode": Greedy(), "generate": Generate()}
+        return _sha256(msgspec.structs.replace(self, about="", train=train, **spoken))
 
     @property
     def full_hash(self) -> str:

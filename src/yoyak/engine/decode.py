@@ -52,6 +52,7 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
     row_cap: RowCap | None = None,
     blocked: Sequence[int] = (),
     budget_tokens: int = BUDGET_TOKENS,
+    decoder: "Decoder | None" = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """One prediction a row, longest sources first; weights, mode and random state stay as found.
@@ -66,6 +67,7 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
         row_cap: a row's own cap, where that is lower; rows of one cap are answered together.
         blocked: ids that are never written, as from ``foreign.foreign_ids``.
         budget_tokens: of a batch, rows × (longest source + new tokens).
+        decoder: who decodes a batch instead of our own loops.
         on_progress: told (rows done, rows in all) after each batch.
 
     Raises:
@@ -76,7 +78,7 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
     done = 0
     budget = budget_tokens // (decode.beams if isinstance(decode, Beam) else 1)
     for lower, alike in _by_cap(rows, cap, row_cap):
-        work = Work(loaded, decode, lower, tuple(blocked))
+        work = Work(loaded, decode, lower, tuple(blocked), decoder)
         for batch in batches(alike, lower, budget):
             yield from _predictions(work, batch)
             done += len(batch)
@@ -102,6 +104,11 @@ class Work(NamedTuple):
     decode: Decode
     max_new_tokens: int
     blocked: tuple[int, ...]
+    decoder: "Decoder | None" = None
+
+
+Decoder = Callable[[Work, Sequence[Encoded]], list[list[int]]]
+"""The new ids of each row of a batch, to and with its stop."""
 
 
 def batches(
@@ -145,6 +152,8 @@ def new_ids(work: Work, batch: Sequence[Encoded]) -> list[list[int]]:
 
 
 def _decoded(work: Work, batch: Sequence[Encoded]) -> list[list[int]]:
+    if work.decoder is not None:
+        return work.decoder(work, batch)
     if isinstance(work.decode, Beam):
         return search(work.loaded, batch, work.decode, work.max_new_tokens, work.blocked)
     return step_through(work.loaded, batch, work.decode, work.max_new_tokens, work.blocked)

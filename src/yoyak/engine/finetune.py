@@ -1,23 +1,19 @@
-"""From a job to weights, and from weights to predictions: what both engines do."""
+"""From a job to weights: what both engines do."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from yoyak.engine import GenerateJob, TrainJob, length_cap, weights
+from yoyak.engine import TrainJob, weights
 from yoyak.engine.base import SCRATCH, Base, adapt, find_base, load_base
 from yoyak.engine.batches import shape_of
-from yoyak.engine.canary import Guard, guarded, tags_expected
 from yoyak.engine.card import prove_run
 from yoyak.engine.checkpoint import Checkpoints, Identity, Progress
 from yoyak.engine.codec import load_codec
 from yoyak.engine.course import Course
-from yoyak.engine.decode import RowCap, answer_cap, generate
+from yoyak.engine.decode import answer_cap
 from yoyak.engine.encode import Encoded, encode_rows
-from yoyak.engine.encodings import remember_encodings
 from yoyak.engine.evaluation import Judge, chosen_rows, foreign_to
 from yoyak.engine.hardware import detect, limit_threads, precision_for, quieten
 from yoyak.engine.learner import Learner
@@ -29,7 +25,6 @@ from yoyak.engine.world import join
 from yoyak.errors import BadRecipe
 from yoyak.events import AnyEvent
 from yoyak.store import disk
-from yoyak.values import Dialogue, Prediction
 
 
 class Ready(NamedTuple):
@@ -167,69 +162,3 @@ def _refuse_other_kind(job: TrainJob, kind: Kind) -> None:
     built = scratch is None or (scratch.architecture == "bart") == (kind == "seq2seq")
     if job.recipe.prompt.style != style or not built:
         raise BadRecipe("engine.other-kind", recipe=job.recipe.name, engine=job.recipe.engine)
-
-
-# --- generation ----------------------------------------------------------------------------------
-
-
-class Speaker:
-    """Answers the dialogues of a job with trained weights, which stay loaded between jobs.
-
-    Args:
-        kind: of the engine's models.
-    """
-
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-        self._key: object = None
-        self._open: tuple[Loaded, Weights] | None = None
-        self._rows: dict[Dialogue, Encoded] = {}
-        self._learned: list[Encoded] | None = None
-
-    def answer(self, job: GenerateJob) -> Iterator[Prediction]:
-        """One prediction a dialogue, after eight rows were looked at."""
-        loaded, described = self._opened(job.folder, job)
-        speak = partial(
-            generate,
-            loaded,
-            decode=job.decode,
-            max_new_tokens=described.max_new_tokens,
-            row_cap=self._row_cap(loaded, job),
-            blocked=foreign_to(loaded.codec),
-        )
-        guard = Guard(
-            codec=loaded.codec,
-            tags_expected=tags_expected(job.train.dialogues),
-            scratch=job.recipe.model.scratch is not None,
-            emit=job.emit,
-        )
-        yield from guarded(self._encoded(loaded, job), speak, guard)
-
-    def _encoded(self, loaded: Loaded, job: GenerateJob) -> list[Encoded]:
-        """The job's rows as ids, each rendered and cut once however often it is decoded."""
-        new = [one for one in job.dialogues if one not in self._rows]
-        fresh = encode_rows(loaded.codec, new, job.recipe.prompt, with_answers=False)
-        self._rows.update(zip(new, fresh, strict=True))
-        return [self._rows[one] for one in job.dialogues]
-
-    def _row_cap(self, loaded: Loaded, job: GenerateJob) -> RowCap | None:
-        quantile = job.decode.length_cap_quantile
-        if quantile is None:
-            return None
-        if self._learned is None:
-            prompt = job.recipe.prompt
-            self._learned = encode_rows(
-                loaded.codec, job.train.dialogues, prompt, with_answers=True
-            )
-        return length_cap.fit(self._learned, quantile).tokens
-
-    def _opened(self, folder: Path, job: GenerateJob) -> tuple[Loaded, Weights]:
-        key = (folder, disk.read_manifest(folder / weights.FOLDER), job.recipe.prompt)
-        if self._open is None or key != self._key:
-            quieten()
-            limit_threads(job.recipe)
-            self._open, self._rows, self._learned = None, {}, None  # the old goes before the new
-            self._key, self._open = key, weights.open_(folder, self._kind, job.recipe)
-            if self._kind == "seq2seq":
-                remember_encodings(self._open[0])
-        return self._open

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from yoyak.engine import GenerateJob, TrainJob
-from yoyak.engine.finetune import Speaker, fine_tune
+from yoyak.engine.finetune import fine_tune
+from yoyak.engine.speaker import Speaker
 from yoyak.values import Prediction
 
 

@@ -23,7 +23,7 @@ from yoyak.engine import Engine, GenerateJob
 from yoyak.errors import Interrupted, RunFailed, YoyakError
 from yoyak.final.sweep import Spoken, name_of, sweep
 from yoyak.messages import text
-from yoyak.queue.stages import FLUSH_ROWS
+from yoyak.queue.stages import FLUSH_ROWS, predict_inputs
 from yoyak.queue.tuning import OWN, SWEEP, parse_decodes
 from yoyak.queue.worker import StopFlag, corpus_of, die_with_parent
 from yoyak.recipe import Beam, Decode, Greedy, shared_settings
@@ -96,8 +96,7 @@ class Speaker(NamedTuple):
     def _inputs(self, split: Split, decode: Decode) -> str:
         manifest = disk.read_manifest(self.folder / "weights")
         weights = None if manifest is None else manifest.fingerprint
-        learning_hash = self.run.recipe.learning_hash
-        return disk.sha256_of(weights, learning_hash, decode, split.fingerprint)
+        return predict_inputs(weights, self.run.recipe, decode, split)
 
     def _say(self, split: Split, variant: str, rows: int) -> None:
         said = text(

@@ -123,12 +123,14 @@ def generation_memory(shape: Shape, recipe: Recipe) -> Memory:
     bytes_each = 4 if recipe.lora is None else 2
     sides = 2 if shape.family == "bart" else 1  # own and crossed attention
     cache = 2 * sides * shape.layers * shape.key_width * bytes_each * GENERATION_TOKENS
+    merged = recipe.generate.weights == "merged"
     weights = 4.0 * shape.parameters if recipe.lora is None else weight_bytes(shape, recipe)
     adapters = 0 if recipe.lora is None else 4 * trained_parameters(shape, recipe)
+    unpacked = 0.0 if merged else _dequantised_bytes(shape, recipe)
     return Memory(
-        weights_gb=weights / GB,
-        learned_gb=adapters / GB,
-        activations_gb=(cache + _dequantised_bytes(shape, recipe)) / GB,
+        weights_gb=(2.0 * shape.parameters if merged else weights) / GB,
+        learned_gb=adapters / GB,  # merging needs them, too
+        activations_gb=(cache + unpacked) / GB,
         head_gb=0.0,
     )
 

@@ -25,7 +25,7 @@ from yoyak.events import (
     Stopped,
 )
 from yoyak.queue.retry import on_rung, rung_of
-from yoyak.recipe import Recipe
+from yoyak.recipe import Decode, Recipe
 from yoyak.score import card
 from yoyak.score.definition import OFFICIAL, protocol
 from yoyak.store import disk
@@ -199,7 +199,13 @@ def _train_inputs(run: Run, corpus: Corpus) -> str:
 def _predict_inputs(run: Run, split: Split) -> str:
     manifest = disk.read_manifest(_weights(run))
     weights = None if manifest is None else manifest.fingerprint
-    return disk.sha256_of(weights, run.recipe.learning_hash, run.recipe.decode, split.fingerprint)
+    recipe = run.recipe
+    return predict_inputs(weights, recipe, recipe.decode, split)
+
+
+def predict_inputs(weights: str | None, recipe: Recipe, decode: Decode, split: Split) -> str:
+    """What answers to a split depend on; ``weights`` is the fingerprint of their folder."""
+    return disk.sha256_of(weights, recipe.learning_hash, recipe.generate, decode, split.fingerprint)
 
 
 def _score_inputs(run: Run, corpus: Corpus) -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from yoyak.events import Proved, RunState, Sampled, Status, fold
+import msgspec
+
+from yoyak.events import Compared, Proved, RunState, Sampled, Status, fold
 from yoyak.recipes import settings_of
 from yoyak.report import chronicle, outlook
 from yoyak.report.chronicle import RunRecord
@@ -71,10 +73,16 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
 
 
 def _proofs(runs: Sequence[RunRecord]) -> Iterator[Proof]:
-    """The newest proof card of each run that has one."""
+    """The newest proof card of each run that has one, with how its ways to generate compared."""
     for run in runs:
-        for index, card in run.of(Proved)[-1:]:
-            yield Proof(run=run.id, name=run.name, checks=card.checks, record=run.at(index))
+        wanted = {f"parity-{value}" for value in msgspec.structs.astuple(run.recipe.generate)}
+        told = [(at, each.check) for at, each in run.of(Compared) if each.check.name in wanted]
+        compared = {check.name: check for _, check in told}
+        cards = [(index, card.checks) for index, card in run.of(Proved)[-1:]]
+        cards = cards or [(index, ()) for index, _ in told[-1:]]
+        for index, checks in cards:
+            lines = (*checks, *compared.values())
+            yield Proof(run=run.id, name=run.name, checks=lines, record=run.at(index))
 
 
 def _baseline(runs: Sequence[RunRecord]) -> str | None:

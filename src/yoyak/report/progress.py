@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from yoyak.events import (
     AnyEvent,
+    Compared,
     Evaluated,
     Event,
     Failed,
@@ -204,6 +205,9 @@ _NEWS: dict[type[Event], Callable[[_Row, Any], str]] = {
     ),
     Prepared: _prepared,
     Evaluated: _evaluated,
+    Compared: lambda row, event: _say(
+        row, "live-compared", what=figures.proved(event.check.name), found=event.check.found
+    ),
     Scored: lambda row, event: _say(
         row, "live-scored", mean=figures.score(event.rouge.mean), rows=event.rows
     ),
@@ -222,5 +226,5 @@ def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyE
         yield lambda run, event: progress(run.name, event)
 
 
-_LASTING = (Evaluated, Scored, Stopped, Failed, Warned)
+_LASTING = (Evaluated, Compared, Scored, Stopped, Failed, Warned)
 """What stays above the rows on a terminal; everything else the rows themselves show."""

@@ -1,0 +1,104 @@
+"""From weights to predictions: what both engines do, in the way that the recipe asks for."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from yoyak.engine import GenerateJob, length_cap, weights
+from yoyak.engine.canary import Guard, guarded, tags_expected
+from yoyak.engine.ctranslate import agreed
+from yoyak.engine.decode import Decoder, RowCap, Work, generate
+from yoyak.engine.encode import Encoded, encode_rows
+from yoyak.engine.encodings import remember_encodings
+from yoyak.engine.evaluation import foreign_to
+from yoyak.engine.hardware import limit_threads, quieten
+from yoyak.engine.merged import open_merged
+from yoyak.engine.models import Kind, Loaded
+from yoyak.engine.weights import Weights
+from yoyak.store import disk
+from yoyak.values import Dialogue, Prediction
+
+if TYPE_CHECKING:
+    from yoyak.recipe import Decode
+
+
+class Speaker:
+    """Answers the dialogues of a job with trained weights, which stay loaded between jobs.
+
+    Args:
+        kind: of the engine's models.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._key: object = None
+        self._open: tuple[Loaded, Weights] | None = None
+        self._rows: dict[Dialogue, Encoded] = {}
+        self._learned: list[Encoded] | None = None
+        self._decoders: dict[Decode, Decoder | None] = {}
+
+    def answer(self, job: GenerateJob) -> Iterator[Prediction]:
+        """One prediction a dialogue, after eight rows were looked at."""
+        loaded, described = self._opened(job)
+        rows = self._encoded(loaded, job)
+        cap = job.decode.max_new_tokens or described.max_new_tokens
+        work = Work(loaded, job.decode, cap, foreign_to(loaded.codec))
+        speak = partial(
+            generate,
+            loaded,
+            decode=job.decode,
+            max_new_tokens=cap,
+            row_cap=self._row_cap(loaded, job),
+            blocked=work.blocked,
+            decoder=self._decoder(job, work, rows),
+        )
+        guard = Guard(
+            codec=loaded.codec,
+            tags_expected=tags_expected(job.train.dialogues),
+            scratch=job.recipe.model.scratch is not None,
+            emit=job.emit,
+        )
+        yield from guarded(rows, speak, guard)
+
+    def _encoded(self, loaded: Loaded, job: GenerateJob) -> list[Encoded]:
+        """The job's rows as ids, each rendered and cut once however often it is decoded."""
+        new = [one for one in job.dialogues if one not in self._rows]
+        fresh = encode_rows(loaded.codec, new, job.recipe.prompt, with_answers=False)
+        self._rows.update(zip(new, fresh, strict=True))
+        return [self._rows[one] for one in job.dialogues]
+
+    def _row_cap(self, loaded: Loaded, job: GenerateJob) -> RowCap | None:
+        quantile = job.decode.length_cap_quantile
+        if quantile is None:
+            return None
+        if self._learned is None:
+            prompt = job.recipe.prompt
+            self._learned = encode_rows(
+                loaded.codec, job.train.dialogues, prompt, with_answers=True
+            )
+        return length_cap.fit(self._learned, quantile).tokens
+
+    def _opened(self, job: GenerateJob) -> tuple[Loaded, Weights]:
+        wanted, manifest = job.recipe.generate, disk.read_manifest(job.folder / weights.FOLDER)
+        key = (job.folder, manifest, job.recipe.prompt, wanted)
+        if self._open is None or key != self._key:
+            quieten()
+            limit_threads(job.recipe)
+            self._open, self._rows, self._learned = None, {}, None  # the old goes before the new
+            self._decoders = {}
+            if wanted.weights == "merged":
+                self._open = open_merged(job, self._kind)
+            else:
+                self._open = weights.open_(job.folder, self._kind, job.recipe)
+            self._key = key
+            if self._kind == "seq2seq":
+                remember_encodings(self._open[0])
+        return self._open
+
+    def _decoder(self, job: GenerateJob, work: Work, rows: Sequence[Encoded]) -> Decoder | None:
+        """Who decodes instead of our own loops, if the recipe asks for it and it agrees."""
+        if job.recipe.generate.library != "ctranslate2":
+            return None
+        if job.decode not in self._decoders:
+            self._decoders[job.decode] = agreed(work, rows, job.folder, job.emit)
+        return self._decoders[job.decode]
