@@ -137,6 +137,18 @@ def test_a_model_that_cannot_fit_is_refused_with_its_parts(contest):
     assert made.recipes[0].setting is None
 
 
+def test_merged_weights_are_planned_at_two_bytes_each_and_refused_where_they_do_not_fit(contest):
+    (recipe,) = resolved("llama3-ko-8b", sets=["generate.weights=merged"])
+    made = plan([recipe], contest, place())
+    assert made.refusals == ()
+    assert made.recipes[0].generation.weights_gb == pytest.approx(16.06, abs=0.01)
+    assert plan(resolved("llama3-ko-8b"), contest, place()).recipes[0].generation.weights_gb < 6
+    card = RTX_3090.__class__(name="16", memory_gb=16, tflops=71, bandwidth_gb_per_second=936)
+    small = plan([recipe], contest, place(device=card))
+    (refusal,) = small.refusals
+    assert refusal.key == "queue.plan-merged-memory"
+
+
 def test_rows_that_will_be_shortened_are_counted_per_tokenizer(contest):
     long = Corpus(
         folder="data", train=split("train", 10, 2_400), dev=split("dev", 5), test=split("test", 5)

@@ -56,6 +56,15 @@ def test_another_decoding_redoes_prediction_and_scoring_only(steady, corpus, run
     assert all(after[row] != before[row] for row in before)
 
 
+def test_merged_weights_invalidate_what_was_said_and_not_what_was_learnt(corpus, runs_of):
+    sets = ("lora.rank=4",)
+    (run,) = runs_of("Steady", sets=sets)
+    carry_out(Work(run, corpus, never))
+    (again,) = runs_of("Steady", sets=(*sets, "generate.weights=merged"))
+    assert again.folder == run.folder
+    assert pending(again, corpus) == ALL[1:]
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [("train", ALL), ("dev", ALL), ("test", ["predict-test", "score"])],

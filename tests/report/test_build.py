@@ -160,3 +160,20 @@ def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     text.status(view, text.console(stream))
     assert "✖ my-own-check: 3 rows" in stream.getvalue()
     assert "stop token" not in stream.getvalue()
+
+
+def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
+    import msgspec
+
+    from yoyak.events import Check, Compared
+    from yoyak.recipe import Generate
+    from yoyak.report import markdown
+
+    run = make.cut_run()
+    check = Check(name="parity-merged", passed=False, found="far apart")
+    run = run._replace(events=(*run.events[:4], Compared(at=make.noon + 101, check=check)))
+    assert build([run], make.rest()).proofs == (), "the recipe does not ask for it any more"
+    generate = Generate(weights="merged")
+    asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
+    said = markdown.render(build([asked], make.rest()))
+    assert "the merged weights are the model that was trained | ✖ far apart" in said

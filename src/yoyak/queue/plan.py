@@ -69,6 +69,8 @@ class RecipePlan(Value, frozen=True, kw_only=True):
     setting: Setting | None = None
     training: Memory | None = None
     generation: Memory | None = None
+    merged: bool = False
+    """Whether adapters are merged for generation."""
     training_span: Span | None = None
     generation_span: Span | None = None
     download_gb: float = 0.0
@@ -136,6 +138,7 @@ def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> R
         setting=setting,
         training=memory.training_memory(shape, recipe, _load(used, work)),
         generation=memory.generation_memory(shape, recipe),
+        merged=recipe.generate.weights == "merged",
         training_span=_training_span(shape, recipe, work, used, place),
         generation_span=pace.generation_span(shape, recipe, work, device) if device else None,
         download_gb=memory.download_bytes(shape, recipe) / GB,
@@ -201,6 +204,7 @@ def _load(setting: Setting, work: Workload) -> Load:
 
 def _refused_memory(planned: Sequence[RecipePlan], place: Place) -> Iterator[Refusal]:
     for each in planned:
+        yield from _refused_merged(each, place)
         if place.device is None or each.training is None or each.setting is not None:
             continue
         fields = {
@@ -213,6 +217,18 @@ def _refused_memory(planned: Sequence[RecipePlan], place: Place) -> Iterator[Ref
             "memory": f"{place.device.memory_gb:.1f}",
         }
         yield Refusal(key="queue.plan-memory", fields=fields)
+
+
+def _refused_merged(each: RecipePlan, place: Place) -> Iterator[Refusal]:
+    needed = each.generation.total_gb if each.merged and each.generation is not None else 0.0
+    if place.device is not None and needed > place.device.memory_gb:
+        fields = {
+            "recipe": each.recipe,
+            "needed": f"{needed:.1f}",
+            "card": place.device.name,
+            "memory": f"{place.device.memory_gb:.1f}",
+        }
+        yield Refusal(key="queue.plan-merged-memory", fields=fields)
 
 
 def _refused_disk(

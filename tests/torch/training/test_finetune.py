@@ -14,6 +14,7 @@ from yoyak.values import Stop
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine import finetune, models, weights  # noqa: E402
+from yoyak.engine import speaker as speaking  # noqa: E402
 from yoyak.store import disk  # noqa: E402
 
 
@@ -70,14 +71,14 @@ def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monk
     asked = job(form, "train.epochs=0")
     train(asked)
     speaker, rendered = engine.load(asked.recipe.engine), []
-    encode = finetune.encode_rows
+    encode = speaking.encode_rows
 
     def counting(codec, dialogues, *rest, **named):
         dialogues = list(dialogues)
         rendered.extend(dialogues)
         return encode(codec, dialogues, *rest, **named)
 
-    monkeypatch.setattr(finetune, "encode_rows", counting)
+    monkeypatch.setattr(speaking, "encode_rows", counting)
     rows = asked.train.dialogues[:4]
     free = answers(asked, rows, Greedy(max_new_tokens=120), speaker)
     capped = Greedy(max_new_tokens=120, length_cap_quantile=0.5)
