@@ -183,24 +183,9 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
 
 
 AnyEvent = (
-    Queued
-    | Started
-    | StageStarted
-    | StageDone
-    | Proved
-    | Compared
-    | Prepared
-    | Stepped
-    | Evaluated
-    | Saved
-    | Generated
-    | Scored
-    | Sampled
-    | Warned
-    | Stopped
-    | Failed
-    | Finished
-)
+    Queued | Started | StageStarted | StageDone | Proved | Compared | Prepared | Stepped
+    | Evaluated | Saved | Generated | Scored | Sampled | Warned | Stopped | Failed | Finished
+)  # fmt: skip
 """Every event a log can hold."""
 
 

@@ -258,7 +258,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def learning_hash(self) -> str:
-        """SHA-256 of what decides the weights: no description, no generation, nothing of ``HOW``."""
+        """SHA-256 of what decides the weights: no description, no speech, nothing of ``HOW``."""
         usual = {name: getattr(Train(), name) for name in HOW}
         train = msgspec.structs.replace(self.train, **usual)
         spoken = {"decode": Greedy(), "generate": Generate()}
