@@ -57,11 +57,11 @@ def test_every_record_of_the_view_is_on_disk(workspace, corpus):
     assert all((workspace.folder / record).is_file() for record in records)
 
 
-def test_three_files_are_written_and_json_reads_back(workspace, corpus):
+def test_the_files_are_written_and_json_reads_back(workspace, corpus):
     path = write.write_report(workspace, gather(workspace)).html
     assert path == workspace.report_folder / "index.html"
     names = sorted(one.name for one in workspace.report_folder.iterdir())
-    assert names == ["index.html", write.STEM + ".json", write.STEM + ".md"]
+    assert names == ["index.html", write.STEM + ".json", write.STEM + ".md", "systems.csv"]
     data = (workspace.report_folder / (write.STEM + ".json")).read_bytes()
     assert msgspec.json.decode(data, type=View).systems[0].name == "lead"
 
