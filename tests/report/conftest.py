@@ -28,6 +28,7 @@ from yoyak.events import (
     Stepped,
 )
 from yoyak.recipe import Recipe
+from yoyak.report import steps
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.gather import gather
@@ -227,6 +228,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[P
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("TZ", "Asia/Seoul")
     time.tzset()
+    monkeypatch.setattr(steps, "changes", lambda _: ())  # its recipes are those of its day
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total=150e9, free=40e9))
 
     def read(kind: str) -> tuple[Path, View]:

@@ -12,8 +12,9 @@ from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import added
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
-from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof, Sentence, Step
+from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof
 from yoyak.report.risks import disk_forecast, risks
+from yoyak.report.steps import next_steps
 from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
 
 
@@ -64,7 +65,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
             *(span for run in runs for span in chronicle.spans(run)),
             *outlook.planned(coming, rest.written_at),
         ),
-        next_steps=tuple(_next_steps(systems, rest)),
+        next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         examples=rest.examples,
         pairs=rest.pairs,
         submissions=rest.submissions,
@@ -157,21 +158,3 @@ def _tiles(
 
 def _minus(whole: float | None, part: float | None) -> float | None:
     return None if whole is None or part is None else whole - part
-
-
-def _next_steps(systems: Sequence[System], rest: Rest) -> Iterator[Step]:
-    """What is not done yet, each as the command that does it."""
-    for status in (Status.INTERRUPTED, Status.STOPPED, Status.FAILED, Status.QUEUED):
-        names = list(dict.fromkeys(each.name for each in systems if each.status is status))
-        if names:
-            why = Sentence(key=f"report.next-{status.value}", fields={"names": ", ".join(names)})
-            yield Step(command=f"yoyak run {' '.join(names)}", why=why)
-    if any(each.status is Status.RUNNING for each in systems):
-        yield Step(command="yoyak status", why=Sentence(key="report.next-running"))
-    finished = [each for each in systems if each.status is Status.FINISHED]
-    if len(finished) > 1:
-        yield Step(command="yoyak compare", why=Sentence(key="report.next-compare"))
-    if finished and not rest.submissions:
-        yield Step(command="yoyak submit", why=Sentence(key="report.next-submit"))
-    if not systems:
-        yield Step(command="yoyak run", why=Sentence(key="report.next-nothing"))

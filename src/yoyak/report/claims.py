@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from yoyak.events import Prepared, Status
@@ -35,10 +36,14 @@ def stated(records: Sequence[RunRecord], view: View, disk: StatedDisk | None = N
             name
             for step in view.next_steps
             if step.command.startswith("yoyak run ")
-            for name in step.command.split()[2:]
+            for name in takewhile(_is_name, step.command.split()[2:])
         ),
         disk=disk,
     )
+
+
+def _is_name(word: str) -> bool:
+    return not word.startswith("--")
 
 
 def _model(record: RunRecord, view: View, doing: Progress | None) -> StatedModel:

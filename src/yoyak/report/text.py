@@ -49,7 +49,10 @@ def comparison(view: View, out: "Console") -> None:
 
 
 def status(view: View, out: "Console") -> None:
-    """Where every run stands, and what to do next."""
+    """Where every run stands, and what to do next, each command whole on a line of its own."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     if not view.systems:
         out.print(text("report.no-runs"))
     else:
@@ -63,20 +66,9 @@ def status(view: View, out: "Console") -> None:
     for incident in view.incidents[-5:]:
         words = f"{figures.moment(incident.at)}  {incident.name}: {incident.what.text}"
         out.print(plain(words), soft_wrap=True)
-    if view.next_steps:
-        out.print(_steps(view))
-
-
-def _steps(view: View) -> "Table":
-    """What to type next, each command whole on its line, beside why."""
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     for step in view.next_steps:
-        table.add_row(plain(f"→ {step.command}"), plain(step.why.text))
-    return table
+        out.print(plain(f"→ {step.command}"), soft_wrap=True)
+        out.print(Padding(Text(plain(step.why.text), overflow="fold"), (0, 0, 0, 2)))
 
 
 def _quality_table(scored: Sequence[tuple[System, Quality]], view: View) -> "Table":
