@@ -80,6 +80,8 @@ class Prompt(Settings, frozen=True, kw_only=True):
     style: Literal["chat", "source"]
     system: str = ""
     instruction: str = ""
+    examples: Annotated[int, Meta(ge=0)] = 0
+    """Answered train dialogues that are shown first: few-shot, for bases that learn nothing."""
     max_source_tokens: Positive = 1024
     max_summary_tokens: Positive = 256
 
@@ -251,6 +253,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.model.quantisation is not None and self.lora is None:
             raise ValueError("a quantised model cannot be trained without [lora]")
+        if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
+            raise ValueError("prompt.examples are for chat models with train.epochs = 0")
         if self.generate.weights == "merged" and self.lora is None:
             raise ValueError('generate.weights = "merged" needs adapters: [lora]')
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":

@@ -5,7 +5,7 @@ What is too long loses words of the dialogue as text, never the instruction and 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from yoyak.data.clean import TAG
@@ -25,6 +25,18 @@ Cut = Callable[[int], tuple[Turn, ...]]
 """Turns that are shorter the smaller the number is."""
 
 
+class Answered(Protocol):
+    """The part of a train row that may be shown as an example."""
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What was said, in order."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Its summaries, of which the first is shown."""
+
+
 class Shown(Protocol):
     """The part of a dialogue that a prompt may know."""
 
@@ -37,7 +49,13 @@ class Shown(Protocol):
         """What was said, in order."""
 
 
-def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | None = None) -> Source:
+def render(
+    dialogue: Shown,
+    settings: Prompt,
+    *,
+    examples: Sequence[Answered] = (),
+    count_tokens: CountTokens | None = None,
+) -> Source:
     """What a model is shown for one dialogue, at most ``settings.max_source_tokens`` long.
 
     Too long a dialogue is shortened as little as possible, in this order: the middle of a turn
@@ -47,6 +65,7 @@ def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | Non
     Args:
         dialogue: anything with an id and turns.
         settings: the recipe's prompt.
+        examples: answered before it in a chat, each whole; the question alone is shortened.
         count_tokens: how long a source is; without it nothing is shortened.
 
     Raises:
@@ -56,7 +75,7 @@ def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | Non
     count = count_tokens or (lambda _: 0)
 
     def fitting(turns: tuple[Turn, ...]) -> Source | None:
-        source = _source(dialogue, settings, turns)
+        source = _source(dialogue, settings, turns, examples)
         return source if count(source) <= limit else None
 
     whole = fitting(dialogue.turns)
@@ -64,22 +83,40 @@ def render(dialogue: Shown, settings: Prompt, *, count_tokens: CountTokens | Non
     found = whole or next(filter(None, shorter), None)
     if found is None:
         least = tuple(_shortened(turn, 1) for turn in _ends(dialogue.turns))
-        needed = count(_source(dialogue, settings, least))
+        needed = count(_source(dialogue, settings, least, examples))
         raise BadRecipe(
             "data.no-room", id=dialogue.id, needed=needed, limit=limit, suggested=2 * needed
         )
     return found
 
 
-def _source(dialogue: Shown, settings: Prompt, turns: tuple[Turn, ...]) -> Source:
-    text = "\n".join(turn.line for turn in turns)
+def _source(
+    dialogue: Shown, settings: Prompt, turns: tuple[Turn, ...], examples: Sequence[Answered]
+) -> Source:
     dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
     if settings.style == "source":
-        shown = "\n".join(filter(None, (settings.system, settings.instruction, text)))
+        shown = "\n".join(filter(None, (settings.system, settings.instruction, _lines(turns))))
         return Source(id=dialogue.id, text=shown, turns_dropped=dropped)
-    user = Message(role="user", text="\n\n".join(filter(None, (settings.instruction, text))))
     system = (Message(role="system", text=settings.system),) if settings.system else ()
-    return Source(id=dialogue.id, messages=(*system, user), turns_dropped=dropped)
+    shots = [
+        message
+        for example in examples
+        for message in (
+            _question(settings, example.turns),
+            Message(role="assistant", text=example.references[0]),
+        )
+    ]
+    messages = (*system, *shots, _question(settings, turns))
+    return Source(id=dialogue.id, messages=messages, turns_dropped=dropped)
+
+
+def _question(settings: Prompt, turns: tuple[Turn, ...]) -> Message:
+    text = "\n\n".join(filter(None, (settings.instruction, _lines(turns))))
+    return Message(role="user", text=text)
+
+
+def _lines(turns: tuple[Turn, ...]) -> str:
+    return "\n".join(turn.line for turn in turns)
 
 
 # --- shortening ------------------------------------------------------------------------------

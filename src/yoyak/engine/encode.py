@@ -29,27 +29,40 @@ class Encoded(NamedTuple):
 
 
 def encode_rows(
-    codec: Codec, dialogues: Iterable[Dialogue], prompt: Prompt, *, with_answers: bool
+    codec: Codec,
+    dialogues: Iterable[Dialogue],
+    prompt: Prompt,
+    *,
+    with_answers: bool,
+    examples: Sequence[Dialogue] = (),
 ) -> list[Encoded]:
     """Each dialogue as ids, in the order given; the answer is the first reference.
+
+    ``examples`` are shown before every one of them.
 
     Raises:
         BadData: a row has no reference, an empty one, or one longer than the prompt's limit.
         BadRecipe: the limit for sources leaves no room for the dialogue.
     """
-    rows = [_encoded(codec, dialogue, prompt, with_answers) for dialogue in dialogues]
+    rows = [_encoded(codec, dialogue, prompt, examples, with_answers) for dialogue in dialogues]
     _refuse_long_answers(rows, prompt.max_summary_tokens)
     return rows
 
 
-def _encoded(codec: Codec, dialogue: Dialogue, prompt: Prompt, with_answer: bool) -> Encoded:
+def _encoded(
+    codec: Codec,
+    dialogue: Dialogue,
+    prompt: Prompt,
+    examples: Sequence[Dialogue],
+    with_answer: bool,
+) -> Encoded:
     ids: dict[Source, list[int]] = {}
 
     def count_tokens(source: Source) -> int:
         ids[source] = codec.source_ids(source)
         return len(ids[source])
 
-    source = render(dialogue, prompt, count_tokens=count_tokens)
+    source = render(dialogue, prompt, examples=examples, count_tokens=count_tokens)
     return Encoded(
         id=dialogue.id,
         source_ids=tuple(ids[source]),

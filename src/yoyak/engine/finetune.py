@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from yoyak.data.shots import choose_examples
 from yoyak.engine import TrainJob, weights
 from yoyak.engine.base import SCRATCH, Base, adapt, find_base, load_base
 from yoyak.engine.batches import shape_of
@@ -129,6 +130,7 @@ def _with_best(course: Course, progress: Progress) -> Progress:
 def _described(job: TrainJob, ready: Ready, progress: Progress) -> Weights:
     recipe = job.recipe
     trained: Form = "whole" if recipe.lora is None else "adapters"
+    shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
     return Weights(
         form=trained if recipe.train.epochs else "base",
         base=SCRATCH if recipe.model.scratch else ready.base.place,
@@ -140,6 +142,7 @@ def _described(job: TrainJob, ready: Ready, progress: Progress) -> Weights:
         max_new_tokens=ready.max_new_tokens,
         metric=recipe.evaluate.metric,
         dev_value=progress.best_value,
+        examples=tuple(row.id for row in shots),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from yoyak.data.shots import found_examples
 from yoyak.engine import GenerateJob, length_cap, weights
 from yoyak.engine.canary import Guard, guarded, tags_expected
 from yoyak.engine.ctranslate import agreed
@@ -35,11 +36,13 @@ class Speaker:
         self._open: tuple[Loaded, Weights] | None = None
         self._rows: dict[Dialogue, Encoded] = {}
         self._learned: list[Encoded] | None = None
+        self._shots: tuple[Dialogue, ...] = ()
         self._decoders: dict[Decode, Decoder | None] = {}
 
     def answer(self, job: GenerateJob) -> Iterator[Prediction]:
         """One prediction a dialogue, after eight rows were looked at."""
         loaded, described = self._opened(job)
+        self._shots = found_examples(job.train, described.examples)
         rows = self._encoded(loaded, job)
         cap = job.decode.max_new_tokens or described.max_new_tokens
         work = Work(loaded, job.decode, cap, foreign_to(loaded.codec))
@@ -63,7 +66,9 @@ class Speaker:
     def _encoded(self, loaded: Loaded, job: GenerateJob) -> list[Encoded]:
         """The job's rows as ids, each rendered and cut once however often it is decoded."""
         new = [one for one in job.dialogues if one not in self._rows]
-        fresh = encode_rows(loaded.codec, new, job.recipe.prompt, with_answers=False)
+        fresh = encode_rows(
+            loaded.codec, new, job.recipe.prompt, with_answers=False, examples=self._shots
+        )
         self._rows.update(zip(new, fresh, strict=True))
         return [self._rows[one] for one in job.dialogues]
 
@@ -72,9 +77,12 @@ class Speaker:
         if quantile is None:
             return None
         if self._learned is None:
-            prompt = job.recipe.prompt
             self._learned = encode_rows(
-                loaded.codec, job.train.dialogues, prompt, with_answers=True
+                loaded.codec,
+                job.train.dialogues,
+                job.recipe.prompt,
+                with_answers=True,
+                examples=self._shots,
             )
         return length_cap.fit(self._learned, quantile).tokens
 

@@ -37,6 +37,8 @@ class Weights(Value, frozen=True, kw_only=True):
     """The longest answer worth waiting for, from the training answers."""
     metric: DevMetric = DevMetric.ROUGE_MEAN
     dev_value: float | None = None
+    examples: tuple[str, ...] = ()
+    """Ids of the train rows that every prompt shows as examples."""
 
 
 def read(folder: Path) -> Weights | None:

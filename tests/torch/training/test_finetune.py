@@ -139,6 +139,29 @@ def test_no_epochs_means_the_base_as_it_is(form, job):
     assert not [event for event in job.said if isinstance(event, events.Stepped)]
 
 
+def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, monkeypatch):
+    asked = job("nf4", "train.epochs=0", "prompt.examples=2", "prompt.max_source_tokens=600")
+    train(asked)
+    shown = weights.read(asked.folder / "weights").examples
+    by_id = {row.id: row for row in asked.train.dialogues}
+    assert len(shown) == 2
+    assert set(shown) <= set(by_id)
+    prompts, codec = [], speaking.encode_rows
+
+    def listening(*args, **named):
+        rows = codec(*args, **named)
+        prompts.extend(args[0].text(row.source_ids) for row in rows)
+        return rows
+
+    monkeypatch.setattr(speaking, "encode_rows", listening)
+    assert len(answers(asked, asked.dev.dialogues)) == 6
+    assert len(prompts) == 6
+    for prompt, question in zip(prompts, asked.dev.dialogues, strict=True):
+        places = [prompt.index(by_id[id_].references[0]) for id_ in shown]
+        assert places == sorted(places)
+        assert prompt.index(question.text) > places[-1]
+
+
 def test_what_is_done_is_not_done_again(job):
     asked = job("bart", "train.max_steps=2")
     train(asked)
