@@ -68,12 +68,16 @@ def test_the_mood_is_the_watchdogs_last_word_until_the_worker_writes():
     assert last_mood([]) is Mood.RUNNING
 
 
+def standing_of(run):
+    return standing(run.state().status, run.events())
+
+
 def test_standing_needs_the_lock_as_well_as_the_log(runs_of):
     (run,) = runs_of("Steady")
-    assert standing(run) is Standing.QUEUED
+    assert standing_of(run) is Standing.QUEUED
     with run.lock():
         run.emit(STARTED)
-        assert standing(run) is Standing.RUNNING
+        assert standing_of(run) is Standing.RUNNING
         run.emit(STUCK)
-        assert standing(run) is Standing.STUCK
-    assert standing(run) is Standing.INTERRUPTED
+        assert standing_of(run) is Standing.STUCK
+    assert standing_of(run) is Standing.INTERRUPTED

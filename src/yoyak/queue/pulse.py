@@ -11,7 +11,6 @@ from enum import StrEnum
 from statistics import median
 
 from yoyak.events import AnyEvent, Sampled, Status, Warned
-from yoyak.store.run import Run
 
 SILENCE_SECONDS = 300.0
 """No silence shorter than this is remarkable: evaluations and downloads are quiet for long."""
@@ -108,23 +107,24 @@ def is_of_the_worker(event: AnyEvent) -> bool:
     return not isinstance(event, Sampled | Warned)
 
 
-def standing(run: Run) -> Standing:
-    """Where a run stands: its log, its lock, and what the watchdog said last."""
-    status = run.state().status
-    if status is not Status.RUNNING:
-        return Standing(status.value)
-    return Standing(last_mood(run.events()).value)
+def standing(status: Status, events: Iterable[AnyEvent]) -> Standing:
+    """Where a run stands: its log's and its lock's word, and what the watchdog said last."""
+    return Standing(last_mood(events).value if status is Status.RUNNING else status.value)
 
 
 def last_mood(events: Iterable[AnyEvent]) -> Mood:
     """The mood that the watchdog noted, unless the worker has written since."""
     mood = Mood.RUNNING
     for event in events:
-        if is_of_the_worker(event):
-            mood = Mood.RUNNING
-        elif isinstance(event, Warned) and event.key in _MOODS:
-            mood = _MOODS[event.key]
+        mood = mood_after(mood, event)
     return mood
+
+
+def mood_after(mood: Mood, event: AnyEvent) -> Mood:
+    """The mood once ``event`` was written: any word of the worker's own is a sign of life."""
+    if is_of_the_worker(event):
+        return Mood.RUNNING
+    return _MOODS.get(event.key, mood) if isinstance(event, Warned) else mood
 
 
 _MOODS = {SLOW_KEY: Mood.SLOW, STUCK_KEY: Mood.STUCK}

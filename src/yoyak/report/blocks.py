@@ -53,6 +53,8 @@ SIGNS = {
     "finished": "✔",
     "running": "▶",
     "queued": "○",
+    "slow": "◆",
+    "stuck": "✖",
     "interrupted": "◆",
     "stopped": "■",
     "failed": "✖",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from yoyak.events import Compared, Proved, RunState, Sampled, Status, fold
+from yoyak.queue.pulse import standing
 from yoyak.recipes import settings_of
 from yoyak.report import chronicle, outlook
 from yoyak.report.chronicle import RunRecord
@@ -100,6 +101,7 @@ def _system(run: RunRecord, state: RunState) -> System:
         recipe=run.recipe.name,
         name=run.name,
         status=run.status,
+        standing=standing(run.status, run.events),
         toy=model.scratch is not None,
         parameters=prepared.parameters if prepared else model.parameters,
         trainable_parameters=prepared.trainable_parameters if prepared else None,

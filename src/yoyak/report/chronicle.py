@@ -46,6 +46,8 @@ class _Fields(NamedTuple):
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
     label: str | None = None
+    whole: bool = True
+    """Whether ``events`` are all of the log; else the telling ones, and no line has an address."""
 
 
 class RunRecord(_Fields):
@@ -79,7 +81,7 @@ class RunRecord(_Fields):
 
     def at(self, index: int) -> str:
         """The address of the event at ``index``."""
-        return f"{self.log}#L{index + 1}"
+        return f"{self.log}#L{index + 1}" if self.whole else self.log
 
 
 def progress(run: RunRecord, state: RunState) -> Progress:
@@ -96,7 +98,7 @@ def progress(run: RunRecord, state: RunState) -> Progress:
         of=generated.of if generated else (prepared.steps if prepared else None),
         unit="row" if generated else "step",
         epoch=last.epoch if last else None,
-        rows_seen=_rows_seen(run.steps),
+        rows_seen=_rows_seen(run.steps) if run.whole else None,
         rows=prepared.rows if prepared else None,
         seconds_per_unit=None if generated else pace.seconds_per_step,
         loss=last.loss if last else None,

@@ -1,5 +1,6 @@
 """How long it still takes, from the pace that was measured and nothing else."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import fmean, median, quantiles
@@ -20,7 +21,7 @@ class Pace:
     def __init__(self) -> None:
         self.steps = 0
         self.step = 0
-        self._seconds: list[float] = []
+        self._seconds: deque[float] = deque(maxlen=_RECENT_STEPS)
         self._other_seconds = 0.0
 
     def feed(self, event: AnyEvent) -> None:
@@ -39,7 +40,7 @@ class Pace:
     @property
     def seconds_per_step(self) -> float | None:
         """The median of recent steps, ``None`` before the first."""
-        return median(self._recent) if self._seconds else None
+        return median(self._seconds) if self._seconds else None
 
     @property
     def forecast(self) -> Forecast | None:
@@ -47,16 +48,12 @@ class Pace:
         if not self._seconds or not self.steps:
             return None
         left = max(self.steps - self.step, 0)
-        other = self._other_seconds / len(self._seconds)
-        usual = median(self._recent)
+        other = self._other_seconds / self.step
+        usual = median(self._seconds)
         return Forecast(
             p50_seconds=left * (usual + other),
-            p90_seconds=left * (max(slow_pace(self._recent), usual) + other),
+            p90_seconds=left * (max(slow_pace(list(self._seconds)), usual) + other),
         )
-
-    @property
-    def _recent(self) -> Sequence[float]:
-        return self._seconds[-_RECENT_STEPS:]
 
 
 def pace_of(events: Iterable[AnyEvent]) -> Pace:

@@ -42,7 +42,11 @@ class _Read(NamedTuple):
 
 
 def gather(workspace: Workspace, *, compared: bool = True) -> View:
-    """The view of a workspace; without ``compared`` no statistics are computed (for ``status``)."""
+    """The view of a workspace.
+
+    Without ``compared`` (for ``status``) no statistics are computed, nothing is linted, and of
+    long logs only the telling lines are read.
+    """
     found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
     cards = {one.run.name: one.card for one in found if one.card is not None}
     runs = [one.run for one in found]
@@ -66,6 +70,8 @@ def gather(workspace: Workspace, *, compared: bool = True) -> View:
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
     view = build(records, rest)
+    if not compared:
+        return view
     checked = lint.check(stated(records, view, disk))
     checked = (*checked, *_garbled(workspace, found), *data.findings)
     return msgspec.structs.replace(view, findings=checked)
@@ -100,7 +106,11 @@ def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
 
 
 def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
-    folder, card, log = relative(workspace, run.folder), run.scorecard("dev"), run.log()
+    folder, card, log = (
+        relative(workspace, run.folder),
+        run.scorecard("dev"),
+        run.log(whole=compared),
+    )
     predictions = run.predictions("dev") if compared else []
     address = f"{folder}/scores/dev.json"
     state = _state(run, log.events)
@@ -115,6 +125,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         decode_seconds_per_100=_decode_seconds_per_100(predictions),
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
+        whole=compared,
     )
     return _Read(run, record, card, predictions, log.garbled)
 

@@ -19,8 +19,9 @@ _ORDER = (
 )  # fmt: skip
 
 
-def _status(status: Status) -> Badge:
-    return Badge(status.value, text(f"report.status-{status.value}"))
+def _status(one: System) -> Badge:
+    word = one.standing.value
+    return Badge(word, text(f"report.status-{word}"))
 
 
 def _verdict(difference: Difference | None) -> Cell:
@@ -81,13 +82,14 @@ def _measured(value: Measured, record: str) -> Link:
 
 def current(view: View) -> Blocks:
     """The runs that have begun and are not finished."""
+    systems = {one.run: one for one in view.systems}
     columns = ("system", "status", "stage", "progress", "rows-seen", "loss", "rate", "pace", "left")
     yield from table(
         columns,
         (
             (
                 Link(now.name, now.record),
-                _status(now.status),
+                _status(systems[now.run]),
                 stage(now.stage),
                 Bar(progress(now), now.done / now.of if now.of else None),
                 figures.count(now.rows_seen),
@@ -141,7 +143,7 @@ def performance(view: View) -> Blocks:
 def _performance_row(one: System) -> Sequence[Cell]:
     return (
         Link(name(one), one.record),
-        _status(one.status),
+        _status(one),
         figures.parameters(one.parameters),
         figures.quantisation(one),
         *_scores(one.quality),

@@ -138,7 +138,7 @@ def _status_table(view: View) -> "Table":
         now = doing.get(one.run)
         table.add_row(
             name(one),
-            text(f"report.status-{one.status.value}"),
+            text(f"report.status-{one.standing.value}"),
             stage(one.stage),
             progress(now) if now else figures.UNKNOWN,
             figures.score(one.quality.mean.value if one.quality else None),

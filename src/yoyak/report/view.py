@@ -5,6 +5,7 @@ a number was read: a path below the workspace, with ``#`` and a place in it.
 """
 
 from yoyak.events import Status
+from yoyak.queue.pulse import Standing
 from yoyak.report.parts import (
     DiskForecast,
     Example,
@@ -76,6 +77,8 @@ class System(Value, frozen=True, kw_only=True):
     recipe: str
     name: str
     status: Status
+    standing: Standing
+    """The status, and of what runs whether it is slow or stuck."""
     toy: bool
     parameters: int | None
     trainable_parameters: int | None

@@ -112,7 +112,7 @@ def _rows(view: View) -> "Table":
         total = 1 if now is None or not now.of else now.of
         table.add_row(
             words.name(one),
-            text(f"report.status-{one.status.value}"),
+            text(f"report.status-{one.standing.value}"),
             words.stage(one.stage),
             ProgressBar(total=total, completed=now.done if now else total, width=20),
             _figure(one, now),

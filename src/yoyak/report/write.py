@@ -62,7 +62,7 @@ def status_json(view: View) -> str:
         standing = RunStanding(
             run=one.run,
             recipe=one.recipe,
-            status=one.status.value,
+            status=one.standing.value,
             stage=one.stage,
             done=now.done if now else None,
             of=now.of if now else None,

@@ -26,6 +26,7 @@ from yoyak.events import AnyEvent, Generated, RunState, Sampled, Status, Stepped
 from yoyak.recipe import Recipe
 from yoyak.score.card import Scorecard
 from yoyak.store import disk, log
+from yoyak.store.digest import telling
 from yoyak.store.redact import redact_event
 from yoyak.values import Prediction, SplitName, Value
 
@@ -111,10 +112,14 @@ class Run:
         line = msgspec.json.encode(redact_event(event)) + b"\n"
         log.append_lines(self.log_path, line, durable=durable)
 
-    def log(self) -> Log:
-        """Every whole line of the event log; unreadable ones are counted, not hidden."""
+    def log(self, *, whole: bool = True) -> Log:
+        """Every whole line of the event log; unreadable ones are counted, not hidden.
+
+        Without ``whole`` only the telling lines are read (store.digest).
+        """
         events, garbled = [], 0
-        for line in log.read_lines(self.log_path):
+        lines = log.read_lines(self.log_path)
+        for line in lines if whole else telling(lines):
             try:
                 events.append(_EVENT.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
