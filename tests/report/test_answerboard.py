@@ -56,6 +56,7 @@ CHOICE = Choice(method="mbr", votes={"kobart": 2.0, "solar": 1.0})
     [
         (gain("blend", 0.01, 0.002, 0.018), "gains +1.00 over the best single system"),
         (gain("blend", 0.01, -0.002, 0.018), "not proven"),
+        (gain("blend", -0.01, -0.018, -0.002), "blending loses −1.00"),
     ],
 )
 def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):

@@ -3,6 +3,9 @@
 Each repeat cuts dev in two at random and goes both ways, so that every row is held out equally
 often. A row's figure is its mean over the repeats; intervals are paired bootstraps over rows, which
 is what limits the evidence. The repeats themselves only take the luck out of the cuts.
+
+The single system is the one that is best on all of dev, on both sides of the comparison: it stands
+wherever a half shows nothing better. What is measured is blending, not the choice among singles.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -112,9 +115,10 @@ def evaluate(
     """
     systems, over = field.pool.systems, partial(gain_over, resamples=resamples)
     halves = tuple(_halves(len(field.rows), repeats, seed))
-    single = field.scores(best_column(field, field.rows, systems))
+    column = best_column(field, field.rows, systems)
+    single = field.scores(column)
     singles = _held_out(field, halves, [best_column(field, rows, systems) for rows, _ in halves])
-    choices = [learn(field, rows, members=members) for rows, _ in halves]
+    choices = [learn(field, rows, members=members, single=column) for rows, _ in halves]
     blended = _held_out(field, halves, choices)
     controls = {name: _control(field, name) for name in CONTROLS}
     return Nested(
@@ -192,7 +196,10 @@ def _worths(
     worths = []
     for system in systems if len(systems) > 1 else ():
         others = [name for name in systems if name != system]
-        without = [learn(field, rows, systems=others, members=limit) for rows, _ in halves]
+        column = best_column(field, field.rows, others)
+        without = [
+            learn(field, rows, systems=others, members=limit, single=column) for rows, _ in halves
+        ]
         lost = over(system, blended, _held_out(field, halves, without))
         worths.append(
             Worth(

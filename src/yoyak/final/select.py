@@ -115,6 +115,7 @@ def learn(
     *,
     systems: Sequence[str] | None = None,
     members: int = MEMBERS,
+    single: Choice | None = None,
 ) -> Choice:
     """The best way to answer ``rows``: the best column, or a consensus that scores more.
 
@@ -122,28 +123,41 @@ def learn(
     as ``vote`` has it: of many equal systems (folds, seeds) no three are as good as all, and what
     learns must be able to answer as what learns nothing. Then come further votes one at a time
     (ensemble selection with replacement, Caruana 2004), then component weights. A step is taken
-    only where the mean on ``rows`` rises, so the plainest of equal choices is kept.
+    only where the mean on ``rows`` rises, so the plainest of equal choices is kept, and the best
+    column is left only for a gain above one standard error (Breiman 1984): a smaller one is as
+    easily lost on other rows.
 
     Args:
         field: dev.
         rows: the rows to learn from, and no others.
         systems: who may be chosen (default: all).
         members: at most this many systems, or all.
+        single: the column that stands until something is better (default: the best on ``rows``).
     """
     allowed = field.pool.systems if systems is None else tuple(systems)
-    single = best_column(field, rows, allowed)
-    blended = _best(field, rows, [single, *_sets(allowed, members)])
+    single = single or best_column(field, rows, allowed)
+    blended = _best(field, rows, [single, *_sets(field.pool, allowed, members)])
     if blended.column is not None:
         return single
     for _ in range(EXTRA_VOTES):
         blended = _best(field, rows, [blended, *_one_more_vote(blended)])
-    return _best(field, rows, [blended, *_reweighted(blended)])
+    blended = _best(field, rows, [blended, *_reweighted(blended)])
+    return blended if _above_one_error(field, rows, blended, single) else single
 
 
-def _sets(systems: Sequence[str], members: int) -> Iterable[Choice]:
+def _above_one_error(field: Field, rows: "Rows", choice: Choice, single: Choice) -> bool:
+    gains = field.scores(choice)[rows] - field.scores(single)[rows]
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    mean = float(gains.mean())
+    return mean > error
+
+
+def _sets(pool: Pool, systems: Sequence[str], members: int) -> Iterable[Choice]:
+    """Sets of three columns and more: two always tie, so that one of them would be the answer."""
     for size in (*range(1, members + 1), len(systems)):
         for chosen in combinations(systems, size):
-            yield Choice(method="mbr", votes=dict.fromkeys(chosen, 1.0))
+            if sum(len(pool.columns_of(system)) for system in chosen) > 2:
+                yield Choice(method="mbr", votes=dict.fromkeys(chosen, 1.0))
 
 
 def _one_more_vote(choice: Choice) -> Iterable[Choice]:

@@ -174,6 +174,8 @@ def choice(chosen: "Choice") -> str:
 
 def _nested_verdict(found: "Nested") -> str:
     key = "proven" if found.blend.proven else "not-proven"
+    if found.blend.interval.high < 0:
+        key = "worse"
     gain = points(found.blend.difference)
     return text(f"report.answer-blend-{key}", gain=gain, interval=_interval(found.blend.interval))
 
