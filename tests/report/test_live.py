@@ -120,6 +120,7 @@ def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, other, s
         expect(current).to_contain_text("2/144")
         expect(page.locator("#stale")).to_be_hidden()
 
+        the_form_is_taken_from_this_server(browser, address)
         process.terminate()
         process.wait(timeout=20)
         expect(page.locator("#stale")).to_be_visible(timeout=20_000)
@@ -129,3 +130,16 @@ def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, other, s
     # 2 s on a quiet machine; the drawing alone takes longer where others are at work.
     assert seconds < 10, f"{seconds:.1f} s from event to page"
     print(f"event to page: {seconds:.2f} s")
+
+
+def the_form_is_taken_from_this_server(browser, address):
+    """A browser says where a form comes from, and ours has to be told apart from others."""
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto(f"{address}try")
+    page.fill("#dialogue", "#Person1#: 세 시에 봐요.")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_contain_text("is working", timeout=20_000)
+    expect(page.locator("#dialogue")).to_have_value("#Person1#: 세 시에 봐요.")
+    page.close()

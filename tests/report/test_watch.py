@@ -7,10 +7,14 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
-from yoyak import messages
+from yoyak import messages, recipes
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
 from yoyak.events import Status
+from yoyak.queue import provenance
 from yoyak.report import text, watch
 from yoyak.report.build import build
 from yoyak.report.lint import StatedDisk
@@ -24,9 +28,9 @@ def running(make):
     return build([make.lead_run(), make.toy_run(), run], make.rest(disk=disk))
 
 
-def drawn(view, width=100):
+def drawn(view, width=100, events=()):
     stream = io.StringIO()
-    text.console(stream, width=width).print(watch.frame(view))
+    text.console(stream, width=width).print(watch.frame(view, events))
     return stream.getvalue()
 
 
@@ -46,6 +50,36 @@ def test_a_falling_loss_falls_in_the_spark(running):
     assert len(line) == 17
     assert (line[0], line[-1]) == ("█", "▁")
     assert len(watch.spark(curve, width=5)) == 5
+
+
+def test_the_last_things_that_happened_are_told_as_they_come(tmp_path, make):
+    workspace = Workspace(tmp_path / "workspace")
+    corpus = read_corpus(sample.folder())
+    record = msgspec.json.encode(provenance.gather(corpus))
+    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, corpus, lambda: record)
+    ticker = watch.Ticker(workspace)
+    assert ticker() == []
+    toy = make.toy_run().events
+    for event in toy[:-2]:
+        run.emit(event)
+    before = ticker()
+    assert len(before) == 5
+    assert not any("dev ROUGE mean 18.33" in line for line in before)
+    for event in toy[-2:]:
+        run.emit(event)
+    assert "dev ROUGE mean 18.33" in ticker()[-2]
+    assert "finished in" in ticker()[-1]
+    assert "finished in" in drawn(build([], make.rest()), width=100, events=ticker())
+
+
+def test_a_queued_run_has_an_empty_bar_and_a_finished_one_a_full_one(make):
+    from rich.progress_bar import ProgressBar
+
+    queued = make.cut_run()._replace(status=Status.QUEUED, events=make.cut_run().events[:1])
+    view = build([make.lead_run(), queued], make.rest())
+    cells = [cell for column in watch._rows(view).columns for cell in column.cells]
+    bars = [cell for cell in cells if isinstance(cell, ProgressBar)]
+    assert [bar.percentage_completed for bar in bars] == [100.0, 0.0]
 
 
 def test_what_was_not_measured_has_no_gauge(make):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 20
 
 
-class _Row:
+class Row:
     """What is known of one run; ``name`` is what the recipe is called."""
 
     def __init__(self, name: str) -> None:
@@ -53,27 +53,32 @@ class _Row:
         self.said_at = float("-inf")
 
     def feed(self, event: AnyEvent) -> None:
+        """Takes one more event of the run in."""
         self.state = fold((event,), self.state)
         self.pace.feed(event)
 
     @property
     def done(self) -> int:
+        """Steps, or rows of the split that is being answered."""
         generated = self.state.generated
         return generated.done if generated else self.state.step
 
     @property
     def of(self) -> int | None:
+        """How many there will be."""
         if self.state.generated:
             return self.state.generated.of
         return self.state.prepared.steps if self.state.prepared else None
 
     @property
     def left(self) -> str:
+        """Time left of the training."""
         forecast = self.pace.forecast if self.state.stage == "train" else None
         return figures.duration(forecast.p50_seconds if forecast else None)
 
     @property
     def loss(self) -> str:
+        """The newest."""
         last = self.state.last_step
         return figures.UNKNOWN if last is None else f"{last.loss:.3f}"
 
@@ -96,7 +101,7 @@ class Progress:
         interval_seconds: float = 10.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._rows = {run: _Row(name) for run, name in names.items()}
+        self._rows = {run: Row(name) for run, name in names.items()}
         self._console: Console = console(stream)
         self._interval_seconds = interval_seconds
         self._clock = clock
@@ -124,10 +129,9 @@ class Progress:
 
     def __call__(self, run_id: str, event: AnyEvent) -> None:
         """Takes ``event`` of ``run_id`` into the picture."""
-        row = self._rows.setdefault(run_id, _Row(run_id))
+        row = self._rows.setdefault(run_id, Row(run_id))
         row.feed(event)
-        news = _NEWS.get(type(event))
-        line = news(row, event) if news else None
+        line = news(row, event)
         if line is None and self._live is None and self._is_due(row):
             line = _progress_line(row, event)
         if line is not None:
@@ -135,7 +139,7 @@ class Progress:
             if self._live is None or isinstance(event, _LASTING):
                 self._console.print(plain(line), soft_wrap=True)
 
-    def _is_due(self, row: _Row) -> bool:
+    def _is_due(self, row: Row) -> bool:
         return self._clock() - row.said_at >= self._interval_seconds
 
     def _table(self) -> "RenderableType":
@@ -157,11 +161,17 @@ class Progress:
         return table
 
 
-def _say(row: _Row, key: str, **fields: object) -> str:
+def news(row: Row, event: AnyEvent) -> str | None:
+    """The line of an event that is always told; the others come by the hundred."""
+    tell = _NEWS.get(type(event))
+    return tell(row, event) if tell else None
+
+
+def _say(row: Row, key: str, **fields: object) -> str:
     return text(f"report.{key}", name=row.name, **fields)
 
 
-def _prepared(row: _Row, event: Prepared) -> str:
+def _prepared(row: Row, event: Prepared) -> str:
     return _say(
         row,
         "live-prepared",
@@ -172,7 +182,7 @@ def _prepared(row: _Row, event: Prepared) -> str:
     )
 
 
-def _evaluated(row: _Row, event: Evaluated) -> str:
+def _evaluated(row: Row, event: Evaluated) -> str:
     return _say(
         row,
         "live-evaluated",
@@ -184,7 +194,7 @@ def _evaluated(row: _Row, event: Evaluated) -> str:
     )
 
 
-def _progress_line(row: _Row, event: AnyEvent) -> str | None:
+def _progress_line(row: Row, event: AnyEvent) -> str | None:
     match event:
         case Stepped():
             of = row.of if row.of is not None else figures.UNKNOWN
@@ -195,7 +205,7 @@ def _progress_line(row: _Row, event: AnyEvent) -> str | None:
             return None
 
 
-_NEWS: dict[type[Event], Callable[[_Row, Any], str]] = {
+_NEWS: dict[type[Event], Callable[[Row, Any], str]] = {
     Started: lambda row, event: _say(
         row, "live-started" if event.attempt <= 1 else "live-resumed", attempt=event.attempt
     ),

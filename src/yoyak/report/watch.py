@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from yoyak.events import Status
 from yoyak.messages import text
+from yoyak.queue.child import Tail
 from yoyak.report import figures
 from yoyak.report import text as words
 from yoyak.report.escape import plain
 from yoyak.report.gather import gather
+from yoyak.report.progress import Row, news
 from yoyak.report.view import Curve, Progress, System, View
 from yoyak.store.workspace import Workspace
 
@@ -47,10 +49,12 @@ def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
     from rich.live import Live
 
     with _keyboard() if key is None else _given(key) as pressed:
-        shown = frame(gather(workspace, compared=False))
+        ticker = Ticker(workspace)
+        shown = frame(gather(workspace, compared=False), ticker())
         with Live(shown, console=out, screen=True, auto_refresh=False) as live:
+            live.refresh()
             while pressed(INTERVAL_SECONDS) not in _QUIT:
-                live.update(frame(gather(workspace, compared=False)), refresh=True)
+                live.update(frame(gather(workspace, compared=False), ticker()), refresh=True)
 
 
 @contextmanager
@@ -83,8 +87,31 @@ def _pressed(handle: int, seconds: float) -> str:
     return os.read(handle, 1).decode("latin-1") if ready else ""
 
 
-def frame(view: View) -> "Group":
-    """One picture of the workspace."""
+class Ticker:
+    """The last things that happened, over all runs; each look reads only what is new."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._tails: dict[str, tuple[Tail, Row]] = {}
+        self._last: list[tuple[float, str]] = []
+
+    def __call__(self) -> Sequence[str]:
+        """A line an event, the newest at the end."""
+        for run in self._workspace.runs():
+            if run.name not in self._tails:
+                self._tails[run.name] = Tail(run.log_path, 0), Row(run.identity.recipe)
+            tail, row = self._tails[run.name]
+            for event in tail():
+                row.feed(event)
+                said = news(row, event)
+                if said is not None:
+                    self._last.append((event.at, said))
+        self._last = sorted(self._last)[-_LAST_EVENTS:]
+        return [f"{figures.clock(at)}  {plain(said)}" for at, said in self._last]
+
+
+def frame(view: View, events: Sequence[str] = ()) -> "Group":
+    """One picture of the workspace; ``events`` are the last lines of it."""
     from rich.console import Group
     from rich.rule import Rule
     from rich.text import Text
@@ -95,7 +122,10 @@ def frame(view: View) -> "Group":
         *_sparks(view),
         _gauges(view),
         Rule(style="dim"),
-        *(Text(line, overflow="ellipsis", no_wrap=True) for line in last_words(view)),
+        *(
+            Text(line, overflow="ellipsis", no_wrap=True)
+            for line in events or [text("report.watch-quiet")]
+        ),
         Text(text("report.watch-keys"), style="dim"),
     ]
     return Group(*parts)
@@ -110,11 +140,12 @@ def _rows(view: View) -> "Table":
     for one in view.systems:
         now = doing.get(one.run)
         total = 1 if now is None or not now.of else now.of
+        done = total * (one.status is Status.FINISHED) if now is None else now.done
         table.add_row(
             words.name(one),
             text(f"report.status-{one.standing.value}"),
             words.stage(one.stage),
-            ProgressBar(total=total, completed=now.done if now else total, width=20),
+            ProgressBar(total=total, completed=done, width=20),
             _figure(one, now),
             figures.UNKNOWN if now is None else words.left(now),
         )
@@ -173,12 +204,3 @@ def _readings(view: View) -> Iterator[tuple[str, float, float]]:
     if tiles.vram_free_gb is not None and tiles.vram_total_gb:
         used = tiles.vram_total_gb - tiles.vram_free_gb
         yield text("report.axis-vram"), used, tiles.vram_total_gb
-
-
-def last_words(view: View) -> Sequence[str]:
-    """The last incidents, or that there were none."""
-    told = [
-        f"{figures.moment(one.at)}  {plain(one.name)}: {plain(one.what.text)}"
-        for one in view.incidents[-_LAST_EVENTS:]
-    ]
-    return told or [text("report.watch-quiet")]
