@@ -139,7 +139,8 @@ class Train(Settings, frozen=True, kw_only=True):
     processes: Positive = 1
     """Ranks that train this run together, one a card; each takes its share of every step."""
     deterministic: bool = True
-    """On a card, kernels that repeat themselves to the bit, if two short runs show that they do."""
+    """On a card, kernels that repeat themselves to the bit, if two short runs show that they do;
+    it is shown once, before the first step."""
     seed: int = 42
 
     def __post_init__(self) -> None:

@@ -98,9 +98,10 @@ def corpus():
 def run_of(tmp_path, corpus):
     """A prepared run of one of the three forms, in a workspace of its own."""
 
-    def make(form, workspace=None, steps=STEPS):
+    def make(form, workspace=None, steps=STEPS, processes=1):
         path = tmp_path / f"{form}.toml"
-        text = RECIPES[form].replace(f"max_steps = {STEPS}", f"max_steps = {steps}")
+        train = f"max_steps = {steps}\nprocesses = {processes}"
+        text = RECIPES[form].replace(f"max_steps = {STEPS}", train)
         path.write_text(text, encoding="utf-8")
         place = Workspace(workspace or tmp_path / f"workspace-{time.monotonic_ns()}")
         (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())

@@ -22,7 +22,7 @@ from yoyak.engine.loop import train
 from yoyak.engine.models import Kind, Loaded, refuse_beyond_positions
 from yoyak.engine.timetable import Timetable
 from yoyak.engine.weights import Form, Weights
-from yoyak.engine.world import join
+from yoyak.engine.world import join, leave
 from yoyak.errors import BadRecipe
 from yoyak.events import AnyEvent
 from yoyak.store import disk
@@ -59,6 +59,7 @@ def fine_tune(job: TrainJob, kind: Kind) -> None:
         progress = _with_best(course, train(course))
     described = _described(job, ready, progress)
     world.only_first(lambda: weights.write(job.folder / weights.FOLDER, described, ready.loaded))
+    leave()
 
 
 def _nothing(event: AnyEvent) -> None:

@@ -15,6 +15,7 @@ from yoyak import events
 from yoyak.engine.checkpoint import Progress, changes
 from yoyak.engine.course import Course
 from yoyak.engine.evaluation import Verdict
+from yoyak.engine.exactness import kernels
 from yoyak.engine.models import count_parameters
 from yoyak.engine.recovery import TOLERATED, gradient, rolled_back, unapplied, watched
 from yoyak.engine.trial import tried
@@ -110,18 +111,22 @@ def under_new_settings(course: Course, progress: Progress) -> Progress:
         budget = progress.budget_tokens
     kept = progress.recompute in now.train.recomputes
     recompute = progress.recompute if kept else now.train.recomputes[0]
-    return msgspec.structs.replace(progress, budget_tokens=budget, recompute=recompute)
+    deterministic = progress.deterministic and now.train.deterministic
+    return msgspec.structs.replace(
+        progress, budget_tokens=budget, recompute=recompute, deterministic=deterministic
+    )
 
 
 def _step(course: Course, progress: Progress) -> Progress:
     """The step after ``progress``: gradient, clipping, optimiser, event."""
     started = time.perf_counter()
-    loss, progress = gradient(course, progress)
-    norm = course.learner.clip()
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        return unapplied(course, progress)
-    rate = course.timetable.learning_rate(progress.step) * progress.rate_scale
-    course.learner.apply(rate)
+    with kernels(deterministic=progress.deterministic):
+        loss, progress = gradient(course, progress)
+        norm = course.learner.clip()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return unapplied(course, progress)
+        rate = course.timetable.learning_rate(progress.step) * progress.rate_scale
+        course.learner.apply(rate)
     rows = [course.rows[row] for row in course.timetable.rows(progress.step)]
     progress = watched(course, progress, loss)
     course.job.emit(

@@ -1,9 +1,9 @@
-"""What is tried on a card before the first step: the largest pass, and whether a step repeats."""
+"""What is tried on a card before the first step: the largest pass, and whether steps repeat."""
 
-import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.batches import padded_tokens
 from yoyak.engine.checkpoint import Progress
 from yoyak.engine.course import Course
+from yoyak.engine.exactness import kernels, proved
 from yoyak.engine.recovery import attempt, limits
 
 
@@ -15,10 +15,9 @@ def tried(course: Course, progress: Progress) -> Progress:
     """
     if course.learner.loaded.device.type == "cpu":
         return progress
-    progress = largest_pass(course, progress)
-    if not repeats(course, progress):
-        course.warn("engine.not-exact", device=torch.cuda.get_device_name())
-    return progress
+    progress = proved(course, progress)
+    with kernels(deterministic=progress.deterministic):
+        return largest_pass(course, progress)
 
 
 def largest_pass(course: Course, progress: Progress) -> Progress:
@@ -37,15 +36,3 @@ def largest_pass(course: Course, progress: Progress) -> Progress:
     _, found = attempt(course, progress, rows[: count * course.world.size])
     course.learner.forget()
     return found
-
-
-def repeats(course: Course, progress: Progress) -> bool:
-    """Whether the first step's gradient comes out the same to the bit a second time."""
-    chosen = course.timetable.rows(progress.step)
-    gradients = []
-    for _ in range(2):
-        attempt(course, progress, chosen)
-        found = [value.grad for value in course.learner.named.values()]
-        gradients.append([grad.clone() for grad in found if grad is not None])
-        course.learner.forget()
-    return all(map(torch.equal, *gradients))

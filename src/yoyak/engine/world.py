@@ -103,6 +103,12 @@ def join() -> World:
     return World(distributed.get_rank(), size)
 
 
+def leave() -> None:
+    """Ends the joint work, so that a rank that is done may go; alone nothing happens."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _wire() -> torch.device:
     """Where tensors must be to travel."""
     if distributed.get_backend() == "nccl":

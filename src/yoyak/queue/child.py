@@ -57,7 +57,8 @@ class Child:
     Args:
         run: not locked by anybody else.
         data_folder: where the run's data lie now.
-        card: value of CUDA_VISIBLE_DEVICES, or ``None`` to leave the environment's.
+        card: value of CUDA_VISIBLE_DEVICES, one card a process of the run; or ``None`` to leave
+            the environment's.
     """
 
     def __init__(self, run: Run, data_folder: Path, card: str | None = None) -> None:
@@ -156,6 +157,8 @@ def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str
     return {
         "OMP_NUM_THREADS": str(machine.threads_for(recipe)),
         "TOKENIZERS_PARALLELISM": "false",
+        # Without it cuBLAS may add up in another order each time; it is read when CUDA starts.
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
         **os.environ,

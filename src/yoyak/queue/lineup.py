@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from yoyak.errors import DiskFull, Interrupted, YoyakError
+from yoyak.errors import DiskFull, Interrupted, Unavailable, YoyakError
 from yoyak.events import AnyEvent, Failed, Status, Warned
 from yoyak.messages import text
 from yoyak.queue import machine, retry
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
 
 class Line:
-    """Carries out runs in order, as many at a time as there are cards (one without a card).
+    """Carries out runs in order, as many at a time as there are cards for (one without a card).
 
     Args:
         corpus: the data of all runs.
@@ -87,7 +87,12 @@ class Line:
         return (DiskFull if about_disk else Interrupted)(stop.key, **stop.fields)
 
     def carry_out(self, runs: Sequence[Run]) -> list[Outcome]:
-        """Brings every run to its end; after a signal the rest is left for later."""
+        """Brings every run to its end; after a signal the rest is left for later.
+
+        Raises:
+            Unavailable: a run wants more cards than there are; nothing was started.
+        """
+        self._refuse_too_few_cards(runs)
         outcomes: dict[str, Outcome] = {}
         self._waiting.extend(runs)
         with self._listening():
@@ -104,8 +109,8 @@ class Line:
     # --- runs come and go ------------------------------------------------------------------------
 
     def _begun(self) -> Iterator[Outcome]:
-        """Gives each free card the next run; those that need no worker come out at once."""
-        while self._waiting and (self._asked or self._free_cards()):
+        """Gives free cards to the next run; those that need no worker come out at once."""
+        while self._waiting and (self._asked or self._has_room_for(self._waiting[0])):
             run = self._waiting.popleft()
             if self._asked:
                 yield Outcome(run, Result.INTERRUPTED)
@@ -115,11 +120,29 @@ class Line:
                 self._say_locked(run)
                 yield Outcome(run, Result.INTERRUPTED, Interrupted.exit_code)
             else:
-                self._children.append(Child(run, Path(self._corpus.folder), self._free_cards()[0]))
+                self._children.append(Child(run, Path(self._corpus.folder), self._cards_for(run)))
+
+    def _has_room_for(self, run: Run) -> bool:
+        return len(self._free_cards()) >= self._needed(run)
+
+    def _needed(self, run: Run) -> int:
+        """One card a process; without any card all share the one place that there is."""
+        return 1 if self._cards == (None,) else run.recipe.train.processes
+
+    def _cards_for(self, run: Run) -> str | None:
+        chosen = self._free_cards()[: self._needed(run)]
+        return ",".join(card for card in chosen if card is not None) or None
 
     def _free_cards(self) -> list[str | None]:
-        taken = [child.card for child in self._children]
-        return [card for card in self._cards if card not in taken]
+        taken = [card for child in self._children for card in (child.card or "").split(",")]
+        return [card for card in self._cards if (card or "") not in taken]
+
+    def _refuse_too_few_cards(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            wanted = self._needed(run)
+            if wanted > len(self._cards):
+                found = len(self._cards)
+                raise Unavailable("queue.too-few-cards", run=run.name, wanted=wanted, found=found)
 
     def _ended(self) -> Iterator[Outcome]:
         for child in tuple(self._children):

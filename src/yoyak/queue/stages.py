@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoyak import engine as engines
-from yoyak.engine import Engine, GenerateJob, TrainJob
+from yoyak.engine import Emit, Engine, GenerateJob, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
@@ -24,6 +24,7 @@ from yoyak.events import (
     Status,
     Stopped,
 )
+from yoyak.queue import ranks
 from yoyak.queue.retry import on_rung, rung_of
 from yoyak.recipe import Decode, Recipe
 from yoyak.score import card
@@ -115,15 +116,28 @@ def _stage(work: Work, name: str, inputs: Callable[[], str]) -> Iterator[None]:
 
 
 def _train(work: Work, engine: Engine) -> None:
-    engine.train(
-        TrainJob(
-            recipe=work.recipe,
-            train=work.corpus.train,
-            dev=work.corpus.dev,
-            folder=work.run.engine_folder,
-            emit=work.run.emit,
-            stop_asked=work.stop_asked,
-        )
+    processes = work.recipe.train.processes
+    with ranks.beside(work.run.folder, Path(work.corpus.folder), processes):
+        engine.train(_job(work, work.run.emit))
+
+
+def follow(work: Work) -> None:
+    """What a rank above 0 does: its share of training, and not a word.
+
+    Raises:
+        YoyakError: what the engine said.
+    """
+    engines.load(work.run.recipe.engine).train(_job(work, lambda _event: None))
+
+
+def _job(work: Work, emit: Emit) -> TrainJob:
+    return TrainJob(
+        recipe=work.recipe,
+        train=work.corpus.train,
+        dev=work.corpus.dev,
+        folder=work.run.engine_folder,
+        emit=emit,
+        stop_asked=work.stop_asked,
     )
 
 

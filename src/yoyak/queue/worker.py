@@ -2,7 +2,8 @@
 
 Carries one run out on the data where they lie now, which may have moved since the run began.
 It ends with the exit code of ``yoyak.errors``: 0 when the run is finished, 75 when it was asked to
-stop and has saved everything, 70 for a failure nobody foresaw.
+stop and has saved everything, 70 for a failure nobody foresaw. Where several processes train a
+run, those of a rank above 0 only train: they hold no lock, write no record, and die with rank 0.
 """
 
 import ctypes
@@ -19,7 +20,8 @@ from types import FrameType
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, Started
-from yoyak.queue.stages import Work, carry_out
+from yoyak.queue import ranks
+from yoyak.queue.stages import Work, carry_out, follow
 from yoyak.store.redact import redact
 from yoyak.store.run import Run
 from yoyak.values import Corpus
@@ -53,11 +55,15 @@ def main(folder: Path, data: Path, parent: int) -> int:
     """Carries the run in ``folder`` out and returns the exit code."""
     stop = StopFlag()
     stop.watch()
-    die_with_parent()
+    follows = ranks.rank() > 0
+    die_with_parent(signal.SIGKILL if follows else signal.SIGTERM)
     stop.asked |= os.getppid() != parent  # it died before it could be watched
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
     try:
+        if follows:
+            follow(Work(run, corpus_of(run, data), stop))
+            return 0
         with run.lock():
             return _work(run, data, stop)
     except YoyakError as error:
@@ -102,10 +108,10 @@ def corpus_of(run: Run, data: Path) -> Corpus:
     return corpus
 
 
-def die_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the parent dies, so that nothing is orphaned (Linux)."""
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Asks the kernel for that signal when the parent dies, so that nothing is orphaned (Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""A device has to show that it repeats itself; one that does not is told of, and trains on."""
+
+import pytest
+
+from yoyak.events import Warned
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import exactness, loop, trial  # noqa: E402
+from yoyak.engine.checkpoint import Progress  # noqa: E402
+from yoyak.engine.models import parts  # noqa: E402
+
+SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
+START = Progress(budget_tokens=4096)
+
+
+def plant(course, work):
+    """Lets something happen to the logits of every pass."""
+    parts(course.learner.loaded.model).head.register_forward_hook(
+        lambda module, args, logits: work(logits)
+    )
+
+
+def noise():
+    generator = torch.Generator().manual_seed(1)
+    return lambda logits: logits + torch.randn(logits.shape, generator=generator) * 1e-4
+
+
+def never_deterministic(logits):
+    """What PyTorch does in an operation that has no deterministic form."""
+    if torch.are_deterministic_algorithms_enabled():
+        raise RuntimeError(
+            "some_backward_cuda does not have a deterministic implementation, but you set "
+            "'torch.use_deterministic_algorithms(True)'. You can turn off determinism."
+        )
+    return logits
+
+
+def warned(said):
+    return [event for event in said if isinstance(event, Warned)]
+
+
+@pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_a_device_that_repeats_itself_is_exact_and_nothing_is_as_it_was_not(form, course, bits):
+    made = course(form, *SETS)  # with dropout
+    weights = bits(made.learner)
+    moments = {name: value.clone() for name, value in made.learner.moments().items()}
+    assert exactness.proved(made, START) == Progress(budget_tokens=4096, deterministic=True)
+    assert warned(course.said) == []
+    assert bits(made.learner) == weights
+    assert all(torch.equal(value, moments[name]) for name, value in made.learner.moments().items())
+    assert all(value.grad is None for value in made.learner.named.values())
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_short_runs_really_move_the_weights(course, bits):
+    made = course("lora", *SETS, "train.warmup_ratio=1.0")
+    seen = []
+    apply = made.learner.apply
+    made.learner.apply = lambda rate: (apply(rate), seen.append(bits(made.learner)))
+    assert exactness.repeats(made, START)
+    assert len(seen) == 2 * exactness.STEPS
+    assert len(set(seen)) == exactness.STEPS
+    assert seen[:3] == seen[3:]
+
+
+def test_one_that_does_not_repeat_itself_is_told_of_and_not_slowed_down(course, bits):
+    made = course("lora", *SETS)
+    before = bits(made.learner)
+    plant(made, noise())
+    assert not exactness.proved(made, START).deterministic
+    (told,) = warned(course.said)
+    assert told.key == "engine.not-exact"
+    assert bits(made.learner) == before
+
+
+def test_a_kernel_without_a_deterministic_form_is_named_and_the_run_goes_on(course):
+    made = course("lora", *SETS)
+    plant(made, never_deterministic)
+    progress = exactness.proved(made, START)
+    (told,) = warned(course.said)
+    assert told.key == "engine.not-deterministic"
+    assert "some_backward_cuda" in told.fields["problem"]
+    assert not progress.deterministic
+    assert loop.train(made).step == 6
+
+
+def test_other_errors_of_the_short_runs_are_not_hidden(course):
+    made = course("lora", *SETS)
+
+    def broken(logits):
+        raise RuntimeError("shapes do not match")
+
+    plant(made, broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        exactness.proved(made, START)
+
+
+def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(course, monkeypatch):
+    """As on a card: the CPU is made to take the trial."""
+    monkeypatch.setattr(loop, "tried", exactness.proved)
+    modes = []
+
+    def note(logits):
+        modes.append(torch.are_deterministic_algorithms_enabled())
+        return logits
+
+    made = course("lora", *SETS)
+    plant(made, note)
+    assert loop.train(made).deterministic
+    assert set(modes) == {True}
+    assert made.checkpoints.newest().deterministic, "whoever resumes goes on in it"
+    modes.clear()
+    other = course("lora", *SETS, "train.deterministic=false", folder=made.job.folder / "other")
+    plant(other, note)
+    assert not loop.train(other).deterministic
+    assert set(modes) == {False}
+
+
+def test_the_mode_forbids_what_torch_knows_to_be_inexact():
+    with exactness.kernels(deterministic=True):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.flash_sdp_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_a_cpu_needs_no_trial(course):
+    made = course("lora", *SETS)
+    assert trial.tried(made, START) is START
