@@ -176,3 +176,63 @@ def test_the_end_is_a_range_of_clock_times(contest):
     earliest, latest = made.finishes(1_000.0)
     assert earliest < latest
     assert earliest - 1_000 == pytest.approx(sum(each.span.low_seconds for each in made.recipes))
+
+
+def test_the_epochs_that_are_named_do_keep_the_time_and_one_more_does_not(contest):
+    (refusal,) = plan(resolved("llama32-ko-3b"), contest, place(minutes=60)).refusals
+    fitting = int(refusal.fields["fitting"])
+    assert fitting >= 1
+
+    def refused(epochs):
+        fewer = resolved("llama32-ko-3b", sets=[f"train.epochs={epochs}"])
+        return plan(fewer, contest, place(minutes=60)).refusals != ()
+
+    assert not refused(fitting)
+    assert refused(fitting + 1)
+
+
+def test_no_epoch_fits_into_a_minute(contest):
+    (refusal,) = plan(resolved("llama32-ko-3b"), contest, place(minutes=1)).refusals
+    assert refusal.key == "queue.plan-time-never"
+
+
+def test_the_length_that_is_named_does_fit_the_card_and_the_next_does_not(contest):
+    long = Corpus(
+        folder="data", train=split("train", 10, 4_000), dev=contest.dev, test=contest.test
+    )
+    card = RTX_3090.__class__(name="tiny", memory_gb=8.6, tflops=1, bandwidth_gb_per_second=1)
+    (refusal,) = plan(resolved("llama3-ko-8b"), long, place(device=card)).refusals
+    fitting = int(refusal.fields["fitting"])
+    for tokens, fits in ((fitting, True), (fitting + 128, False)):
+        sets = [f"prompt.max_source_tokens={tokens}"]
+        made = plan(resolved("llama3-ko-8b", sets=sets), long, place(device=card))
+        assert (made.refusals == ()) is fits
+
+
+def test_without_purging_the_runs_that_fit_are_named(contest):
+    pending = resolved("qwen3-4b", "qwen25-7b", "llama3-ko-8b")
+    made = plan(pending, contest, place(disk_free_gb=14.0, purge_bases=True))
+    assert made.refusals[0].fields["first"] == "qwen3-4b"
+    made = plan(pending, contest, place(disk_free_gb=3.0))
+    assert made.refusals[0].key == "queue.plan-disk-none"
+
+
+def test_a_base_that_is_in_the_cache_is_not_downloaded_again(contest, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--gogamza--kobart-base-v2" / "snapshots" / "0"
+    snapshot.mkdir(parents=True)
+    assert plan(resolved("kobart"), contest, place()).recipes[0].download_gb > 0.4
+    (snapshot / "config.json").write_text(
+        '{"model_type": "bart", "d_model": 768, "encoder_layers": 6, "encoder_ffn_dim": 3072,'
+        ' "encoder_attention_heads": 16, "vocab_size": 30000, "max_position_embeddings": 1026}'
+    )
+    (snapshot / "model.safetensors").touch()
+    made = plan(resolved("kobart"), contest, place())
+    assert made.recipes[0].download_gb == 0
+    assert "download" not in [step.what for step in made.disk]
+
+
+def test_a_pinned_base_is_not_planned_to_go(contest):
+    pinned = resolved("qwen3-4b", sets=["model.revision=0123abcd"])
+    made = plan(pinned, contest, place(purge_bases=True))
+    assert "purge-base" not in [step.what for step in made.disk]

@@ -67,16 +67,24 @@ def plan(
     from yoyak.report.text import console
 
     place = open_place(data, None)
-    layers, kept = place.project.layers, place.project.limits.disk_free_gb
+    layers, limits_ = place.project.layers, place.project.limits
     wanted = [
         recipes.resolve(name, project=layers, sets=sets or ()).recipe
         for name in recipe or DEFAULT_LINEUP
     ]
-    free = limits.read(place.workspace.folder).disk_free_gb if disk_gb is None else disk_gb
+    found = limits.read(place.workspace.folder)
+    room = limits.room_gb(found, limits_) if disk_gb is None else disk_gb
     made = make(
         wanted,
         place.corpus,
-        PlanPlace(_device(card), free, kept, minutes=minutes, runs=place.workspace.runs()),
+        PlanPlace(
+            _device(card),
+            room,
+            limits_.disk_free_gb,
+            purge_bases=limits_.prune_hub,
+            minutes=minutes,
+            runs=place.workspace.runs(),
+        ),
     )
     if as_json:
         print(msgspec.json.encode(made).decode())

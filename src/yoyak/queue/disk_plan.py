@@ -1,8 +1,9 @@
 """How a line-up fills the disk, run by run, and what may go when."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from yoyak.queue import memory
+from yoyak.queue import machine, memory
 from yoyak.queue.memory import GB
 from yoyak.queue.shapes import Shape
 from yoyak.recipe import Recipe
@@ -44,7 +45,8 @@ def _changes(
         base = recipe.model.base
         if base is not None and base not in bases:
             bases.add(base)
-            yield recipe.name, "download", memory.download_bytes(shape, recipe)
+            if missing := download_bytes(shape, recipe):
+                yield recipe.name, "download", missing
         checkpoint = memory.checkpoint_bytes(shape, recipe)
         # While one is written, those that it will replace are still there.
         yield recipe.name, "checkpoints", (KEPT_CHECKPOINTS + 1) * checkpoint
@@ -52,5 +54,18 @@ def _changes(
         # Predictions and scores are stored by then; the best one stays.
         yield recipe.name, "purge-checkpoints", -KEPT_CHECKPOINTS * checkpoint
         needed_later = any(later.model.base == base for later in recipes[place + 1 :])
-        if purge_bases and base is not None and not needed_later:
+        if purge_bases and _may_go(recipe) and not needed_later:
             yield recipe.name, "purge-base", -memory.download_bytes(shape, recipe)
+
+
+def download_bytes(shape: Shape, recipe: Recipe) -> float:
+    """What the base takes beside what is here: nothing if its folder or the cache holds it."""
+    base = recipe.model.base
+    here = base is None or Path(base).is_dir() or machine.cached_model(base) is not None
+    return 0.0 if here else memory.download_bytes(shape, recipe)
+
+
+def _may_go(recipe: Recipe) -> bool:
+    """As prune sees it: a local folder is not ours, and a pinned revision is somebody's choice."""
+    model = recipe.model
+    return model.base is not None and model.revision is None and not Path(model.base).is_dir()

@@ -4,25 +4,25 @@ Rows and steps are counted; tokens, memory, disk and time are arithmetic that is
 that it can be shown. What does not fit is refused, together with the largest setting that does.
 """
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from yoyak.errors import DiskFull, Unavailable, YoyakError
 from yoyak.queue import memory, pace
 from yoyak.queue.devices import Device
-from yoyak.queue.disk_plan import DiskStep, plan_disk
-from yoyak.queue.memory import GB, Load, Memory
+from yoyak.queue.disk_plan import DiskStep, download_bytes, plan_disk
+from yoyak.queue.memory import GB, Memory
 from yoyak.queue.pace import Span
+from yoyak.queue.passes import LEAST_PASS_TOKENS, Setting, largest_setting, load_of, longest_source
 from yoyak.queue.shapes import Shape, shape_of
 from yoyak.queue.workload import Workload, workload_of
 from yoyak.recipe import Recipe, Recompute
 from yoyak.store.run import Run
 from yoyak.values import Corpus, Value
-
-WORTHWHILE_TOKENS = 1_024
-"""Before a pass gets smaller than this, activations are computed twice (engine.recovery)."""
-LEAST_PASS_TOKENS = 256
-"""A forward pass below this wastes a card more than waiting for a larger one would."""
 
 
 class Place(NamedTuple):
@@ -30,21 +30,15 @@ class Place(NamedTuple):
 
     device: Device | None
     disk_free_gb: float | None
+    """What is free, or left below an absolute limit of the disk if that is less."""
     disk_keep_gb: float
-    """Has to stay free."""
+    """Has to stay of it."""
     purge_bases: bool = False
     """A base may go when the last run that needs it is finished."""
     minutes: float | None = None
     """At most this long."""
     runs: Sequence[Run] = ()
     """Earlier runs here, whose pace was measured."""
-
-
-class Setting(Value, frozen=True, kw_only=True):
-    """How large a forward pass is, and which activations are computed twice."""
-
-    pass_tokens: int
-    recompute: Recompute
 
 
 class Refusal(Value, frozen=True, kw_only=True):
@@ -73,6 +67,8 @@ class RecipePlan(Value, frozen=True, kw_only=True):
     """Whether adapters are merged for generation."""
     training_span: Span | None = None
     generation_span: Span | None = None
+    training_flops: float | None = None
+    """Of all steps, as the minutes were worked out; ``None`` where they were measured."""
     download_gb: float = 0.0
     checkpoint_gb: float = 0.0
 
@@ -90,6 +86,7 @@ class Plan(Value, frozen=True, kw_only=True):
     recipes: tuple[RecipePlan, ...]
     disk: tuple[DiskStep, ...]
     refusals: tuple[Refusal, ...]
+    device: Device | None = None
 
     @property
     def peak_disk_gb(self) -> float:
@@ -116,13 +113,13 @@ def plan(recipes: Sequence[Recipe], corpus: Corpus, place: Place) -> Plan:
     shapes = {recipe.name: shape_of(recipe) for recipe in recipes}
     planned = tuple(_one(recipe, shapes[recipe.name], corpus, place) for recipe in recipes)
     steps = plan_disk(recipes, shapes, purge_bases=place.purge_bases)
-    made = Plan(recipes=planned, disk=steps, refusals=())
+    made = Plan(recipes=planned, disk=steps, refusals=(), device=place.device)
     refusals = [
-        *_refused_memory(planned, place),
+        *_refused_memory(recipes, planned, corpus, place),
         *_refused_disk(recipes, shapes, made, place),
-        *_refused_time(recipes, made, place),
+        *_refused_time(recipes, made, corpus, place),
     ]
-    return Plan(recipes=planned, disk=steps, refusals=tuple(refusals))
+    return msgspec.structs.replace(made, refusals=tuple(refusals))
 
 
 def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> RecipePlan:
@@ -132,16 +129,20 @@ def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> R
     device = place.device
     setting = largest_setting(shape, recipe, work, device.memory_gb if device else None)
     used = setting or Setting(pass_tokens=LEAST_PASS_TOKENS, recompute=Recompute.EVERYTHING)
+    span = _training_span(shape, recipe, work, used, place)
+    worked_out = span is not None and not span.measured
+    flops = pace.training_flops(shape, recipe, work, recompute=used.recompute)
     return RecipePlan(
         recipe=recipe.name,
         work=work,
         setting=setting,
-        training=memory.training_memory(shape, recipe, _load(used, work)),
+        training=memory.training_memory(shape, recipe, load_of(used, work)),
         generation=memory.generation_memory(shape, recipe),
         merged=recipe.generate.weights == "merged",
-        training_span=_training_span(shape, recipe, work, used, place),
+        training_span=span,
         generation_span=pace.generation_span(shape, recipe, work, device) if device else None,
-        download_gb=memory.download_bytes(shape, recipe) / GB,
+        training_flops=flops if worked_out else None,
+        download_gb=download_bytes(shape, recipe) / GB,
         checkpoint_gb=memory.checkpoint_bytes(shape, recipe) / GB,
     )
 
@@ -157,53 +158,13 @@ def _training_span(
     )
 
 
-def largest_setting(
-    shape: Shape, recipe: Recipe, work: Workload, card_gb: float | None
-) -> Setting | None:
-    """The largest forward pass that fits, with as little computed twice as possible.
-
-    Without a card nothing is too large. ``None``: not even the smallest pass fits.
-    """
-    asked = work.pass_tokens(recipe)
-    recomputes = recipe.train.recomputes
-    for recompute in recomputes:
-        for tokens in _halves(asked, work, last_resort=recompute is recomputes[-1]):
-            setting = Setting(pass_tokens=tokens, recompute=recompute)
-            needed = memory.training_memory(shape, recipe, _load(setting, work)).total_gb
-            if card_gb is None or needed <= card_gb:
-                return setting
-    return None
-
-
-def _halves(start: int, work: Workload, *, last_resort: bool) -> Iterator[int]:
-    """The passes that are tried, as the engine halves them when memory runs out.
-
-    A row cannot be cut, so the longest one is the smallest pass. Passes too small to be worth it
-    come only where nothing more can be computed twice.
-    """
-    least = work.longest_row if last_resort else max(work.longest_row, 2 * WORTHWHILE_TOKENS)
-    tokens = start
-    while tokens > least:
-        yield tokens
-        tokens //= 2
-    yield min(start, max(tokens, work.longest_row))
-
-
-def _load(setting: Setting, work: Workload) -> Load:
-    """The pass at its worst: rows of the longest length, each with a long answer."""
-    rows = max(1, setting.pass_tokens // work.longest_row)
-    return Load(
-        tokens=setting.pass_tokens,
-        answer_tokens=min(rows * work.usual_answer, setting.pass_tokens),
-        recompute=setting.recompute,
-    )
-
-
 # --- what speaks against it ----------------------------------------------------------------------
 
 
-def _refused_memory(planned: Sequence[RecipePlan], place: Place) -> Iterator[Refusal]:
-    for each in planned:
+def _refused_memory(
+    recipes: Sequence[Recipe], planned: Sequence[RecipePlan], corpus: Corpus, place: Place
+) -> Iterator[Refusal]:
+    for recipe, each in zip(recipes, planned, strict=True):
         yield from _refused_merged(each, place)
         if place.device is None or each.training is None or each.setting is not None:
             continue
@@ -216,7 +177,11 @@ def _refused_memory(planned: Sequence[RecipePlan], place: Place) -> Iterator[Ref
             "card": place.device.name,
             "memory": f"{place.device.memory_gb:.1f}",
         }
-        yield Refusal(key="queue.plan-memory", fields=fields)
+        shape = shape_of(recipe)
+        card_gb = place.device.memory_gb
+        fitting = None if shape is None else longest_source(shape, recipe, corpus, card_gb)
+        key = "queue.plan-memory" if fitting else "queue.plan-memory-never"
+        yield Refusal(key=key, fields=fields | {"fitting": str(fitting)})
 
 
 def _refused_merged(each: RecipePlan, place: Place) -> Iterator[Refusal]:
@@ -250,18 +215,34 @@ def _refused_disk(
         ),
         "purged": f"{max(step.total_gb for step in purged):.1f}",
     }
-    fits = max(step.total_gb for step in purged) <= room
-    key = "queue.plan-disk-purge" if fits and not place.purge_bases else "queue.plan-disk"
+    first = _first_that_fit(recipes, shapes, room, place)
+    key = "queue.plan-disk" if first else "queue.plan-disk-none"
+    if not place.purge_bases and max(step.total_gb for step in purged) <= room:
+        key = "queue.plan-disk-purge"
+    fields |= {"first": " ".join(first)}
     yield Refusal(key=key, fields=fields, for_disk=True)
 
 
-def _refused_time(recipes: Sequence[Recipe], made: Plan, place: Place) -> Iterator[Refusal]:
+def _first_that_fit(
+    recipes: Sequence[Recipe], shapes: dict[str, Shape | None], room: float, place: Place
+) -> list[str]:
+    """As many of the line-up, from its beginning, as the disk has room for."""
+    for count in range(len(recipes) - 1, 0, -1):
+        steps = plan_disk(recipes[:count], shapes, purge_bases=place.purge_bases)
+        if max((step.total_gb for step in steps), default=0.0) <= room:
+            return [recipe.name for recipe in recipes[:count]]
+    return []
+
+
+def _refused_time(
+    recipes: Sequence[Recipe], made: Plan, corpus: Corpus, place: Place
+) -> Iterator[Refusal]:
     """Refused if even the fastest estimate is too long."""
     span = made.span
     if place.minutes is None or span is None or span.low_seconds <= 60 * place.minutes:
         return
     epochs = sum(recipe.train.epochs for recipe in recipes)
-    share = 60 * place.minutes / span.low_seconds
+    fitting = _most_epochs(recipes, corpus, place)
     tokens = sum(each.work.trained_tokens for each in made.recipes if each.work is not None)
     fields = {
         "minutes": f"{place.minutes:.0f}",
@@ -269,7 +250,25 @@ def _refused_time(recipes: Sequence[Recipe], made: Plan, place: Place) -> Iterat
         "slowest": f"{span.high_seconds / 60:.0f}",
         "tokens": f"{tokens / 1e6:.1f}",
         "epochs": str(epochs),
-        "fitting": f"{epochs * share:.1f}",
+        "fitting": str(fitting),
         "card": place.device.name if place.device else "?",
     }
-    yield Refusal(key="queue.plan-time", fields=fields)
+    yield Refusal(key="queue.plan-time" if fitting else "queue.plan-time-never", fields=fields)
+
+
+def _most_epochs(recipes: Sequence[Recipe], corpus: Corpus, place: Place) -> int:
+    """The most epochs of each recipe with which the fastest estimate keeps the time; 0: none."""
+
+    def least_seconds(epochs: int) -> float:
+        fewer = [_with_epochs(recipe, epochs) for recipe in recipes]
+        span = plan(fewer, corpus, place._replace(minutes=None)).span
+        return math.inf if span is None else span.low_seconds
+
+    asked = max(recipe.train.epochs for recipe in recipes)
+    allowed = 60 * (place.minutes or 0.0)
+    return bisect_right(range(1, asked), allowed, key=least_seconds)
+
+
+def _with_epochs(recipe: Recipe, most: int) -> Recipe:
+    train = msgspec.structs.replace(recipe.train, epochs=min(recipe.train.epochs, most))
+    return msgspec.structs.replace(recipe, train=train)

@@ -1,7 +1,7 @@
 """A plan for a reader: what each run takes, how the disk fills, and what speaks against it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
@@ -23,7 +23,9 @@ def draw(plan: Plan, *, now: float | None = None) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [_runs(plan.recipes), Text(""), _disk(plan)]
+    parts: list[RenderableType] = [_runs(plan.recipes), Text(""), _memory(plan.recipes)]
+    parts += [Text(line) for line in _arithmetic(plan)]
+    parts += [Text(""), _disk(plan)]
     end = plan.finishes(time.time() if now is None else now)
     if end is not None:
         low, high = (figures.moment(moment) for moment in end)
@@ -71,6 +73,32 @@ def _minutes(span: Span | None) -> str:
         return figures.UNKNOWN
     low, high = span.low_seconds / 60, span.high_seconds / 60
     return f"{low:.0f}–{high:.0f}" if high >= 10 else f"{low:.1f}–{high:.1f}"
+
+
+def _memory(recipes: Sequence[RecipePlan]) -> "Table":
+    """What a training step holds, part by part: the sum is the column of the table above."""
+    columns = ("recipe", "weights", "learned", "activations", "head", "reserve", "sum")
+    table = _table("memory", *columns)
+    for each in recipes:
+        held = each.training
+        if held is not None:
+            parts = (held.weights_gb, held.learned_gb, held.activations_gb, held.head_gb)
+            figures_ = (*parts, held.reserve_gb, held.total_gb)
+            table.add_row(each.recipe, *(f"{part:.2f}" for part in figures_))
+    return table
+
+
+def _arithmetic(plan: Plan) -> Iterator[str]:
+    """Where the minutes come from."""
+    for each in plan.recipes:
+        if each.training_flops is not None and plan.device is not None:
+            fields = {
+                "work": f"{each.training_flops / 1e15:,.0f}",
+                "speed": f"{plan.device.tflops:g}",
+            }
+            yield text("report.plan-arithmetic", recipe=each.recipe, **fields)
+        elif each.training_span is not None:
+            yield text("report.plan-measured", recipe=each.recipe)
 
 
 def _disk(plan: Plan) -> "Table":
