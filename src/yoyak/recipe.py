@@ -135,6 +135,13 @@ class Train(Settings, frozen=True, kw_only=True):
     gradient_checkpointing: Checkpointing = "auto"
     """``auto`` begins with ``off`` and goes on to every second, then every block, as memory ends;
     any other value is kept to."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Rows of a pass behind one another instead of padded; ``auto``: on a card, if it holds and
+    measures faster. For causal models only."""
+    kernels: Literal["torch", "liger"] = "torch"
+    """Whose norms, SwiGLU and rotary positions; ``liger`` needs a card and the kernels extra."""
+    compile: bool = False
+    """``torch.compile`` of each block of the model."""
     save_every_steps: Positive = 200
     processes: Positive = 1
     """Ranks that train this run together, one a card; each takes its share of every step."""
@@ -162,6 +169,9 @@ HOW = (
     "micro_batch_rows",
     "micro_batch_tokens",
     "gradient_checkpointing",
+    "packing",
+    "kernels",
+    "compile",
     "save_every_steps",
     "processes",
     "deterministic",

@@ -32,6 +32,23 @@ class Limits(NamedTuple):
 
     rows: int
     tokens: int
+    packed: bool = False
+
+    def tokens_of(self, shapes: Sequence[Shape]) -> int:
+        """Tokens of a pass of these rows; padding counts unless they are packed."""
+        return sum(map(sum, shapes)) if self.packed else padded_tokens(shapes)
+
+
+class Packing(NamedTuple):
+    """Where the rows of one packed line lie.
+
+    ``positions`` [1, tokens] begin anew with each row; ``bounds`` [rows + 1] (int32) are where
+    rows begin and end; ``longest`` is the tokens of the longest row.
+    """
+
+    positions: torch.Tensor
+    bounds: torch.Tensor
+    longest: int
 
 
 class Batch(NamedTuple):
@@ -39,7 +56,8 @@ class Batch(NamedTuple):
 
     Padding is on the right and known by place. A causal model needs no mask for it: no real token
     looks to its right. ``places`` [n] are the supervised places of the flattened decoder
-    [rows × length], ``targets`` [n] the ids that are to follow them.
+    [rows × length], ``targets`` [n] the ids that are to follow them. Packed rows stand behind one
+    another in a single line of all their tokens.
     """
 
     ids: torch.Tensor
@@ -47,6 +65,7 @@ class Batch(NamedTuple):
     decoder_ids: torch.Tensor | None
     places: torch.Tensor
     targets: torch.Tensor
+    packing: Packing | None = None
 
 
 def shape_of(row: "Encoded", kind: "Kind") -> Shape:
@@ -91,7 +110,7 @@ def micro_batches(rows: Sequence[int], shapes: Sequence[Shape], limits: Limits) 
     for row in sorted(rows, key=lambda row: (-sum(shapes[row]), row)):
         wider = [*cut[-1], row] if cut else []
         fits = len(wider) <= limits.rows and (
-            padded_tokens([shapes[each] for each in wider or [row]]) <= limits.tokens
+            limits.tokens_of([shapes[each] for each in wider or [row]]) <= limits.tokens
         )
         if cut and fits:
             cut[-1].append(row)
@@ -100,10 +119,19 @@ def micro_batches(rows: Sequence[int], shapes: Sequence[Shape], limits: Limits) 
     return cut
 
 
-def collate(rows: Sequence["Encoded"], codec: "Codec", kind: "Kind", device: torch.device) -> Batch:
-    """The tensors of one forward pass."""
+def collate(
+    rows: Sequence["Encoded"],
+    codec: "Codec",
+    kind: "Kind",
+    device: torch.device,
+    *,
+    packed: bool = False,
+) -> Batch:
+    """The tensors of one forward pass; rows of a causal model may be packed."""
     if kind == "seq2seq":
         return _seq2seq(rows, codec, device)
+    if packed:
+        return _packed(rows, device)
     ids = [[*row.source_ids, *row.answer_ids[:-1]] for row in rows]
     starts = [len(row.source_ids) - 1 for row in rows]
     return Batch(
@@ -112,6 +140,29 @@ def collate(rows: Sequence["Encoded"], codec: "Codec", kind: "Kind", device: tor
         decoder_ids=None,
         places=_places(rows, starts, max(map(len, ids))).to(device),
         targets=_targets(rows).to(device),
+    )
+
+
+def _packed(rows: Sequence["Encoded"], device: torch.device) -> Batch:
+    ids = [[*row.source_ids, *row.answer_ids[:-1]] for row in rows]
+    lengths = torch.tensor([len(row) for row in ids])
+    ends = lengths.cumsum(0)
+    places = [
+        torch.arange(end - len(row.answer_ids), end)
+        for row, end in zip(rows, ends.tolist(), strict=True)
+    ]
+    packing = Packing(
+        positions=torch.cat([torch.arange(len(row)) for row in ids])[None].to(device),
+        bounds=torch.cat([torch.zeros(1, dtype=torch.long), ends]).to(device, torch.int32),
+        longest=int(lengths.max()),
+    )
+    return Batch(
+        ids=torch.tensor([token for row in ids for token in row])[None].to(device),
+        mask=None,
+        decoder_ids=None,
+        places=torch.cat(places).to(device),
+        targets=_targets(rows).to(device),
+        packing=packing,
     )
 
 

@@ -40,6 +40,8 @@ class Progress(Value, frozen=True, kw_only=True):
     """Whether gradient checkpointing is on."""
     deterministic: bool = False
     """The device computes with kernels that have shown that they repeat themselves."""
+    packed: bool = False
+    """Rows stand behind one another in a forward pass instead of being padded."""
     rate_scale: float = 1.0
     """0.5 after the one roll-back that a run is allowed."""
     unapplied: int = 0

@@ -20,6 +20,7 @@ from yoyak.engine.hardware import detect, limit_threads, precision_for, quieten
 from yoyak.engine.learner import Learner
 from yoyak.engine.loop import train
 from yoyak.engine.models import Kind, Loaded, refuse_beyond_positions
+from yoyak.engine.switches import refuse_impossible
 from yoyak.engine.timetable import Timetable
 from yoyak.engine.weights import Form, Weights
 from yoyak.engine.world import join, leave
@@ -80,6 +81,7 @@ def prepare(job: TrainJob, kind: Kind) -> Ready:
         model = adapt(model, recipe.lora, kind, recipe.train.seed)
     loaded = Loaded(model, codec, kind, hardware.device)
     refuse_beyond_positions(loaded, rows)
+    refuse_impossible(loaded, recipe.train, precision_for(recipe, hardware))
     return Ready(loaded, base, rows, answer_cap(len(row.answer_ids) for row in rows))
 
 

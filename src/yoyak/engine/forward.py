@@ -9,7 +9,7 @@ from typing import Any
 from torch.nn.functional import cross_entropy  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.batches import Batch
+from yoyak.engine.batches import Batch, Packing
 from yoyak.engine.models import parts
 
 
@@ -19,9 +19,25 @@ def supervised_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
     if batch.decoder_ids is not None:
         inputs |= {"attention_mask": batch.mask, "decoder_input_ids": batch.decoder_ids}
+    if batch.packing is not None:
+        inputs |= _apart(batch.packing)
     hidden = backbone(**inputs).last_hidden_state
     logits: torch.Tensor = head(hidden.flatten(0, 1).index_select(0, batch.places)).float()
     return logits if bias is None else logits + bias
+
+
+def _apart(packing: Packing) -> dict[str, Any]:
+    """What keeps packed rows apart: positions where a mask is built, bounds where none is.
+
+    There must be no cache: with one, transformers does not look for rows in the positions.
+    """
+    return {
+        "position_ids": packing.positions,
+        "cu_seq_lens_q": packing.bounds,
+        "cu_seq_lens_k": packing.bounds,
+        "max_length_q": packing.longest,
+        "max_length_k": packing.longest,
+    }
 
 
 def token_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:

@@ -8,7 +8,8 @@ from yoyak.engine import optimise
 from yoyak.engine.batches import collate
 from yoyak.engine.forward import loss_sum
 from yoyak.engine.hardware import computing
-from yoyak.engine.models import Loaded, trainables, without_wrapper
+from yoyak.engine.models import Loaded, blocks, trainables, without_wrapper
+from yoyak.engine.switches import Switchboard, Switches
 from yoyak.errors import RunFailed
 from yoyak.recipe import Recompute, Train
 
@@ -33,8 +34,15 @@ class Learner:
         self._settings = settings
         self._autocast = autocast
         self._optimiser = optimise.build(self.named, settings)
+        self._switchboard = Switchboard(loaded, Switches.of(settings))
 
-    def gradient(self, groups: Sequence[Sequence["Encoded"]], tokens: int | None = None) -> float:
+    def gradient(
+        self,
+        groups: Sequence[Sequence["Encoded"]],
+        tokens: int | None = None,
+        *,
+        packed: bool = False,
+    ) -> float:
         """Adds up the gradient of a step over its forward passes; gives the loss per token.
 
         Each pass is divided by the supervised tokens of the whole step, so that the gradient does
@@ -43,17 +51,19 @@ class Learner:
         Args:
             groups: the rows of each pass.
             tokens: supervised tokens of the step, where ``groups`` are only a share of it.
+            packed: the rows of a pass stand behind one another instead of being padded.
         """
         loaded = self.loaded
         loaded.model.train()
         tokens = tokens or sum(len(row.answer_ids) for group in groups for row in group)
         total = torch.zeros((), dtype=torch.float64, device=loaded.device)
-        for group in groups:
-            batch = collate(group, loaded.codec, loaded.kind, loaded.device)
-            with computing(loaded.device, self._autocast):
-                summed = loss_sum(loaded.model, batch, self._settings.label_smoothing)
-            (summed / tokens).backward()  # type: ignore[no-untyped-call]
-            total += summed.detach()
+        with self._switchboard.on(packed=packed):
+            for group in groups:
+                batch = collate(group, loaded.codec, loaded.kind, loaded.device, packed=packed)
+                with computing(loaded.device, self._autocast):
+                    summed = loss_sum(loaded.model, batch, self._settings.label_smoothing)
+                (summed / tokens).backward()  # type: ignore[no-untyped-call]
+                total += summed.detach()
         return float(total) / tokens
 
     def clip(self) -> float:
@@ -82,15 +92,13 @@ class Learner:
         """
         if level is Recompute.NOTHING:
             return
-        from transformers.modeling_layers import GradientCheckpointingLayer
-
         inner: Any = without_wrapper(self.loaded.model)
         # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
         # transformers 5.17 only knows the older name, which goes with version 6.
         enable = getattr(inner, "activation_checkpointing_enable", None)
         (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
-        blocks = [part for part in inner.modules() if isinstance(part, GradientCheckpointingLayer)]
-        for place, block in enumerate(blocks):
+        block: Any
+        for place, block in enumerate(blocks(self.loaded.model)):
             block.gradient_checkpointing = level is Recompute.EVERYTHING or place % 2 == 0
 
     def moments(self) -> dict[str, torch.Tensor]:

@@ -85,7 +85,9 @@ def begun(course: Course) -> Progress:
     settings = course.job.recipe.train
     recompute = settings.recomputes[0]
     course.learner.recompute(recompute)
-    return tried(course, Progress(budget_tokens=budget_of(settings), recompute=recompute))
+    packed = settings.packing == "on"
+    start = Progress(budget_tokens=budget_of(settings), recompute=recompute, packed=packed)
+    return tried(course, start)
 
 
 def budget_of(settings: Train) -> int:
@@ -112,8 +114,13 @@ def under_new_settings(course: Course, progress: Progress) -> Progress:
     kept = progress.recompute in now.train.recomputes
     recompute = progress.recompute if kept else now.train.recomputes[0]
     deterministic = progress.deterministic and now.train.deterministic
+    packed = {"on": True, "off": False, "auto": progress.packed}[now.train.packing]
     return msgspec.structs.replace(
-        progress, budget_tokens=budget, recompute=recompute, deterministic=deterministic
+        progress,
+        budget_tokens=budget,
+        recompute=recompute,
+        deterministic=deterministic,
+        packed=packed,
     )
 
 

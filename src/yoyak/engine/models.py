@@ -48,6 +48,13 @@ def without_wrapper(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The blocks of a transformers model, in order; of BART the encoder's first."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
+
+
 def trainables(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """The parameters that learn, by name; a tied weight appears once."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}

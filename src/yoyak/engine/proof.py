@@ -10,7 +10,8 @@ from yoyak.engine.encode import Encoded
 from yoyak.engine.hardware import Precision
 from yoyak.engine.models import Loaded
 from yoyak.engine.proof_model import Bench, check_model
-from yoyak.engine.proof_rows import Exhibit, check_rows, total_length
+from yoyak.engine.proof_rows import Exhibit, check_rows, example_places, total_length
+from yoyak.engine.proof_switches import check_switches
 from yoyak.errors import RunFailed
 from yoyak.events import Check
 from yoyak.recipe import Recipe
@@ -34,9 +35,21 @@ def prove(
         precision: the declared number formats.
     """
     exhibit = Exhibit(loaded.codec, recipe.prompt, dialogues, rows)
-    examples = [rows[place] for place in exhibit.examples]
-    bench = Bench(loaded, examples, [rows[place] for place in light_places(rows)], precision)
-    return (*check_rows(exhibit), *check_model(bench))
+    bench = bench_of(loaded, rows, precision)
+    proved = (*check_rows(exhibit), *check_model(bench))
+    if not all(line.passed for line in proved):
+        return proved
+    return (*proved, *check_switches(bench, recipe.train))
+
+
+def bench_of(loaded: Loaded, rows: Sequence[Encoded], precision: Precision) -> Bench:
+    """The bench of a model: the shortest, median and longest row, and four light ones."""
+    return Bench(
+        loaded,
+        [rows[place] for place in example_places(rows)],
+        [rows[place] for place in light_places(rows)],
+        precision,
+    )
 
 
 def light_places(rows: Sequence[Encoded]) -> list[int]:

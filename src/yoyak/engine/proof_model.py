@@ -45,9 +45,10 @@ class Bench(NamedTuple):
         """How far two ways to the same number may be apart."""
         return TOLERANCE[self.precision.autocast or self.precision.base]
 
-    def batch(self, rows: Sequence[Encoded]) -> Batch:
+    def batch(self, rows: Sequence[Encoded], *, packed: bool = False) -> Batch:
         """The training batch of these rows."""
-        return collate(rows, self.loaded.codec, self.loaded.kind, self.loaded.device)
+        loaded = self.loaded
+        return collate(rows, loaded.codec, loaded.kind, loaded.device, packed=packed)
 
     def logits(self, rows: Sequence[Encoded]) -> torch.Tensor:
         """Supervised logits as training computes them, [n, vocabulary]."""
@@ -197,7 +198,7 @@ def gradient_everywhere(bench: Bench) -> Check:
     """
     model = bench.loaded.model
     named = trainables(model)
-    with _second_matrices_filled(named):
+    with second_matrices_filled(named):
         _gradient(bench, [bench.light])
     silent = [name for name, value in named.items() if not _has_gradient(value)]
     model.zero_grad(set_to_none=True)
@@ -227,7 +228,8 @@ def _has_gradient(value: torch.nn.Parameter) -> bool:
 
 
 @contextmanager
-def _second_matrices_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[None]:
+def second_matrices_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[None]:
+    """Small random numbers in every adapter's second matrix inside the block."""
     second = {name: value for name, value in named.items() if ".lora_B." in name}
     kept = {name: value.detach().clone() for name, value in second.items()}
     with torch.no_grad():
@@ -256,16 +258,24 @@ def accumulation(bench: Bench) -> Check:
 
 
 def _gradient(bench: Bench, groups: Sequence[Sequence[Encoded]]) -> torch.Tensor:
-    """All gradients of a step in one line, computed as the training loop does."""
+    return gradient_of(bench, groups)[1]
+
+
+def gradient_of(
+    bench: Bench, groups: Sequence[Sequence[Encoded]], *, packed: bool = False
+) -> tuple[float, torch.Tensor]:
+    """Loss per token and all gradients of a step in one line, computed as training does."""
     model = bench.loaded.model
     model.zero_grad(set_to_none=True)
     tokens = sum(len(row.answer_ids) for group in groups for row in group)
+    loss = 0.0
     for group in groups:
         with bench.computing():
-            summed = loss_sum(model, bench.batch(group))
-        torch.autograd.backward(summed / tokens)
+            summed = loss_sum(model, bench.batch(group, packed=packed)) / tokens
+        torch.autograd.backward(summed)
+        loss += float(summed.detach())
     gradients = (value.grad for value in trainables(model).values())
-    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
+    return loss, torch.cat([each.flatten() for each in gradients if each is not None])
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -44,8 +44,13 @@ class Exhibit(NamedTuple):
     @property
     def examples(self) -> list[int]:
         """Where the shortest, the median and the longest row stand."""
-        order = sorted(range(len(self.rows)), key=lambda place: total_length(self.rows[place]))
-        return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+        return example_places(self.rows)
+
+
+def example_places(rows: Sequence[Encoded]) -> list[int]:
+    """Where the shortest, the median and the longest row stand."""
+    order = sorted(range(len(rows)), key=lambda place: total_length(rows[place]))
+    return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
 
 
 def total_length(row: Encoded) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.batches import Limits, micro_batches, padded_tokens
+from yoyak.engine.batches import Limits, micro_batches
 from yoyak.engine.checkpoint import Progress
 from yoyak.engine.course import Course
 from yoyak.engine.randomness import seed_all
@@ -48,7 +48,7 @@ def attempt(course: Course, progress: Progress, chosen: Sequence[int]) -> tuple[
         seed_all(course.job.recipe.train.seed, "step", progress.step, world.rank)
         fits = True
         try:
-            loss = learner.gradient(parts, tokens)
+            loss = learner.gradient(parts, tokens, packed=progress.packed)
         except torch.OutOfMemoryError:
             # Handled below: a live traceback would keep the failed pass's tensors.
             fits, loss = False, math.nan
@@ -118,12 +118,13 @@ def limits(course: Course, progress: Progress) -> Limits:
     settings = course.job.recipe.train
     rows_a_rank = -(-settings.batch_rows // course.world.size)
     rows = min(settings.micro_batch_rows or settings.batch_rows, rows_a_rank)
-    return Limits(rows, progress.budget_tokens)
+    return Limits(rows, progress.budget_tokens, progress.packed)
 
 
 def _smaller(course: Course, progress: Progress, cut: Sequence[Sequence[int]]) -> Progress:
     """The progress after memory ran out: half the pass, or more activations computed twice."""
-    tokens = max(padded_tokens([course.shapes[row] for row in part]) for part in cut)
+    tokens_of = limits(course, progress).tokens_of
+    tokens = max(tokens_of([course.shapes[row] for row in part]) for part in cut)
     ladder = course.job.recipe.train.recomputes
     further = [each for each in ladder if each.saves_over(progress.recompute)]
     alone = all(len(part) == 1 for part in cut)

@@ -1,9 +1,12 @@
-"""What is tried on a card before the first step: the largest pass, and whether steps repeat."""
+"""What is tried on a card before the first step.
 
-from yoyak.engine.batches import padded_tokens
+Which of packing and padding is faster, whether steps repeat themselves, and the largest pass.
+"""
+
 from yoyak.engine.checkpoint import Progress
 from yoyak.engine.course import Course
 from yoyak.engine.exactness import kernels, proved
+from yoyak.engine.packing_trial import packed_if_better
 from yoyak.engine.recovery import attempt, limits
 
 
@@ -15,6 +18,8 @@ def tried(course: Course, progress: Progress) -> Progress:
     """
     if course.learner.loaded.device.type == "cpu":
         return progress
+    if course.job.recipe.train.packing == "auto":
+        progress = packed_if_better(course, progress)
     progress = proved(course, progress)
     with kernels(deterministic=progress.deterministic):
         return largest_pass(course, progress)
@@ -30,7 +35,7 @@ def largest_pass(course: Course, progress: Progress) -> Progress:
     rows = sorted(range(len(course.rows)), key=lambda row: -sum(course.shapes[row]))
     count = 1
     while count < min(bounds.rows, len(rows)) and (
-        padded_tokens([course.shapes[row] for row in rows[: count + 1]]) <= bounds.tokens
+        bounds.tokens_of([course.shapes[row] for row in rows[: count + 1]]) <= bounds.tokens
     ):
         count += 1
     _, found = attempt(course, progress, rows[: count * course.world.size])

@@ -154,10 +154,10 @@ def poison(course, bad_steps):
     """Makes the loss of the given gradients not a number; counts them from 1."""
     gradient, count = course.learner.gradient, 0
 
-    def poisoned(groups, tokens):
+    def poisoned(groups, tokens, **how):
         nonlocal count
         count += 1
-        loss = gradient(groups, tokens)
+        loss = gradient(groups, tokens, **how)
         if count in bad_steps:
             for value in course.learner.named.values():
                 value.grad.fill_(math.nan)
@@ -226,10 +226,10 @@ def test_a_spike_is_pointed_out(course):
     made = course("bart", *SETS, "train.max_steps=30")
     gradient, count = made.learner.gradient, 0
 
-    def jump(groups, tokens):
+    def jump(groups, tokens, **how):
         nonlocal count
         count += 1
-        return gradient(groups, tokens) * (3.0 if count == 28 else 1.0)
+        return gradient(groups, tokens, **how) * (3.0 if count == 28 else 1.0)
 
     made.learner.gradient = jump
     loop.train(made)

@@ -1,0 +1,57 @@
+"""Whether each switch for speed that is set leaves the gradient what it is.
+
+A switch that was asked for and fails ends the run by name; nothing falls back in silence.
+"""
+
+from collections.abc import Iterator
+
+from yoyak import messages
+from yoyak.engine.models import trainables
+from yoyak.engine.proof_model import (
+    Bench,
+    distance,
+    gradient_of,
+    second_matrices_filled,
+    undisturbed,
+)
+from yoyak.engine.proof_rows import check
+from yoyak.engine.switches import Switchboard, Switches
+from yoyak.events import Check
+from yoyak.recipe import Train
+
+
+def check_switches(bench: Bench, settings: Train) -> Iterator[Check]:
+    """A line for each switch that the recipe sets, on top of those before it."""
+    wanted = Switches.of(settings)
+    steps = [
+        ("kernels-equal-torch", wanted.liger, Switches(liger=True)),
+        ("compiled-equals-eager", wanted.compiled, wanted),
+        ("packed-equals-padded", settings.packing == "on", wanted._replace(packed=True)),
+    ]
+    for name, is_set, switches in steps:
+        if is_set:
+            yield equals_plain(bench, name, switches)
+
+
+def equals_plain(bench: Bench, name: str, switches: Switches) -> Check:
+    """Loss and gradient of rows of unlike lengths, with the switches on and plain.
+
+    Adapters' second matrices start at zero and would hide half of the gradient; here they do not.
+    Whatever breaks is the line's finding.
+    """
+    rows = [*bench.rows, bench.rows[0]]
+    board = Switchboard(bench.loaded, switches)
+    try:
+        with undisturbed(bench.loaded), second_matrices_filled(trainables(bench.loaded.model)):
+            loss, gradient = gradient_of(bench, [rows])
+            with board.on(packed=switches.packed):
+                switched, other = gradient_of(bench, [rows], packed=switches.packed)
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        line = next(iter(str(error).splitlines()), "")
+        found = messages.text("engine.found-breakdown", kind=type(error).__name__, problem=line)
+        return check(name, False, found)
+    apart = max(distance(other, gradient), abs(switched - loss) / max(abs(loss), 1e-12))
+    found = messages.text(
+        "engine.found-distance", distance=f"{apart:.1e}", tolerance=bench.tolerance
+    )
+    return check(name, apart <= bench.tolerance, found)

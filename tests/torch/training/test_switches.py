@@ -1,0 +1,310 @@
+"""Packing, Liger's kernels and compilation change no gradient, and a probe tells when they do."""
+
+import sys
+import types
+from itertools import pairwise
+
+import pytest
+
+from yoyak.errors import BadRecipe, Unavailable
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import packing, packing_trial  # noqa: E402
+from yoyak.engine.checkpoint import Progress  # noqa: E402
+from yoyak.engine.encode import encode_rows  # noqa: E402
+from yoyak.engine.hardware import Precision  # noqa: E402
+from yoyak.engine.loop import resumed, train  # noqa: E402
+from yoyak.engine.models import Loaded  # noqa: E402
+from yoyak.engine.proof import bench_of  # noqa: E402
+from yoyak.engine.proof_switches import check_switches  # noqa: E402
+from yoyak.engine.switches import Switchboard, Switches, refuse_impossible  # noqa: E402
+from yoyak.recipe import Train  # noqa: E402
+
+FAMILIES = ("llama", "qwen2", "qwen3")
+FLOAT32 = Precision(torch.float32, None)
+SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
+PACKED = (*SETS, "train.packing=on", "train.micro_batch_rows=4")
+
+
+@pytest.fixture
+def bench(adapted, dialogues):
+    def make(family):
+        made = adapted(family)
+        rows = encode_rows(made.codec, dialogues[:8], made.recipe.prompt, with_answers=True)
+        return bench_of(Loaded(made.model, made.codec, made.kind, made.device), rows, FLOAT32)
+
+    return make
+
+
+def lines(bench, **settings):
+    return {line.name: line for line in check_switches(bench, Train(**settings))}
+
+
+# --- packing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_rows_have_the_loss_and_the_gradient_of_padded_ones(family, bench):
+    (line,) = lines(bench(family), packing="on").values()
+    assert line.passed, line.found
+
+
+def test_a_packed_line_has_no_padding_and_supervises_the_same(bench):
+    made = bench("qwen3")
+    padded, packed = (made.batch(made.rows, packed=packed) for packed in (False, True))
+    lengths = [len(row.source_ids) + len(row.answer_ids) - 1 for row in made.rows]
+    assert packed.ids.shape == (1, sum(lengths))
+    assert packed.packing.bounds.tolist() == [0, *torch.tensor(lengths).cumsum(0).tolist()]
+    assert packed.packing.longest == max(lengths)
+    assert packed.targets.tolist() == padded.targets.tolist()
+    places = packed.ids.flatten()[packed.places].tolist()
+    assert places == padded.ids.flatten()[padded.places].tolist()
+
+
+def test_the_probe_sees_a_mask_that_leaks(bench, monkeypatch):
+    from transformers import masking_utils
+
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
+    assert not lines(bench("qwen3"), packing="on")["packed-equals-padded"].passed
+
+
+def test_the_probe_sees_positions_that_begin_anew_one_token_late(bench, monkeypatch):
+    from yoyak.engine import batches
+
+    packed = batches._packed
+
+    def late(rows, device):
+        batch = packed(rows, device)
+        moved = batch.packing._replace(positions=batch.packing.positions.roll(1))
+        return batch._replace(packing=moved)
+
+    monkeypatch.setattr(batches, "_packed", late)
+    assert not lines(bench("llama"), packing="on")["packed-equals-padded"].passed
+
+
+def by_rows(query, key, value, *, cu_seq_q, scale, window_size, enable_gqa, **_):
+    """What torch's varlen kernel does on a card, one row at a time."""
+    assert window_size == (-1, 0)
+    found = []
+    for start, end in pairwise(cu_seq_q):
+        sides = [side[start:end].transpose(0, 1) for side in (query, key, value)]
+        row = torch.nn.functional.scaled_dot_product_attention(
+            *sides, is_causal=True, scale=scale, enable_gqa=enable_gqa
+        )
+        found.append(row.transpose(0, 1))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_attention_of_a_card_goes_by_bounds_and_needs_no_mask(family, bench, monkeypatch):
+    from torch.nn.attention import varlen
+    from transformers import AttentionInterface, masking_utils
+
+    made = bench(family)
+    monkeypatch.setattr(varlen, "varlen_attn", by_rows)
+    AttentionInterface.register(packing.ATTENTION, packing.attend)
+    config = made.loaded.model.get_base_model().config
+    plain = made.logits(made.rows)
+    config._attn_implementation = packing.ATTENTION
+    monkeypatch.setattr(
+        masking_utils, "find_packed_sequence_indices", lambda _: pytest.fail("a mask is built")
+    )
+    from yoyak.engine.forward import supervised_logits
+
+    with torch.no_grad():
+        packed = supervised_logits(made.loaded.model, made.batch(made.rows, packed=True))
+    assert torch.allclose(packed, plain, atol=1e-4)
+
+
+def test_a_packed_run_learns_what_a_padded_one_does_in_fewer_tokens(course, tmp_path):
+    sets = ("lora.dropout=0.0", "train.micro_batch_tokens=700")
+    losses, tokens = {}, {}
+    for way in ("off", "on"):
+        made = course("lora", *PACKED, *sets, f"train.packing={way}", folder=tmp_path / way)
+        seen = tokens[way] = []
+        made.learner.loaded.model.get_base_model().model.register_forward_pre_hook(
+            lambda _module, _args, given, seen=seen: seen.append(given["input_ids"].numel()),
+            with_kwargs=True,
+        )
+        assert train(made).packed is (way == "on")
+        losses[way] = [event.loss for event in course.said if hasattr(event, "loss")]
+        course.said.clear()
+    assert losses["on"] == pytest.approx(losses["off"], rel=1e-4)
+    assert sum(tokens["on"]) < sum(tokens["off"])
+    assert max(tokens["on"]) <= 700
+
+
+def test_a_packed_run_is_gone_on_with_packed_and_ends_with_the_same_bits(course, bits, tmp_path):
+    whole = course("nf4", *PACKED, folder=tmp_path / "whole")
+    train(whole)
+    made = course("nf4", *PACKED)
+
+    def crash(event):
+        if getattr(event, "step", 0) == 5:
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        train(made._replace(job=made.job._replace(emit=crash)))
+    again = course("nf4", *PACKED)
+    assert resumed(again).packed
+    train(again)
+    assert bits(again.learner) == bits(whole.learner)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "packed", "said"),
+    [((2.0, 1.0), True, "packing-faster"), ((1.0, 2.0), False, "packing-slower")],
+)
+def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, course, monkeypatch):
+    made = course("lora", *SETS)
+    monkeypatch.setattr(packing_trial, "seconds_of_both", lambda *_: seconds)
+    progress = packing_trial.packed_if_better(made, Progress(budget_tokens=4096))
+    assert progress.packed is packed
+    assert course.said[-1].key == f"engine.{said}"
+
+
+def test_both_ways_are_really_measured_and_leave_nothing_behind(course, bits):
+    made = course("lora", *SETS)
+    before = bits(made.learner)
+    padded, packed = packing_trial.seconds_of_both(made, Progress(budget_tokens=4096))
+    assert padded > 0
+    assert packed > 0
+    assert bits(made.learner) == before
+    assert all(value.grad is None for value in made.learner.named.values())
+
+
+def test_rows_that_would_leak_are_not_packed_however_fast(course, monkeypatch):
+    from transformers import masking_utils
+
+    made = course("lora", *SETS)
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
+    assert not packing_trial.packed_if_better(made, Progress(budget_tokens=4096)).packed
+    assert course.said[-1].key == "engine.packing-impossible"
+
+
+def test_an_encoder_decoder_pads_and_says_so(course):
+    with pytest.raises(BadRecipe, match="encoder-decoder"):
+        course("bart", *SETS, "train.packing=on")
+
+
+# --- Liger's kernels -----------------------------------------------------------------------------
+
+
+def rotated(query, key, cos, sin, position_ids=None, unsqueeze_dim=1):
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+
+    def turned(side):
+        left, right = side.chunk(2, dim=-1)
+        return side * cos + torch.cat([-right, left], dim=-1) * sin
+
+    return turned(query), turned(key)
+
+
+STAND_IN = {
+    "liger_rope": rotated,
+    "liger_rms_norm": lambda hidden, weight, eps, in_place: (
+        weight * hidden * (hidden.square().mean(-1, keepdim=True) + eps).rsqrt()
+    ),
+    "liger_swiglu": lambda gate, up: torch.nn.functional.silu(gate) * up,
+}
+"""Liger's functions by their meaning: Triton's kernels themselves need a card."""
+
+
+@pytest.fixture
+def liger(monkeypatch):
+    """A Liger whose functions are the given ones."""
+
+    def install(**functions):
+        called = set()
+
+        def noted(name, function):
+            def call(*args, **given):
+                called.add(name)
+                return function(*args, **given)
+
+            return call
+
+        module = types.SimpleNamespace(
+            **{name: noted(name, each) for name, each in (STAND_IN | functions).items()}
+        )
+        monkeypatch.setitem(sys.modules, "liger_kernel.transformers.functional", module)
+        monkeypatch.setenv("TRITON_INTERPRET", "1")
+        return called
+
+    return install
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ligers_kernels_take_the_place_of_all_three_and_leave_again(family, bench, liger):
+    called = liger()
+    made = bench(family)
+    before = {name: dict(vars(part)) for name, part in made.loaded.model.named_modules()}
+    (line,) = lines(made, kernels="liger").values()
+    assert line.passed, line.found
+    assert called == set(STAND_IN)
+    after = {name: dict(vars(part)) for name, part in made.loaded.model.named_modules()}
+    assert [name for name in before if before[name].keys() != after[name].keys()] == []
+    called.clear()
+    made.logits(made.rows)
+    assert called == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("liger_swiglu", lambda gate, up: torch.nn.functional.silu(up) * gate),
+        ("liger_rms_norm", lambda hidden, weight, eps, in_place: weight * hidden),
+        ("liger_rope", lambda query, key, cos, sin, **_: (query, key)),
+    ],
+)
+def test_the_probe_sees_a_kernel_that_computes_something_else(name, function, bench, liger):
+    liger(**{name: function})
+    assert not lines(bench("qwen3"), kernels="liger")["kernels-equal-torch"].passed
+
+
+def test_liger_that_is_absent_or_has_no_card_is_named(bench, monkeypatch):
+    loaded = bench("qwen3").loaded
+    with pytest.raises(Unavailable, match="CUDA"):
+        refuse_impossible(loaded, Train(kernels="liger"), FLOAT32)
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers.functional", None)
+    with pytest.raises(Unavailable, match=r"pip install 'yoyak\[kernels\]'"):
+        refuse_impossible(loaded, Train(kernels="liger"), FLOAT32)
+
+
+def test_liger_refuses_a_model_it_does_not_know(toy):
+    bart = toy("bart")
+    loaded = Loaded(bart.model, bart.codec, bart.kind, bart.device)
+    with pytest.raises(Unavailable, match="bart"):
+        Switchboard(loaded, Switches(liger=True))
+
+
+# --- compilation ---------------------------------------------------------------------------------
+
+
+def test_the_probe_sees_a_compiler_that_computes_something_else(bench, monkeypatch):
+    monkeypatch.setattr(
+        torch, "compile", lambda forward, dynamic: lambda *a, **g: 1.5 * forward(*a, **g)
+    )
+    assert not lines(bench("qwen3"), compile=True)["compiled-equals-eager"].passed
+
+
+def test_what_breaks_in_a_compiler_is_a_red_line(bench, monkeypatch):
+    def broken(forward, dynamic):
+        def fail(*args, **given):
+            raise RuntimeError("backend failed\nmore")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", broken)
+    line = lines(bench("qwen3"), compile=True)["compiled-equals-eager"]
+    assert not line.passed
+    assert "RuntimeError" in line.found
+    assert "backend failed" in line.found
+
+
+def test_a_machine_without_a_compiler_says_what_to_install(bench, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Unavailable, match=r"apt-get install g\+\+"):
+        refuse_impossible(bench("qwen3").loaded, Train(compile=True), FLOAT32)
