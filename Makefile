@@ -55,7 +55,7 @@ test-rest: .venv/.ready-dev
 	$(PYTEST) -m "(real or browser) and not torch"
 
 test-torch: .venv/.ready-dev
-	$(PYTEST) -m torch
+	$(PYTEST) -m "torch and not slow"
 
 # Which lines no test without torch enters: a question for now and then, at twice the time.
 coverage: .venv/.ready-dev
@@ -73,3 +73,4 @@ bench: .venv/.ready-dev
 
 faults: .venv/.ready-dev
 	$(BIN)/python -m pytest tests/faults --long
+	$(BIN)/python -m pytest -m slow

@@ -16,6 +16,7 @@ from yoyak.engine.proof_model import (
 )
 from yoyak.engine.proof_rows import check
 from yoyak.engine.switches import Switchboard, Switches
+from yoyak.errors import YoyakError
 from yoyak.events import Check
 from yoyak.recipe import Train
 
@@ -46,7 +47,9 @@ def equals_plain(bench: Bench, name: str, switches: Switches) -> Check:
             loss, gradient = gradient_of(bench, [rows])
             with board.on(packed=switches.packed):
                 switched, other = gradient_of(bench, [rows], packed=switches.packed)
-    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except YoyakError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- compilers have many errors, and each ends the run
         line = next(iter(str(error).splitlines()), "")
         found = messages.text("engine.found-breakdown", kind=type(error).__name__, problem=line)
         return check(name, False, found)

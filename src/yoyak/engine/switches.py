@@ -4,6 +4,7 @@ They hold only while a gradient is computed, so that evaluation and generation m
 is. Each has to prove itself before it is used: ``proof_switches`` compares it with the plain way.
 """
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from yoyak.errors import BadRecipe, Unavailable
 from yoyak.recipe import Train
 
 COMPILERS = ("g++", "clang++")
+GRAPHS = 32
 
 
 class Switches(NamedTuple):
@@ -51,6 +53,7 @@ class Switchboard:
         if switches.liger:
             self._parts += [Part(*part) for part in liger_parts(loaded)]
         if switches.compiled:
+            _allow_graphs()
             self._parts += [
                 Part(block, "forward", _compiled(block)) for block in blocks(loaded.model)
             ]
@@ -89,6 +92,13 @@ def refuse_impossible(loaded: Loaded, settings: Train, precision: Precision) -> 
     # Triton, too, builds what starts its kernels with a C compiler.
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
         raise Unavailable("engine.no-compiler", known=", ".join(COMPILERS))
+
+
+def _allow_graphs() -> None:
+    # Proof and training, with and without padding or recomputation, first block and others: each
+    # has its graph. Beyond torch's limit of 8 it would go on uncompiled without a word.
+    config: Any = importlib.import_module("torch._dynamo.config")
+    config.recompile_limit = max(GRAPHS, config.recompile_limit)
 
 
 def _compiled(block: torch.nn.Module) -> Callable[..., Any]:

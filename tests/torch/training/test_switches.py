@@ -18,6 +18,7 @@ from yoyak.engine.loop import resumed, train  # noqa: E402
 from yoyak.engine.models import Loaded  # noqa: E402
 from yoyak.engine.proof import bench_of  # noqa: E402
 from yoyak.engine.proof_switches import check_switches  # noqa: E402
+from yoyak.engine.recovery import attempt  # noqa: E402
 from yoyak.engine.switches import Switchboard, Switches, refuse_impossible  # noqa: E402
 from yoyak.recipe import Train  # noqa: E402
 
@@ -281,6 +282,33 @@ def test_liger_refuses_a_model_it_does_not_know(toy):
 
 
 # --- compilation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_compiled_blocks_have_the_gradient_of_plain_ones(bench):
+    found = lines(bench("qwen3"), compile=True, packing="on")
+    assert [(line.name, line.passed) for line in found.values()] == [
+        ("compiled-equals-eager", True),
+        ("packed-equals-padded", True),
+    ]
+
+
+@pytest.mark.slow
+def test_all_blocks_and_all_lengths_share_two_graphs(course, monkeypatch):
+    from torch._dynamo import reset
+    from torch._dynamo.utils import counters
+
+    reset()
+    counters.clear()
+    compiler = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda forward, **g: compiler(forward, backend="aot_eager", **g)
+    )
+    made = course("lora", *SETS, "train.compile=true", "model.scratch.layers=6")
+    for step in range(4):
+        attempt(made, Progress(budget_tokens=4096), made.timetable.rows(step))
+    assert counters["stats"]["unique_graphs"] == 2, "the first block's input needs no gradient"
+    assert not counters["graph_break"]
 
 
 def test_the_probe_sees_a_compiler_that_computes_something_else(bench, monkeypatch):
