@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from yoyak.engine.encode import Encoded
 from yoyak.engine.hardware import detect, precision_for
 from yoyak.engine.models import Loaded
-from yoyak.engine.proof import light_places, prove, require
+from yoyak.engine.proof import bench_of, light_places, prove, require
+from yoyak.engine.proof_switches import check_switches
 from yoyak.engine.rehearsal import Stage, rehearse
 from yoyak.events import Check, Proved
 
@@ -36,6 +37,16 @@ def prove_run(
         checks = (*checks, _rehearsed(job, loaded, rows, described))
     job.emit(Proved(at=time.time(), checks=checks))
     require(checks)
+
+
+def prove_switches(job: "TrainJob", loaded: Loaded, rows: Sequence[Encoded]) -> None:
+    """Proves the switches for speed alone, for a run that is gone on with under others.
+
+    Raises:
+        RunFailed: one changes the gradient; the message names it.
+    """
+    precision = precision_for(job.recipe, detect())
+    require(check_switches(bench_of(loaded, rows, precision), job.recipe.train))
 
 
 def _rehearsed(

@@ -12,6 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from yoyak import events
+from yoyak.engine.card import prove_switches
 from yoyak.engine.checkpoint import Progress, changes
 from yoyak.engine.course import Course
 from yoyak.engine.evaluation import Verdict
@@ -106,6 +107,7 @@ def under_new_settings(course: Course, progress: Progress) -> Progress:
     if not told:
         return progress
     course.warn("engine.computed-otherwise", step=progress.step, changes="; ".join(told))
+    prove_switches(course.job, course.learner.loaded, course.rows)
     budget, old = budget_of(now.train), budget_of(before.train)
     if budget < old:
         budget = min(budget, progress.budget_tokens)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from yoyak.errors import BadRecipe, Unavailable
+from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -151,6 +151,18 @@ def test_a_packed_run_is_gone_on_with_packed_and_ends_with_the_same_bits(course,
     assert resumed(again).packed
     train(again)
     assert bits(again.learner) == bits(whole.learner)
+
+
+def test_packing_that_is_switched_on_later_is_proved_first(course, monkeypatch):
+    from transformers import masking_utils
+
+    train(course("lora", *SETS, "train.packing=off", "train.max_steps=3"))
+    later = course("lora", *SETS, "train.packing=on", "train.max_steps=3")
+    with monkeypatch.context() as fault:
+        fault.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
+        with pytest.raises(RunFailed, match="packed rows give the gradient"):
+            resumed(later)
+    assert resumed(later).packed
 
 
 @pytest.mark.parametrize(
