@@ -133,11 +133,9 @@ class Train(Settings, frozen=True, kw_only=True):
     max_grad_norm: AboveZero = 1.0
     label_smoothing: Fraction = 0.0
     gradient_checkpointing: Checkpointing = "auto"
-    """``auto`` begins with ``off`` and goes on to every second, then every block, as memory ends;
-    any other value is kept to."""
+    """``auto`` goes from none to every second, then every block, as memory ends."""
     packing: Literal["auto", "on", "off"] = "auto"
-    """Rows of a pass behind one another instead of padded; ``auto``: on a card, if it holds and
-    measures faster. For causal models only."""
+    """Rows of a pass in one line; ``auto``: on a card, where that is proved and measures faster."""
     kernels: Literal["torch", "liger"] = "torch"
     """Whose norms, SwiGLU and rotary positions; ``liger`` needs a card and the kernels extra."""
     compile: bool = False
