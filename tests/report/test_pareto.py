@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from yoyak.report import pareto
+from yoyak import messages
+from yoyak.report import markdown, pareto
 from yoyak.report.view import Cost
+from yoyak.store.project import Budget
 
 
 @pytest.fixture
@@ -53,3 +55,24 @@ def test_the_smallest_tied_model_has_the_fewest_weights(model):
     assert found is not None
     assert found.name == "tied"
     assert pareto.smallest_tied([]) is None
+
+
+def test_a_model_over_the_budget_is_off_the_front_and_leaves_room_for_another(model):
+    best, small = model("best", 0.45, 8_000, 7_200, vram=22.0), model("small", 0.44, 120, 600)
+    budget = Budget(train_minutes=60, vram_gb=24)
+    marked = {one.name: one.on_front for one in pareto.front([best, small], budget)}
+    assert marked == {"best": False, "small": True}
+    assert pareto.smallest_tied([best], budget) is None
+    assert pareto.is_within(small, Budget(vram_gb=8)), "its VRAM was not measured"
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_the_card_says_under_which_budget(model, view, language):
+    systems = pareto.front([model("small", 0.44, 120, 600)])
+    budget = Budget(train_minutes=60)
+    stated = msgspec.structs.replace(view, systems=systems, progress=(), budget=budget)
+    with messages.speaking(language):
+        said = markdown.render(stated)
+        unsaid = markdown.render(msgspec.structs.replace(stated, budget=Budget()))
+    assert {"en": "training 60 min", "ko": "학습 60분"}[language] in said
+    assert "yoyak.toml" in unsaid

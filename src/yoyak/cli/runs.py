@@ -94,7 +94,7 @@ def _conclude(place: Place) -> None:
             handed = hand_in(place.workspace, place.corpus)
         except BadData as error:
             refused = error
-    view = gather(place.workspace)
+    view = gather(place.workspace, budget=place.project.budget)
     drawing.comparison(view, drawing.console(sys.stdout))
     paths = write_report(place.workspace, view)
     print(text("cli.report-at", path=place.short(paths.html)))
@@ -138,7 +138,7 @@ def report(
     if mirror is not None:
         _mirror(place, mirror, as_json)
         return
-    view = gather(place.workspace)
+    view = gather(place.workspace, budget=place.project.budget)
     paths = write_report(place.workspace, view)
     if as_json:
         print(paths.json.read_text(encoding="utf-8"), end="")
@@ -202,7 +202,8 @@ def serve(
     """Shows the report as a live page on 127.0.0.1 until it is interrupted."""
     from yoyak.report import serve as serving
 
-    serving.serve(open_place(None, workspace).workspace, port)
+    place = open_place(None, workspace)
+    serving.serve(place.workspace, port, place.project.budget)
 
 
 def backup(

@@ -17,6 +17,7 @@ from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof
 from yoyak.report.risks import disk_forecast, risks
 from yoyak.report.steps import next_steps
 from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
+from yoyak.store.project import Budget
 
 
 class Rest(NamedTuple):
@@ -32,6 +33,7 @@ class Rest(NamedTuple):
     pairs: tuple[Pair, ...] = ()
     disk: StatedDisk | None = None
     workspace_gb: float = 0.0
+    budget: Budget = Budget()
     expected: Mapping[str, Forecast] = {}
     """What the plan expects of runs that have no pace of their own, by their ids."""
 
@@ -39,7 +41,7 @@ class Rest(NamedTuple):
 def build(runs: Sequence[RunRecord], rest: Rest) -> View:
     """The view of ``runs``, in their order, without findings (``report.lint`` adds them)."""
     pairs = [(run, run.state or fold(run.events)) for run in runs]
-    systems = front([_system(run, state) for run, state in pairs])
+    systems = front([_system(run, state) for run, state in pairs], rest.budget)
     open_runs = [pair for pair in pairs if pair[0].status is not Status.FINISHED]
     known = [chronicle.progress(run, state) for run, state in open_runs]
     progress = {one.run: one for one in outlook.with_expected(known, rest.expected)}
@@ -56,6 +58,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         systems=systems,
         floors=rest.floors,
         baseline=_baseline(runs),
+        budget=rest.budget,
         progress=tuple(progress.values()),
         curves=tuple(map(chronicle.curve, runs)),
         proofs=tuple(_proofs(runs)),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from yoyak.messages import text
 from yoyak.report.parts import Measured
 from yoyak.report.view import Difference, System, Tiles
+from yoyak.store.project import Budget
 
 UNKNOWN = "–"
 
@@ -188,3 +189,18 @@ def proved(check: str) -> str:
         return text(f"engine.proof-{check}")
     except KeyError:
         return check
+
+
+def budget(stated: Budget) -> str:
+    """The budget that the front was drawn under, or how to state one."""
+    limits = {
+        "minutes": stated.train_minutes,
+        "vram": stated.vram_gb,
+        "seconds": stated.seconds_per_summary,
+    }
+    parts = [
+        text(f"report.budget-{key}", most=f"{most:g}")
+        for key, most in limits.items()
+        if most is not None
+    ]
+    return text("report.budget", limits=", ".join(parts)) if parts else text("report.no-budget")

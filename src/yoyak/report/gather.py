@@ -24,6 +24,7 @@ from yoyak.report.lint import StatedDisk
 from yoyak.report.parts import Finding, Forecast, Sentence
 from yoyak.report.view import Difference, View
 from yoyak.score.card import Scorecard
+from yoyak.store.project import NO_BUDGET, Budget
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
 from yoyak.values import Corpus, Prediction
@@ -41,7 +42,7 @@ class _Read(NamedTuple):
     garbled: int
 
 
-def gather(workspace: Workspace, *, compared: bool = True) -> View:
+def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> View:
     """The view of a workspace.
 
     Without ``compared`` (for ``status``) no statistics are computed, nothing is linted, and of
@@ -67,6 +68,7 @@ def gather(workspace: Workspace, *, compared: bool = True) -> View:
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
         expected=_expected(found, data.corpus),
+        budget=budget,
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
     view = build(records, rest)

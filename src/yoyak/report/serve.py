@@ -20,6 +20,7 @@ from yoyak.errors import Unavailable, YoyakError
 from yoyak.report import html, tryit
 from yoyak.report.gather import gather
 from yoyak.report.view import View
+from yoyak.store.project import NO_BUDGET, Budget
 from yoyak.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _Failed(msgspec.Struct, frozen=True):
     error: str
 
 
-def serve(workspace: Workspace, port: int = PORT) -> None:
+def serve(workspace: Workspace, port: int = PORT, budget: Budget = NO_BUDGET) -> None:
     """Serves the workspace until the process is asked to stop.
 
     Raises:
@@ -77,17 +78,17 @@ def serve(workspace: Workspace, port: int = PORT) -> None:
         import uvicorn
     except ModuleNotFoundError as error:
         raise Unavailable("report.no-serve") from error
-    uvicorn.run(application(workspace), host=HOST, port=port, log_level="warning")
+    uvicorn.run(application(workspace, budget), host=HOST, port=port, log_level="warning")
 
 
-def application(workspace: Workspace) -> "Starlette":
+def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette":
     """The pages of one workspace as an ASGI application, in the language that is spoken now."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    pages = _Pages(workspace, messages.language())
+    pages = _Pages(workspace, messages.language(), budget)
     return Starlette(
         routes=[
             Route("/", pages.page),
@@ -107,8 +108,9 @@ def application(workspace: Workspace) -> "Starlette":
 class _Pages:
     """One method a page; reading the records happens in a thread of its own."""
 
-    def __init__(self, workspace: Workspace, language: messages.Language) -> None:
+    def __init__(self, workspace: Workspace, language: messages.Language, budget: Budget) -> None:
         self._workspace = workspace
+        self._budget = budget
         self._language = language
         self._one_at_a_time = threading.Lock()
 
@@ -192,7 +194,7 @@ class _Pages:
         return await self._spoken(work)
 
     def _view(self) -> View:
-        return gather(self._workspace)
+        return gather(self._workspace, budget=self._budget)
 
     async def _spoken(self, work: Callable[[], Result]) -> Result:
         """Runs ``work`` in a thread, in the language that the server was started in."""

@@ -181,7 +181,9 @@ def small(view: View) -> Blocks:
         "licence",
     )  # fmt: skip
     yield from table(columns, map(_small_row, models))
-    cheapest = pareto.smallest_tied(models)
+    if models:
+        yield Note(figures.budget(view.budget))
+    cheapest = pareto.smallest_tied(models, view.budget)
     if cheapest is not None:
         yield Note(text("report.smallest-tied", model=cheapest.name))
 

@@ -22,6 +22,7 @@ from yoyak.report.parts import (
     Step,
 )
 from yoyak.score.compare import Verdict
+from yoyak.store.project import Budget
 from yoyak.values import Rouge, Value
 
 
@@ -178,6 +179,7 @@ class View(Value, frozen=True, kw_only=True):
     systems: tuple[System, ...]
     floors: tuple[Floor, ...] = ()
     baseline: str | None = None
+    budget: Budget = Budget()
     progress: tuple[Progress, ...] = ()
     curves: tuple[Curve, ...] = ()
     proofs: tuple[Proof, ...] = ()

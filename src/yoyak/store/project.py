@@ -55,6 +55,17 @@ class Backups(Value, frozen=True, kw_only=True):
     """The name of the git remote that each backup is pushed to."""
 
 
+class Budget(Value, frozen=True, kw_only=True):
+    """What a model may cost to be worth comparing; ``None`` where that does not matter."""
+
+    train_minutes: float | None = None
+    vram_gb: float | None = None
+    seconds_per_summary: float | None = None
+
+
+NO_BUDGET = Budget()
+
+
 class Project(Value, frozen=True, kw_only=True):
     """The parsed ``yoyak.toml``; ``recipes`` holds settings by recipe name, checked later."""
 
@@ -63,6 +74,7 @@ class Project(Value, frozen=True, kw_only=True):
     limits: Limits = Limits()
     mirror: Mirrors = Mirrors()
     backup: Backups = Backups()
+    budget: Budget = Budget()
     recipes: dict[str, dict[str, Any]] = {}
 
     @property
