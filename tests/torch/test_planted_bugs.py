@@ -175,6 +175,41 @@ def test_tags_as_tokens_that_part_from_their_particles(toy, red):
     assert {"tags", "supervised-span"} <= red(model)
 
 
+def words_in_summaries(dialogues):
+    said = ("#Person1#은 user 계정과 system 설정을 묻습니다.", "#Person2#는 'no .' 라고 씁니다.")
+    return [
+        msgspec.structs.replace(row, references=(said[place % 2],))
+        for place, row in enumerate(dialogues)
+    ]
+
+
+@pytest.mark.parametrize("word", ["user", "system", " ."])
+def test_words_taken_for_markup_and_deleted_in_decoding(toy, dialogues, red, monkeypatch, word):
+    """Role names struck out by string, and blanks "cleaned up" before full stops."""
+    model = with_control(toy("qwen3"))  # a codec of our own to break
+    shown = words_in_summaries(dialogues)
+    assert red(model, shown=shown) == set()
+    right = model.codec.text
+    monkeypatch.setattr(model.codec, "text", lambda ids: right(ids).replace(word, word.strip(word)))
+    assert "supervised-span" in red(model, shown=shown)
+
+
+def test_rows_packed_behind_one_another(toy, encoded, red):
+    """Two rows in one: the second's prompt and answer are supervised as if one answer."""
+    model = toy("llama")
+    rows = encoded(model)
+    both = (*rows[4].answer_ids, *rows[5].source_ids, *rows[5].answer_ids)
+    rows[4] = rows[4]._replace(answer_ids=both)
+    assert {"supervised-span", "stop-supervised", "begin-of-text"} <= red(model, rows)
+
+
+def test_a_prompt_in_the_answer(toy, encoded, red):
+    """Input that is not cut from the output: the answer repeats its prompt."""
+    model = toy("qwen3")
+    rows = [row._replace(answer_ids=(*row.source_ids, *row.answer_ids)) for row in encoded(model)]
+    assert "supervised-span" in red(model, rows)
+
+
 def test_most_dialogues_cut(toy, dialogues, red):
     model = toy("llama")
     prompt = msgspec.structs.replace(model.recipe.prompt, max_source_tokens=160)
@@ -234,6 +269,20 @@ def test_a_loss_averaged_in_each_pass(toy, red, monkeypatch):
 
     monkeypatch.setattr(forward, "cross_entropy", averaged)
     assert red(toy("qwen3")) == {"accumulation"}
+
+
+def test_rows_that_see_each_other(toy, red, monkeypatch):
+    """Packing without a block mask: what stands before a row in its batch changes its logits."""
+    right = forward.supervised_logits
+
+    def leaking(model, batch):
+        logits = right(model, batch)
+        return logits + 0.5 * logits.mean(0, keepdim=True)
+
+    from yoyak.engine import proof_model
+
+    monkeypatch.setattr(proof_model, "supervised_logits", leaking)
+    assert "batch-equals-single" in red(toy("llama"))
 
 
 def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):

@@ -1,0 +1,87 @@
+"""How fast koBART's shape is decoded here and by CTranslate2, one CPU thread, the same ids?
+
+    python benchmarks/beams.py [--rows N] [--new N] [--tiny]
+
+The published architecture with random weights (fullsize.py) on rows of random ids with the lengths
+of the contest's dialogues; every answer is ``--new`` tokens long, since random weights do not end.
+Random weights also tie more often than learnt ones: what is the same here is a lower bound.
+One JSON line a decoding. Needs the extras [train] and [fast], and ``PYTHONPATH=src``.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import fullsize
+from plain import machine
+
+import torch  # noqa: TID253 -- a benchmark loads what it compares
+from yoyak.engine import decode
+from yoyak.engine.ctranslate import Translator
+from yoyak.engine.encode import Encoded
+from yoyak.engine.hardware import detect, quieten
+from yoyak.engine.models import Loaded
+from yoyak.queue.shapes import shape_of
+from yoyak.recipe import Beam, Greedy
+from yoyak.recipes import resolve
+
+DECODINGS = {"greedy": Greedy(), "beam 4": Beam(beams=4)}
+
+
+def timed(
+    batches: list[list[Encoded]], work: Callable[[list[Encoded]], list[list[int]]]
+) -> tuple[list[list[int]], float]:
+    started = time.perf_counter()
+    found = [ids for batch in batches for ids in work(batch)]
+    return found, time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--new", type=int, default=38, help="tokens of each answer")
+    parser.add_argument("--tiny", action="store_true", help="at a size for tests")
+    chosen = parser.parse_args()
+    quieten()
+    torch.set_num_threads(1)
+    recipe, hardware = resolve("kobart").recipe, detect()
+    shape = shape_of(recipe)
+    assert shape is not None
+    if chosen.tiny:
+        shape, chosen.rows, chosen.new = fullsize.tiny(shape), 6, 8
+    codec = SimpleNamespace(
+        **fullsize.IDS._asdict(), stop_ids=(1,), bos_id=3, unknown_id=3, vocabulary=shape.vocabulary
+    )
+    model = fullsize.build(shape, recipe, hardware).eval()
+    loaded = Loaded(model, codec, "seq2seq", hardware.device)
+    rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        translator = Translator(loaded, Path(folder))
+    for name, decoding in DECODINGS.items():
+        work = decode.Work(loaded, decoding, chosen.new, (codec.stop_id,))
+        budget = decode.BUDGET_TOKENS // getattr(decoding, "beams", 1)
+        batches = decode.batches(rows, chosen.new, budget)
+        ours, seconds = timed(batches, lambda batch, work=work: decode.new_ids(work, batch))
+        theirs, other = timed(batches, lambda batch, work=work: translator(work, batch))
+        line = {
+            "machine": machine(),
+            "decoding": name,
+            "rows": len(rows),
+            "new_tokens": chosen.new,
+            "ours_seconds": seconds,
+            "ctranslate2_seconds": other,
+            "ratio": seconds / other,
+            "equal_rows": sum(one == two for one, two in zip(ours, theirs, strict=True)),
+        }
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
