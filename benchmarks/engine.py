@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from given import Material, Size, build, read_material
+from given import Material, Size, build, plant_stops, read_material
 from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
@@ -156,17 +156,7 @@ def speaking(material: Material, size: Size) -> Loaded:
     model = build(material.codec, size, tied=False).eval()
     model.lm_head.weight.data[material.codec.vocabulary :] = 0.0
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in material.train)) - 1
-    ends: list[torch.Tensor] = []
-
-    def remember(_module: object, _args: object, named: dict[str, torch.Tensor]) -> None:
-        ends[:] = [named["position_ids"][:, -1] % every == 0]
-
-    def stop(_module: object, _args: object, logits: torch.Tensor) -> torch.Tensor:
-        logits[:, -1, material.codec.stop_id] = torch.where(ends[0], torch.inf, -torch.inf)
-        return logits
-
-    model.model.register_forward_pre_hook(remember, with_kwargs=True)
-    model.lm_head.register_forward_hook(stop)
+    plant_stops(model, every, material.codec.stop_id)
     return Loaded(model, material.codec, "causal", torch.device("cpu"))
 
 

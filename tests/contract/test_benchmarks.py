@@ -80,3 +80,17 @@ def test_the_builders_make_the_published_architectures():
         assert model["four_bit"] == model["linears"], name
         assert model["meta"] == [], name
         assert model["published"][0] == model["published"][1], name
+
+
+def test_each_way_to_answer_is_measured_on_the_same_answers():
+    found = run(str(BENCHMARKS / "gpu_speak.py"), "--tiny", "--model", "qwen3-4b")
+    assert [line["case"] for line in found] == ["nf4", "merged", "plain"]
+    lengths = [line["new_tokens_per_second"] / line["rows_per_second"] for line in found]
+    assert lengths == pytest.approx([lengths[0]] * 3), "stops are planted by place"
+
+
+def test_ctranslate2_says_the_same_on_kobarts_shape():
+    pytest.importorskip("ctranslate2", reason="the [fast] extra is not installed")
+    found = run(str(BENCHMARKS / "beams.py"), "--tiny")
+    assert [line["decoding"] for line in found] == ["greedy", "beam 4"]
+    assert found[0]["equal_rows"] == found[0]["rows"]

@@ -1,0 +1,150 @@
+"""How fast the LLMs answer at full size, on any CUDA machine, without a model hub.
+
+    python benchmarks/gpu_speak.py --model llama3-ko-8b --budget-gb 24 [--rows N]
+    python benchmarks/gpu_speak.py --tiny          # every model and case, small, on the CPU
+
+Random weights with stops planted as in engine.py, so that answers have the mean length of
+summaries; the same rows for every case. One JSON line a case, greedy decoding.
+
+nf4      the engine on NF4 with adapters: sorted batches that finished rows leave
+merged   the engine on bfloat16 weights with the adapters merged into them
+plain    ``generate`` on NF4 with adapters, four rows at a time in file order
+"""
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import fullsize
+from given import plant_stops
+from plain import machine, parts_of
+
+import torch  # noqa: TID253 -- a benchmark loads what it measures
+from yoyak.engine import decode
+from yoyak.engine.base import adapt
+from yoyak.engine.encode import Encoded
+from yoyak.engine.hardware import detect, quieten
+from yoyak.engine.merged import without_rounding
+from yoyak.engine.models import Loaded, without_wrapper
+from yoyak.engine.stepper import pad_sources
+from yoyak.queue.shapes import Shape, shape_of
+from yoyak.recipe import Greedy, Recipe
+from yoyak.recipes import resolve
+
+MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
+CASES = ("nf4", "merged", "plain")
+GB = 1e9
+
+
+def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> Loaded:
+    hardware = detect()
+    used = without_rounding(recipe) if merged else recipe
+    base = fullsize.build(shape, used, hardware)
+    model: Any = adapt(base, used.lora, "causal", used.train.seed)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if ".lora_B." in name:
+                value.normal_(std=1e-2)
+    if merged:
+        model = model.merge_and_unload()
+    codec = SimpleNamespace(
+        **fullsize.IDS._asdict(), stop_ids=(fullsize.IDS.stop_id,), vocabulary=shape.vocabulary
+    )
+    every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
+    plant_stops(without_wrapper(model), every, codec.stop_id)
+    return Loaded(model.eval(), codec, "causal", hardware.device)
+
+
+def by_the_engine(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
+    work = decode.Work(loaded, Greedy(), cap, ())
+    return sum(
+        len(ids) for batch in decode.batches(rows, cap) for ids in decode.new_ids(work, batch)
+    )
+
+
+@torch.no_grad()
+def plainly(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
+    tokens = 0
+    for part in parts_of(rows, 4):
+        ids, mask = pad_sources(part, loaded.codec.pad_id, loaded.device, left=True)
+        said = loaded.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=False,
+            max_new_tokens=cap,
+            eos_token_id=list(loaded.codec.stop_ids),
+            pad_token_id=loaded.codec.pad_id,
+        )
+        tokens += int((said[:, ids.shape[1] :] != loaded.codec.pad_id).sum())
+    return tokens
+
+
+def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
+    recipe, cuda = resolve(name).recipe, torch.cuda.is_available()
+    shape = shape_of(recipe)
+    assert shape is not None, f"{name}: no published shape"
+    if chosen.tiny:
+        shape = fullsize.tiny(shape)
+    rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
+    cap = decode.answer_cap(len(row.answer_ids) for row in rows)
+    for case in CASES:
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        loaded = built(shape, recipe, rows, merged=case == "merged")
+        speak = plainly if case == "plain" else by_the_engine
+        speak(loaded, rows[:4], cap)
+        if cuda:
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        tokens = speak(loaded, rows, cap)
+        if cuda:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - started
+        yield {
+            "model": name,
+            "case": case,
+            "machine": f"{torch.cuda.get_device_name()}; {machine()}" if cuda else machine(),
+            "rows_per_second": len(rows) / seconds,
+            "new_tokens_per_second": tokens / seconds,
+            "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
+        }
+        del loaded
+        gc.collect()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", action="append", choices=MODELS, help="several times; else all")
+    parser.add_argument("--budget-gb", type=float, help="let the process have no more memory")
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
+    chosen = parser.parse_args()
+    quieten()
+    cuda = torch.cuda.is_available()
+    if not cuda and not chosen.tiny:
+        parser.error("no CUDA card is visible; --tiny runs every case on the CPU")
+    if chosen.tiny:
+        torch.set_num_threads(1)
+        chosen.rows = 24
+    if cuda and chosen.budget_gb:
+        whole = torch.cuda.get_device_properties(0).total_memory / GB
+        torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
+    for name in chosen.model or MODELS:
+        try:
+            for line in cases_of(name, chosen):
+                print(json.dumps(line, ensure_ascii=False), flush=True)
+        except torch.OutOfMemoryError as error:
+            print(json.dumps({"model": name, "failed": f"out of memory: {error}"}), flush=True)
+        gc.collect()
+
+
+if __name__ == "__main__":
+    main()
