@@ -14,6 +14,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine import checkpoint, loop  # noqa: E402
 from yoyak.errors import Interrupted, RunFailed  # noqa: E402
+from yoyak.store import disk  # noqa: E402
 
 FORMS = ("bart", "lora", "nf4")
 STEPS = 11
@@ -197,3 +198,24 @@ def test_a_damaged_checkpoint_is_set_aside(harm, course, bits, whole, tmp_path):
         ("engine.torn-checkpoint", newest.name)
     ]
     assert (newest.parent / f"torn-{newest.name}").is_dir(), "nothing is thrown away"
+
+
+def test_a_crash_half_way_through_a_deletion_changes_nothing(course, bits, whole, monkeypatch):
+    """Old checkpoints go file by file; the second one to go is cut off after its first file."""
+    expected = whole("lora")
+    remove, left = disk._remove_tree, [2]
+
+    def cut_off(path):
+        left[0] -= 1
+        if left[0] > 0:
+            return remove(path)
+        (path / checkpoint.MOMENTS).unlink()
+        raise Crash
+
+    monkeypatch.setattr(disk, "_remove_tree", cut_off)
+    with pytest.raises(Crash):
+        loop.train(course("lora", *SETS))
+    monkeypatch.setattr(disk, "_remove_tree", remove)
+    again = course("lora", *SETS)
+    assert finish(again, bits) == expected
+    assert again.checkpoints.torn == [], "what was being deleted is nobody's checkpoint"

@@ -1,0 +1,55 @@
+"""A base from scratch that was pretrained: the same bytes each time, and worth having."""
+
+import pytest
+
+from yoyak.errors import BadRecipe
+from yoyak.events import Evaluated
+from yoyak.recipes import resolve
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine import finetune, loop, pretrain  # noqa: E402
+
+BASE = "model.scratch.pretrain_epochs"
+
+
+def of_texts(job, folder, epochs):
+    """The loss of a base's next token on the very texts it may have read, and its identity."""
+    asked = job("lora", f"{BASE}={epochs}", "train.epochs=0", folder=folder)
+    ready = finetune.prepare(asked, "causal")
+    texts = pretrain.documents(ready.loaded.codec, asked.train)
+    with torch.no_grad():
+        losses = [
+            ready.loaded.model(
+                input_ids=torch.tensor([text]), labels=torch.tensor([text])
+            ).loss.item()
+            for text in texts
+        ]
+    weights = sorted((folder / "base").glob("*.safetensors"))
+    return sum(losses) / len(losses), [path.read_bytes() for path in weights], texts
+
+
+def test_it_knows_the_texts_and_is_the_same_each_time(job, tmp_path):
+    random, _, texts = of_texts(job, tmp_path / "random", 0)
+    loss, weights, _ = of_texts(job, tmp_path / "one", 12)
+    again, same, _ = of_texts(job, tmp_path / "two", 12)
+    assert loss < 0.8 * random
+    assert (again, same) == (loss, weights)
+    assert len(texts) == 2 * 16, "dialogues and summaries, each by itself"
+
+
+def test_adapters_rise_higher_above_it_than_above_a_random_base(course, tmp_path):
+    sets = ("train.epochs=12", "evaluate.every_epochs=12", "train.learning_rate=5e-3")
+    best = {}
+    for epochs in (0, 12):
+        course.said.clear()
+        loop.train(course("lora", *sets, f"{BASE}={epochs}", folder=tmp_path / str(epochs)))
+        start, end = [event for event in course.said if isinstance(event, Evaluated)]
+        assert end.loss_interval.high < start.loss_interval.low
+        best[epochs] = end.loss
+    assert best[12] < 0.95 * best[0]
+
+
+def test_an_encoder_decoder_is_not_pretrained():
+    with pytest.raises(BadRecipe, match="pretrain_epochs is for causal models"):
+        resolve("tiny-bart", sets=[f"{BASE}=1"])
