@@ -8,8 +8,11 @@ import pytest
 from rich.cells import cell_len  # noqa: TID253 -- the oracle for widths
 
 from yoyak import messages
+from yoyak.events import Status, Stepped, Warned
 from yoyak.report import text
 from yoyak.report.build import build
+
+NOON = 1_767_225_600.0
 
 
 def drawn(show, view, width=80, language="en"):
@@ -76,3 +79,21 @@ def test_hostile_names_cannot_reach_the_terminal(view):
     said = drawn(text.comparison, msgspec.structs.replace(view, systems=(bad,)))
     assert "\x1b" not in said
     assert "[red]lead" in "".join(said.split()), "markup is text"
+
+
+def test_status_says_how_a_run_runs_how_long_it_still_takes_and_when_all_ends(make):
+    stuck = Warned(at=NOON, key="queue.stuck", fields={"minutes": "9"})
+    run = make.cut_run()
+    paces = [
+        msgspec.structs.replace(event, seconds=3.0 - event.step % 2)
+        if isinstance(event, Stepped) else event
+        for event in run.events
+    ]  # fmt: skip
+    alive = run._replace(status=Status.RUNNING, events=(*paces, stuck))
+    said = drawn(text.status, build([alive], make.rest()), width=120)
+    assert "stuck" in said
+    assert re.search(r"\d+ s – \d+ s", said)
+    assert "All that is not done ends between" in said
+    still = drawn(text.status, build([run], make.rest()), width=120)
+    assert "interrupted" in still
+    assert "ends between" not in still, "nobody works on it"

@@ -51,3 +51,12 @@ def test_another_encoding_is_refused_and_not_guessed(tmp_path):
     (tmp_path / "yoyak.toml").write_bytes("[data]\nfolder = '자료'".encode("cp949"))
     with pytest.raises(BadRecipe, match=r"yoyak\.toml"):
         read_project(tmp_path)
+
+
+def test_the_highest_priority_goes_first_and_equals_as_they_were_named(tmp_path):
+    (tmp_path / "yoyak.toml").write_text(
+        '[lineup]\nrecipes = ["a", "b"]\npriority = { c = 5, b = -1 }\n', encoding="utf-8"
+    )
+    lineup = read_project(tmp_path).lineup
+    assert lineup.recipes == ("a", "b")
+    assert lineup.in_order(["b", "a", "my/c.toml", "d"]) == ("my/c.toml", "a", "d", "b")

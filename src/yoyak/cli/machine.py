@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
-from yoyak.cli.place import DEFAULT_LINEUP, open_place
+from yoyak.cli.place import open_place
 from yoyak.errors import UsageError
 from yoyak.messages import text
 
@@ -70,7 +70,7 @@ def plan(
     layers, limits_ = place.project.layers, place.project.limits
     wanted = [
         recipes.resolve(name, project=layers, sets=sets or ()).recipe
-        for name in recipe or DEFAULT_LINEUP
+        for name in place.lineup(recipe)
     ]
     found = limits.read(place.workspace.folder)
     room = limits.room_gb(found, limits_) if disk_gb is None else disk_gb

@@ -65,6 +65,11 @@ class Place:
             raise InputMissing("cli.unknown-run", run=name, workspace=self.workspace.folder)
         return found
 
+    def lineup(self, named: list[str] | None) -> tuple[str, ...]:
+        """The recipes in the order in which they run: those named, else ``yoyak.toml``'s."""
+        project = self.project.lineup
+        return project.in_order(named or project.recipes or DEFAULT_LINEUP)
+
     def short(self, path: Path) -> str:
         """``path`` as a user would type it from here."""
         here = Path.cwd()

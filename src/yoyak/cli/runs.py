@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
-from yoyak.cli.place import DEFAULT_LINEUP, Place, open_place
+from yoyak.cli.place import Place, open_place
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.messages import text
 
@@ -57,9 +57,7 @@ def run(
     place = open_place(data, workspace)
     print(place.data_line, file=sys.stderr)
     beside = Beside(place.workspace, place.project, sys.stderr)
-    runs = prepare(
-        place.workspace, place.corpus, recipe or DEFAULT_LINEUP, place.project, sets or ()
-    )
+    runs = prepare(place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ())
     with beside:
         with showing(runs, sys.stderr) as show:
             line = Line(place.corpus, beside.listening(show), place.project.limits)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from yoyak.messages import text
-from yoyak.report.parts import Measured
+from yoyak.report.parts import Forecast, Measured
 from yoyak.report.view import Difference, System, Tiles
 from yoyak.store.project import Budget
 
@@ -77,6 +77,12 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return text("report.minutes", minutes=minutes, seconds=f"{left:02d}")
     return text("report.hours", hours=minutes // 60, minutes=f"{minutes % 60:02d}")
+
+
+def durations(left: Forecast) -> str:
+    """The time at the usual and at the slow pace; once where they read the same."""
+    soon, late = duration(left.p50_seconds), duration(left.p90_seconds)
+    return soon if soon == late else f"{soon} – {late}"
 
 
 def moment(at: float | None) -> str:

@@ -74,7 +74,7 @@ class Row:
     def left(self) -> str:
         """Time left of the training."""
         forecast = self.pace.forecast if self.state.stage == "train" else None
-        return figures.duration(forecast.p50_seconds if forecast else None)
+        return figures.UNKNOWN if forecast is None else figures.durations(forecast)
 
     @property
     def loss(self) -> str:

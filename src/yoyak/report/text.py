@@ -9,6 +9,7 @@ from yoyak.events import Status
 from yoyak.messages import text
 from yoyak.report import figures, tables
 from yoyak.report.escape import plain
+from yoyak.report.forecast import added
 from yoyak.report.view import Floor, Progress, Quality, System, View
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def status(view: View, out: "Console") -> None:
     else:
         out.print(_status_table(view))
         out.print()
+    if (end := lineup_end(view)) is not None:
+        out.print(end, soft_wrap=True)
     for proof in view.proofs:
         for check in proof.checks:
             if not check.passed:
@@ -142,7 +145,7 @@ def _status_table(view: View) -> "Table":
             stage(one.stage),
             progress(now) if now else figures.UNKNOWN,
             figures.score(one.quality.mean.value if one.quality else None),
-            left(now) if now else figures.UNKNOWN,
+            left_range(now) if now else figures.UNKNOWN,
         )
     return table
 
@@ -179,6 +182,31 @@ def left(now: Progress) -> str:
     if now.forecast is None or now.status is Status.FAILED:
         return figures.UNKNOWN
     return figures.duration(now.forecast.p50_seconds)
+
+
+def left_range(now: Progress) -> str:
+    """Time left in this stage at the usual and at the slow pace (p50–p90)."""
+    if now.forecast is None or now.status is Status.FAILED:
+        return figures.UNKNOWN
+    return figures.durations(now.forecast)
+
+
+def lineup_end(view: View) -> str | None:
+    """Between which hours all that is not done ends; ``None`` where nothing works on it.
+
+    Runs whose pace nobody knows yet are counted and not guessed.
+    """
+    coming = [one for one in view.progress if one.status is not Status.FAILED]
+    total = added(one.forecast for one in coming if one.forecast is not None)
+    working = [one.last_at for one in coming if one.status is Status.RUNNING and one.last_at]
+    if total is None or not working:
+        return None
+    soon, late = (
+        figures.moment(max(working) + seconds) for seconds in (total.p50_seconds, total.p90_seconds)
+    )
+    unknown = sum(one.forecast is None for one in coming)
+    key = "report.lineup-ends-without" if unknown else "report.lineup-ends"
+    return text(key, soon=soon, late=late, count=unknown)
 
 
 def left_band(now: Progress) -> str:

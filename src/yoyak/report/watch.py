@@ -119,6 +119,7 @@ def frame(view: View, events: Sequence[str] = ()) -> "Group":
     parts: list[RenderableType] = [
         Text(f"{plain(view.title)}   {figures.moment(view.written_at)}", style="bold"),
         _rows(view),
+        *(Text(line) for line in (words.lineup_end(view),) if line is not None),
         *_sparks(view),
         _gauges(view),
         Rule(style="dim"),
@@ -147,7 +148,7 @@ def _rows(view: View) -> "Table":
             words.stage(one.stage),
             ProgressBar(total=total, completed=done, width=20),
             _figure(one, now),
-            figures.UNKNOWN if now is None else words.left(now),
+            figures.UNKNOWN if now is None else words.left_range(now),
         )
     return table
 

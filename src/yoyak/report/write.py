@@ -49,6 +49,8 @@ class RunStanding(NamedTuple):
     done: int | None
     of: int | None
     seconds_left: float | None
+    slow_seconds_left: float | None
+    """At the pace of the slowest tenth."""
     mean: float | None
 
 
@@ -67,6 +69,7 @@ def status_json(view: View) -> str:
             done=now.done if now else None,
             of=now.of if now else None,
             seconds_left=forecast.p50_seconds if forecast else None,
+            slow_seconds_left=forecast.p90_seconds if forecast else None,
             mean=one.quality.mean.value if one.quality else None,
         )
         runs.append(standing._asdict())

@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,26 @@ class Budget(Value, frozen=True, kw_only=True):
 NO_BUDGET = Budget()
 
 
+class Lineup(Value, frozen=True, kw_only=True):
+    """What runs, and what of it first."""
+
+    recipes: tuple[str, ...] = ()
+    """What ``yoyak run`` and ``yoyak plan`` take where none is named."""
+    priority: dict[str, int] = {}
+    """By recipe, 0 where none is given; the highest goes first, equals as they were named."""
+
+    def in_order(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The names in the order in which they run."""
+        return tuple(sorted(named, key=lambda name: -self.priority.get(Path(name).stem, 0)))
+
+
 class Project(Value, frozen=True, kw_only=True):
     """The parsed ``yoyak.toml``; ``recipes`` holds settings by recipe name, checked later."""
 
     data: _Data = _Data()
     workspace: _Workspace = _Workspace()
     limits: Limits = Limits()
+    lineup: Lineup = Lineup()
     mirror: Mirrors = Mirrors()
     backup: Backups = Backups()
     budget: Budget = Budget()
