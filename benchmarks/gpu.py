@@ -9,8 +9,12 @@ rows for every case. One JSON line a case; a case that fails says how.
 ours          the engine: token budget, grouped lengths, head on supervised places, recomputation
               only after memory ran out; the recipe's dropout
 ours-no-drop  the same with LoRA dropout 0
+ours-packed   the same with packed rows and varlen attention (a block-diagonal mask on a CPU)
+ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it is installed
+ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
 team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
 trl           SFTTrainer with its defaults and the same micro-batch, where it is installed
+unsloth       not measured; the line says why
 
 Needs torch, transformers, peft, bitsandbytes and msgspec, and ``PYTHONPATH=src``.
 """
@@ -19,14 +23,14 @@ import argparse
 import gc
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 import msgspec
-from gpu_cases import Bench, ours, recompute, team, timed, trl
+from gpu_cases import Bench, Run, compiled, liger, ours, packed, recompute, team, timed, trl
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -39,7 +43,16 @@ from yoyak.recipe import Recipe
 from yoyak.recipes import resolve
 
 MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
-CASES = ("ours", "ours-no-drop", "team", "trl")
+RUNS: dict[str, Callable[[Bench], Run]] = {
+    "ours": ours,
+    "ours-no-drop": ours,
+    "ours-packed": packed,
+    "ours-liger": liger,
+    "ours-compiled": compiled,
+    "team": team,
+    "trl": trl,
+}
+CASES = (*RUNS, "unsloth")
 GB = 1e9
 
 
@@ -63,7 +76,7 @@ def measured(bench: Bench, case: str, peak_flops: float) -> dict[str, object]:
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    run = {"ours": ours, "ours-no-drop": ours, "team": team, "trl": trl}[case](bench)
+    run = RUNS[case](bench)
     seconds = sum(run.seconds)
     source, answer = (sum(len(ids) for ids in side) for side in sides(run.rows))
     flops = fullsize.needed_flops(bench.shape, bench.recipe, run.rows)
@@ -101,7 +114,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
     peak = ceiling(hardware, precision.autocast or precision.base)
     for case in chosen.case or CASES:
         found = {"model": name, "case": case, "machine": machine_of(hardware)}
-        reason = refusal(case, recipe)
+        reason = refusal(case, recipe, hardware, asked=bool(chosen.case))
         if reason is not None:
             yield found | {"left_out": reason}
             continue
@@ -124,11 +137,20 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
         gc.collect()
 
 
-def refusal(case: str, recipe: Recipe) -> str | None:
-    if recipe.lora is None and case in {"ours-no-drop", "trl"}:
+def refusal(case: str, recipe: Recipe, hardware: Hardware, *, asked: bool) -> str | None:
+    """Why a case has no figures; ``asked``: it was named on the command line."""
+    on_cpu = hardware.device.type == "cpu"
+    if recipe.lora is None and case in {"ours-no-drop", "ours-packed", "ours-liger", "trl"}:
         return "trains whole weights of an encoder-decoder"
-    if case == "trl" and find_spec("trl") is None:
-        return "trl is not installed"
+    library = {"trl": "trl", "ours-liger": "liger_kernel", "unsloth": "unsloth"}.get(case)
+    if library is not None and find_spec(library) is None:
+        return f"{library} is not installed"
+    if case == "unsloth":
+        return "unsloth loads a base by itself, and these weights exist in memory only"
+    if case == "ours-liger" and on_cpu:
+        return "Liger's kernels need a CUDA card"
+    if case == "ours-compiled" and on_cpu and not asked:
+        return "compiling takes minutes on a CPU: name the case to have it"
     return None
 
 

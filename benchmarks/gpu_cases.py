@@ -77,7 +77,24 @@ def timed(device: torch.device, work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def ours(bench: Bench) -> Run:
-    recipe, train = bench.recipe, bench.recipe.train
+    return engine(bench)
+
+
+def packed(bench: Bench) -> Run:
+    return engine(bench, packing="on")
+
+
+def liger(bench: Bench) -> Run:
+    return engine(bench, kernels="liger")
+
+
+def compiled(bench: Bench) -> Run:
+    return engine(bench, compile=True)
+
+
+def engine(bench: Bench, **switches: Any) -> Run:
+    train = msgspec.structs.replace(bench.recipe.train, **switches)
+    recipe = msgspec.structs.replace(bench.recipe, train=train)
     shapes = [shape_of_row(row, bench.kind) for row in bench.rows]
     steps = epoch_steps(shapes, train.batch_rows, seed=train.seed, epoch=0)
     chosen = spread(steps, lambda step: padded_tokens([shapes[r] for r in step]), bench.steps)
@@ -93,7 +110,9 @@ def ours(bench: Bench) -> Run:
         checkpoints=None,
         judge=None,
     )
-    progress = Progress(budget_tokens=train.micro_batch_tokens or BUDGET_TOKENS)
+    progress = Progress(
+        budget_tokens=train.micro_batch_tokens or BUDGET_TOKENS, packed=train.packing == "on"
+    )
 
     def step() -> float:
         nonlocal progress
