@@ -6,11 +6,18 @@ from itertools import pairwise
 
 import msgspec
 
+from yoyak import recipes
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
 from yoyak.events import Queued, Sampled, Started, Status
+from yoyak.queue import devices, provenance
+from yoyak.queue.plan import Place, plan
 from yoyak.report.build import build
 from yoyak.report.chronicle import thinned
+from yoyak.report.gather import gather
 from yoyak.report.parts import Forecast
 from yoyak.report.view import View
+from yoyak.store.workspace import Workspace
 
 
 def test_tiles_answer_the_first_four_questions(view):
@@ -177,3 +184,24 @@ def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
     said = markdown.render(build([asked], make.rest()))
     assert "the merged weights are the model that was trained | ✖ far apart" in said
+
+
+def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_known(
+    tmp_path, monkeypatch
+):
+    """The tile and the timeline say the plan's own span; a toy's time the plan does not know."""
+    corpus = read_corpus(sample.folder())
+    workspace = Workspace(tmp_path / "workspace")
+    record = msgspec.json.encode(provenance.gather(corpus))
+    for name in ("qwen3-4b", "tiny-qlora"):
+        run = workspace.find_or_create(recipes.resolve(name).recipe, corpus, lambda: record)
+        run.emit(Queued(at=1.0, recipe=name))
+    card = devices.named("RTX 3090")
+    monkeypatch.setattr(devices, "here", lambda: (card,))
+    view = gather(workspace)
+    span = plan([workspace.runs()[0].recipe], corpus, Place(card, None, 0.0)).span
+    (coming,) = view.timeline
+    assert coming.kind == "planned"
+    assert math.isclose(coming.end - coming.start, span.low_seconds, abs_tol=1e-3)
+    assert math.isclose(coming.late_end - coming.start, span.high_seconds, abs_tol=1e-3)
+    assert view.tiles.without_pace == 1
