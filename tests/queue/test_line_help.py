@@ -4,11 +4,14 @@ import os
 
 import pytest
 
+from yoyak import messages
 from yoyak.errors import DiskFull, Unavailable
 from yoyak.events import Started, Status, Warned
 from yoyak.queue import governor, limits, lineup, prepare
 from yoyak.queue.limits import Readings
 from yoyak.queue.lineup import Line, Result, visible_cards
+from yoyak.report import markdown
+from yoyak.report.gather import gather
 from yoyak.store import disk
 from yoyak.store.project import Limits, Project
 
@@ -28,7 +31,7 @@ def warnings_of(run):
     return [event.key for event in run.events() if isinstance(event, Warned)]
 
 
-def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, corpus):
+def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, corpus, workspace):
     runs = runs_of("Hungry", "Poisoned", "Doomed", "Steady")
     results = [outcome.result for outcome in line_of(corpus).carry_out(runs)]
     assert results == [Result.FINISHED, Result.FAILED, Result.FINISHED, Result.FINISHED]
@@ -36,6 +39,12 @@ def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, co
     assert all(run.scorecard() is not None for run in (hungry, doomed, steady))
     assert poisoned.state().status is Status.FAILED
     assert "NaN" in poisoned.state().failed.message
+    with messages.speaking("en"):
+        said = markdown.render(gather(workspace))
+    assert "finished 3/4" in said
+    assert "failed 1/4: poisoned" in said
+    for told in ("memory ran out", "the worker was killed", "NaN"):
+        assert told in said
 
 
 def test_a_run_without_memory_gets_smaller_passes_of_the_same_batch(runs_of, corpus):
