@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GB = 1e9
+_MARKS = {"off": "", "selective": " ½", "on": " ×2"}
+"""How much of a pass is computed again on the way back."""
 
 
 def draw(plan: Plan, *, now: float | None = None) -> "Group":
@@ -23,8 +25,10 @@ def draw(plan: Plan, *, now: float | None = None) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [_runs(plan.recipes), Text(""), _memory(plan.recipes)]
+    parts: list[RenderableType] = [_runs(plan.recipes)]
     parts += [Text(line) for line in _arithmetic(plan)]
+    parts += [Text(""), _memory(plan)]
+    parts += [Text(line) for line in _recomputed(plan.recipes)]
     parts += [Text(""), _disk(plan)]
     end = plan.finishes(time.time() if now is None else now)
     if end is not None:
@@ -35,10 +39,11 @@ def draw(plan: Plan, *, now: float | None = None) -> "Group":
 
 
 def _runs(recipes: Sequence[RecipePlan]) -> "Table":
-    columns = ("recipe", "rows", "shortened", "tokens", "steps", "pass", "training", "generation")
-    table = _table("runs", *columns, "time", "download")
+    columns = ("recipe", "rows", "shortened", "tokens", "steps", "pass", "time", "download")
+    table = _table(text("report.plan-title-runs"), *columns)
     for each in recipes:
-        table.add_row(each.recipe, *_work(each), *_needs(each))
+        download = f"{each.download_gb:.1f}" if each.download_gb else figures.UNKNOWN
+        table.add_row(each.recipe, *_work(each), _minutes(each.span), download)
     return table
 
 
@@ -48,20 +53,21 @@ def _work(each: RecipePlan) -> tuple[str, ...]:
         return (figures.UNKNOWN,) * 5
     passed = figures.UNKNOWN
     if setting is not None:
-        mark = text(f"report.plan-recompute-{setting.recompute}")
-        passed = f"{figures.count(setting.pass_tokens)}{mark}"
+        passed = f"{figures.count(setting.pass_tokens)}{_MARKS[setting.recompute]}"
     return (
         figures.count(work.rows),
         figures.count(work.rows_shortened),
-        figures.count(round(work.trained_tokens)),
+        f"{work.trained_tokens / 1e6:.2f}",
         figures.count(work.steps),
         passed,
     )
 
 
-def _needs(each: RecipePlan) -> tuple[str, ...]:
-    download = f"{each.download_gb:.1f}" if each.download_gb else figures.UNKNOWN
-    return _gb(each.training), _gb(each.generation), _minutes(each.span), download
+def _recomputed(recipes: Sequence[RecipePlan]) -> Iterator[str]:
+    """What the marks behind tokens a pass mean, where there are any."""
+    for kind in sorted({each.setting.recompute for each in recipes if each.setting is not None}):
+        if _MARKS[kind]:
+            yield f"{_MARKS[kind].strip()} {text(f'report.plan-recompute-{kind}')}"
 
 
 def _gb(memory: Memory | None) -> str:
@@ -75,16 +81,21 @@ def _minutes(span: Span | None) -> str:
     return f"{low:.0f}–{high:.0f}" if high >= 10 else f"{low:.1f}–{high:.1f}"
 
 
-def _memory(recipes: Sequence[RecipePlan]) -> "Table":
-    """What a training step holds, part by part: the sum is the column of the table above."""
-    columns = ("recipe", "weights", "learned", "activations", "head", "reserve", "sum")
-    table = _table("memory", *columns)
-    for each in recipes:
+def _memory(plan: Plan) -> "Table":
+    """What a training step holds, part by part and in all, and what generation does."""
+    device = plan.device
+    has = "" if device is None else f"{device.name} {device.memory_gb:.1f}"
+    columns = ("recipe", "weights", "learned", "activations", "head", "reserve")
+    title = text("report.plan-title-memory", card=has or figures.UNKNOWN)
+    table = _table(title, *columns, "training", "generation")
+    for each in plan.recipes:
         held = each.training
+        parts = [figures.UNKNOWN] * 6
         if held is not None:
-            parts = (held.weights_gb, held.learned_gb, held.activations_gb, held.head_gb)
-            figures_ = (*parts, held.reserve_gb, held.total_gb)
-            table.add_row(each.recipe, *(f"{part:.2f}" for part in figures_))
+            sizes = (held.weights_gb, held.learned_gb, held.activations_gb, held.head_gb)
+            parts = [f"{size:.1f}" for size in (*sizes, held.reserve_gb, held.total_gb)]
+        if held is not None or each.generation is not None:
+            table.add_row(each.recipe, *parts, _gb(each.generation))
     return table
 
 
@@ -102,7 +113,7 @@ def _arithmetic(plan: Plan) -> Iterator[str]:
 
 
 def _disk(plan: Plan) -> "Table":
-    table = _table("disk", "recipe", "what", "change", "total")
+    table = _table(text("report.plan-title-disk"), "recipe", "what", "change", "total")
     for step in plan.disk:
         what = text(f"report.plan-what-{step.what}")
         table.add_row(step.recipe, what, f"{step.change_gb:+.2f}", f"{step.total_gb:.2f}")
@@ -111,7 +122,7 @@ def _disk(plan: Plan) -> "Table":
 
 def draw_candidates(candidates: Sequence[Candidate]) -> "Table":
     """What prune would delete, in order."""
-    table = _table("prune", "what", "size", "path")
+    table = _table(text("report.plan-title-prune"), "what", "size", "path")
     for each in candidates:
         kind = text(f"report.prune-{each.kind.value}")
         table.add_row(kind, f"{each.size_bytes / GB:.3f}", each.path)
@@ -122,4 +133,4 @@ def _table(title: str, *columns: str) -> "Table":
     words = {"recipe", "what", "path"}
     left = [place for place, column in enumerate(columns) if column in words]
     headings = [text(f"report.plan-{column}") for column in columns]
-    return tables.ruled(text(f"report.plan-title-{title}"), headings, left=left)
+    return tables.ruled(title, headings, left=left)
