@@ -20,6 +20,7 @@ from yoyak.engine.templates import Defuser, render_chat
 from yoyak.engine.vocabulary import train_tokenizer
 from yoyak.errors import BadRecipe, RunFailed
 from yoyak.recipe import Recipe
+from yoyak.store import disk
 from yoyak.values import Source, Value
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ class Codec:
         added = [token.content for token in self._core.get_added_tokens_decoder().values()]
         self.tags_are_tokens = any(re.fullmatch(TAG, content) for content in added)
         self._defuse = Defuser(content for content in added if _CONTROL.fullmatch(content))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides its ids: vocabulary, template and control ids."""
+        template = str(self._tokenizer.chat_template)
+        return disk.sha256_of(self._core.to_str(), template, self.control)
 
     def source_ids(self, source: Source) -> list[int]:
         """The ids a model is shown at inference, to the end of the header for its answer."""

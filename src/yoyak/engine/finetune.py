@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from yoyak.data.shots import choose_examples
-from yoyak.engine import TrainJob, weights
+from yoyak.engine import TrainJob, token_cache, weights
 from yoyak.engine.base import SCRATCH, Base, adapt, find_base, load_base
 from yoyak.engine.batches import shape_of
 from yoyak.engine.card import prove_run
@@ -14,7 +14,7 @@ from yoyak.engine.checkpoint import Checkpoints, Identity, Progress
 from yoyak.engine.codec import load_codec
 from yoyak.engine.course import Course
 from yoyak.engine.decode import answer_cap
-from yoyak.engine.encode import Encoded, encode_rows
+from yoyak.engine.encode import Encoded
 from yoyak.engine.evaluation import Judge, chosen_rows, foreign_to
 from yoyak.engine.hardware import detect, limit_threads, precision_for, quieten
 from yoyak.engine.learner import Learner
@@ -75,7 +75,9 @@ def prepare(job: TrainJob, kind: Kind) -> Ready:
     with join().in_turn():
         base = find_base(recipe, job.train, job.folder)
     codec = load_codec(base.place, recipe, revision=base.revision)
-    rows = encode_rows(codec, job.train.dialogues, recipe.prompt, with_answers=True)
+    with join().in_turn():
+        folder = job.folder / token_cache.FOLDER
+        rows = token_cache.training_rows(codec, job.train.dialogues, recipe.prompt, folder)
     model: Any = load_base(base, kind, recipe, hardware)
     if recipe.lora is not None and recipe.train.epochs:
         model = adapt(model, recipe.lora, kind, recipe.train.seed)
