@@ -72,5 +72,5 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/report.py
 
 faults: .venv/.ready-dev
-	$(BIN)/python -m pytest tests/faults --long
+	$(PYTEST) tests/faults --long
 	$(BIN)/python -m pytest -m slow

@@ -3,11 +3,14 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +20,7 @@ from yoyak.events import Saved, Started, Stepped
 from yoyak.queue import prepare
 from yoyak.store import disk
 from yoyak.store.project import Project
+from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -80,13 +84,14 @@ def long(request) -> bool:
     return request.config.getoption("--long")
 
 
-@pytest.fixture(scope="session")
-def ledger(request):
-    """Figures of this session by name; the long version writes them to docs/reliability.md."""
-    return request.config.stash.setdefault(LEDGER, {})
+@pytest.fixture
+def note(record_property):
+    """Hands figures to the page under a name, also from one of several processes."""
 
+    def remember(name, figures):
+        record_property("figures", [name, figures])
 
-LEDGER = pytest.StashKey[dict]()
+    return remember
 
 
 @pytest.fixture(scope="session")
@@ -94,18 +99,43 @@ def corpus():
     return read_corpus(sample.folder())
 
 
+def prepared(form, folder, corpus, workspace=None, steps=STEPS, processes=1):
+    path = folder / f"{form}.toml"
+    train = f"max_steps = {steps}\nprocesses = {processes}"
+    text = RECIPES[form].replace(f"max_steps = {STEPS}", train)
+    path.write_text(text, encoding="utf-8")
+    place = Workspace(workspace or folder / f"workspace-{time.monotonic_ns()}")
+    (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())
+    return run
+
+
 @pytest.fixture
 def run_of(tmp_path, corpus):
     """A prepared run of one of the three forms, in a workspace of its own."""
+    return lambda form, *rest, **options: prepared(form, tmp_path, corpus, *rest, **options)
 
-    def make(form, workspace=None, steps=STEPS, processes=1):
-        path = tmp_path / f"{form}.toml"
-        train = f"max_steps = {steps}\nprocesses = {processes}"
-        text = RECIPES[form].replace(f"max_steps = {STEPS}", train)
-        path.write_text(text, encoding="utf-8")
-        place = Workspace(workspace or tmp_path / f"workspace-{time.monotonic_ns()}")
-        (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())
+
+class Whole(NamedTuple):
+    """A run that nothing was done to, once a session; tests change copies of it."""
+
+    run: Run
+    seconds: float
+    outcome: "Outcome"
+
+    def copied(self, place):
+        shutil.copytree(self.run.folder.parents[1], place)
+        (run,) = Workspace(place).runs()
         return run
+
+
+@pytest.fixture(scope="session")
+def whole_of(tmp_path_factory, corpus, worker):
+    @cache
+    def make(form):
+        run = prepared(form, tmp_path_factory.mktemp("whole"), corpus)
+        began = time.monotonic()
+        assert worker(run) == 0
+        return Whole(run, time.monotonic() - began, Outcome(run))
 
     return make
 
@@ -126,7 +156,8 @@ class Server:
     def __init__(self, script):
         self._process = subprocess.Popen(
             [sys.executable, HERE / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "YOYAK_LANG": "en"},
+            text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "YOYAK_LANG": "en",
+                            "CUDA_VISIBLE_DEVICES": ""},
         )  # fmt: skip
         assert self._read() == "ready"
 
@@ -181,7 +212,7 @@ def stock():
     started.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def worker(server):
     """Carries a run out in a forked worker, killed after so many seconds or (None) not at all."""
 
@@ -282,25 +313,39 @@ HEADINGS = {
 }
 
 
-def pytest_runtest_logreport(report):
-    """Remembers how the tests of this folder ended, for the table."""
-    if report.when == "call" or report.skipped:
-        name = report.nodeid.partition("[")[0].removeprefix("tests/")
-        OWN.setdefault(name, []).append(report.outcome)
+class Book:
+    """How the tests of this folder ended and what they measured, from however many processes."""
+
+    def __init__(self):
+        self.results = {}
+        self.figures = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" or report.skipped:
+            name = report.nodeid.partition("[")[0].removeprefix("tests/")
+            self.results.setdefault(name, []).append(report.outcome)
+        if report.when == "call":
+            self.figures.update(
+                value for name, value in report.user_properties if name == "figures"
+            )
+
+    def pytest_sessionfinish(self):
+        """Writes the page; a partial session, which leaves rows open, writes nothing."""
+        if "matrix" not in self.figures:
+            return
+        rows, elsewhere = self.figures["rows"], self.figures["matrix"]
+        lines = [
+            *INTRODUCTION, *figure_lines(self.figures),
+            *matrix_lines(rows, elsewhere | self.results),
+        ]  # fmt: skip
+        path = HERE.parents[1] / "docs" / "reliability.md"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-OWN: dict[str, list[str]] = {}
-
-
-def pytest_sessionfinish(session):
-    """Writes the long version's figures; a short or partial session writes nothing."""
-    figures = session.config.stash.get(LEDGER, {})
-    if not session.config.getoption("--long") or "rows" not in figures:
-        return
-    results = figures["matrix"] | OWN
-    lines = [*INTRODUCTION, *figure_lines(figures), *matrix_lines(figures["rows"], results)]
-    path = HERE.parents[1] / "docs" / "reliability.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def pytest_configure(config):
+    """Only the long version keeps the book, and of several processes only the first."""
+    if config.getoption("--long") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Book(), "book")
 
 
 INTRODUCTION = [

@@ -78,3 +78,4 @@ def serve():
 
 if __name__ == "__main__":
     serve()
+    os._exit(0)  # as in fork_server.py

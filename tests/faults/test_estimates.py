@@ -28,7 +28,7 @@ def relative_error(events):
     return abs(forecast.p50_seconds / (rest[-1].at - began) - 1)
 
 
-def test_the_forecast_after_ten_steps(long, ledger, run_of, worker):
+def test_the_forecast_after_ten_steps(long, note, run_of, worker):
     if not long:
         pytest.skip("a forecast is measured on a clock, which a busy machine bends: make faults")
     errors = []
@@ -37,9 +37,12 @@ def test_the_forecast_after_ten_steps(long, ledger, run_of, worker):
             run = run_of(form, steps=STEPS)
             assert worker(run) == 0
             errors.append(relative_error(run.events()))
-    ledger["estimates"] = {
-        "runs": len(errors),
-        "median error of the time left": f"{statistics.median(errors):.1%}",
-        "largest": f"{max(errors):.1%}",
-    }
+    note(
+        "estimates",
+        {
+            "runs": len(errors),
+            "median error of the time left": f"{statistics.median(errors):.1%}",
+            "largest": f"{max(errors):.1%}",
+        },
+    )
     assert statistics.median(errors) <= LIMIT

@@ -39,14 +39,13 @@ def used_bytes(place):
 
 
 def test_a_disk_that_is_too_small_at_any_size_loses_nothing(
-    long, ledger, small_disk, run_of, worker, outcome_of, committed
+    long, note, small_disk, run_of, whole_of, worker, outcome_of, committed
 ):
     place, resize = small_disk
-    whole = run_of("bart", place / "whole")
+    whole = whole_of("bart")
     empty = used_bytes(place)
-    assert worker(whole) == 0
+    whole.copied(place / "whole")
     needed = used_bytes(place) - empty
-    expected = outcome_of(whole)
     shutil.rmtree(place / "whole")
 
     sizes = SIZES_LONG if long else SIZES_SHORT
@@ -64,13 +63,16 @@ def test_a_disk_that_is_too_small_at_any_size_loses_nothing(
         committed(run)  # asserts that none is torn
         resize(64 << 20)
         assert worker(run) == 0
-        differing += outcome_of(run) != expected
+        differing += outcome_of(run) != whole.outcome
         shutil.rmtree(Path(run.folder).parents[1])
-    ledger["full-disk"] = {
-        "sizes of the disk": sizes,
-        "runs that the disk stopped, each with exit code 74": stopped,
-        "runs whose weights, answers or scores differ once there was room": differing,
-    }
+    note(
+        "full-disk",
+        {
+            "sizes of the disk": sizes,
+            "runs that the disk stopped, each with exit code 74": stopped,
+            "runs whose weights, answers or scores differ once there was room": differing,
+        },
+    )
     assert stopped >= sizes // 2
     assert differing == 0
 

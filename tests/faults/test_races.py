@@ -25,7 +25,7 @@ def starter(run, at, said):
         os.write(said, b"l" if error.exit_code == 75 and named else b"?")
 
 
-def test_races_have_one_winner_each(long, workspace_run, ledger):
+def test_races_have_one_winner_each(long, workspace_run, note):
     races = RACES_LONG if long else RACES_SHORT
     outcomes = []
     for _ in range(races):
@@ -46,4 +46,4 @@ def test_races_have_one_winner_each(long, workspace_run, ledger):
         os.close(heard)
         os.close(said)
     assert outcomes == [b"lw"] * races
-    ledger["races"] = {"races": races, "races with one winner": outcomes.count(b"lw")}
+    note("races", {"races": races, "races with one winner": outcomes.count(b"lw")})

@@ -17,7 +17,7 @@ def newest(folder):
     return max(folder.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
 
 
-def test_the_control(long, ledger, luck, request, tmp_path):
+def test_the_control(long, note, luck, request, tmp_path):
     if not long:
         pytest.skip("the control has no place in the short version: make faults")
     stock = request.getfixturevalue("stock")
@@ -41,7 +41,7 @@ def test_the_control(long, ledger, luck, request, tmp_path):
                 shutil.rmtree(newest(folder))  # what a person would find out in the morning
         differing += sha256_file(folder / "final" / "model.safetensors") != expected
         shutil.rmtree(folder)
-    ledger["stock-trainer"] = {
+    note("stock-trainer", {
         "kills": kills, "runs": runs, "restarts that crashed": crashes,
         "runs whose weights differ": differing,
-    }  # fmt: skip
+    })  # fmt: skip
