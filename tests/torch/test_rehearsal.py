@@ -63,7 +63,7 @@ def test_a_sound_system_plays_through_and_nothing_is_kept(stage, name, tmp_path)
     assert torch.equal(torch.get_rng_state(), before[1])
     assert all(value.grad is None for value in model.parameters())
     assert model.training
-    assert {path.name for path in tmp_path.iterdir()} == {"base"}
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "tokens"}
     assert rehearse(play) == line
 
 
