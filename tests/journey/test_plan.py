@@ -29,3 +29,69 @@ def test_an_absolute_limit_of_the_disk_refuses_what_the_disk_would_hold(yoyak):
     done = yoyak("plan", "qwen3-4b", "--card", "RTX 3090", check=False)
     assert done.returncode == 74, done.stderr
     assert "may be taken" in done.stderr
+
+
+@pytest.fixture
+def large(yoyak):
+    """A recipe that needs what an 8B needs, by its settings, and answers at once all the same."""
+    path = yoyak.folder / "large.toml"
+    path.write_text('extends = "llama3-ko-8b"\nengine = "lead"\n', encoding="utf-8")
+    return path.name
+
+
+@pytest.fixture
+def room(yoyak, monkeypatch):
+    """Sets how many GB more the disk may hold, in yoyak.toml; the hub's cache is empty."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(yoyak.folder / "hub"))
+
+    def leave(gb: float) -> None:
+        used = shutil.disk_usage(yoyak.folder).used / 1e9
+        limits = f"[limits]\ndisk_used_gb = {used + gb:.2f}\ndisk_free_gb = 0\n"
+        (yoyak.folder / "yoyak.toml").write_text(limits, encoding="utf-8")
+
+    return leave
+
+
+def events(yoyak):
+    return [
+        line.split('"')[3]
+        for path in sorted((yoyak.folder / "workspace" / "runs").glob("*/events.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+
+
+def test_three_bases_in_forty_gigabytes_are_refused_before_anything_starts(yoyak, room):
+    room(40)
+    done = yoyak.in_a_process("run", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", check=False)
+    assert done.returncode == 74, done.stderr
+    assert "8.0 + 15.2 + 16.1" in done.stderr
+    assert "prune_hub = true" in done.stderr
+    assert "yoyak run --unplanned" in done.stderr
+    assert events(yoyak) == ["queued"] * 3
+    assert not (yoyak.folder / "hub").exists()
+    assert not (yoyak.folder / "workspace" / "report").exists()
+
+
+def test_whoever_knows_better_starts_all_the_same(yoyak, room, large):
+    room(10)
+    assert yoyak("run", large, check=False).returncode == 74
+    assert events(yoyak) == ["queued"]
+    yoyak("run", large, "--unplanned")
+    assert events(yoyak)[-1] == "finished"
+    # What is done needs no room, so nobody is asked whether there is some.
+    assert "already done" in yoyak("run", large).stderr
+
+
+def test_a_card_that_is_too_small_is_refused_with_the_parts_of_its_memory(
+    yoyak, room, large, tmp_path, monkeypatch
+):
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho '0, Tesla T4, 580.65, 7.5, 4096, 100, 3996'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(driver.parent), prepend=":")
+    room(100)
+    done = yoyak("run", large, check=False)
+    assert done.returncode == 69, done.stderr
+    assert "5.7 weights" in done.stderr
+    assert events(yoyak) == ["queued"]

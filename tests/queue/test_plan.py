@@ -3,7 +3,9 @@
 import pytest
 
 from yoyak import recipes
+from yoyak.queue import machine
 from yoyak.queue.devices import DEVICES, named
+from yoyak.queue.disk_plan import Held
 from yoyak.queue.memory import Load, training_memory
 from yoyak.queue.plan import Place, largest_setting, plan
 from yoyak.queue.shapes import shape_of
@@ -236,3 +238,26 @@ def test_a_pinned_base_is_not_planned_to_go(contest):
     pinned = resolved("qwen3-4b", sets=["model.revision=0123abcd"])
     made = plan(pinned, contest, place(purge_bases=True))
     assert "purge-base" not in [step.what for step in made.disk]
+
+
+def test_what_a_run_that_goes_on_has_on_the_disk_is_not_counted_again(contest):
+    (recipe,) = resolved("qwen3-4b")
+
+    def peak(held):
+        return plan([recipe], contest, place(held={"qwen3-4b": held})).peak_disk_gb
+
+    fresh, half = peak(Held()), peak(Held(size_bytes=0.9e9))
+    assert half == pytest.approx(fresh - 0.9)
+    # 8.045 GB of base are all that a run with its weights still takes, to answer.
+    assert peak(Held(size_bytes=0.5e9, trained=True)) == pytest.approx(8.045, abs=0.01)
+
+
+def test_a_base_of_which_a_part_is_missing_is_still_to_be_downloaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--org--large" / "snapshots" / "0"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").touch()
+    (snapshot / "model-00001-of-00002.safetensors").touch()
+    assert machine.cached_model("org/large") is None
+    (snapshot / "model-00002-of-00002.safetensors").touch()
+    assert machine.cached_model("org/large") == snapshot

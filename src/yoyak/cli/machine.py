@@ -60,32 +60,19 @@ def plan(
     import msgspec
 
     from yoyak import recipes
-    from yoyak.queue import limits
-    from yoyak.queue.plan import Place as PlanPlace
+    from yoyak.queue.admission import place_here
     from yoyak.queue.plan import plan as make
     from yoyak.report import planboard
     from yoyak.report.text import console
 
     place = open_place(data, None)
-    layers, limits_ = place.project.layers, place.project.limits
     wanted = [
-        recipes.resolve(name, project=layers, sets=sets or ()).recipe
+        recipes.resolve(name, project=place.project.layers, sets=sets or ()).recipe
         for name in place.lineup(recipe)
     ]
-    found = limits.read(place.workspace.folder)
-    room = limits.room_gb(found, limits_) if disk_gb is None else disk_gb
-    made = make(
-        wanted,
-        place.corpus,
-        PlanPlace(
-            _device(card),
-            room,
-            limits_.disk_free_gb,
-            purge_bases=limits_.prune_hub,
-            minutes=minutes,
-            runs=place.workspace.runs(),
-        ),
-    )
+    here = place_here(place.workspace, place.project.limits, _device(card))
+    room = here.disk_free_gb if disk_gb is None else disk_gb
+    made = make(wanted, place.corpus, here._replace(disk_free_gb=room, minutes=minutes))
     if as_json:
         print(msgspec.json.encode(made).decode())
     else:

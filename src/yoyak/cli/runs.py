@@ -47,8 +47,12 @@ def run(
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     sets: Sets = None,
+    unplanned: Annotated[
+        bool, typer.Option("--unplanned", help=text("cli.option-unplanned"))
+    ] = False,
 ) -> None:
     """Brings each recipe's run to its end, then writes the report and the submission."""
+    from yoyak.queue.admission import admit
     from yoyak.queue.lineup import Line, Result
     from yoyak.queue.prepare import prepare
     from yoyak.report.beside import Beside
@@ -58,6 +62,8 @@ def run(
     print(place.data_line, file=sys.stderr)
     beside = Beside(place.workspace, place.project, sys.stderr)
     runs = prepare(place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ())
+    if not unplanned:
+        admit(runs, place.corpus, place.workspace, place.project.limits)
     with beside:
         with showing(runs, sys.stderr) as show:
             line = Line(place.corpus, beside.listening(show), place.project.limits)

@@ -76,6 +76,12 @@ def read(folder: Path) -> Readings:
     )
 
 
+def read_disk(folder: Path) -> Readings:
+    """Measures the disk that holds ``folder`` and nothing else."""
+    used, free = _disk(folder)
+    return Readings(disk_free_gb=free, disk_used_gb=used)
+
+
 def room_gb(readings: Readings, limits: Limits) -> float | None:
     """What may still be written below every limit of the disk; ``None`` if it is not known."""
     below = _left(limits.disk_used_gb, readings.disk_used_gb)

@@ -27,6 +27,7 @@ GB = 1e9
 _CARD_FIELDS = "index,name,driver_version,compute_cap,memory.total,memory.used,memory.free"
 _REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra == '(\w+)')?")
 _BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
+_PART = re.compile(r"-of-(\d+)\.safetensors$")
 _CUDA = re.compile(r"^cuda[^=]*=\s*'([\d.]+)'", re.MULTILINE)
 
 DRIVER_OF_CUDA = {12: (525, 60), 13: (580, 65)}
@@ -169,12 +170,19 @@ def hub_cache() -> Path:
 
 
 def cached_model(base: str) -> Path | None:
-    """The snapshot of ``base`` (``org/name``) that holds its configuration and weights."""
+    """The snapshot of ``base`` (``org/name``) that holds its configuration and whole weights."""
     folder = hub_cache() / f"models--{base.replace('/', '--')}" / "snapshots"
     for snapshot in sorted(folder.glob("*/")):
-        if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
+        if (snapshot / "config.json").exists() and _has_weights(snapshot):
             return snapshot
     return None
+
+
+def _has_weights(snapshot: Path) -> bool:
+    """Every part's name says how many there are; a download may have ended after some."""
+    names = [path.name for path in snapshot.glob("*.safetensors") if path.exists()]
+    wanted = {int(match[1]) for name in names if (match := _PART.search(name))}
+    return bool(names) and all(len(names) >= count for count in wanted)
 
 
 def hub_is_reachable() -> bool:

@@ -6,7 +6,7 @@ that it can be shown. What does not fit is refused, together with the largest se
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from yoyak.errors import DiskFull, Unavailable, YoyakError
 from yoyak.queue import memory, pace
 from yoyak.queue.devices import Device
-from yoyak.queue.disk_plan import DiskStep, download_bytes, plan_disk
+from yoyak.queue.disk_plan import NOTHING_HELD, DiskStep, Held, download_bytes, plan_disk
 from yoyak.queue.memory import GB, Memory
 from yoyak.queue.pace import Span
 from yoyak.queue.passes import LEAST_PASS_TOKENS, Setting, largest_setting, load_of, longest_source
@@ -39,6 +39,8 @@ class Place(NamedTuple):
     """At most this long."""
     runs: Sequence[Run] = ()
     """Earlier runs here, whose pace was measured."""
+    held: Mapping[str, Held] = NOTHING_HELD
+    """By recipe, what runs that go on have on the disk."""
 
 
 class Refusal(Value, frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ def plan(recipes: Sequence[Recipe], corpus: Corpus, place: Place) -> Plan:
     """The plan of a line-up; its refusals are part of it, so that everything can be shown."""
     shapes = {recipe.name: shape_of(recipe) for recipe in recipes}
     planned = tuple(_one(recipe, shapes[recipe.name], corpus, place) for recipe in recipes)
-    steps = plan_disk(recipes, shapes, purge_bases=place.purge_bases)
+    steps = plan_disk(recipes, shapes, purge_bases=place.purge_bases, held=place.held)
     made = Plan(recipes=planned, disk=steps, refusals=(), device=place.device)
     refusals = [
         *_refused_memory(recipes, planned, corpus, place),
@@ -205,7 +207,7 @@ def _refused_disk(
     room = place.disk_free_gb - place.disk_keep_gb
     if made.peak_disk_gb <= room:
         return
-    purged = plan_disk(recipes, shapes, purge_bases=True)
+    purged = plan_disk(recipes, shapes, purge_bases=True, held=place.held)
     fields = {
         "needed": f"{made.peak_disk_gb:.1f}",
         "free": f"{place.disk_free_gb:.1f}",
@@ -228,7 +230,7 @@ def _first_that_fit(
 ) -> list[str]:
     """As many of the line-up, from its beginning, as the disk has room for."""
     for count in range(len(recipes) - 1, 0, -1):
-        steps = plan_disk(recipes[:count], shapes, purge_bases=place.purge_bases)
+        steps = plan_disk(recipes[:count], shapes, purge_bases=place.purge_bases, held=place.held)
         if max((step.total_gb for step in steps), default=0.0) <= room:
             return [recipe.name for recipe in recipes[:count]]
     return []

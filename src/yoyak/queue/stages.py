@@ -82,6 +82,11 @@ def is_finished(run: Run, corpus: Corpus) -> bool:
     return run.state().status is Status.FINISHED and not pending(run, corpus)
 
 
+def is_trained(run: Run, corpus: Corpus) -> bool:
+    """Whether only answers and their judging are still to do, if anything."""
+    return "train" not in pending(run, corpus)
+
+
 def carry_out(work: Work) -> None:
     """Brings one run to its end, doing only what is not done yet.
 

@@ -132,7 +132,7 @@ class Run:
 
     def state(self) -> RunState:
         """What the log adds up to; a run that says running but has no worker was interrupted."""
-        state = fold(self.events())
+        state = fold(self.log(whole=False).events)
         if state.status is Status.RUNNING and self.holder() is None:
             return msgspec.structs.replace(state, status=Status.INTERRUPTED)
         return state
