@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from yoyak import messages
 from yoyak.values import DevMetric, Interval, Rouge
 
 
@@ -50,11 +51,17 @@ class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the proof card."""
+    """One line of the proof card; ``key`` and ``fields`` are a catalogue sentence."""
 
     name: str
     passed: bool
-    found: str
+    key: str
+    fields: dict[str, str] = {}
+
+    @property
+    def found(self) -> str:
+        """What was found, in the language that is being spoken."""
+        return messages.fill(self.key, self.fields)
 
 
 class Proved(Event, frozen=True, kw_only=True, tag="proved"):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from yoyak import messages
 from yoyak.events import Failed, Sampled, Started, Status, Stepped, Warned
 from yoyak.queue import child, governor, lineup, pulse
 from yoyak.queue.child import worker_environment
@@ -261,3 +262,10 @@ def test_the_users_environment_wins(runs_of, monkeypatch):
     found = worker_environment(run.recipe)
     assert found["OMP_NUM_THREADS"] == "7"
     assert found["TOKENIZERS_PARALLELISM"] == "false"
+
+
+def test_a_worker_speaks_the_language_of_whoever_started_it(runs_of, monkeypatch):
+    (run,) = runs_of("Steady")
+    monkeypatch.setenv("YOYAK_LANG", "en")
+    with messages.speaking("ko"):
+        assert worker_environment(run.recipe)["YOYAK_LANG"] == "ko"

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 
-from yoyak import recipes
+from yoyak import messages, recipes
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import Queued, Sampled, Started, Status
@@ -146,44 +146,51 @@ def test_samples_of_a_machine_without_a_gpu_say_nothing_of_vram(make):
 def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     import io
 
-    from yoyak.events import Check, Proved
+    from yoyak.engine.proof_line import check
+    from yoyak.events import Proved
     from yoyak.report import markdown, text
 
     run = make.cut_run()
     card = Proved(
         at=make.noon + 101,
         checks=(
-            Check(name="stop-supervised", passed=True, found="1 of 1"),
-            Check(name="my-own-check", passed=False, found="3 rows"),
+            check("stop-supervised", True, "engine.found-tags", tags=15, lost="–"),
+            check("my-own-check", False, "engine.found-prefix", rows=3, unlike="train_7"),
         ),
     )
     view = build([run._replace(events=(*run.events[:4], card, *run.events[4:]))], make.rest())
     (proof,) = view.proofs
     assert proof.record.endswith("events.jsonl#L5")
     said = markdown.render(view)
-    assert "the stop token is supervised, once | ✔ 1 of 1" in said
-    assert "my-own-check | ✖ 3 rows" in said
+    assert "the stop token is supervised, once | ✔ 15 kinds of tags, lost: –" in said
+    assert "my-own-check | ✖ 3 rows rendered again, unlike: train\\_7" in said
     stream = io.StringIO()
     text.status(view, text.console(stream))
-    assert "✖ my-own-check: 3 rows" in stream.getvalue()
+    assert "✖ my-own-check: 3 rows rendered again, unlike: train_7" in stream.getvalue()
     assert "stop token" not in stream.getvalue()
+    with messages.speaking("ko"):
+        said = markdown.render(view)
+        text.status(view, text.console(stream))
+    assert "종료 토큰이 정확히 한 번 지도된다 | ✔ 태그 15종, 손실: –" in said
+    assert "✖ my-own-check: 3행을 다시 렌더링, 불일치: train_7" in stream.getvalue()
 
 
 def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     import msgspec
 
-    from yoyak.events import Check, Compared
+    from yoyak.engine.proof_line import check
+    from yoyak.events import Compared
     from yoyak.recipe import Generate
     from yoyak.report import markdown
 
     run = make.cut_run()
-    check = Check(name="parity-merged", passed=False, found="far apart")
-    run = run._replace(events=(*run.events[:4], Compared(at=make.noon + 101, check=check)))
+    line = check("parity-merged", False, "engine.found-distance", distance=0.7, tolerance=0.5)
+    run = run._replace(events=(*run.events[:4], Compared(at=make.noon + 101, check=line)))
     assert build([run], make.rest()).proofs == (), "the recipe does not ask for it any more"
     generate = Generate(weights="merged")
     asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
     said = markdown.render(build([asked], make.rest()))
-    assert "the merged weights are the model that was trained | ✖ far apart" in said
+    assert "the merged weights are the model that was trained | ✖ distance 0.7, at most 0.5" in said
 
 
 def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_known(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yoyak.events import Failed, Warned
+from yoyak.events import Check, Compared, Failed, Proved, Warned
 from yoyak.store.redact import HIDDEN, redact, redact_event, redact_words
 
 # Put together here, so that no file of ours looks as if it held a secret.
@@ -89,3 +89,9 @@ def test_events_say_no_secret_and_keep_the_rest():
     assert (failed.message, failed.trace) == (f"a {HIDDEN}", f"b {HIDDEN}")
     warned = redact_event(Warned(at=1.0, key="queue.silent", fields={"minutes": secret}))
     assert warned.fields == {"minutes": HIDDEN}
+    broke = {"kind": "OSError", "problem": f"401 for {secret}"}
+    line = Check(name="rehearsal", passed=False, key="engine.found-breakdown", fields=broke)
+    said = redact_event(Proved(at=1.0, checks=(line,))), redact_event(Compared(at=1.0, check=line))
+    assert [said[0].checks[0].found, said[1].check.found] == [
+        f"broke off with OSError: 401 for {HIDDEN}"
+    ] * 2

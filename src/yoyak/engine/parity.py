@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak import messages
 from yoyak.engine import Emit
 from yoyak.engine.batches import collate
 from yoyak.engine.decode import Work, new_ids
 from yoyak.engine.encode import Encoded
 from yoyak.engine.forward import supervised_logits
-from yoyak.events import Check, Compared, Warned
+from yoyak.engine.proof_line import check
+from yoyak.events import Compared, Warned
 
 FORCED_TOKENS = 32
 """Of each answer, as far as logits are compared: 8 rows of Qwen's 151,936 are 156 MB."""
@@ -83,8 +83,8 @@ def tell(emit: Emit, name: str, passed: bool, found: dict[str, object]) -> None:
         passed: whether it will speak.
         found: the fields of ``engine.found-parity-<name>`` and of ``engine.<name>-differs``.
     """
-    said = messages.text(f"engine.found-parity-{name}", **found)
-    emit(Compared(at=time.time(), check=Check(name=f"parity-{name}", passed=passed, found=said)))
+    line = check(f"parity-{name}", passed, f"engine.found-parity-{name}", **found)
+    emit(Compared(at=time.time(), check=line))
     if not passed:
         warn(emit, f"engine.{name}-differs", **found)
 

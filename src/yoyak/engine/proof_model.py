@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak import messages
 from yoyak.engine.batches import Batch, collate
 from yoyak.engine.encode import Encoded
 from yoyak.engine.forward import loss_sum, supervised_logits
 from yoyak.engine.hardware import Precision, computing
 from yoyak.engine.models import Loaded, trainables, without_wrapper
-from yoyak.engine.proof_rows import check, listed
+from yoyak.engine.proof_line import check, close, listed
 from yoyak.engine.stepper import head_of
 from yoyak.events import Check
 
@@ -103,8 +102,9 @@ def supervised_places(bench: Bench) -> Check:
     together = bench.batch(bench.rows)
     alone = [token for row in bench.rows for token in row.answer_ids]
     wrong += together.targets.tolist() != alone or len(together.places) != len(alone)
-    found = messages.text("engine.found-places", places=len(alone), wrong=wrong)
-    return check("supervised-places", not wrong, found)
+    return check(
+        "supervised-places", not wrong, "engine.found-places", places=len(alone), wrong=wrong
+    )
 
 
 def vocabulary(bench: Bench) -> Check:
@@ -114,23 +114,28 @@ def vocabulary(bench: Bench) -> Check:
     rows = inner.get_input_embeddings().weight.shape[0]
     head = inner.get_output_embeddings().weight.shape[0]
     as_built = rows == tokens or (rows > tokens and rows % 64 == 0)
-    found = messages.text("engine.found-vocabulary", tokens=tokens, rows=rows, head=head)
-    return check("vocabulary", as_built and head == rows == inner.config.vocab_size, found)
+    passed = as_built and head == rows == inner.config.vocab_size
+    sizes = {"tokens": tokens, "rows": rows, "head": head}
+    return check("vocabulary", passed, "engine.found-vocabulary", **sizes)
 
 
 def dtypes(bench: Bench) -> Check:
     """What learns is float32; frozen matrices have the declared dtype or are packed in 4 bits."""
-    census: Counter[str] = Counter()
+    trained: Counter[str] = Counter()
+    frozen: Counter[str] = Counter()
     wrong = []
     for name, value in bench.loaded.model.named_parameters():
         kind = _dtype_of(value)
-        census[f"{'trained' if value.requires_grad else 'frozen'} {kind}"] += 1
+        (trained if value.requires_grad else frozen)[kind] += 1
         if not _is_declared(value, kind, bench.precision):
             wrong.append(f"{name} {kind}")
-    repacking = [name for name, part in _four_bit(bench.loaded) if part.support_avx512bf16_for_cpu]
-    listing = ", ".join(f"{kind} × {count}" for kind, count in sorted(census.items()))
-    found = messages.text("engine.found-dtypes", census=listing, wrong=listed([*wrong, *repacking]))
-    return check("dtypes", not wrong and not repacking, found)
+    wrong += [name for name, part in _four_bit(bench.loaded) if part.support_avx512bf16_for_cpu]
+    census = {"trained": _counted(trained), "frozen": _counted(frozen)}
+    return check("dtypes", not wrong, "engine.found-dtypes", **census, wrong=listed(wrong))
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{kind} × {count}" for kind, count in sorted(kinds.items())) or "–"
 
 
 def _four_bit(loaded: Loaded) -> list[tuple[str, Any]]:
@@ -162,7 +167,7 @@ def batch_equals_single(bench: Bench) -> Check:
     """Rows say in a batch what they say alone: no row sees another, or another's padding."""
     together = bench.logits(bench.rows)
     alone = torch.cat([bench.logits([row]) for row in bench.rows])
-    return _close("batch-equals-single", distance(together, alone), bench.tolerance)
+    return close("batch-equals-single", distance(together, alone), bench.tolerance)
 
 
 def generation_equals_training(bench: Bench) -> Check:
@@ -176,7 +181,7 @@ def generation_equals_training(bench: Bench) -> Check:
     trained = bench.logits(bench.rows)[starts]
     with torch.no_grad():
         generated = head_of(bench.loaded, bench.rows).scores(None)
-    return _close("generation-equals-training", distance(generated, trained), bench.tolerance)
+    return close("generation-equals-training", distance(generated, trained), bench.tolerance)
 
 
 def head_equals_full(bench: Bench) -> Check:
@@ -187,7 +192,7 @@ def head_equals_full(bench: Bench) -> Check:
         inputs |= {"attention_mask": batch.mask, "decoder_input_ids": batch.decoder_ids}
     with torch.no_grad(), bench.computing():
         full = bench.loaded.model(**inputs).logits.float().flatten(0, 1)[batch.places]
-    return _close("head-equals-full", distance(bench.logits(bench.light), full), bench.tolerance)
+    return close("head-equals-full", distance(bench.logits(bench.light), full), bench.tolerance)
 
 
 def gradient_everywhere(bench: Bench) -> Check:
@@ -203,8 +208,13 @@ def gradient_everywhere(bench: Bench) -> Check:
     silent = [name for name, value in named.items() if not _has_gradient(value)]
     model.zero_grad(set_to_none=True)
     silent += _without_adapter(model)
-    found = messages.text("engine.found-gradient", tensors=len(named), silent=listed(silent))
-    return check("gradient-everywhere", bool(named) and not silent, found)
+    return check(
+        "gradient-everywhere",
+        bool(named) and not silent,
+        "engine.found-gradient",
+        tensors=len(named),
+        silent=listed(silent),
+    )
 
 
 def _without_adapter(model: torch.nn.Module) -> list[str]:
@@ -254,7 +264,7 @@ def accumulation(bench: Bench) -> Check:
         for size in (2, 1)
     )
     bench.loaded.model.zero_grad(set_to_none=True)
-    return _close("accumulation", worst, bench.tolerance)
+    return close("accumulation", worst, bench.tolerance)
 
 
 def _gradient(bench: Bench, groups: Sequence[Sequence[Encoded]]) -> torch.Tensor:
@@ -285,8 +295,3 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> float:
     spread = (other - other.mean()).square().mean().sqrt().clamp_min(1e-12)
     share = float((one - other).square().mean().sqrt() / spread)
     return share if share == share else float("inf")  # noqa: PLR0124 -- NaN is as far as can be
-
-
-def _close(name: str, found: float, tolerance: float) -> Check:
-    text = messages.text("engine.found-distance", distance=f"{found:.1e}", tolerance=tolerance)
-    return check(name, found <= tolerance, text)

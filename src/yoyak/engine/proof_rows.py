@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from yoyak import messages
 from yoyak.data.clean import TAG, summary_of
 from yoyak.engine.encode import Encoded, encode_rows
 from yoyak.engine.families import FAMILIES
+from yoyak.engine.proof_line import check, listed
 from yoyak.events import Check
 from yoyak.recipe import Prompt
 from yoyak.values import Dialogue
@@ -71,11 +71,6 @@ def check_rows(exhibit: Exhibit) -> Iterator[Check]:
     yield rows_shortened(exhibit)
 
 
-def check(name: str, passed: bool, found: str) -> Check:
-    """One line of the card; its title is in the catalogue under ``proof-<name>``."""
-    return Check(name=name, passed=passed, found=found)
-
-
 def supervised_span(exhibit: Exhibit) -> Check:
     """What training supervises, decoded, is the summary: in every row, three of them shown.
 
@@ -90,7 +85,10 @@ def supervised_span(exhibit: Exhibit) -> Check:
         if kind == "unlike":
             unlike.append(row.id)
     texts = (_summary(codec, exhibit.rows[place].answer_ids) for place in exhibit.examples)
-    found = messages.text(
+    few = kinds["unknown"] <= UNKNOWN_LIMIT * len(exhibit.rows)
+    return check(
+        "supervised-span",
+        not unlike and few,
         "engine.found-span",
         rows=len(exhibit.rows),
         exact=kinds["exact"],
@@ -99,8 +97,6 @@ def supervised_span(exhibit: Exhibit) -> Check:
         unlike=listed(unlike),
         examples=" · ".join(map(_shown, texts)),
     )
-    few = kinds["unknown"] <= UNKNOWN_LIMIT * len(exhibit.rows)
-    return check("supervised-span", not unlike and few, found)
 
 
 def _likeness(codec: "Codec", row: Encoded, summary: str) -> str:
@@ -121,13 +117,14 @@ def stop_supervised(exhibit: Exhibit) -> Check:
         if [token for token in row.answer_ids if token in codec.stop_ids] != [codec.stop_id]
         or row.answer_ids[-1] != codec.stop_id
     ]
-    found = messages.text(
+    return check(
+        "stop-supervised",
+        not wrong and _is_familys_stop(codec),
         "engine.found-stop",
         stop=codec.name_of(codec.stop_id),
         all=", ".join(map(codec.name_of, codec.stop_ids)),
         wrong=listed(wrong),
     )
-    return check("stop-supervised", not wrong and _is_familys_stop(codec), found)
 
 
 def _is_familys_stop(codec: "Codec") -> bool:
@@ -150,8 +147,13 @@ def inference_prefix(exhibit: Exhibit) -> Check:
         for place, row in zip(places, again, strict=True)
         if exhibit.rows[place].source_ids != row.source_ids
     ]
-    found = messages.text("engine.found-prefix", rows=len(places), unlike=listed(unlike))
-    return check("inference-prefix", not unlike, found)
+    return check(
+        "inference-prefix",
+        not unlike,
+        "engine.found-prefix",
+        rows=len(places),
+        unlike=listed(unlike),
+    )
 
 
 def answer_header(exhibit: Exhibit) -> Check:
@@ -166,8 +168,9 @@ def answer_header(exhibit: Exhibit) -> Check:
         or any(row.source_ids[-2 * len(end) :] == (*end, *end) for end in endings)
     ]
     ending = _shown(codec.spell(endings[-1]))
-    found = messages.text("engine.found-header", ending=ending, wrong=listed(wrong))
-    return check("answer-header", not wrong, found)
+    return check(
+        "answer-header", not wrong, "engine.found-header", ending=ending, wrong=listed(wrong)
+    )
 
 
 def begin_of_text(exhibit: Exhibit) -> Check:
@@ -180,10 +183,13 @@ def begin_of_text(exhibit: Exhibit) -> Check:
         if codec.bos_id is not None
     } or {0}
     starts = {row.source_ids[0] == codec.bos_id for row in exhibit.rows}
-    found = messages.text(
-        "engine.found-begin", counts=", ".join(map(str, sorted(counts))), wanted=wanted
+    return check(
+        "begin-of-text",
+        counts == {wanted} and (not wanted or starts == {True}),
+        "engine.found-begin",
+        counts=", ".join(map(str, sorted(counts))),
+        wanted=wanted,
     )
-    return check("begin-of-text", counts == {wanted} and (not wanted or starts == {True}), found)
 
 
 def control_tokens(exhibit: Exhibit) -> Check:
@@ -193,8 +199,13 @@ def control_tokens(exhibit: Exhibit) -> Check:
         tuple(token for token in row.source_ids if token in control) for row in exhibit.rows
     }
     first = exhibit.codec.spell(min(skeletons))
-    found = messages.text("engine.found-control", kinds=len(skeletons), first=_shown(first))
-    return check("control-tokens", len(skeletons) == 1, found)
+    return check(
+        "control-tokens",
+        len(skeletons) == 1,
+        "engine.found-control",
+        kinds=len(skeletons),
+        first=_shown(first),
+    )
 
 
 def padding(exhibit: Exhibit) -> Check:
@@ -202,10 +213,13 @@ def padding(exhibit: Exhibit) -> Check:
     codec = exhibit.codec
     inside = [row.id for row in exhibit.rows if codec.pad_id in (*row.source_ids, *row.answer_ids)]
     sound = codec.pad_id not in codec.stop_ids and 0 <= codec.pad_id < codec.vocabulary
-    found = messages.text(
-        "engine.found-padding", pad=codec.name_of(codec.pad_id), inside=listed(inside)
+    return check(
+        "padding",
+        sound and not inside,
+        "engine.found-padding",
+        pad=codec.name_of(codec.pad_id),
+        inside=listed(inside),
     )
-    return check("padding", sound and not inside, found)
 
 
 def tags(exhibit: Exhibit) -> Check:
@@ -222,8 +236,7 @@ def tags(exhibit: Exhibit) -> Check:
     lost = [
         tag for tag, text in zip(known, sentences, strict=True) if _to_file(exhibit, text) != text
     ]
-    found = messages.text("engine.found-tags", tags=len(known), lost=listed(lost))
-    return check("tags", not lost, found)
+    return check("tags", not lost, "engine.found-tags", tags=len(known), lost=listed(lost))
 
 
 def _to_file(exhibit: Exhibit, text: str) -> str:
@@ -237,7 +250,9 @@ def rows_shortened(exhibit: Exhibit) -> Check:
     """How many dialogues lost words to the limit, and which."""
     ids = [row.id for row in exhibit.rows if row.shortened]
     longest = max(len(row.source_ids) for row in exhibit.rows)
-    found = messages.text(
+    return check(
+        "rows-shortened",
+        len(ids) <= SHORTENED_LIMIT * len(exhibit.rows),
         "engine.found-shortened",
         shortened=len(ids),
         rows=len(exhibit.rows),
@@ -245,7 +260,6 @@ def rows_shortened(exhibit: Exhibit) -> Check:
         longest=longest,
         limit=exhibit.prompt.max_source_tokens,
     )
-    return check("rows-shortened", len(ids) <= SHORTENED_LIMIT * len(exhibit.rows), found)
 
 
 def _summary(codec: "Codec", ids: Sequence[int]) -> str:
@@ -257,11 +271,3 @@ def _summary(codec: "Codec", ids: Sequence[int]) -> str:
 def _shown(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
-
-
-def listed(ids: Sequence[str]) -> str:
-    """The first three of them and how many more there are; a dash for none."""
-    if not ids:
-        return "–"
-    more = f" +{len(ids) - 3}" if len(ids) > 3 else ""
-    return ", ".join(ids[:3]) + more

@@ -5,8 +5,8 @@ A switch that was asked for and fails ends the run by name; nothing falls back i
 
 from collections.abc import Iterator
 
-from yoyak import messages
 from yoyak.engine.models import trainables
+from yoyak.engine.proof_line import breakdown, close
 from yoyak.engine.proof_model import (
     Bench,
     distance,
@@ -14,7 +14,6 @@ from yoyak.engine.proof_model import (
     second_matrices_filled,
     undisturbed,
 )
-from yoyak.engine.proof_rows import check
 from yoyak.engine.switches import Switchboard, Switches
 from yoyak.errors import YoyakError
 from yoyak.events import Check
@@ -50,11 +49,6 @@ def equals_plain(bench: Bench, name: str, switches: Switches) -> Check:
     except YoyakError:
         raise
     except Exception as error:  # noqa: BLE001 -- compilers have many errors, and each ends the run
-        line = next(iter(str(error).splitlines()), "")
-        found = messages.text("engine.found-breakdown", kind=type(error).__name__, problem=line)
-        return check(name, False, found)
+        return breakdown(name, error)
     apart = max(distance(other, gradient), abs(switched - loss) / max(abs(loss), 1e-12))
-    found = messages.text(
-        "engine.found-distance", distance=f"{apart:.1e}", tolerance=bench.tolerance
-    )
-    return check(name, apart <= bench.tolerance, found)
+    return close(name, apart, bench.tolerance)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak import messages
 from yoyak.engine import weights
 from yoyak.engine.base import SCRATCH
 from yoyak.engine.decode import generate
@@ -23,8 +22,8 @@ from yoyak.engine.encode import Encoded
 from yoyak.engine.hardware import detect, precision_for
 from yoyak.engine.learner import Learner
 from yoyak.engine.models import Loaded, trainables
+from yoyak.engine.proof_line import breakdown, check
 from yoyak.engine.proof_model import Bench, distance, undisturbed
-from yoyak.engine.proof_rows import check
 from yoyak.events import Check
 from yoyak.recipe import Greedy, Recipe
 from yoyak.values import Dialogue, Prediction
@@ -58,15 +57,12 @@ def rehearse(stage: Stage) -> Check:
     Whatever breaks on the way is the line's finding, except for what ``yoyak`` itself refuses.
     """
     try:
-        passed, found = _play(stage)
+        return _play(stage)
     except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
-        line = next(iter(str(error).splitlines()), "")
-        passed = False
-        found = messages.text("engine.found-breakdown", kind=type(error).__name__, problem=line)
-    return check("rehearsal", passed, found)
+        return breakdown("rehearsal", error)
 
 
-def _play(stage: Stage) -> tuple[bool, str]:
+def _play(stage: Stage) -> Check:
     with undisturbed(stage.loaded), _weights_given_back(stage.loaded):
         _one_step(stage)
         said = _answers(stage.loaded, stage.rows)
@@ -81,7 +77,9 @@ def _play(stage: Stage) -> tuple[bool, str]:
         and score is not None
         and _file_rows(said) == [[answer.id, answer.text] for answer in said]
     )
-    return sound, messages.text(
+    return check(
+        "rehearsal",
+        sound,
         "engine.found-rehearsal",
         rows=len(said),
         tokens=sum(answer.tokens or 0 for answer in said),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from yoyak import messages
 from yoyak.events import AnyEvent, Warned
 from yoyak.queue import machine
 from yoyak.queue.pulse import SLOW_KEY, STUCK_KEY, Effort, Mood, Pulse, is_of_the_worker
@@ -152,7 +153,10 @@ class Watchdog:
 
 
 def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str]:
-    """The worker's environment: its threads are set before any library counts the cores."""
+    """The worker's environment: its threads are set before any library counts the cores.
+
+    It speaks the language of whoever started it.
+    """
     chosen = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
     return {
         "OMP_NUM_THREADS": str(machine.threads_for(recipe)),
@@ -162,5 +166,6 @@ def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
         **os.environ,
+        "YOYAK_LANG": messages.language(),
         **chosen,
     }

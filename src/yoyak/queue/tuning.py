@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from yoyak import messages
 from yoyak.errors import InputMissing, Interrupted, RunFailed, UsageError
 from yoyak.queue.child import worker_environment
 from yoyak.recipe import Beam, Decode, Greedy, Recipe, Sample, shared_settings
@@ -69,7 +68,7 @@ def decode_elsewhere(run: Run, data_folder: Path, *words: str) -> None:
     """
     if run.scorecard("dev") is None:
         raise InputMissing("queue.not-finished", run=run.name)
-    environment = worker_environment(run.recipe) | {"YOYAK_LANG": messages.language()}
+    environment = worker_environment(run.recipe)
     # It shares our group, so that a Ctrl-C reaches it too: it saves and leaves by itself.
     places = (str(run.folder), str(data_folder.absolute()), str(os.getpid()))
     process = subprocess.Popen(

@@ -7,12 +7,15 @@ The shapes are those of the services a run may talk to. Whatever a variable call
 import os
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
-from yoyak.events import AnyEvent, Failed, Warned
+from yoyak.events import AnyEvent, Check, Compared, Failed, Proved, Warned
 
 HIDDEN = "[redacted]"
+
+Said = TypeVar("Said", Warned, Check)
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:\w*TOKEN|\w*KEY|\w*SECRET|PASSW\w*|CREDENTIALS?)(?:_|$)", re.IGNORECASE
@@ -64,9 +67,18 @@ def redact_event(event: AnyEvent) -> AnyEvent:
             event, message=redact(event.message), trace=redact(event.trace)
         )
     if isinstance(event, Warned):
-        fields = {name: redact(value) for name, value in event.fields.items()}
-        return msgspec.structs.replace(event, fields=fields)
+        return _with_fields_redacted(event)
+    if isinstance(event, Proved):
+        checks = tuple(map(_with_fields_redacted, event.checks))
+        return msgspec.structs.replace(event, checks=checks)
+    if isinstance(event, Compared):
+        return msgspec.structs.replace(event, check=_with_fields_redacted(event.check))
     return event
+
+
+def _with_fields_redacted(said: Said) -> Said:
+    fields = {name: redact(value) for name, value in said.fields.items()}
+    return msgspec.structs.replace(said, fields=fields)
 
 
 def secret_values() -> list[str]:
