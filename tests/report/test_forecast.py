@@ -6,6 +6,7 @@ import pytest
 
 from yoyak.events import Generated, Prepared, Saved, Stepped
 from yoyak.report import forecast
+from yoyak.report.parts import Forecast
 
 
 def log(seconds, steps, saved=0.0):
@@ -39,7 +40,7 @@ def test_evaluations_and_saves_count():
 
 def test_nothing_is_said_before_the_first_step():
     assert forecast.pace_of(log([], 20)).forecast is None
-    assert forecast.added([]) is None
+    assert forecast.until_all([], 1) is None
 
 
 def test_the_truth_is_seldom_beyond_the_slow_forecast():
@@ -63,3 +64,12 @@ def test_rows_go_by_their_own_pace():
     assert left is not None
     assert left.p50_seconds == pytest.approx(120.0)
     assert forecast.generation_left(steps[:1]) is None
+
+
+def test_runs_share_the_places_there_are_each_in_its_turn():
+    runs = [Forecast(p50_seconds=seconds, p90_seconds=2 * seconds) for seconds in (60, 30, 20, 50)]
+    one, two = (forecast.until_all(runs, places) for places in (1, 2))
+    assert one == Forecast(p50_seconds=160, p90_seconds=320)
+    # On two: 60 beside 30 + 20, and the last one on the place that is free after 50.
+    assert two == Forecast(p50_seconds=100, p90_seconds=200)
+    assert forecast.until_all(runs, 9) == Forecast(p50_seconds=60, p90_seconds=120)

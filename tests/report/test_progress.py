@@ -3,7 +3,9 @@
 import io
 
 from yoyak import messages
-from yoyak.events import Failed, Finished, Stopped, Warned
+from yoyak.events import Failed, Finished, RunState, Status, Stopped, Warned
+from yoyak.report import figures
+from yoyak.report.parts import Forecast
 from yoyak.report.progress import Progress
 
 
@@ -79,3 +81,21 @@ def test_a_run_that_was_not_announced_is_shown_all_the_same(make):
     with Progress({}, stream) as progress:
         progress("260101-late", make.training(24, 0)[1])
     assert "260101-late: started" in stream.getvalue()
+
+
+def test_the_rows_say_when_all_of_it_ends(make, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    names = {"done": "lead", "r1": "tiny-bart", "r2": "kobart", "r3": "other"}
+    stream = Terminal()
+    with Progress(
+        names, stream,
+        states={"done": RunState(status=Status.FINISHED)},
+        expected={"r2": Forecast(p50_seconds=3600.0, p90_seconds=7200.0)},
+    ) as progress:  # fmt: skip
+        for event in make.training(24, 12):
+            progress("r1", event)
+    said = stream.getvalue()
+    # Twelve steps of 2 s and their saves are left, then the hour that the plan expects.
+    end = figures.moment(event.at + 12 * 2 + 3600)
+    assert f"What is not done ends between {end} and" in said
+    assert "without 1 runs whose pace nobody knows" in said

@@ -55,6 +55,7 @@ def run(
     from yoyak.queue.admission import admit
     from yoyak.queue.lineup import Line, Result
     from yoyak.queue.prepare import prepare
+    from yoyak.report import outlook
     from yoyak.report.beside import Beside
     from yoyak.report.progress import showing
 
@@ -64,8 +65,9 @@ def run(
     runs = prepare(place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ())
     if not unplanned:
         admit(runs, place.corpus, place.workspace, place.project.limits)
+    expected = outlook.expected_of_queued(place.workspace.runs(), place.corpus)
     with beside:
-        with showing(runs, sys.stderr) as show:
+        with showing(runs, sys.stderr, expected) as show:
             line = Line(place.corpus, beside.listening(show), place.project.limits)
             outcomes = line.carry_out(runs)
         results = {outcome.result for outcome in outcomes}

@@ -10,7 +10,7 @@ from yoyak.queue.pulse import standing
 from yoyak.recipes import settings_of
 from yoyak.report import chronicle, outlook
 from yoyak.report.chronicle import RunRecord
-from yoyak.report.forecast import added
+from yoyak.report.forecast import until_all
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
 from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof
@@ -152,7 +152,7 @@ def _tiles(
         total=len(systems),
         best=best,
         best_mean=best_mean,
-        left=added(forecasts),
+        left=until_all(forecasts, outlook.places(coming)),
         without_pace=len(coming) - len(forecasts),
         disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
         disk_total_gb=None if rest.disk is None else rest.disk.total_gb,

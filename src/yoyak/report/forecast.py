@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from heapq import heapreplace
 from itertools import pairwise
 from statistics import fmean, median, quantiles
 
@@ -90,9 +91,21 @@ def generation_left(steps: Sequence[Generated]) -> Forecast | None:
     return Forecast(p50_seconds=left * usual, p90_seconds=left * max(slow, usual))
 
 
-def added(forecasts: Iterable[Forecast]) -> Forecast | None:
-    """One after the other; ``None`` if there is nothing to add."""
-    total: Forecast | None = None
-    for each in forecasts:
-        total = each if total is None else total.later(each.p50_seconds, each.p90_seconds)
-    return total
+def until_all(forecasts: Sequence[Forecast], places: int) -> Forecast | None:
+    """Until the last one ends, each begun in its turn on the first of ``places`` that is free.
+
+    ``None`` if there is nothing to do.
+    """
+    if not forecasts:
+        return None
+    return Forecast(
+        p50_seconds=_last_end([each.p50_seconds for each in forecasts], places),
+        p90_seconds=_last_end([each.p90_seconds for each in forecasts], places),
+    )
+
+
+def _last_end(seconds: Sequence[float], places: int) -> float:
+    ends = [0.0] * places
+    for each in seconds:
+        heapreplace(ends, ends[0] + each)
+    return max(ends)

@@ -1,6 +1,7 @@
-"""When the rest of the line-up would end: one run after the other, each at its own pace."""
+"""When the rest of the line-up would end: as many runs at a time as now, each at its own pace."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 
 import msgspec
 
@@ -33,6 +34,12 @@ def expected(queued: Sequence[Run], runs: Sequence[Run], corpus: Corpus) -> dict
     }
 
 
+def expected_of_queued(runs: Sequence[Run], corpus: Corpus) -> dict[str, Forecast]:
+    """As ``expected``, of those of ``runs`` that have not begun."""
+    queued = [run for run in runs if run.state().status is Status.QUEUED]
+    return expected(queued, runs, corpus)
+
+
 def with_expected(
     progress: Sequence[Progress], known: Mapping[str, Forecast]
 ) -> tuple[Progress, ...]:
@@ -49,16 +56,22 @@ def to_come(runs: Sequence[RunRecord], progress: Mapping[str, Progress]) -> list
     return sorted(found, key=lambda one: TO_COME.index(one.status))
 
 
+def places(coming: Iterable[Progress]) -> int:
+    """How many runs the cards have room for at a time, as far as that is seen: those that work."""
+    return max(1, sum(one.status is Status.RUNNING for one in coming))
+
+
 def planned(coming: Sequence[Progress], now: float) -> Iterator[Span]:
     """A stretch for each run to come; after one whose pace nobody knows, nothing is known."""
-    soon = late = now
+    free = [(now, now)] * places(coming)
     for one in coming:
         if one.forecast is None:
             return
+        start, late = heappop(free)
         if one.status is Status.RUNNING and one.last_at is not None:
-            soon = late = one.last_at
-        start = soon
-        soon, late = soon + one.forecast.p50_seconds, late + one.forecast.p90_seconds
+            start = late = one.last_at
+        soon, late = start + one.forecast.p50_seconds, late + one.forecast.p90_seconds
+        heappush(free, (soon, late))
         yield Span(
             run=one.run,
             name=one.name,

@@ -35,12 +35,6 @@ class Forecast(Value, frozen=True, kw_only=True):
     p50_seconds: float
     p90_seconds: float
 
-    def later(self, seconds: float, slow_seconds: float) -> "Forecast":
-        """The forecast of work that comes after this."""
-        return Forecast(
-            p50_seconds=self.p50_seconds + seconds, p90_seconds=self.p90_seconds + slow_seconds
-        )
-
 
 class Incident(Value, frozen=True, kw_only=True):
     """Something that went otherwise than planned, and what was done."""

@@ -4,7 +4,7 @@ Takes events as they happen (``progress(run_id, event)``) and keeps one fold a r
 files, and a failure to draw is never a failure to train.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
@@ -24,6 +24,7 @@ from yoyak.events import (
     StageDone,
     StageStarted,
     Started,
+    Status,
     Stepped,
     Stopped,
     Warned,
@@ -32,23 +33,32 @@ from yoyak.events import (
 from yoyak.messages import fill, text
 from yoyak.report import figures
 from yoyak.report.escape import plain
-from yoyak.report.forecast import Pace
-from yoyak.report.text import console, stage
+from yoyak.report.forecast import Pace, generation_left
+from yoyak.report.outlook import TO_COME
+from yoyak.report.parts import Forecast
+from yoyak.report.text import all_ends, console, stage
 from yoyak.store.run import Run
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.table import Table
 
 _BAR_WIDTH = 20
+_NOTHING_KNOWN: Mapping[str, RunState] = {}
+_NOTHING_EXPECTED: Mapping[str, Forecast] = {}
 
 
 class Row:
-    """What is known of one run; ``name`` is what the recipe is called."""
+    """What is known of one run; ``name`` is what the recipe is called, ``expected`` its time."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, state: RunState | None = None, expected: Forecast | None = None
+    ) -> None:
         self.name = plain(name)
-        self.state = RunState()
+        self._expected = expected
+        self._generated: list[Generated] = []
+        self.state = state or RunState()
         self.pace = Pace()
         self.said_at = float("-inf")
 
@@ -56,6 +66,10 @@ class Row:
         """Takes one more event of the run in."""
         self.state = fold((event,), self.state)
         self.pace.feed(event)
+        if isinstance(event, StageStarted):
+            self._generated.clear()
+        elif isinstance(event, Generated):
+            self._generated.append(event)
 
     @property
     def done(self) -> int:
@@ -71,9 +85,17 @@ class Row:
         return self.state.prepared.steps if self.state.prepared else None
 
     @property
+    def forecast(self) -> Forecast | None:
+        """Time left of the stage at its own pace; before it has one, what the plan expects."""
+        if self.state.generated:
+            return generation_left(self._generated)
+        return self.pace.forecast or self._expected
+
+    @property
     def left(self) -> str:
-        """Time left of the training."""
-        forecast = self.pace.forecast if self.state.stage == "train" else None
+        """Time left of the stage."""
+        working = self.state.status is Status.RUNNING
+        forecast = self.forecast if working else None
         return figures.UNKNOWN if forecast is None else figures.durations(forecast)
 
     @property
@@ -88,6 +110,8 @@ class Progress:
 
     Args:
         names: run id to the recipe's name, in the line-up's order; runs that come later are added.
+        states: where runs stood before, by run id.
+        expected: what the plan expects of runs that have not begun, by run id.
         stream: where to talk; rows and bars only where it is a terminal.
         interval_seconds: on other streams, at most one line of progress a run in this time.
         clock: monotonic seconds.
@@ -98,10 +122,14 @@ class Progress:
         names: dict[str, str],
         stream: TextIO,
         *,
+        states: Mapping[str, RunState] = _NOTHING_KNOWN,
+        expected: Mapping[str, Forecast] = _NOTHING_EXPECTED,
         interval_seconds: float = 10.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._rows = {run: Row(name) for run, name in names.items()}
+        self._rows = {
+            run: Row(name, states.get(run), expected.get(run)) for run, name in names.items()
+        }
         self._console: Console = console(stream)
         self._interval_seconds = interval_seconds
         self._clock = clock
@@ -112,7 +140,7 @@ class Progress:
             from rich.live import Live
 
             self._live = Live(
-                get_renderable=self._table, console=self._console, refresh_per_second=4
+                get_renderable=self._picture, console=self._console, refresh_per_second=4
             )
             self._live.start()
         return self
@@ -142,7 +170,24 @@ class Progress:
     def _is_due(self, row: Row) -> bool:
         return self._clock() - row.said_at >= self._interval_seconds
 
-    def _table(self) -> "RenderableType":
+    def _picture(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        end = self._end()
+        return self._table() if end is None else Group(self._table(), Text(end))
+
+    def _end(self) -> str | None:
+        """When all of it ends, once that is known of a run that works."""
+        coming = [row for row in self._rows.values() if row.state.status in TO_COME]
+        coming.sort(key=lambda row: row.state.status is not Status.RUNNING)
+        states = [row.state for row in coming]
+        working = [
+            state.last_at for state in states if state.status is Status.RUNNING and state.last_at
+        ]
+        return all_ends([row.forecast for row in coming], working)
+
+    def _table(self) -> "Table":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -230,9 +275,13 @@ _NEWS: dict[type[Event], Callable[[Row, Any], str]] = {
 
 
 @contextmanager
-def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyEvent], None]]:
+def showing(
+    runs: Sequence[Run], stream: TextIO, expected: Mapping[str, Forecast] = _NOTHING_EXPECTED
+) -> Iterator[Callable[[Run, AnyEvent], None]]:
     """Shows the events of a line-up while the block lasts; yields what takes them."""
-    with Progress({run.name: run.identity.recipe for run in runs}, stream) as progress:
+    names = {run.name: run.identity.recipe for run in runs}
+    states = {run.name: run.state() for run in runs}
+    with Progress(names, stream, states=states, expected=expected) as progress:
         yield lambda run, event: progress(run.name, event)
 
 

@@ -9,7 +9,8 @@ from yoyak.events import Status
 from yoyak.messages import text
 from yoyak.report import figures, tables
 from yoyak.report.escape import plain
-from yoyak.report.forecast import added
+from yoyak.report.forecast import until_all
+from yoyak.report.parts import Forecast
 from yoyak.report.view import Floor, Progress, Quality, System, View
 
 if TYPE_CHECKING:
@@ -197,14 +198,21 @@ def lineup_end(view: View) -> str | None:
     Runs whose pace nobody knows yet are counted and not guessed.
     """
     coming = [one for one in view.progress if one.status is not Status.FAILED]
-    total = added(one.forecast for one in coming if one.forecast is not None)
+    coming.sort(key=lambda one: one.status is not Status.RUNNING)
     working = [one.last_at for one in coming if one.status is Status.RUNNING and one.last_at]
+    return all_ends([one.forecast for one in coming], working)
+
+
+def all_ends(forecasts: Sequence[Forecast | None], working: Sequence[float]) -> str | None:
+    """The sentence of ``lineup_end``; ``working`` are when the runs that work last said a word."""
+    known = [each for each in forecasts if each is not None]
+    total = until_all(known, len(working) or 1)
     if total is None or not working:
         return None
     soon, late = (
         figures.moment(max(working) + seconds) for seconds in (total.p50_seconds, total.p90_seconds)
     )
-    unknown = sum(one.forecast is None for one in coming)
+    unknown = len(forecasts) - len(known)
     key = "report.lineup-ends-without" if unknown else "report.lineup-ends"
     return text(key, soon=soon, late=late, count=unknown)
 
