@@ -164,6 +164,10 @@ def test_the_floor_takes_nothing_and_is_never_in_the_way(contest):
     made = plan(resolved("lead"), contest, place())
     assert made.recipes[0].work is None
     assert (made.peak_disk_gb, made.refusals) == (0.0, ())
+    full = place(disk_free_gb=1.0, disk_keep_gb=2.0)
+    assert plan(resolved("lead"), contest, full).refusals == ()
+    (refusal,) = plan(resolved("lead", "tiny-bart"), contest, full).refusals
+    assert (refusal.key, refusal.fields["downloads"]) == ("queue.plan-disk", "0")
 
 
 def test_a_card_is_known_by_its_whole_name():

@@ -204,17 +204,17 @@ def _refused_disk(
     if place.disk_free_gb is None:
         yield Refusal(key="queue.disk-unknown", fields={}, for_disk=True)
         return
-    room = place.disk_free_gb - place.disk_keep_gb
+    # Of a full disk nothing is left, and what takes nothing is not in the way.
+    room = max(place.disk_free_gb - place.disk_keep_gb, 0.0)
     if made.peak_disk_gb <= room:
         return
     purged = plan_disk(recipes, shapes, purge_bases=True, held=place.held)
+    downloads = [each.download_gb for each in made.recipes if each.download_gb]
     fields = {
         "needed": f"{made.peak_disk_gb:.1f}",
         "free": f"{place.disk_free_gb:.1f}",
         "keep": f"{place.disk_keep_gb:.1f}",
-        "downloads": " + ".join(
-            f"{each.download_gb:.1f}" for each in made.recipes if each.download_gb
-        ),
+        "downloads": " + ".join(f"{each:.1f}" for each in downloads) or "0",
         "purged": f"{max(step.total_gb for step in purged):.1f}",
     }
     first = _first_that_fit(recipes, shapes, room, place)
