@@ -342,6 +342,12 @@ class Book:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Begins the long version with what takes longest, so that no process is left to it alone."""
+    if config.getoption("--long"):
+        items.sort(key=lambda item: "test_kills.py" not in item.nodeid)
+
+
 def pytest_configure(config):
     """Only the long version keeps the book, and of several processes only the first."""
     if config.getoption("--long") and not hasattr(config, "workerinput"):
