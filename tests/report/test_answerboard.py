@@ -6,8 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from yoyak.final.gain import Gain
 from yoyak.final.ledger import KST, Entry, Written
-from yoyak.final.nested import Gain, Nested, Worth
+from yoyak.final.nested import Nested, Worth
 from yoyak.final.picks import advise
 from yoyak.final.review import Option, ReviewRow
 from yoyak.final.select import Choice

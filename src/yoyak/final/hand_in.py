@@ -5,6 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from yoyak.errors import InputMissing
 from yoyak.final import ledger
 from yoyak.final.candidates import Candidate, candidates
@@ -26,6 +28,7 @@ from yoyak.values import Corpus, Submission
 
 if TYPE_CHECKING:
     from yoyak.final.nested import Nested
+    from yoyak.final.select import Choice
 
 
 class HandedIn(NamedTuple):
@@ -87,6 +90,8 @@ def hand_in_blend(
     nested = weigh(ready, corpus).nested if method == "mbr" else None
     choice = equal_choice(ready, method) if nested is None else nested.choice
     draft, evidence = answer(ready, corpus, choice)
+    if nested is not None and choice.column is None:
+        draft = msgspec.structs.replace(draft, held_out=nested.blend)
     return HandedIn(file_answer(workspace, draft, evidence), nested, left_out)
 
 
@@ -143,7 +148,7 @@ def evidence_for(workspace: Workspace, corpus: Corpus, path: Path) -> Evidence:
         if candidate.test and render(candidate.test, evidence) == data:
             return evidence_of(candidate, corpus)
     digest = sha256(data).hexdigest()
-    for manifest in map(read_manifest, _manifests(workspace.submissions_folder)):
+    for manifest in map(read_manifest, manifests(workspace.submissions_folder)):
         if manifest.sha256 == digest and (known := _blended(manifest, ready, corpus)):
             return known
     return evidence
@@ -151,18 +156,27 @@ def evidence_for(workspace: Workspace, corpus: Corpus, path: Path) -> Evidence:
 
 def _blended(manifest: Manifest, ready: Sequence[Candidate], corpus: Corpus) -> Evidence | None:
     """What a blend's own dev outputs are, while all of its members are still there."""
-    from yoyak.final.blend import EQUAL
     from yoyak.final.consensus import answer
+
+    members = members_of(manifest, ready)
+    return answer(members, corpus, choice_of(manifest)).evidence if members else None
+
+
+def members_of(manifest: Manifest, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those of ``found`` that a blend was made of; nobody where one is gone, or it is no blend."""
+    names = {f"{one.system}/{one.decode}" for one in manifest.members}
+    members = tuple(one for one in found if one.lineage.name in names)
+    return members if len(members) == len(names) > 1 else ()
+
+
+def choice_of(manifest: Manifest) -> "Choice":
+    """The way of a blend that was handed in to answer any rows."""
+    from yoyak.final.blend import EQUAL
     from yoyak.final.select import Choice
 
-    names = {f"{one.system}/{one.decode}" for one in manifest.members}
-    members = [one for one in ready if one.lineage.name in names]
-    if len(members) != len(names) or len(names) == 1:
-        return None
     votes = {one.system: one.votes for one in manifest.members}
     components = manifest.components or EQUAL
-    choice = Choice(method=manifest.method, votes=votes, components=components)
-    return answer(members, corpus, choice).evidence
+    return Choice(method=manifest.method, votes=votes, components=components)
 
 
 def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
@@ -186,7 +200,7 @@ def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
 
 def _written_before(folder: Path, draft: Draft, evidence: Evidence) -> Submission | None:
     digest = sha256(render(draft.predictions, evidence)).hexdigest()
-    for path in _manifests(folder):
+    for path in manifests(folder):
         manifest = read_manifest(path)
         same = manifest.sha256 == digest and manifest.members == draft.members
         if same and sha256(path.with_name(CSV).read_bytes()).hexdigest() == digest:
@@ -195,5 +209,6 @@ def _written_before(folder: Path, draft: Draft, evidence: Evidence) -> Submissio
     return None
 
 
-def _manifests(folder: Path) -> list[Path]:
+def manifests(folder: Path) -> list[Path]:
+    """Where the submissions below ``folder`` say what they are, the oldest first."""
     return sorted(folder.glob(f"[0-9]*/{MANIFEST}"), key=lambda path: int(path.parent.name))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
 
 from yoyak.final.blend import ballot, load
+from yoyak.final.gain import Gain
 from yoyak.final.select import MEMBERS, Choice, Field, best_column, learn
 from yoyak.score.resampling import mean_intervals
 from yoyak.values import Interval, Value
@@ -30,21 +31,6 @@ SEED = 42
 RESAMPLES = 10_000
 _DIGITS = 12
 CONTROLS = ("vote", "longest", "random")
-
-
-class Gain(Value, frozen=True, kw_only=True):
-    """A mean score (0 to 1) and how much it is above the best single system's."""
-
-    name: str
-    mean: float
-    difference: float
-    interval: Interval
-    """Of the difference, 95 %, paired over rows."""
-
-    @property
-    def proven(self) -> bool:
-        """The interval lies above zero."""
-        return self.interval.low > 0
 
 
 class Worth(Value, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ import msgspec
 from yoyak import __version__
 from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.final.evidence import Evidence
+from yoyak.final.gain import Gain
 from yoyak.final.gate import Fault, Verdict, judge
 from yoyak.score.card import Scorecard
 from yoyak.store import disk
@@ -83,6 +84,8 @@ class Draft(Value, frozen=True, kw_only=True):
     dev: DevScore | None = None
     components: tuple[float, float, float] | None = None
     """Weights of R1, R2 and RL in the consensus, where there is one."""
+    held_out: Gain | None = None
+    """What learning such a blend was worth on rows it had not seen; ``None`` if nothing was."""
 
 
 class Manifest(Value, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ class Manifest(Value, frozen=True, kw_only=True):
     components: tuple[float, float, float] | None
     data_sha256: dict[str, str]
     dev: DevScore
+    held_out: Gain | None = None
     rules: int
     warnings: tuple[Fault, ...]
     yoyak: str
@@ -197,6 +201,7 @@ def _manifest(draft: Draft, dev: DevScore, verdict: Verdict) -> Manifest:
         components=draft.components,
         data_sha256=draft.data_sha256,
         dev=dev,
+        held_out=draft.held_out,
         rules=verdict.rules,
         warnings=verdict.warnings,
         yoyak=__version__,

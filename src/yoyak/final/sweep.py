@@ -17,7 +17,8 @@ import msgspec
 import numpy as np  # noqa: TID253 -- this module is only imported where a sweep runs
 
 from yoyak.errors import BadData
-from yoyak.final.nested import SEED, Gain, gain_over
+from yoyak.final.gain import Gain
+from yoyak.final.nested import SEED, gain_over
 from yoyak.recipe import Beam, Decode, Greedy, Sample
 from yoyak.score.rouge import score_rows
 from yoyak.values import Dialogue, Prediction, Split, Stop, Value

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from yoyak.final.candidates import Candidate
+    from yoyak.final.gain import Gain
     from yoyak.final.imports import Import
     from yoyak.final.ledger import Entry
-    from yoyak.final.nested import Gain, Nested
+    from yoyak.final.nested import Nested
     from yoyak.final.picks import Advice
     from yoyak.final.select import Choice
     from yoyak.final.sweep import Sweep
@@ -56,8 +57,9 @@ def _table(title: str, *columns: str, words: int = 1) -> "Table":
     return tables.ruled(title, headings, left=range(words))
 
 
-def _interval(interval: Interval) -> str:
-    return f"{points(interval.low)} … {points(interval.high)}"
+def interval(known: Interval) -> str:
+    """From where to where, in points with their signs."""
+    return f"{points(known.low)} … {points(known.high)}"
 
 
 def verdict(gain: "Gain") -> str:
@@ -68,7 +70,7 @@ def verdict(gain: "Gain") -> str:
 
 
 def _gain_cells(gain: "Gain") -> tuple[str, str, str, str]:
-    return score(gain.mean), points(gain.difference), _interval(gain.interval), verdict(gain)
+    return score(gain.mean), points(gain.difference), interval(gain.interval), verdict(gain)
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def _members(found: "Nested") -> "Table":
     table = _table(text("report.answer-members"), *columns)
     for worth in found.members:
         halves = f"{worth.halves}/{2 * found.repeats}"
-        cells = (score(worth.alone), points(worth.gain), _interval(worth.interval), halves)
+        cells = (score(worth.alone), points(worth.gain), interval(worth.interval), halves)
         table.add_row(plain(worth.system), *cells)
     return table
 
@@ -177,7 +179,7 @@ def _nested_verdict(found: "Nested") -> str:
     if found.blend.interval.high < 0:
         key = "worse"
     gain = points(found.blend.difference)
-    return text(f"report.answer-blend-{key}", gain=gain, interval=_interval(found.blend.interval))
+    return text(f"report.answer-blend-{key}", gain=gain, interval=interval(found.blend.interval))
 
 
 def _vote_verdict(gain: "Gain") -> str:
@@ -185,7 +187,7 @@ def _vote_verdict(gain: "Gain") -> str:
     return text(
         "report.answer-vote-over-blend",
         gain=points(gain.difference),
-        interval=_interval(gain.interval),
+        interval=interval(gain.interval),
         verdict=verdict(gain),
     )
 
@@ -222,7 +224,7 @@ def sweep_verdict(found: "Sweep") -> str:
         decode=winner,
         rows=found.checked_rows,
         gain=points(gain.difference),
-        interval=_interval(gain.interval),
+        interval=interval(gain.interval),
     )
 
 

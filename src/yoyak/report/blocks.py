@@ -72,7 +72,7 @@ _NUMBERS = frozenset(
      "vram", "decode", "difference", "left", "lost", "step", "number", "public", "loss", "rate",
      "pace", "rows-seen", "duration",
      "seconds-each", "tokens", "minutes", "dev",
-     "oracle-gain", "other-better"}
+     "oracle-gain", "other-better", "votes"}
 )  # fmt: skip
 
 
@@ -127,6 +127,8 @@ class Answer(NamedTuple):
     system: str
     pieces: tuple[Piece, ...]
     score: str
+    chosen: bool = False
+    """The blend's choice."""
 
 
 class Sample(NamedTuple):

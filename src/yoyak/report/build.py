@@ -13,7 +13,7 @@ from yoyak.report.chronicle import RunRecord
 from yoyak.report.forecast import until_all
 from yoyak.report.lint import StatedDisk
 from yoyak.report.pareto import front
-from yoyak.report.parts import Example, Fact, Forecast, HandedIn, Pair, Proof
+from yoyak.report.parts import Blended, Example, Fact, Forecast, HandedIn, Pair, Proof
 from yoyak.report.risks import disk_forecast, risks
 from yoyak.report.steps import next_steps
 from yoyak.report.view import Cost, Floor, Progress, Setting, System, Tiles, View
@@ -31,6 +31,7 @@ class Rest(NamedTuple):
     provenance: tuple[Fact, ...] = ()
     examples: tuple[Example, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    blended: Blended | None = None
     disk: StatedDisk | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
@@ -72,6 +73,7 @@ def build(runs: Sequence[RunRecord], rest: Rest) -> View:
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         examples=rest.examples,
         pairs=rest.pairs,
+        blended=rest.blended,
         submissions=rest.submissions,
         provenance=rest.provenance,
     )

@@ -15,6 +15,7 @@ from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, Status, fold
 from yoyak.report import ensemble, judged, lint, outlook
+from yoyak.report.blended import newest_blend
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import stated
@@ -65,6 +66,7 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
         pairs=ensemble.pairs({one.name: one.card for one in said}) if compared else (),
+        blended=newest_blend(workspace, data.corpus) if compared else None,
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
         expected=_expected(found, data.corpus),

@@ -7,6 +7,7 @@ from msgspec import field
 
 from yoyak import messages
 from yoyak.events import Check
+from yoyak.final.gain import Gain
 from yoyak.values import Interval, Value
 
 
@@ -118,7 +119,32 @@ class Example(Value, frozen=True, kw_only=True):
     answers: tuple[tuple[str, str, float | None], ...]
     """System name, summary, ROUGE mean of this row."""
     why: str
-    """``worst``, ``best`` or ``unlike``."""
+    """Catalogue: ``report.example-WHY``."""
+    chosen: int | None = None
+    """Which of ``answers`` a blend took; ``None`` where no blend is shown."""
+
+
+class Voter(Value, frozen=True, kw_only=True):
+    """A member of a blend."""
+
+    system: str
+    decode: str
+    votes: float
+
+
+class Blended(Value, frozen=True, kw_only=True):
+    """A blend that was handed in, and some rows of dev under it; means are 0 to 1."""
+
+    number: str
+    method: str
+    voters: tuple[Voter, ...]
+    components: tuple[float, float, float] | None
+    """Weights of R1, R2 and RL."""
+    dev: Measured
+    held_out: Gain | None
+    rows: tuple[Example, ...]
+    """None where the data or a member are gone."""
+    record: str
 
 
 class Finding(Value, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ from yoyak.events import Check
 from yoyak.messages import text
 from yoyak.report import figures
 from yoyak.report.blocks import (
-    Answer,
     Badge,
     Block,
     Cell,
@@ -16,12 +15,11 @@ from yoyak.report.blocks import (
     Column,
     Link,
     Note,
-    Sample,
     Table,
     Timeline,
-    pieces,
     table,
 )
+from yoyak.report.samples import sample
 from yoyak.report.text import name
 from yoyak.report.view import View
 
@@ -133,18 +131,7 @@ def incidents(view: View) -> Blocks:
 
 def examples(view: View) -> Blocks:
     """Dialogues with what the systems said of them."""
-    for one in view.examples:
-        reference = one.references[0] if one.references else ""
-        yield Sample(
-            id=one.id,
-            why=text(f"report.example-{one.why}"),
-            dialogue=tuple(one.dialogue.splitlines()),
-            references=one.references,
-            answers=tuple(
-                Answer(who, pieces(said, reference), figures.score(mean))
-                for who, said, mean in one.answers
-            ),
-        )
+    yield from map(sample, view.examples)
 
 
 def submissions(view: View) -> Blocks:

@@ -1,8 +1,8 @@
 """Rows with all their candidates, as a terminal shows them: what was chosen, and what it cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak.messages import text
 from yoyak.report.escape import plain
@@ -26,10 +26,9 @@ def rows(found: Sequence["ReviewRow"], title: str) -> "Group":
     parts: list[RenderableType] = [Text(title, style="bold")]
     for row in found:
         parts += ["", Text(plain(_heading(row)), style="bold")]
-        several = _several({option.system for option in row.options}, row.options)
-        by_text = sorted(row.options, key=lambda option: row.options.index(_first(option, row)))
-        for said, alike in groupby(by_text, key=lambda option: option.text):
-            parts.append(block(_label(list(alike), several), said))
+        for one in alike(row):
+            mark = CHOSEN if one.chosen else ""
+            parts.append(block(f"{mark}{one.names} {score(one.score)}", one.text))
         reference = text("report.column-reference")
         parts += [block(reference, each) for each in row.references]
     return Group(*parts)
@@ -44,6 +43,35 @@ def _heading(row: "ReviewRow") -> str:
     return text("report.answer-row-best", **fields)
 
 
+class Alike(NamedTuple):
+    """The candidates that say the same of a row."""
+
+    names: str
+    text: str
+    score: float
+    """Against the references; where there are none, against the other candidates."""
+    chosen: bool
+
+
+def alike(row: "ReviewRow") -> Iterator[Alike]:
+    """What was said of a row, each text once, in the order of preference."""
+    several = _several({option.system for option in row.options}, row.options)
+    by_text = sorted(row.options, key=lambda option: row.options.index(_first(option, row)))
+    for said, group in groupby(by_text, key=lambda option: option.text):
+        options = list(group)
+        first = options[0]
+        yield Alike(
+            names=", ".join(_name(option, several) for option in options),
+            text=said,
+            score=first.expected if first.score is None else first.score,
+            chosen=any(option.chosen for option in options),
+        )
+
+
+def _name(option: "Option", several: set[str]) -> str:
+    return f"{option.system}/{option.decode}" if option.system in several else option.system
+
+
 def _several(systems: set[str], options: Sequence["Option"]) -> set[str]:
     """The systems that answer in more than one decoding."""
     names = [option.system for option in options]
@@ -52,13 +80,3 @@ def _several(systems: set[str], options: Sequence["Option"]) -> set[str]:
 
 def _first(option: "Option", row: "ReviewRow") -> "Option":
     return next(other for other in row.options if other.text == option.text)
-
-
-def _label(alike: Sequence["Option"], several: set[str]) -> str:
-    first = alike[0]
-    names = ", ".join(
-        f"{one.system}/{one.decode}" if one.system in several else one.system for one in alike
-    )
-    figure = score(first.score if first.score is not None else first.expected)
-    mark = CHOSEN if any(option.chosen for option in alike) else ""
-    return f"{mark}{names} {figure}"

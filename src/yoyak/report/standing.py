@@ -7,6 +7,7 @@ from yoyak.messages import text
 from yoyak.report import figures, pareto
 from yoyak.report.blocks import SIGNS, Badge, Bar, Block, Bullets, Cell, Chart, Link, Note, table
 from yoyak.report.parts import Measured
+from yoyak.report.samples import blended
 from yoyak.report.text import left, left_band, name, notes, progress, stage
 from yoyak.report.view import Difference, Floor, Quality, System, View
 
@@ -216,9 +217,14 @@ _MOST_PAIRS = 15
 
 
 def ensemble(view: View) -> Blocks:
-    """Which systems complement each other, and how much a perfect choice would gain."""
-    if not view.pairs:
-        return
+    """Which systems complement each other, and the blend that was handed in."""
+    if view.pairs:
+        yield from _pairs(view)
+    if view.blended is not None:
+        yield from blended(view.blended)
+
+
+def _pairs(view: View) -> Blocks:
     yield Chart("complement")
     yield from table(
         ("pair", "oracle-gain", "other-better"),

@@ -7,6 +7,7 @@ a number was read: a path below the workspace, with ``#`` and a place in it.
 from yoyak.events import Status
 from yoyak.queue.pulse import Standing
 from yoyak.report.parts import (
+    Blended,
     DiskForecast,
     Example,
     Fact,
@@ -189,6 +190,7 @@ class View(Value, frozen=True, kw_only=True):
     timeline: tuple[Span, ...] = ()
     next_steps: tuple[Step, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    blended: Blended | None = None
     examples: tuple[Example, ...] = ()
     submissions: tuple[HandedIn, ...] = ()
     provenance: tuple[Fact, ...] = ()
