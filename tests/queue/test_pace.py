@@ -3,9 +3,18 @@
 import pytest
 
 from yoyak import recipes
-from yoyak.events import Stepped
+from yoyak.events import Generated, Stepped
+from yoyak.queue import machine
 from yoyak.queue.devices import DEVICES
-from yoyak.queue.pace import Span, generation_span, measured_span, training_flops, training_span
+from yoyak.queue.pace import (
+    Span,
+    generation_span,
+    measured_generation,
+    measured_span,
+    training_flops,
+    training_span,
+)
+from yoyak.queue.plan import Place, plan
 from yoyak.queue.shapes import shape_of
 from yoyak.queue.workload import Workload
 from yoyak.recipe import Recompute
@@ -13,7 +22,7 @@ from yoyak.recipe import Recompute
 WORK = Workload(
     rows=1000, rows_shortened=0, tokens_per_epoch=320_000, supervised_per_epoch=45_000,
     longest_row=900, longest_source=800, usual_answer=100, steps_per_epoch=125, steps=1250,
-    spoken_rows=998,
+    spoken_rows=998, usual_source=275.0,
 )  # fmt: skip
 CARD = DEVICES["RTX 3090"]
 
@@ -66,7 +75,10 @@ def test_generation_reads_all_weights_for_each_token_of_a_batch():
     span = generation_span(shape, recipe, WORK, CARD)
     # 32 batches of 100 tokens; 2.24 GB packed, then 2.82 billion weights at 4 bytes both ways.
     read = 2.2425e9 + 4 * 2.8186e9
-    assert span.low_seconds == pytest.approx(32 * 100 * read / 936e9 / 0.7, rel=0.001)
+    answers = 32 * 100 * read / 936e9 / 0.7
+    # 998 sources of 275 tokens, 2 FLOP a weight and token at 0.55 of 71 TFLOP/s.
+    sources = 998 * 275 * 2 * 2_818_747_392 / 71e12 / 0.55
+    assert span.low_seconds == pytest.approx(answers + sources, rel=0.001)
 
 
 def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():
@@ -126,3 +138,34 @@ def test_ranks_share_the_training_and_not_the_generation(run):
     usual = measured_span([run], run.recipe, WORK, "RTX 3090")
     four = recipes.resolve("tiny-bart", sets=["train.processes=4"]).recipe
     assert measured_span([run], four, WORK, "RTX 3090").low_seconds == usual.low_seconds / 4
+
+
+def test_generation_that_was_measured_here_goes_before_arithmetic(run):
+    # Dev at a second a row, then test, whose clock begins anew, at two.
+    for split, pace in (("dev", 1.0), ("test", 2.0)):
+        for done in (10, 20, 30, 40):
+            run.emit(Generated(at=0.0, split=split, done=done, of=40, seconds=pace * done))
+    span = measured_generation([run], run.recipe, WORK, "RTX 3090")
+    assert span.measured
+    assert (span.low_seconds, span.high_seconds) == pytest.approx((499 * 1.5, 499 * 2)), (
+        "two beams a row"
+    )
+    beams = recipes.resolve("tiny-bart", sets=["decode.beams=4"]).recipe
+    assert measured_generation([run], beams, WORK, "RTX 3090") is None
+    assert measured_generation([run], run.recipe, WORK, "RTX 4090") is None
+
+
+def test_a_processor_is_measured_like_a_card_if_it_had_the_same_threads(
+    workspace, corpus, monkeypatch
+):
+    recipe = recipes.resolve("tiny-bart").recipe
+    origin = b'{"processor": "Some CPU", "threads": 1, "gpus": []}'
+    run = workspace.find_or_create(recipe, corpus, lambda: origin)
+    for number in range(1, 30):
+        run.emit(step(number, 1.0))
+    monkeypatch.setattr(machine, "processor", lambda: "Some CPU")
+    here = Place(None, 100.0, 2.0, runs=[run])
+    measured = plan([recipe], corpus, here).recipes[0].training_span
+    assert measured.measured
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert plan([recipe], corpus, here).recipes[0].training_span is None

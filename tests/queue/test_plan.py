@@ -265,3 +265,20 @@ def test_a_base_of_which_a_part_is_missing_is_still_to_be_downloaded(monkeypatch
     assert machine.cached_model("org/large") is None
     (snapshot / "model-00002-of-00002.safetensors").touch()
     assert machine.cached_model("org/large") == snapshot
+
+
+def test_examples_are_read_before_every_row(contest):
+    def work(examples):
+        sets = ["train.epochs=0", f"prompt.examples={examples}", "prompt.max_source_tokens=8192"]
+        (recipe,) = resolved("qwen3-4b", sets=sets)
+        return recipe, workload_of(recipe, shape_of(recipe), contest)
+
+    recipe, none = work(0)
+    _, three = work(3)
+    ratio = shape_of(recipe).tokens_per_character
+    # Three dialogues of 400 characters, the instruction with each, and answers of 80.
+    by_hand = 3 * ratio * (400 + len(recipe.prompt.instruction) + 80)
+    assert three.usual_source - none.usual_source == pytest.approx(by_hand, rel=0.06)
+    assert (three.steps, three.trained_tokens) == (0, 0)
+    spans = [plan([each], contest, place()).recipes[0].span for each in (recipe, work(3)[0])]
+    assert spans[0].low_seconds < spans[1].low_seconds

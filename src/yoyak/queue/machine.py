@@ -5,6 +5,7 @@ tool ten: it may have to wake a card first.
 """
 
 import os
+import platform
 import re
 import socket
 import subprocess
@@ -113,6 +114,16 @@ def card_users() -> tuple[CardUser, ...]:
         size = None if mebibytes is None else mebibytes * MIB / GB
         users.append(CardUser(pid=int(pid), used_gb=size))
     return tuple(users)
+
+
+def processor() -> str:
+    """The processor's name."""
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def threads_for(recipe: Recipe) -> int:

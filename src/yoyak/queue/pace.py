@@ -1,15 +1,17 @@
 """How long training and generation take: measured on this machine, else by arithmetic."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from statistics import quantiles
 
 import msgspec
 
-from yoyak.events import Stepped
+from yoyak.events import Generated, Stepped
+from yoyak.queue import machine
 from yoyak.queue.devices import Device
 from yoyak.queue.memory import weight_bytes
 from yoyak.queue.shapes import Shape
-from yoyak.queue.workload import Workload
+from yoyak.queue.workload import Workload, beams_of
 from yoyak.recipe import Recipe, Recompute
 from yoyak.store.run import Run
 from yoyak.values import Value
@@ -25,6 +27,7 @@ PRODUCTS_AGAIN = {Recompute.NOTHING: 0, Recompute.ALTERNATE: 1, Recompute.EVERYT
 """FLOP a weight and token that recomputation adds."""
 GENERATION_ROWS = 32
 MEASURED_STEPS = 10
+MEASURED_STRETCHES = 3
 
 
 class Span(Value, frozen=True, kw_only=True):
@@ -70,11 +73,12 @@ def training_span(
 
 
 def generation_span(shape: Shape, recipe: Recipe, work: Workload, device: Device) -> Span | None:
-    """Seconds of all generation: every new token of a batch reads all weights once.
+    """Seconds of all generation: sources cost products, answers the reading of weights.
 
-    4-bit weights are read packed, written unpacked and read again.
+    Every new token of a batch reads all weights once; 4-bit ones are read packed, written unpacked
+    and read again.
     """
-    if not device.bandwidth_gb_per_second or recipe.model.scratch is not None:
+    if not device.tflops or not device.bandwidth_gb_per_second or recipe.model.scratch is not None:
         return None
     batches = -(-work.spoken_rows // GENERATION_ROWS)
     read = weight_bytes(shape, recipe) if recipe.lora else 4.0 * shape.parameters
@@ -82,7 +86,12 @@ def generation_span(shape: Shape, recipe: Recipe, work: Workload, device: Device
         read += 4.0 * shape.linear_parameters
     at_peak = batches * work.usual_answer * read / (device.bandwidth_gb_per_second * 1e9)
     slow, fast = BANDWIDTH_SHARE
-    return Span(low_seconds=at_peak / fast, high_seconds=at_peak / slow)
+    answers = Span(low_seconds=at_peak / fast, high_seconds=at_peak / slow)
+    body = shape.parameters - shape.embedding_parameters
+    sources = work.spoken_rows / beams_of(recipe) * work.usual_source
+    at_peak = 2 * body * sources / (device.tflops * 1e12)
+    slow, fast = UTILISATION
+    return answers + Span(low_seconds=at_peak / fast, high_seconds=at_peak / slow)
 
 
 def measured_span(runs: Iterable[Run], recipe: Recipe, work: Workload, device: str) -> Span | None:
@@ -106,29 +115,64 @@ def measured_span(runs: Iterable[Run], recipe: Recipe, work: Workload, device: s
     )
 
 
+def measured_generation(
+    runs: Iterable[Run], recipe: Recipe, work: Workload, device: str
+) -> Span | None:
+    """Seconds of all generation from the rows a second of earlier runs that decode alike here.
+
+    From the median stretch of rows to the slowest tenth; ``None`` below three stretches.
+    """
+    paces = sorted(
+        seconds
+        for run in runs
+        if (run.recipe.decode, run.recipe.generate) == (recipe.decode, recipe.generate)
+        and run.recipe.prompt == recipe.prompt
+        and is_alike(run, recipe, device)
+        for seconds in _seconds_per_row(run)
+    )
+    if len(paces) < MEASURED_STRETCHES:
+        return None
+    tenths = quantiles(paces, n=10, method="inclusive")
+    rows = work.spoken_rows / beams_of(recipe)
+    return Span(low_seconds=rows * tenths[4], high_seconds=rows * tenths[8], measured=True)
+
+
 def is_alike(run: Run, recipe: Recipe, device: str) -> bool:
     """Whether a run's pace says something about ``recipe`` on the card or processor ``device``."""
     before = run.recipe
     same = (before.model, before.lora) == (recipe.model, recipe.lora)
-    return same and any(device in name for name in _hardware(run))
+    return same and any(device in name for name in _hardware(run, recipe))
 
 
 class _Machine(msgspec.Struct):
     """The part of a run's provenance that decides its pace."""
 
     processor: str = ""
+    threads: int | None = None
     gpus: tuple[str, ...] = ()
 
 
-def _hardware(run: Run) -> tuple[str, ...]:
+def _hardware(run: Run, recipe: Recipe) -> tuple[str, ...]:
+    """What computed the run; a processor only if it had the threads that ``recipe`` would get."""
     path = run.folder / "provenance.json"
     if not path.is_file():
         return ()
     where = msgspec.json.decode(path.read_bytes(), type=_Machine)
-    return where.gpus or (where.processor,)
+    if where.gpus:
+        return where.gpus
+    return (where.processor,) if where.threads == machine.threads_for(recipe) else ()
 
 
 def _rates(run: Run) -> Iterator[float]:
     """Tokens a second of each step; the first two pay for compiling and warming up."""
-    steps = [event for event in run.events() if isinstance(event, Stepped)]
+    steps = [event for event in run.log(whole=False).events if isinstance(event, Stepped)]
     yield from (step.tokens / step.seconds for step in steps[2:] if step.seconds > 0)
+
+
+def _seconds_per_row(run: Run) -> Iterator[float]:
+    """Of each stretch of rows that were stored together, by whole rows of one attempt."""
+    stored = [event for event in run.log(whole=False).events if isinstance(event, Generated)]
+    for sooner, later in pairwise(stored):
+        rows, seconds = later.done - sooner.done, later.seconds - sooner.seconds
+        if later.split == sooner.split and rows > 0 and seconds > 0:
+            yield seconds / rows

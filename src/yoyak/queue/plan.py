@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from yoyak.errors import DiskFull, Unavailable, YoyakError
-from yoyak.queue import memory, pace
+from yoyak.queue import machine, memory, pace
 from yoyak.queue.devices import Device
 from yoyak.queue.disk_plan import NOTHING_HELD, DiskStep, Held, download_bytes, plan_disk
 from yoyak.queue.memory import GB, Memory
@@ -41,6 +41,11 @@ class Place(NamedTuple):
     """Earlier runs here, whose pace was measured."""
     held: Mapping[str, Held] = NOTHING_HELD
     """By recipe, what runs that go on have on the disk."""
+
+    @property
+    def hardware(self) -> str:
+        """What computes: the card, or without one this machine's processor."""
+        return machine.processor() if self.device is None else self.device.name
 
 
 class Refusal(Value, frozen=True, kw_only=True):
@@ -142,7 +147,7 @@ def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> R
         generation=memory.generation_memory(shape, recipe),
         merged=recipe.generate.weights == "merged",
         training_span=span,
-        generation_span=pace.generation_span(shape, recipe, work, device) if device else None,
+        generation_span=_generation_span(shape, recipe, work, place),
         training_flops=flops if worked_out else None,
         download_gb=download_bytes(shape, recipe) / GB,
         checkpoint_gb=memory.checkpoint_bytes(shape, recipe) / GB,
@@ -152,12 +157,17 @@ def _one(recipe: Recipe, shape: Shape | None, corpus: Corpus, place: Place) -> R
 def _training_span(
     shape: Shape, recipe: Recipe, work: Workload, setting: Setting, place: Place
 ) -> Span | None:
-    if place.device is None:
-        return None
-    measured = pace.measured_span(place.runs, recipe, work, place.device.name)
-    return measured or pace.training_span(
-        shape, recipe, work, place.device, recompute=setting.recompute
-    )
+    measured = pace.measured_span(place.runs, recipe, work, place.hardware)
+    if measured is not None or place.device is None:
+        return measured
+    return pace.training_span(shape, recipe, work, place.device, recompute=setting.recompute)
+
+
+def _generation_span(shape: Shape, recipe: Recipe, work: Workload, place: Place) -> Span | None:
+    measured = pace.measured_generation(place.runs, recipe, work, place.hardware)
+    if measured is not None or place.device is None:
+        return measured
+    return pace.generation_span(shape, recipe, work, place.device)
 
 
 # --- what speaks against it ----------------------------------------------------------------------
@@ -169,6 +179,8 @@ def _refused_memory(
     for recipe, each in zip(recipes, planned, strict=True):
         yield from _refused_merged(each, place)
         if place.device is None or each.training is None or each.setting is not None:
+            continue
+        if each.work is not None and not each.work.steps:  # zero-shot: nothing learns
             continue
         fields = {
             "recipe": each.recipe,

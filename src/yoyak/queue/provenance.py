@@ -67,7 +67,7 @@ def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
         yoyak=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        processor=_processor(),
+        processor=machine.processor(),
         cores=os.cpu_count(),
         threads=None if recipe is None else machine.threads_for(recipe),
         packages=dict(sorted(_packages())),
@@ -99,15 +99,6 @@ def _base(recipe: Recipe) -> str | None:
 
 def _packages() -> set[tuple[str, str]]:
     return {(found.name.lower(), found.version) for found in distributions()}
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _gpus() -> tuple[str, ...]:

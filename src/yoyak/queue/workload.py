@@ -5,7 +5,9 @@ Before anything is downloaded tokens are characters times the tokenizer's measur
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
+from yoyak.data.shots import choose_examples
 from yoyak.queue.memory import PASS_TOKENS
 from yoyak.queue.shapes import Shape
 from yoyak.recipe import Beam, Recipe
@@ -13,6 +15,10 @@ from yoyak.values import Corpus, Dialogue, Value
 
 TEMPLATE_TOKENS = 24
 """Of a chat template around the messages; the longest of the four families."""
+
+
+EXAMPLE_TOKENS = 10
+"""Of a chat template around one example's question and answer."""
 
 
 class Workload(Value, frozen=True, kw_only=True):
@@ -31,6 +37,8 @@ class Workload(Value, frozen=True, kw_only=True):
     steps: int
     spoken_rows: int
     """Rows that are generated in all: evaluations, dev and test; beams counted each."""
+    usual_source: float = 0.0
+    """Tokens that are read before a row's answer, on the mean; examples are among them."""
 
     @property
     def trained_tokens(self) -> float:
@@ -54,6 +62,7 @@ def workload_of(recipe: Recipe, shape: Shape, corpus: Corpus) -> Workload:
     ratio = shape.tokens_per_character
     fixed = math.ceil(ratio * len(recipe.prompt.system + recipe.prompt.instruction))
     fixed += TEMPLATE_TOKENS if recipe.prompt.style == "chat" else 2
+    fixed += _example_tokens(recipe, corpus, ratio)
     limit = recipe.prompt.max_source_tokens
     whole = [math.ceil(ratio * len(row.text)) + fixed for row in corpus.train.dialogues]
     sources = [min(tokens, limit) for tokens in whole]
@@ -71,6 +80,16 @@ def workload_of(recipe: Recipe, shape: Shape, corpus: Corpus) -> Workload:
         steps_per_epoch=per_epoch,
         steps=int(steps),
         spoken_rows=_spoken_rows(recipe, corpus, int(steps) / per_epoch),
+        usual_source=fmean(sources),
+    )
+
+
+def _example_tokens(recipe: Recipe, corpus: Corpus, ratio: float) -> int:
+    """Of the answered dialogues that are shown before every row, as turns of their own."""
+    shown = choose_examples(corpus.train, recipe.prompt.examples, recipe.train.seed)
+    question = math.ceil(ratio * len(recipe.prompt.instruction)) + EXAMPLE_TOKENS
+    return sum(
+        math.ceil(ratio * len(row.text)) + question + _answer_tokens(row, ratio) for row in shown
     )
 
 
@@ -83,8 +102,12 @@ def _spoken_rows(recipe: Recipe, corpus: Corpus, epochs: float) -> int:
     rows = min(recipe.evaluate.rows or len(corpus.dev.dialogues), len(corpus.dev.dialogues))
     evaluations = 0 if every is None else recipe.evaluate.at_start + math.ceil(epochs / every)
     final = len(corpus.dev.dialogues) + len(corpus.test.dialogues)
-    beams = recipe.decode.beams if isinstance(recipe.decode, Beam) else 1
-    return (evaluations * rows + final) * beams
+    return (evaluations * rows + final) * beams_of(recipe)
+
+
+def beams_of(recipe: Recipe) -> int:
+    """How many answers to a row are written beside one another."""
+    return recipe.decode.beams if isinstance(recipe.decode, Beam) else 1
 
 
 def _percentile(values: Sequence[int], share: float) -> int:

@@ -110,6 +110,8 @@ def _arithmetic(plan: Plan) -> Iterator[str]:
             yield text("report.plan-arithmetic", recipe=each.recipe, **fields)
         elif each.training_span is not None:
             yield text("report.plan-measured", recipe=each.recipe)
+        if each.generation_span is not None and each.generation_span.measured:
+            yield text("report.plan-measured-generation", recipe=each.recipe)
 
 
 def _disk(plan: Plan) -> "Table":
