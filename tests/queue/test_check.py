@@ -1,6 +1,7 @@
 """Ten-odd lines: what is found is told, what is wrong is named, what is secret is not shown."""
 
 import os
+import pwd
 import socket
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from yoyak import messages, recipes
 from yoyak.queue import limits, machine
 from yoyak.queue.check import Status, check
+from yoyak.store import space
 from yoyak.store.project import Limits
 
 ROOMY = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
@@ -190,3 +192,53 @@ def test_who_works_on_a_run_is_named(look, runs_of):
     (run.folder / "identity.json").write_bytes(b"{")
     (line,) = look("runs")
     assert (line.status, "identity.json" in line.found) == (Status.BAD, True)
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Puts a program of that name before all others, which answers as a shell script does."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def put(name, script):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return put
+
+
+def test_whose_memory_of_the_card_is_taken_is_told(data, workspace, tool):
+    busy = CARD.replace("312, 24264", "20312, 4264")
+    me = os.getpid()
+    tool(
+        "nvidia-smi",
+        f"""case "$*" in
+          *query-gpu=index*) echo "{busy}" ;;
+          *"-i 0 --query-compute-apps"*)
+            echo "{me}, /usr/bin/python3, 20000"
+            echo "4194305, [Not Found], [N/A]" ;;
+        esac""",
+    )
+    (line,) = [line for line in check(data, workspace, ROOMY) if line.name == "gpu"]
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    assert line.status is Status.WARN
+    assert f"{me} (python3, {owner}, 21.0 GB), 4194305 →" in f"{line.found} →"
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "status", "left"),
+    [("1000000*", 900000, Status.BAD, "0.0"), ("1000000", 21000000, Status.OK, "20.5")],
+)
+def test_a_quota_counts_whatever_the_disk_has_free(look, tool, used, limit, status, left):
+    tool("quota", f"echo '     /dev/sda1 {used} {limit} {limit} 0 77 0 0 0'; exit 1")
+    room, quota = look("room")
+    assert room.status is Status.OK
+    assert (quota.status, left in quota.found) == (status, True)
+
+
+def test_no_quota_and_many_places_for_files_are_not_worth_a_line(look, tool, monkeypatch):
+    tool("quota", "echo 'Disk quotas for user kim (uid 1000): none'")
+    assert len(look("room")) == 1
+    monkeypatch.setattr(space, "free_inodes", lambda folder: 12)
+    assert [line.status for line in look("room")] == [Status.OK, Status.BAD]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from yoyak.errors import YoyakError
 from yoyak.messages import fill, text
-from yoyak.queue import limits, machine
+from yoyak.queue import limits, machine, quota
 from yoyak.recipe import Recipe
+from yoyak.store import space
 from yoyak.store.project import Limits
 from yoyak.store.workspace import Workspace
 from yoyak.values import Value
@@ -20,6 +21,9 @@ from yoyak.values import Value
 OLDEST_PYTHON = (3, 11)
 LARGE_PARAMETERS = 1_000_000_000
 BUSY_CARD_GB = 1.0
+FEW_INODES = 10_000
+"""A run makes some hundred files, a base in the cache some dozen."""
+LITTLE_QUOTA_GB = 2.0
 
 
 class Status(StrEnum):
@@ -125,7 +129,7 @@ def _card(card: machine.Card) -> CheckLine:
     if card.has_bf16 is False:
         return _line("gpu", Status.WARN, "queue.check-gpu-no-bf16", **fields)
     if card.used_gb >= BUSY_CARD_GB:
-        pids = ", ".join(str(user.pid) for user in machine.card_users()) or "?"
+        pids = ", ".join(map(str, machine.card_users(card.index))) or "?"
         return _line("gpu", Status.WARN, "queue.check-gpu-busy", pids=pids, **fields)
     return _line("gpu", Status.OK, "queue.check-gpu", **fields)
 
@@ -158,6 +162,19 @@ def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
     else:
         status = Status.WARN if isinstance(decision, limits.Warn) else Status.BAD
         yield _line("room", status, decision.key, **decision.fields)
+    yield from _allowances(subject.workspace.folder)
+
+
+def _allowances(folder: Path) -> Iterator[CheckLine]:
+    """What can run out while the disk has room: places for files, and a user's quota."""
+    inodes = space.free_inodes(folder)
+    if inodes is not None and inodes < FEW_INODES:
+        yield _line("room", Status.BAD, "queue.check-inodes", found=f"{inodes:,}")
+    left = quota.left_gb(folder)
+    if left is not None:
+        little = left < LITTLE_QUOTA_GB
+        key = "queue.check-quota-little" if little else "queue.check-quota"
+        yield _line("room", Status.BAD if little else Status.OK, key, left=f"{left:.1f}")
 
 
 def _workspace(subject: Subject) -> Iterator[CheckLine]:

@@ -6,6 +6,7 @@ tool ten: it may have to wake a card first.
 
 import os
 import platform
+import pwd
 import re
 import socket
 import subprocess
@@ -56,7 +57,15 @@ class CardUser(Value, frozen=True, kw_only=True):
     """A process that holds memory of a card; ``used_gb`` is unknown inside some containers."""
 
     pid: int
+    name: str | None
+    owner: str | None
+    """Unknown where the process belongs to another container."""
     used_gb: float | None
+
+    def __str__(self) -> str:
+        found = (self.name, self.owner, None if self.used_gb is None else f"{self.used_gb:.1f} GB")
+        known = ", ".join(each for each in found if each is not None)
+        return f"{self.pid} ({known})" if known else str(self.pid)
 
 
 class Requirement(NamedTuple):
@@ -102,18 +111,34 @@ def read_card(line: str) -> Card | None:
     )
 
 
-def card_users() -> tuple[CardUser, ...]:
-    """Who holds memory of the cards."""
-    said = _said(
-        "nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"
+def card_users(index: int) -> tuple[CardUser, ...]:
+    """Who holds memory of a card."""
+    asked = "--query-compute-apps=pid,process_name,used_memory"
+    said = _said("nvidia-smi", "-i", str(index), asked, "--format=csv,noheader,nounits")
+    found = map(_card_user, (said or "").splitlines())
+    return tuple(user for user in found if user is not None)
+
+
+def _card_user(line: str) -> CardUser | None:
+    pid, _, rest = line.partition(",")
+    path, _, used = rest.rpartition(",")
+    if not pid.strip().isdecimal():
+        return None
+    name = path.strip().rpartition("/")[2]
+    mebibytes = _number(used)
+    return CardUser(
+        pid=int(pid),
+        name=None if name.startswith("[") else name or None,  # [Not Found], [N/A]
+        owner=_owner(int(pid)),
+        used_gb=None if mebibytes is None else mebibytes * MIB / GB,
     )
-    users = []
-    for line in (said or "").splitlines():
-        pid, _, used = line.partition(",")
-        mebibytes = _number(used)
-        size = None if mebibytes is None else mebibytes * MIB / GB
-        users.append(CardUser(pid=int(pid), used_gb=size))
-    return tuple(users)
+
+
+def _owner(pid: int) -> str | None:
+    try:
+        return pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return None
 
 
 def processor() -> str:

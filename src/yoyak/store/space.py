@@ -43,6 +43,13 @@ def free_bytes(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def free_inodes(path: Path) -> int | None:
+    """How many more files there may be where ``path`` will stand; ``None``: as many as fit."""
+    place = next(each for each in (path, *path.absolute().parents) if each.exists())
+    found = os.statvfs(place)
+    return found.f_favail if found.f_files else None
+
+
 @contextmanager
 def saying_why(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
     """Turns what the system says about writing ``path`` into an error that says what to do.
