@@ -73,7 +73,13 @@ def test_a_finished_run_keeps_its_best(workspace, finished):
     assert candidates(workspace) == ()
 
 
-@pytest.mark.parametrize("lost", ["weights/adapter.safetensors", "scores/dev.json"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "weights/adapter.safetensors", "scores/dev.json", "predictions/dev.jsonl",
+        "predictions/test.jsonl",
+    ],
+)  # fmt: skip
 def test_checkpoints_stay_until_result_and_weights_are_verified(workspace, finished, lost):
     (finished.folder / lost).write_bytes(b"torn")
     assert not is_safe(finished)
@@ -197,3 +203,50 @@ def test_something_to_go_on_with_is_always_kept(steps, best, finished):
         assert best in kept
     if not finished:
         assert set(sorted(steps)[-2:]) <= kept
+
+
+@pytest.fixture
+def soup(finished):
+    """A soup of the finished run, answered and scored as the run itself; and its encoded rows."""
+    with disk.whole_folder(finished.folder / "soups" / "1f2e3d" / "weights") as folder:
+        (folder / "model.safetensors").write_bytes(b"averaged")
+    for split in ("dev", "test"):
+        variant = finished.begin_predictions(split, "inputs", "soup-1f2e3d-greedy")
+        assert variant == []
+        finished.add_predictions(split, finished.predictions(split), "soup-1f2e3d-greedy")
+    finished.write_scorecard("dev", finished.scorecard("dev"), "soup-1f2e3d-greedy")
+    (finished.folder / "tokens").mkdir()
+    (finished.folder / "tokens" / "0123.msgpack").write_bytes(b"rows")
+    return finished
+
+
+def test_all_that_goes_goes_in_the_declared_order(workspace, soup):
+    (soup.folder / "soups" / "1f2e3d" / ".weights.tmp-4242").mkdir()
+    found = candidates(workspace)
+    assert [kind for kind, _ in named(found)] == [
+        "trash", "tokens", "checkpoint", "checkpoint", "checkpoint", "soup",
+    ]  # fmt: skip
+    assert prune(workspace, found) == found
+    assert candidates(workspace) == ()
+    assert steps_left(soup) == ["step-000010"]
+    assert (soup.folder / "weights" / "adapter.safetensors").exists()
+    assert soup.predictions("test", "soup-1f2e3d-greedy")
+
+
+@pytest.mark.parametrize(
+    "lost", ["predictions/test@soup-1f2e3d-greedy.jsonl", "scores/dev@soup-1f2e3d-greedy.json"]
+)
+def test_a_soup_stays_until_it_has_answered_and_is_scored(workspace, soup, lost):
+    (soup.folder / lost).unlink()
+    assert "soup" not in [kind for kind, _ in named(candidates(workspace))]
+
+
+def test_a_soup_whose_answer_was_handed_in_stays(workspace, soup):
+    workspace.ledger_path.write_text('{"parts": ["run@soup-1f2e3d-greedy"]}', encoding="utf-8")
+    assert "soup" not in [kind for kind, _ in named(candidates(workspace))]
+
+
+def test_encoded_rows_stay_while_the_run_may_need_them(workspace, interrupted):
+    (interrupted.folder / "tokens").mkdir()
+    (interrupted.folder / "tokens" / "0123.msgpack").write_bytes(b"rows")
+    assert "tokens" not in [kind for kind, _ in named(candidates(workspace))]

@@ -1,8 +1,9 @@
 """Making room, in a declared order, and never at the price of a result.
 
-First what killed writers and put-aside files left behind, then checkpoints that no run needs, then
-(only if asked) bases in the hub's cache that no run needs any more. What is kept is worked out and
-verified before anything is deleted, and nothing is deleted that does not carry our mark.
+First what killed writers and put-aside files left behind, then encoded rows of finished runs,
+checkpoints that no run needs, soups whose answers are stored and scored and were never handed in,
+and last (only if asked) bases in the hub's cache that no run needs any more. What is kept is
+worked out and verified before anything is deleted, and nothing is deleted without our mark.
 """
 
 import re
@@ -12,12 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from yoyak.errors import BadData, Interrupted
-from yoyak.events import Status
+from yoyak.events import Generated, Status
 from yoyak.queue import machine
 from yoyak.store import disk
 from yoyak.store.run import Run
 from yoyak.store.workspace import Workspace
-from yoyak.values import Value
+from yoyak.values import SplitName, Value
 
 _STEP = re.compile(r"step-(\d+)")
 _PUT_ASIDE = (".trash-", ".old-", ".torn-", "torn-")
@@ -27,7 +28,9 @@ class Kind(StrEnum):
     """What may go, in the order in which it goes."""
 
     TRASH = "trash"
+    TOKENS = "tokens"
     CHECKPOINT = "checkpoint"
+    SOUP = "soup"
     BASE = "base"
 
 
@@ -64,7 +67,9 @@ def candidates(
     found = [
         *_trash_of_workspace(workspace),
         *(each for run in runs for each in _trash_of(run)),
+        *(each for run in runs for each in _tokens_of(run)),
         *(each for run in runs for each in _checkpoints_of(run)),
+        *(each for run in runs for each in _soups_of(run, workspace.ledger_path)),
     ]
     if hub:
         found += _bases(workspace.runs(), frozenset(needed_bases))
@@ -94,7 +99,7 @@ def _remove(path: Path, kind: Kind) -> bool:
         shutil.rmtree(path)
     elif path.is_file():
         path.unlink()
-    elif kind is Kind.CHECKPOINT or disk.is_ours(path):
+    elif kind in {Kind.CHECKPOINT, Kind.SOUP} or disk.is_ours(path):
         disk.remove_folder(path)
     elif not any(path.iterdir()):
         path.rmdir()  # left by a remover that was killed at its last step
@@ -112,8 +117,9 @@ def _trash_of_workspace(workspace: Workspace) -> Iterator[Candidate]:
 
 
 def _trash_of(run: Run) -> Iterator[Candidate]:
-    for name in (".", "checkpoints", "predictions", "scores"):
-        yield from _trash(run.folder / name, run.name)
+    places = [run.folder / name for name in (".", "checkpoints", "predictions", "scores", "tokens")]
+    for folder in (*places, *sorted((run.folder / "soups").glob("*/"))):
+        yield from _trash(folder, run.name)
 
 
 def _trash(folder: Path, run: str | None) -> Iterator[Candidate]:
@@ -141,18 +147,67 @@ def _checkpoints_of(run: Run) -> Iterator[Candidate]:
             yield _candidate(path, Kind.CHECKPOINT, run.name)
 
 
+def _tokens_of(run: Run) -> Iterator[Candidate]:
+    """Training rows as token ids, which are cut again in a minute if they are ever needed."""
+    found = sorted((run.folder / "tokens").glob("*.msgpack"))
+    if found and is_safe(run):
+        for path in found:
+            yield _candidate(path, Kind.TOKENS, run.name)
+
+
+def _soups_of(run: Run, ledger: Path) -> Iterator[Candidate]:
+    """Averaged weights whose work is done; those of an answer that was handed in stay."""
+    handed_in = ledger.read_text(encoding="utf-8") if ledger.is_file() else ""
+    for folder in sorted((run.folder / "soups").glob("*/")):
+        prefix = folder.name if folder.name.startswith("step-") else f"soup-{folder.name}"
+        weights = folder / "weights"
+        if weights.is_dir() and f"{prefix}-" not in handed_in and _is_answered(run, prefix):
+            yield _candidate(weights, Kind.SOUP, run.name)
+
+
+_SPLITS: tuple[SplitName, ...] = ("dev", "test")
+
+
+def _is_answered(run: Run, prefix: str) -> bool:
+    """Whether every decoding that was begun has its answers to dev and test and its score."""
+    begun = {
+        path.stem.partition("@")[2]
+        for path in (run.folder / "predictions").glob(f"*@{prefix}-*.jsonl")
+    }
+    rows = {split: len(run.predictions(split)) for split in _SPLITS}
+    return bool(begun) and all(
+        _scored(run, variant)
+        and all(len(run.predictions(split, variant)) == rows[split] for split in _SPLITS)
+        for variant in begun
+    )
+
+
 def is_safe(run: Run) -> bool:
     """Whether a run's result no longer hangs on its checkpoints.
 
-    It is finished, its weights are as they were written, and its scores can be read.
+    It is finished, every answer that was generated and the scores can be read, and its weights are
+    as they were written.
     """
     if run.state().status is not Status.FINISHED:
         return False
+    generated = {
+        event.split: event.of
+        for event in run.log(whole=False).events
+        if isinstance(event, Generated)
+    }
+    return (
+        all(len(run.predictions(split)) == generated.get(split, 0) for split in _SPLITS)
+        and _scored(run, None)
+        and disk.verify_folder(run.engine_folder / "weights") is not None
+    )
+
+
+def _scored(run: Run, variant: str | None) -> bool:
     try:
-        scored = run.scorecard("dev") is not None
+        card = run.scorecard("dev", variant)
     except BadData:
         return False
-    return scored and disk.verify_folder(run.engine_folder / "weights") is not None
+    return card is not None and card.n == len(run.predictions("dev", variant))
 
 
 def _bases(runs: Sequence[Run], needed: frozenset[str]) -> Iterator[Candidate]:
