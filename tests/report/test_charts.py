@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from yoyak import messages
+from yoyak.events import Evaluated
 from yoyak.report import charts
+from yoyak.report.build import build
 from yoyak.report.charts import CHARTS
 from yoyak.report.parts import DiskForecast, Pair
 
@@ -67,3 +69,19 @@ def test_a_chart_without_data_is_none(view):
 
 def test_the_comparison_shows_the_floors(whole):
     assert "constant sentence" in drawn("comparison", whole)
+
+
+def test_dev_loss_starts_at_step_0_and_stands_only_where_it_was_measured(make):
+    run = make.toy_run()
+    (place, first), (_, second) = run.of(Evaluated)
+    changed = msgspec.structs.replace
+    before = changed(first, step=0, epoch=0.0, loss=7.9)
+    unmeasured = changed(second, step=30, epoch=2.5, loss=None)
+    again = changed(first, loss=4.0)  # a step that was lost with its evaluation and done again
+    events = (*run.events[:place], before, *run.events[place:], again, unmeasured)
+    view = build([run._replace(events=events)], make.rest())
+    points = [(row["x"], row["y"]) for row in CHARTS["dev-loss"](view).rows]
+    assert points == [(0.0, 7.9), (1.0, 4.0), (2.0, second.loss)]
+    assert [row["x"] for row in CHARTS["dev-rouge"](view).rows] == [0.0, 1.0, 2.0, 2.5]
+    silent = [changed(one, loss=None) if isinstance(one, Evaluated) else one for one in run.events]
+    assert CHARTS["dev-loss"](build([run._replace(events=tuple(silent))], make.rest())) is None

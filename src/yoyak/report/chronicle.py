@@ -224,10 +224,8 @@ def curve(run: RunRecord) -> Curve:
         [event for _, event in run.of(Sampled)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    evaluated = thinned(
-        [event for _, event in run.of(Evaluated)],
-        lambda event: event.rouge.mean,
-    )
+    by_evaluation = {event.step: event for _, event in run.of(Evaluated)}
+    evaluated = thinned(list(by_evaluation.values()), lambda event: event.rouge.mean)
     return Curve(
         run=run.id,
         name=run.name,
@@ -237,6 +235,7 @@ def curve(run: RunRecord) -> Curve:
         learning_rates=tuple(event.learning_rate for event in steps),
         evaluated_epochs=tuple(event.epoch for event in evaluated),
         evaluated_means=tuple(event.rouge.mean for event in evaluated),
+        evaluated_losses=tuple(event.loss for event in evaluated),
         sampled_at=tuple(event.at for event in sampled),
         disk_used_gb=tuple(event.disk_used_gb for event in sampled),
         vram_used_gb=tuple(event.vram_used_gb for event in sampled),

@@ -41,17 +41,29 @@ def _along_steps(
     return draw
 
 
-def _dev_rouge(view: View) -> Drawing | None:
-    rows = lines(
-        [
-            (curve, curve.evaluated_epochs, [100 * mean for mean in curve.evaluated_means])
-            for curve in view.curves
-            if curve.evaluated_epochs
-        ]
-    )
-    x, y = axis("x", "epoch", axis={"tickMinStep": 1}), axis("y", "dev-mean")
-    mark = {"strokeWidth": 2, "point": {"size": 45} if len(rows) < _MOST_MARKS else False}
-    return drawing(rows, lambda chart: chart.mark_line(**mark).encode(x=x, y=y, color=colour()))
+def _along_evaluations(
+    pick: Callable[[Curve], Sequence[float | None]], key: str
+) -> Callable[[View], Drawing | None]:
+    """A point for each evaluation that measured it, from the one before the first step on."""
+
+    def draw(view: View) -> Drawing | None:
+        known = []
+        for curve in view.curves:
+            measured = [
+                (epoch, value)
+                for epoch, value in zip(curve.evaluated_epochs, pick(curve), strict=True)
+                if value is not None
+            ]
+            if measured:
+                epochs, values = zip(*measured, strict=True)
+                known.append((curve, epochs, values))
+        rows = lines(known)
+        x = axis("x", "epoch", axis={"tickMinStep": 1}, scale={"zero": True})
+        y = axis("y", key)
+        mark = {"strokeWidth": 2, "point": {"size": 45} if len(rows) < _MOST_MARKS else False}
+        return drawing(rows, lambda chart: chart.mark_line(**mark).encode(x=x, y=y, color=colour()))
+
+    return draw
 
 
 def _comparison(view: View) -> Drawing | None:
@@ -167,7 +179,10 @@ CHARTS: dict[str, Callable[[View], Drawing | None]] = {
         lambda curve: curve.grad_norms, "grad-norm", scale={"type": "symlog"}
     ),
     "learning-rate": _along_steps(lambda curve: curve.learning_rates, "rate", scale={"zero": True}),
-    "dev-rouge": _dev_rouge,
+    "dev-rouge": _along_evaluations(
+        lambda curve: [100 * mean for mean in curve.evaluated_means], "dev-mean"
+    ),
+    "dev-loss": _along_evaluations(lambda curve: curve.evaluated_losses, "dev-loss"),
     "comparison": _comparison,
     "lengths": _lengths,
     "machine": machine,

@@ -108,7 +108,8 @@ def current(view: View) -> Blocks:
 def curves(view: View) -> Blocks:
     """What was measured along training."""
     if any(curve.steps for curve in view.curves):
-        yield from (Chart("loss"), Chart("grad-norm"), Chart("learning-rate"), Chart("dev-rouge"))
+        keys = ("loss", "learning-rate", "dev-loss", "dev-rouge", "grad-norm")
+        yield from map(Chart, keys)
 
 
 def pending(view: View) -> Blocks:

@@ -144,6 +144,8 @@ class Curve(Value, frozen=True, kw_only=True):
     learning_rates: tuple[float, ...]
     evaluated_epochs: tuple[float, ...]
     evaluated_means: tuple[float, ...]
+    evaluated_losses: tuple[float | None, ...]
+    """Per token of the reference summaries; ``None`` where an evaluation did not measure it."""
     sampled_at: tuple[float, ...] = ()
     disk_used_gb: tuple[float | None, ...] = ()
     vram_used_gb: tuple[float | None, ...] = ()
