@@ -114,10 +114,11 @@ def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
     """Prints where every run stands; works from another shell while the line-up runs."""
     from yoyak.report import text as drawing
     from yoyak.report.gather import gather
-    from yoyak.report.write import status_json
 
     view = gather(open_place(None, workspace).workspace, compared=False)
     if as_json:
+        from yoyak.report.write import status_json
+
         print(status_json(view))
     else:
         drawing.status(view, drawing.console(sys.stdout))

@@ -15,14 +15,13 @@ from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, Status, fold
 from yoyak.report import ensemble, judged, lint, outlook
-from yoyak.report.blended import newest_blend
 from yoyak.report.build import Rest, build
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import stated
 from yoyak.report.examples import Said, examples
 from yoyak.report.facts import provenance, relative, submissions
 from yoyak.report.lint import StatedDisk
-from yoyak.report.parts import Finding, Forecast, Sentence
+from yoyak.report.parts import Blended, Finding, Forecast, Sentence
 from yoyak.report.view import Difference, View
 from yoyak.score.card import Scorecard
 from yoyak.store.project import NO_BUDGET, Budget
@@ -66,7 +65,7 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
         pairs=ensemble.pairs({one.name: one.card for one in said}) if compared else (),
-        blended=newest_blend(workspace, data.corpus) if compared else None,
+        blended=_blended(workspace, data.corpus) if compared else None,
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
         expected=_expected(found, data.corpus),
@@ -79,6 +78,12 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     checked = lint.check(stated(records, view, disk))
     checked = (*checked, *_garbled(workspace, found), *data.findings)
     return msgspec.structs.replace(view, findings=checked)
+
+
+def _blended(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
+    from yoyak.report.blended import newest_blend  # ``yoyak status`` blends nothing
+
+    return newest_blend(workspace, corpus)
 
 
 class _Data(NamedTuple):

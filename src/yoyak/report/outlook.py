@@ -6,8 +6,6 @@ from heapq import heappop, heappush
 import msgspec
 
 from yoyak.events import Status
-from yoyak.queue import devices
-from yoyak.queue.plan import Place, plan
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.parts import Forecast, Span
 from yoyak.report.view import Progress
@@ -25,6 +23,9 @@ def expected(queued: Sequence[Run], runs: Sequence[Run], corpus: Corpus) -> dict
     """
     if not queued:
         return {}
+    from yoyak.queue import devices  # ``yoyak status`` mostly plans nothing
+    from yoyak.queue.plan import Place, plan
+
     place = Place(next(iter(devices.here()), None), None, 0.0, runs=runs)
     spans = [(run, plan([run.recipe], corpus, place).span) for run in queued]
     return {

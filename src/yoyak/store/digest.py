@@ -14,23 +14,18 @@ NEWEST = 500
 """As many as the pace is taken from (report.forecast)."""
 OLDER = 100
 
-_FREQUENT = tuple(
+_STEP, _SAMPLE = (
     f'{{"event":"{kind.__struct_config__.tag}"'.encode() for kind in (Stepped, Sampled)
 )
 
 
 def telling(lines: Sequence[bytes]) -> list[bytes]:
     """The telling ones of ``lines``, in order; a line that cannot be told is telling."""
-    kinds = [_kind(line) for line in lines]
-    others = [place for place, kind in enumerate(kinds) if kind is None]
-    kept = set(others)
-    for kind in range(len(_FREQUENT)):
-        kept.update(_chosen([at for at, found in enumerate(kinds) if found == kind], others))
+    steps = [place for place, line in enumerate(lines) if line.startswith(_STEP)]
+    samples = [place for place, line in enumerate(lines) if line.startswith(_SAMPLE)]
+    others = sorted(set(range(len(lines))).difference(steps, samples))
+    kept = {*others, *_chosen(steps, others), *_chosen(samples, others)}
     return [lines[place] for place in sorted(kept)]
-
-
-def _kind(line: bytes) -> int | None:
-    return next((kind for kind, start in enumerate(_FREQUENT) if line.startswith(start)), None)
 
 
 def _chosen(places: Sequence[int], others: Sequence[int]) -> Iterator[int]:
