@@ -9,9 +9,10 @@ import pytest
 
 from yoyak import messages
 from yoyak.events import Failed, Status
-from yoyak.report import markdown
+from yoyak.report import html, markdown
 from yoyak.report.build import build
-from yoyak.report.sections import SECTIONS
+from yoyak.report.lint import StatedDisk
+from yoyak.report.sections import SECTIONS, sections
 
 
 def test_sections_come_in_the_order_of_a_status_report(view):
@@ -78,6 +79,19 @@ def test_a_section_with_nothing_to_say_is_left_out(make):
     said = markdown.render(build([], make.rest(floors=())))
     assert "## Performance" not in said
     assert "## Next steps" in said
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_before_the_first_run_a_report_says_so_and_has_no_empty_section(make, language):
+    disk = StatedDisk(free_gb=40.0, total_gb=150.0, sufficient=True)
+    view = build([], make.rest(floors=(), disk=disk))
+    with messages.speaking(language):
+        page, said = html.render(view), markdown.render(view)
+        empty = messages.text("report.no-runs")
+    assert [one.key for one in sections(view)] == ["summary", "risks", "next"]
+    assert empty in page
+    assert "yoyak run" in said
+    assert "–" not in said.splitlines()[2], "no last event is no dash in a sentence"
 
 
 def test_every_section_has_a_title_in_both_languages():

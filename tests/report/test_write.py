@@ -11,7 +11,7 @@ from yoyak.data.corpus import read_corpus
 from yoyak.events import Queued, Started
 from yoyak.queue import provenance
 from yoyak.queue.stages import Work, carry_out
-from yoyak.report import write
+from yoyak.report import markdown, write
 from yoyak.report.gather import gather
 from yoyak.report.view import View
 from yoyak.store.workspace import Workspace
@@ -98,8 +98,10 @@ def test_data_that_changed_or_went_needs_checking(workspace, tmp_path):
 def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
     log = workspace.runs()[0].log_path
     log.write_bytes(b'{"event": "stepp\n' + log.read_bytes())
-    (finding,) = gather(workspace).findings
+    view = gather(workspace)
+    (finding,) = view.findings
     assert finding.rule == "garbled-log"
+    assert "events.jsonl#L" not in markdown.render(view), "the lines' numbers are not the events'"
 
 
 def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):

@@ -48,6 +48,8 @@ class _Fields(NamedTuple):
     label: str | None = None
     whole: bool = True
     """Whether ``events`` are all of the log; else the telling ones, and no line has an address."""
+    damaged: bool = False
+    """Whether lines of the log cannot be read: an event's place is then no line's number."""
 
 
 class RunRecord(_Fields):
@@ -81,7 +83,7 @@ class RunRecord(_Fields):
 
     def at(self, index: int) -> str:
         """The address of the event at ``index``."""
-        return f"{self.log}#L{index + 1}" if self.whole else self.log
+        return f"{self.log}#L{index + 1}" if self.whole and not self.damaged else self.log
 
 
 def progress(run: RunRecord, state: RunState) -> Progress:

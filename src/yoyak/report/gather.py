@@ -135,6 +135,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
         whole=compared,
+        damaged=log.garbled > 0,
     )
     return _Read(run, record, card, predictions, log.garbled)
 

@@ -45,6 +45,8 @@ def render(view: View) -> str:
 
 def written(view: View) -> str:
     """When the report was written, and from how much."""
+    if view.last_event_at is None:
+        return text("report.written-before", at=figures.moment(view.written_at))
     return text(
         "report.written",
         at=figures.moment(view.written_at),

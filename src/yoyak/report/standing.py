@@ -40,14 +40,13 @@ def summary(view: View) -> Blocks:
     names = {
         status: [name(one) for one in view.systems if one.status is status] for status in _ORDER
     }
-    yield Bullets(
-        tuple(
-            f"{SIGNS[status.value]} {text(f'report.status-{status.value}')} "
-            f"{len(found)}/{len(view.systems)}: {', '.join(found)}"
-            for status, found in names.items()
-            if found
-        )
+    standing = tuple(
+        f"{SIGNS[status.value]} {text(f'report.status-{status.value}')} "
+        f"{len(found)}/{len(view.systems)}: {', '.join(found)}"
+        for status, found in names.items()
+        if found
     )
+    yield Bullets(standing) if standing else Note(text("report.no-runs"))
 
 
 def completed(view: View) -> Blocks:
@@ -139,7 +138,8 @@ def performance(view: View) -> Blocks:
     yield from table(columns, [*rows, *map(_floor_row, view.floors)])
     if view.scored:
         yield from (Chart("comparison"), Chart("lengths"))
-    yield Bullets(tuple(notes(view)))
+    if told := tuple(notes(view)):
+        yield Bullets(told)
 
 
 def _performance_row(one: System) -> Sequence[Cell]:
