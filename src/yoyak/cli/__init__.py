@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             app(words, prog_name="yoyak")
         except YoyakError as error:
-            print(messages.text("cli.error", error=error), file=sys.stderr)
+            from yoyak.store.redact import redact
+
+            # It may repeat what was typed or what a library said, a token by mistake among it.
+            print(messages.text("cli.error", error=redact(str(error))), file=sys.stderr)
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader (`| head`) has seen enough; nothing may be flushed to it at exit.

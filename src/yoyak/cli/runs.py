@@ -26,6 +26,7 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
     from yoyak import recipes
     from yoyak.report import settings
     from yoyak.store.project import read_project
+    from yoyak.store.redact import redact
 
     layers = read_project(Path.cwd()).layers
     if recipe is None:
@@ -37,7 +38,7 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
         return
     resolved = recipes.resolve(recipe, project=layers, sets=sets or ())
     if as_json:
-        print(msgspec.json.encode(resolved.recipe).decode())
+        print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
         settings.draw_settings(resolved)
 

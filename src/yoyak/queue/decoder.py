@@ -29,7 +29,7 @@ from yoyak.queue.worker import StopFlag, corpus_of, die_with_parent
 from yoyak.recipe import Beam, Decode, Greedy, shared_settings
 from yoyak.score.card import judge
 from yoyak.store import disk
-from yoyak.store.redact import redact
+from yoyak.store.redact import redact, redact_streams
 from yoyak.store.run import Run
 from yoyak.values import Corpus, Dialogue, Prediction, Split
 
@@ -191,4 +191,5 @@ def _checkpoint(speaker: Speaker, step: int) -> Speaker:
 
 
 if __name__ == "__main__":
+    redact_streams()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))

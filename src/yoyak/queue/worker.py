@@ -22,7 +22,7 @@ from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, Started
 from yoyak.queue import ranks
 from yoyak.queue.stages import Work, carry_out, follow
-from yoyak.store.redact import redact
+from yoyak.store.redact import redact, redact_streams
 from yoyak.store.run import Run
 from yoyak.values import Corpus
 
@@ -115,4 +115,5 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 if __name__ == "__main__":
+    redact_streams()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

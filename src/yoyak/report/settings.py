@@ -7,6 +7,7 @@ from yoyak.messages import text
 from yoyak.recipe import Recipe
 from yoyak.recipes import Resolved, settings_of
 from yoyak.report.text import console
+from yoyak.store.redact import redact
 
 
 def draw_settings(resolved: Resolved) -> None:
@@ -17,7 +18,7 @@ def draw_settings(resolved: Resolved) -> None:
     for key in ("setting", "value", "origin"):
         table.add_column(text(f"report.show-{key}"), overflow="fold")
     for name, value in settings_of(resolved.recipe):
-        origin = resolved.origins[name]
+        origin = redact(resolved.origins[name])
         table.add_row(name, _shown(value), origin, style="dim" if origin == "default" else None)
     console(sys.stdout).print(table)
 
@@ -35,4 +36,4 @@ def draw_recipes(recipes: Sequence[Recipe]) -> None:
 
 
 def _shown(value: object) -> str:
-    return "none" if value is None else str(value)
+    return "none" if value is None else redact(str(value))

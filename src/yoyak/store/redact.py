@@ -4,8 +4,10 @@ The shapes are those of the services a run may talk to. Whatever a variable call
 ``…SECRET`` holds is hidden wherever it turns up, because a library may print it in an error.
 """
 
+import io
 import os
 import re
+import sys
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -49,6 +51,24 @@ def redact(text: str) -> str:
     for pattern in _NAMED:
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+class _Redacting(io.TextIOWrapper):
+    """Text whose every write is redacted; a print or a log record is one, so it has it whole."""
+
+    def write(self, said: str) -> int:
+        super().write(redact(said))
+        return len(said)
+
+
+def redact_streams() -> None:
+    """Redacts whatever this process prints from now on, libraries included."""
+    sys.stdout, sys.stderr = (
+        _Redacting(
+            os.fdopen(number, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True
+        )
+        for number in (1, 2)
+    )
 
 
 def redact_words(words: Iterable[str]) -> tuple[str, ...]:
