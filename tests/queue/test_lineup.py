@@ -74,6 +74,15 @@ def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):
     assert told[-1] == failed
 
 
+def test_what_a_killed_worker_leaves_behind_ends_with_it(runs_of, corpus, is_alive):
+    (run,) = runs_of("Leaving")
+    # The fork holds the run's lock, so that nobody could take the run up again.
+    assert carry_out(corpus, [run]) == [Result.FINISHED]
+    assert run.state().attempts == 2
+    left = int((run.folder / "left-behind").read_text())
+    wait_for(lambda: not is_alive(left), 5)
+
+
 def test_a_run_that_somebody_works_on_is_left_alone_and_its_holder_named(runs_of, corpus):
     held, free = runs_of("Patient", "Steady")
     told = []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,8 @@ WORKER = (sys.executable, "-m", "yoyak.queue.worker")
 
 GRACE_SECONDS = 60.0
 """How long a worker may take to save and leave when its parent cannot go on itself."""
+CLEAR_SECONDS = 5.0
+"""How long what it left behind may take to let go of the run."""
 
 LOOK_SECONDS = 5.0
 
@@ -66,6 +69,7 @@ class Child:
         self.run = run
         self.card = card
         self._told = 0
+        self._cleared = False
         self._tail = Tail(run.log_path)
         with (run.folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -79,8 +83,23 @@ class Child:
         self.watchdog = Watchdog(run, self.process.pid)
 
     def poll(self) -> int | None:
-        """The exit code once it has ended; negative for a signal."""
-        return self.process.poll()
+        """The exit code once it has ended; negative for a signal.
+
+        What it had started and left behind ends with it: a fork would hold the card, and the
+        run's lock.
+        """
+        code = self.process.poll()
+        if code is not None and not self._cleared:
+            self._cleared = True
+            self._clear()
+        return code
+
+    def _clear(self) -> None:
+        with suppress(ProcessLookupError):  # nothing was left, as is usual
+            self._signal(signal.SIGKILL)
+            until = time.monotonic() + CLEAR_SECONDS
+            while self.run.holder() is not None and time.monotonic() < until:
+                time.sleep(0.01)  # a killed process lets go of its files in its own time
 
     def events(self) -> Iterator[AnyEvent]:
         """What its log has gained, by whoever wrote it."""

@@ -55,6 +55,20 @@ class Doomed(Steady):
         super().train(job)
 
 
+class Leaving(Doomed):
+    """Is killed the first time, and leaves a process behind that has all its open files."""
+
+    def train(self, job):
+        left = job.folder / "left-behind"
+        if not left.exists():
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(60)
+                os._exit(0)
+            left.write_text(str(pid))
+        super().train(job)
+
+
 class Crashing(Steady):
     """Crashes as a broken driver does, without a word."""
 
