@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from yoyak.events import Sampled, Saved, Status
+from yoyak.queue.memory import checkpoint_bytes
+from yoyak.queue.shapes import shape_of
+from yoyak.recipe import Recipe
 from yoyak.report.chronicle import RunRecord
 from yoyak.report.claims import is_downloaded
 from yoyak.report.lint import BYTES_PER_WEIGHT, StatedDisk
@@ -24,7 +27,10 @@ def risks(runs: Sequence[RunRecord], disk: DiskForecast | None) -> Iterator[Risk
 
 
 def disk_forecast(runs: Sequence[RunRecord], disk: StatedDisk, workspace_gb: float) -> DiskForecast:
-    """Free space against downloads to come and two checkpoints of the largest kind seen."""
+    """Free space against downloads to come and two checkpoints of the largest kind.
+
+    How large one is, a run has shown, or the plan's arithmetic says it of those to come.
+    """
     open_runs = [run for run in runs if run.status is not Status.FINISHED]
     downloads = sum(
         BYTES_PER_WEIGHT * (run.recipe.model.parameters or 0)
@@ -32,7 +38,8 @@ def disk_forecast(runs: Sequence[RunRecord], disk: StatedDisk, workspace_gb: flo
         if not is_downloaded(run.recipe)
     )
     saved = [event.size_bytes for run in runs for _, event in run.of(Saved)]
-    checkpoints = _CHECKPOINTS_KEPT * max(saved, default=0) if open_runs else 0
+    coming = [_checkpoint_bytes(run.recipe) for run in open_runs]
+    checkpoints = _CHECKPOINTS_KEPT * max([*saved, *coming], default=0) if open_runs else 0
     return DiskForecast(
         used_gb=max(disk.total_gb - disk.free_gb - workspace_gb, 0.0),
         workspace_gb=workspace_gb,
@@ -40,6 +47,12 @@ def disk_forecast(runs: Sequence[RunRecord], disk: StatedDisk, workspace_gb: flo
         checkpoints_gb=checkpoints / 1e9,
         left_gb=disk.free_gb - (downloads + checkpoints) / 1e9,
     )
+
+
+def _checkpoint_bytes(recipe: Recipe) -> float:
+    """By arithmetic; nothing for a recipe that has no model or trains none."""
+    shape = shape_of(recipe)
+    return checkpoint_bytes(shape, recipe) if shape is not None and recipe.train.epochs else 0.0
 
 
 def _disk(disk: DiskForecast) -> Risk:
