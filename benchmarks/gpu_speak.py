@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 from given import plant_stops
-from plain import machine, parts_of
+from plain import machine, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.engine import decode
@@ -34,7 +34,6 @@ from yoyak.engine.encode import Encoded
 from yoyak.engine.hardware import detect, quieten
 from yoyak.engine.merged import without_rounding
 from yoyak.engine.models import Loaded, without_wrapper
-from yoyak.engine.stepper import pad_sources
 from yoyak.queue.shapes import Shape, shape_of
 from yoyak.recipe import Greedy, Recipe
 from yoyak.recipes import resolve
@@ -56,7 +55,10 @@ def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) ->
     if merged:
         model = model.merge_and_unload()
     codec = SimpleNamespace(
-        **fullsize.IDS._asdict(), stop_ids=(fullsize.IDS.stop_id,), vocabulary=shape.vocabulary
+        **fullsize.IDS._asdict(),
+        stop_ids=(fullsize.IDS.stop_id,),
+        vocabulary=shape.vocabulary,
+        text=str,  # random ids have no words
     )
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
     plant_stops(without_wrapper(model), every, codec.stop_id)
@@ -70,21 +72,8 @@ def by_the_engine(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
     )
 
 
-@torch.no_grad()
 def plainly(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
-    tokens = 0
-    for part in parts_of(rows, 4):
-        ids, mask = pad_sources(part, loaded.codec.pad_id, loaded.device, left=True)
-        said = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            do_sample=False,
-            max_new_tokens=cap,
-            eos_token_id=list(loaded.codec.stop_ids),
-            pad_token_id=loaded.codec.pad_id,
-        )
-        tokens += int((said[:, ids.shape[1] :] != loaded.codec.pad_id).sum())
-    return tokens
+    return sum(they_speak(loaded, rows, cap, micro_rows=4).tokens)
 
 
 def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
