@@ -71,6 +71,7 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/report.py
 
+# One test at a time to whoever is free: these take minutes each.
 faults: .venv/.ready-dev
-	$(PYTEST) tests/faults --long
+	$(PYTEST) --dist load --maxschedchunk 1 tests/faults --long
 	$(BIN)/python -m pytest -m slow
