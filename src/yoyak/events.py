@@ -89,7 +89,7 @@ class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
     trainable_parameters: int
 
 
-class Stepped(Event, frozen=True, kw_only=True, tag="stepped"):
+class Stepped(Event, frozen=True, kw_only=True, tag="stepped", gc=False):
     """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
 
     step: int

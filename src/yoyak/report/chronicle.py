@@ -20,7 +20,7 @@ from yoyak.events import (
     Warned,
 )
 from yoyak.recipe import Recipe
-from yoyak.report.forecast import generation_left, pace_of
+from yoyak.report.forecast import RECENT_STEPS, generation_left, pace_of
 from yoyak.report.parts import Incident, Sentence, Span
 from yoyak.report.view import Curve, Difference, Progress, Quality
 
@@ -89,7 +89,7 @@ class RunRecord(_Fields):
 def progress(run: RunRecord, state: RunState) -> Progress:
     """Where the run stands in its stage."""
     others = [event for _, event in run.others]
-    pace = pace_of((*run.steps, *others))
+    pace = pace_of((*run.steps[-RECENT_STEPS:], *others))
     last, prepared, generated = state.last_step, state.prepared, state.generated
     return Progress(
         run=run.id,

@@ -12,7 +12,7 @@ from yoyak.report.parts import Forecast
 _BLOCK_STEPS = 10
 """Slow steps come in stretches (long batches, a busy disk), so stretches are what is ranked."""
 
-_RECENT_STEPS = 500
+RECENT_STEPS = 500
 """Older steps say nothing about a machine's pace now."""
 
 
@@ -22,7 +22,7 @@ class Pace:
     def __init__(self) -> None:
         self.steps = 0
         self.step = 0
-        self._seconds: deque[float] = deque(maxlen=_RECENT_STEPS)
+        self._seconds: deque[float] = deque(maxlen=RECENT_STEPS)
         self._other_seconds = 0.0
 
     def feed(self, event: AnyEvent) -> None:
