@@ -61,6 +61,11 @@ class RunRecord(_Fields):
         return [event for event in self.events if type(event) is Stepped]
 
     @cached_property
+    def latest(self) -> list[Stepped]:
+        """Each step once; one that was lost and done again as it was done last."""
+        return list({event.step: event for event in self.steps}.values())
+
+    @cached_property
     def others(self) -> list[tuple[int, AnyEvent]]:
         """Every other event with its place: few, where steps come by the thousand."""
         return [
@@ -100,7 +105,7 @@ def progress(run: RunRecord, state: RunState) -> Progress:
         of=generated.of if generated else (prepared.steps if prepared else None),
         unit="row" if generated else "step",
         epoch=last.epoch if last else None,
-        rows_seen=_rows_seen(run.steps) if run.whole else None,
+        rows_seen=sum(step.rows for step in run.latest) if run.whole and run.steps else None,
         rows=prepared.rows if prepared else None,
         seconds_per_unit=None if generated else pace.seconds_per_step,
         loss=last.loss if last else None,
@@ -110,12 +115,6 @@ def progress(run: RunRecord, state: RunState) -> Progress:
         last_at=state.last_at,
         record=run.at(len(run.events) - 1) if run.events else run.log,
     )
-
-
-def _rows_seen(steps: Sequence[Stepped]) -> int | None:
-    """Rows that trained; a step that was lost and done again counts once."""
-    rows = {event.step: event.rows for event in steps}
-    return sum(rows.values()) if rows else None
 
 
 def last_generation(events: Sequence[AnyEvent]) -> list[Generated]:
@@ -220,8 +219,7 @@ def _attempts(run: RunRecord) -> list[_Attempt]:
 
 def curve(run: RunRecord) -> Curve:
     """What was measured along training; a step that was done again counts with its last value."""
-    by_step = {event.step: event for event in run.steps}
-    steps = thinned(list(by_step.values()), lambda event: event.grad_norm)
+    steps = thinned(run.latest, lambda event: event.grad_norm)
     sampled = thinned(
         [event for _, event in run.of(Sampled)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,

@@ -107,10 +107,10 @@ def schedule_seen(record: RunRecord, recipe: Recipe) -> str | None:
     if prepared is None or prepared.steps < 10:
         return None
     warm_up = recipe.train.warmup_ratio * prepared.steps
-    rates = {event.step: event.learning_rate for event in record.steps if event.step > warm_up + 1}
+    rates = [step.learning_rate for step in record.latest if step.step > warm_up + 1]
     if len(rates) < 0.3 * prepared.steps:
         return None
-    low, high = min(rates.values()), max(rates.values())
+    low, high = min(rates), max(rates)
     return "constant" if high - low < 0.01 * high else "moving"
 
 
