@@ -21,7 +21,6 @@ Needs torch, transformers, peft, bitsandbytes and msgspec, and ``PYTHONPATH=src`
 
 import argparse
 import gc
-import json
 import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -31,12 +30,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fullsize
 import msgspec
 from gpu_cases import Bench, Run, compiled, liger, ours, packed, recompute, team, timed, trl
+from on_card import GB, parse, print_cases
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.engine.base import adapt
 from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import Hardware, detect, precision_for, quieten
+from yoyak.engine.hardware import Hardware, detect, precision_for
 from yoyak.engine.models import trainables
 from yoyak.queue.shapes import shape_of
 from yoyak.recipe import Recipe
@@ -53,7 +53,6 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "trl": trl,
 }
 CASES = (*RUNS, "unsloth")
-GB = 1e9
 
 
 # --- measuring ------------------------------------------------------------------------------------
@@ -162,33 +161,12 @@ def machine_of(hardware: Hardware) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", action="append", choices=MODELS, help="several times; else all")
     parser.add_argument("--case", action="append", choices=CASES, help="several times; else all")
-    parser.add_argument("--budget-gb", type=float, help="let the process have no more memory")
     parser.add_argument("--steps", type=int, default=20, help="timed optimiser steps a case")
-    parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
-    chosen = parser.parse_args()
-    quieten()
-    cuda = torch.cuda.is_available()
-    if not cuda and not chosen.tiny:
-        parser.error("no CUDA card is visible; --tiny runs every case on the CPU")
-    if not cuda and chosen.budget_gb:
-        parser.error("--budget-gb limits a CUDA card, and none is visible")
+    chosen = parse(parser, MODELS)
     if chosen.tiny:
-        torch.set_num_threads(1)
         chosen.steps = 2
-    if chosen.budget_gb:
-        whole = torch.cuda.get_device_properties(0).total_memory / GB
-        torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
-    for name in chosen.model or MODELS:
-        try:
-            for line in cases_of(name, chosen):
-                print(json.dumps(line, ensure_ascii=False), flush=True)
-        except torch.OutOfMemoryError as error:
-            print(json.dumps({"model": name, "failed": f"the base does not fit: {error}"}))
-        gc.collect()
-        if cuda:
-            torch.cuda.empty_cache()
+    print_cases(chosen.model, lambda name: cases_of(name, chosen))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ plain    ``generate`` on NF4 with adapters, four rows at a time in file order
 
 import argparse
 import gc
-import json
 import os
 import statistics
 import time
@@ -25,13 +24,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 from given import plant_stops
+from on_card import GB, parse, print_cases
 from plain import machine, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.engine import decode
 from yoyak.engine.base import adapt
 from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import detect, quieten
+from yoyak.engine.hardware import detect
 from yoyak.engine.merged import without_rounding
 from yoyak.engine.models import Loaded, without_wrapper
 from yoyak.queue.shapes import Shape, shape_of
@@ -40,7 +40,6 @@ from yoyak.recipes import resolve
 
 MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 CASES = ("nf4", "merged", "plain")
-GB = 1e9
 
 
 def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> Loaded:
@@ -111,28 +110,11 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", action="append", choices=MODELS, help="several times; else all")
-    parser.add_argument("--budget-gb", type=float, help="let the process have no more memory")
     parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
-    chosen = parser.parse_args()
-    quieten()
-    cuda = torch.cuda.is_available()
-    if not cuda and not chosen.tiny:
-        parser.error("no CUDA card is visible; --tiny runs every case on the CPU")
+    chosen = parse(parser, MODELS)
     if chosen.tiny:
-        torch.set_num_threads(1)
         chosen.rows = 24
-    if cuda and chosen.budget_gb:
-        whole = torch.cuda.get_device_properties(0).total_memory / GB
-        torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
-    for name in chosen.model or MODELS:
-        try:
-            for line in cases_of(name, chosen):
-                print(json.dumps(line, ensure_ascii=False), flush=True)
-        except torch.OutOfMemoryError as error:
-            print(json.dumps({"model": name, "failed": f"out of memory: {error}"}), flush=True)
-        gc.collect()
+    print_cases(chosen.model, lambda name: cases_of(name, chosen))
 
 
 if __name__ == "__main__":
