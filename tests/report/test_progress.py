@@ -34,7 +34,8 @@ def test_a_pipe_gets_one_line_an_interval_and_every_piece_of_news(make):
     assert all(line.startswith("tiny-bart: ") for line in lines)
     assert any("96 rows, 24 steps, 312 K weights" in line for line in lines)
     assert any(
-        "dev ROUGE mean 15.33, loss – on 12 rows (best rouge_mean so far)" in line for line in lines
+        "dev ROUGE mean 15.33, loss – on 12 rows (best checkpoint so far, by rouge_mean)" in line
+        for line in lines
     )
     assert "\x1b" not in stream.getvalue()
 

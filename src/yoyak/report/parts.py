@@ -143,7 +143,7 @@ class Blended(Value, frozen=True, kw_only=True):
     dev: Measured
     held_out: Gain | None
     rows: tuple[Example, ...]
-    """None where the data or a member are gone."""
+    """Empty where the data or a member are gone."""
     record: str
 
 
