@@ -23,16 +23,16 @@ import fullsize
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
-from yoyak.engine import decode
-from yoyak.engine.ctranslate import Translator
-from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import detect, quieten
-from yoyak.engine.models import Loaded
+from yoyak.config.load import resolve
+from yoyak.config.schema import BeamSearch, Greedy
+from yoyak.engine.device import detect, quieten
+from yoyak.engine.inference import generate
+from yoyak.engine.inference.ctranslate2 import Translator
+from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.tokenization.encode import Encoded
 from yoyak.queue.shapes import shape_of
-from yoyak.recipe import Beam, Greedy
-from yoyak.recipes import resolve
 
-DECODINGS = {"greedy": Greedy(), "beam 4": Beam(beams=4)}
+DECODINGS = {"greedy": Greedy(), "beam 4": BeamSearch(num_beams=4)}
 
 
 def timed(
@@ -56,19 +56,19 @@ def main() -> None:
     assert shape is not None
     if chosen.tiny:
         shape, chosen.rows, chosen.new = fullsize.tiny(shape), 6, 8
-    codec = SimpleNamespace(
+    tokenizer = SimpleNamespace(
         **fullsize.IDS._asdict(), stop_ids=(1,), bos_id=3, unknown_id=3, vocabulary=shape.vocabulary
     )
     model = fullsize.build(shape, recipe, hardware).eval()
-    loaded = Loaded(model, codec, "seq2seq", hardware.device)
+    bundle = ModelBundle(model, tokenizer, "seq2seq", hardware.device)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
     with tempfile.TemporaryDirectory() as folder:
-        translator = Translator(loaded, Path(folder))
+        translator = Translator(bundle, Path(folder))
     for name, decoding in DECODINGS.items():
-        work = decode.Work(loaded, decoding, chosen.new, (codec.stop_id,))
-        budget = decode.BUDGET_TOKENS // getattr(decoding, "beams", 1)
-        batches = decode.batches(rows, chosen.new, budget)
-        ours, seconds = timed(batches, lambda batch, work=work: decode.new_ids(work, batch))
+        work = generate.DecodeJob(bundle, decoding, chosen.new, (tokenizer.stop_id,))
+        budget = generate.BUDGET_TOKENS // getattr(decoding, "beams", 1)
+        batches = generate.batches(rows, chosen.new, budget)
+        ours, seconds = timed(batches, lambda batch, work=work: generate.new_ids(work, batch))
         theirs, other = timed(batches, lambda batch, work=work: translator(work, batch))
         line = {
             "machine": machine(),

@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 
 from yoyak.data.corpus import read_corpus
-from yoyak.final.candidates import candidates
-from yoyak.final.consensus import weigh
-from yoyak.report import answerboard
-from yoyak.report.text import console
-from yoyak.store.workspace import Workspace
+from yoyak.ensemble.candidates import candidates
+from yoyak.ensemble.mbr import fit
+from yoyak.runs.workspace import Workspace
+from yoyak.terminal import submission
+from yoyak.terminal.status import console
 
 HERE = Path(__file__).parent
 SMALL = ("small-bart", "wide-bart")
@@ -55,11 +55,11 @@ def gather(shared, folder):
 
 def report(title, found, corpus, out):
     began = time.perf_counter()
-    nested = weigh(found, corpus).nested
+    nested = fit(found, corpus).nested
     out.print(f"\n== {title}: {len(found)} candidates, {time.perf_counter() - began:.1f} s ==\n")
-    out.print(answerboard.candidates(found))
+    out.print(submission.candidates(found))
     out.print("")
-    out.print(answerboard.nested(nested))
+    out.print(submission.nested(nested))
     assert nested.blend.interval.high >= 0, "blending is worse than the best system beyond noise"
     better = [one.name for one in nested.controls if one.interval.low > 0 and one.name in CONTROLS]
     assert not better, f"controls are better than the best system: {better}"

@@ -13,10 +13,10 @@ import time
 
 from rouge import Rouge
 
-from yoyak.final.blend import ballot, blend, similarity
-from yoyak.final.pool import Column, Lineage, align
-from yoyak.score.definition import OFFICIAL
-from yoyak.score.encode import encoder
+from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
+from yoyak.ensemble.methods import ensemble_inputs, run_method, similarity
+from yoyak.metrics.protocol import OFFICIAL
+from yoyak.metrics.token_codes import encoder
 from yoyak.values import Prediction
 
 SYSTEMS, DECODES, ROWS, NAIVE_ROWS = 5, 4, 499, 2
@@ -46,7 +46,7 @@ def pool_of(columns):
     return align(
         ids,
         [
-            Column(
+            CandidateColumn(
                 Lineage(system=f"s{at // DECODES}", decode=f"d{at % DECODES}"),
                 tuple(Prediction(id=i, text=t, raw=t) for i, t in zip(ids, texts, strict=True)),
             )
@@ -78,11 +78,11 @@ def naive(rows):
 def main():
     pool = pool_of(summaries())
     encoder(OFFICIAL).encode(["준비"])  # the dictionary is loaded before anything is timed
-    cold = seconds(lambda: blend("mbr", ballot(pool)))
-    warm = seconds(lambda: blend("mbr", ballot(pool)), times=3)
+    cold = seconds(lambda: run_method("mbr", ensemble_inputs(pool)))
+    warm = seconds(lambda: run_method("mbr", ensemble_inputs(pool)), times=3)
     table = similarity(pool)
-    chosen = seconds(lambda: blend("mbr", ballot(pool, table=table)), times=3)
-    pruned = seconds(lambda: blend("mbr-pruned", ballot(pool)))
+    chosen = seconds(lambda: run_method("mbr", ensemble_inputs(pool, table=table)), times=3)
+    pruned = seconds(lambda: run_method("mbr-pruned", ensemble_inputs(pool)))
     slow = seconds(lambda: naive(pool.texts[:NAIVE_ROWS])) * ROWS / NAIVE_ROWS
     count = SYSTEMS * DECODES
     print(f"consensus of {count} candidates x {ROWS} rows = {ROWS * count * (count - 1):,} pairs")

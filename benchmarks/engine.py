@@ -30,19 +30,25 @@ from given import Material, Size, build, plant_stops, read_material
 from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
-from yoyak.engine import decode
-from yoyak.engine.batches import Limits, collate, epoch_steps, micro_batches, padded_tokens
-from yoyak.engine.batches import shape_of as shape_of_row
-from yoyak.engine.encode import Encoded
-from yoyak.engine.forward import loss_sum
-from yoyak.engine.hardware import quieten
-from yoyak.engine.learner import Learner
-from yoyak.engine.loop import BUDGET_TOKENS
-from yoyak.engine.models import Loaded
-from yoyak.recipe import Greedy, Schedule, Train
+from yoyak.config.schema import Greedy, LrScheduler, TrainSettings
+from yoyak.engine.device import quieten
+from yoyak.engine.inference import generate
+from yoyak.engine.models.loss import loss_sum
+from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.sampler import (
+    MicroBatchLimits,
+    collate,
+    epoch_steps,
+    micro_batches,
+    padded_tokens,
+)
+from yoyak.engine.training.sampler import shape_of as shape_of_row
+from yoyak.engine.training.trainer import BUDGET_TOKENS
 
 BATCH_ROWS, MICRO_ROWS, HELD_OUT = 8, 4, 32
-SETTINGS = Train(learning_rate=2e-3, schedule=Schedule.CONSTANT, batch_rows=BATCH_ROWS)
+SETTINGS = TrainSettings(learning_rate=2e-3, schedule=LrScheduler.CONSTANT, batch_size=BATCH_ROWS)
 
 
 class Trained(NamedTuple):
@@ -61,7 +67,7 @@ class Trained(NamedTuple):
 def ours_of(material: Material) -> list[list[list[int]]]:
     """The epoch's steps as the engine cuts them: steps of passes of rows."""
     shapes = [shape_of_row(row, "causal") for row in material.train]
-    limits = Limits(BATCH_ROWS, BUDGET_TOKENS)
+    limits = MicroBatchLimits(BATCH_ROWS, BUDGET_TOKENS)
     steps = epoch_steps(shapes, BATCH_ROWS, seed=SETTINGS.seed, epoch=0)
     return [micro_batches(step, shapes, limits) for step in steps]
 
@@ -77,21 +83,21 @@ def evenly(steps: list[list[list[int]]], rows: Sequence[Encoded], count: int) ->
     return [steps[at] for at in sorted(chosen)]
 
 
-def our_step(learner: Learner, groups: list[list[Encoded]]) -> float:
-    loss = learner.gradient(groups)
-    learner.clip()
-    learner.apply(SETTINGS.learning_rate)
+def our_step(optimizer: ModelOptimizer, groups: list[list[Encoded]]) -> float:
+    loss = optimizer.gradient(groups)
+    optimizer.clip()
+    optimizer.apply(SETTINGS.learning_rate)
     return loss
 
 
 @torch.no_grad()
-def held_out_loss(loaded: Loaded, rows: Sequence[Encoded]) -> float:
+def held_out_loss(bundle: ModelBundle, rows: Sequence[Encoded]) -> float:
     """Mean loss of a supervised token on rows that nobody trains on."""
-    loaded.model.eval()
+    bundle.model.eval()
     batches = [
-        collate(part, loaded.codec, loaded.kind, loaded.device) for part in parts_of(rows, 4)
+        collate(part, bundle.tokenizer, bundle.kind, bundle.device) for part in parts_of(rows, 4)
     ]
-    total = sum(float(loss_sum(loaded.model, batch)) for batch in batches)
+    total = sum(float(loss_sum(bundle.model, batch)) for batch in batches)
     return total / sum(len(row.answer_ids) for row in rows)
 
 
@@ -104,26 +110,26 @@ def timed(work: Callable[[], float]) -> tuple[float, float]:
 def train(material: Material, size: Size) -> tuple[Trained, Trained, float, float]:
     """Ours, theirs, the held-out loss before, and how far apart the two are on the same rows."""
     cpu = torch.device("cpu")
-    model = build(material.codec, size, tied=True)
-    ours = Loaded(model, material.codec, "causal", cpu)
+    model = build(material.tokenizer, size, tied=True)
+    ours = ModelBundle(model, material.tokenizer, "causal", cpu)
     theirs = ours._replace(model=copy.deepcopy(model))
     held = material.dev[:HELD_OUT]
     before = held_out_loss(ours, held)
-    plain, learner = Plain(theirs, SETTINGS), Learner(ours, SETTINGS)
+    plain, optimizer = Plain(theirs, SETTINGS), ModelOptimizer(ours, SETTINGS)
     apart = same_rows(ours, plain, held[:MICRO_ROWS])
     whole = ours_of(material), random_steps(len(material.train), SETTINGS, MICRO_ROWS)
     chosen = [evenly(steps, material.train, size.steps) for steps in whole]
     spent: tuple[list[float], list[float]] = ([], [])
     losses: tuple[list[float], list[float]] = ([], [])
     for both in zip(*chosen, strict=True):
-        works = (lambda g: our_step(learner, g)), plain.step
+        works = (lambda g: our_step(optimizer, g)), plain.step
         for side, (step, work) in enumerate(zip(both, works, strict=True)):
             groups = [[material.train[row] for row in part] for part in step]
             loss, seconds = timed(lambda work=work, groups=groups: work(groups))
             losses[side].append(loss)
             spent[side].append(seconds)
     found = []
-    for side, loaded in enumerate((ours, theirs)):
+    for side, bundle in enumerate((ours, theirs)):
         rows = sum(len(part) for step in chosen[side] for part in step)
         tokens = sum(padded(step, material.train) for step in whole[side]) / len(material.train)
         answers = statistics.fmean(len(row.answer_ids) for row in material.train)
@@ -131,7 +137,7 @@ def train(material: Material, size: Size) -> tuple[Trained, Trained, float, floa
             Trained(
                 rows_per_second=rows / sum(spent[side]),
                 losses=losses[side],
-                held_out=held_out_loss(loaded, held),
+                held_out=held_out_loss(bundle, held),
                 padded_tokens_a_row=tokens,
                 logits_a_row=answers if side == 0 else tokens,
             )
@@ -140,10 +146,10 @@ def train(material: Material, size: Size) -> tuple[Trained, Trained, float, floa
 
 
 @torch.no_grad()
-def same_rows(loaded: Loaded, plain: Plain, rows: Sequence[Encoded]) -> float:
+def same_rows(bundle: ModelBundle, plain: Plain, rows: Sequence[Encoded]) -> float:
     """Relative difference of the two losses of the same rows under the same weights."""
-    batch = collate(rows, loaded.codec, loaded.kind, loaded.device)
-    one = float(loss_sum(loaded.model, batch)) / len(batch.targets)
+    batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device)
+    one = float(loss_sum(bundle.model, batch)) / len(batch.targets)
     other = float(plain.loss(rows))
     return abs(one - other) / other
 
@@ -151,18 +157,18 @@ def same_rows(loaded: Loaded, plain: Plain, rows: Sequence[Encoded]) -> float:
 # --- generation -----------------------------------------------------------------------------------
 
 
-def speaking(material: Material, size: Size) -> Loaded:
+def speaking(material: Material, size: Size) -> ModelBundle:
     """A model that ends an answer at every place that twice the mean summary's length divides."""
-    model = build(material.codec, size, tied=False).eval()
-    model.lm_head.weight.data[material.codec.vocabulary :] = 0.0
+    model = build(material.tokenizer, size, tied=False).eval()
+    model.lm_head.weight.data[material.tokenizer.vocabulary :] = 0.0
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in material.train)) - 1
-    plant_stops(model, every, material.codec.stop_id)
-    return Loaded(model, material.codec, "causal", torch.device("cpu"))
+    plant_stops(model, every, material.tokenizer.stop_id)
+    return ModelBundle(model, material.tokenizer, "causal", torch.device("cpu"))
 
 
-def we_speak(loaded: Loaded, rows: Sequence[Encoded], cap: int) -> Spoken:
+def we_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int) -> Spoken:
     start = time.perf_counter()
-    said = decode.generate(loaded, rows, Greedy(), max_new_tokens=cap)
+    said = generate.generate(bundle, rows, Greedy(), max_new_tokens=cap)
     found = {prediction.id: prediction for prediction in said}
     seconds = time.perf_counter() - start
     ordered = [found[row.id] for row in rows]
@@ -171,11 +177,11 @@ def we_speak(loaded: Loaded, rows: Sequence[Encoded], cap: int) -> Spoken:
 
 def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
     """Ours (before and after, averaged) and theirs."""
-    loaded, rows = speaking(material, size), material.dev[: size.dialogues]
-    cap = decode.answer_cap(len(row.answer_ids) for row in material.train)
-    first = we_speak(loaded, rows, cap)
-    theirs = they_speak(loaded, rows, cap, MICRO_ROWS)
-    second = we_speak(loaded, rows, cap)
+    bundle, rows = speaking(material, size), material.dev[: size.dialogues]
+    cap = generate.answer_cap(len(row.answer_ids) for row in material.train)
+    first = we_speak(bundle, rows, cap)
+    theirs = they_speak(bundle, rows, cap, MICRO_ROWS)
+    second = we_speak(bundle, rows, cap)
     return first._replace(seconds=(first.seconds + second.seconds) / 2), theirs
 
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import transformers  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine.base import keep_unpacked
-from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import Hardware, precision_for
+from yoyak.config.schema import Recipe
+from yoyak.engine.device import Hardware, precision_for
+from yoyak.engine.models.load import keep_unpacked
+from yoyak.engine.tokenization.encode import Encoded
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Recipe
 
 PROMPT_TOKENS = 50
 """Of the system message, the instruction and the template around a dialogue."""
@@ -198,5 +198,5 @@ def needed_flops(shape: Shape, recipe: Recipe, rows: list[Encoded]) -> float:
         decoder = shape.layers * (6 * square + feed)
         return 6.0 * (encoder * source + decoder * answer + head)
     frozen = shape.linear_parameters * (source + answer) + head
-    rank = recipe.lora.rank if recipe.lora else 0
+    rank = recipe.lora.r if recipe.lora else 0
     return 4.0 * frozen + 6.0 * shape.lora_parameters(rank) * (source + answer)

@@ -10,11 +10,11 @@ import transformers  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 import yoyak.data.sample
+from yoyak.config.load import resolve
+from yoyak.config.schema import Recipe
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.codec import Codec, load_codec, train_codec
-from yoyak.engine.encode import Encoded, encode_rows
-from yoyak.recipe import Recipe
-from yoyak.recipes import resolve
+from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.tokenizer import ChatTokenizer, load_tokenizer, train_chat_tokenizer
 from yoyak.values import Corpus, Dialogue
 
 SHARED = Path(os.environ.get("YOYAK_SHARED", Path(__file__).parents[2] / "shared"))
@@ -34,7 +34,7 @@ class Material(NamedTuple):
     """Rows as ids, and where they come from."""
 
     source: str
-    codec: Codec
+    tokenizer: ChatTokenizer
     train: list[Encoded]
     dev: list[Encoded]
 
@@ -46,24 +46,26 @@ def read_material(sample: bool) -> Material:
         corpus = read_corpus(yoyak.data.sample.folder())
         toy = resolve("tiny-qlora").recipe
         texts = (text for d in corpus.train.dialogues for text in (d.text, *d.references))
-        codec = train_codec(texts, toy)
-        return material("the embedded sample, repeated", codec, corpus, toy)
-    return material("contest", load_codec(str(folder), recipe), read_corpus(contest), recipe)
+        tokenizer = train_chat_tokenizer(texts, toy)
+        return material("the embedded sample, repeated", tokenizer, corpus, toy)
+    return material("contest", load_tokenizer(str(folder), recipe), read_corpus(contest), recipe)
 
 
-def material(source: str, codec: Codec, corpus: Corpus, recipe: Recipe) -> Material:
+def material(source: str, tokenizer: ChatTokenizer, corpus: Corpus, recipe: Recipe) -> Material:
     def encoded(dialogues: Sequence[Dialogue], least: int) -> list[Encoded]:
-        rows = encode_rows(codec, dialogues, recipe.prompt, with_answers=True)
+        rows = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=True)
         return rows * math.ceil(least / len(rows))
 
     train = encoded(corpus.train.dialogues, 64)
-    return Material(source, codec, train, encoded(corpus.dev.dialogues, 32))
+    return Material(source, tokenizer, train, encoded(corpus.dev.dialogues, 32))
 
 
-def build(codec: Codec, size: Size, *, tied: bool) -> transformers.PreTrainedModel:
+def build(tokenizer: ChatTokenizer, size: Size, *, tied: bool) -> transformers.PreTrainedModel:
     """A random Qwen3 whose embedding is as tall as the real one: a multiple of 128 rows."""
     torch.manual_seed(42)
-    tall = 151_936 if codec.vocabulary > 100_000 else 128 * math.ceil(codec.vocabulary / 128)
+    tall = (
+        151_936 if tokenizer.vocabulary > 100_000 else 128 * math.ceil(tokenizer.vocabulary / 128)
+    )
     config = transformers.Qwen3Config(
         vocab_size=tall,
         hidden_size=size.width,
@@ -75,8 +77,8 @@ def build(codec: Codec, size: Size, *, tied: bool) -> transformers.PreTrainedMod
         max_position_embeddings=4096,
         tie_word_embeddings=tied,
         initializer_range=0.05,
-        pad_token_id=codec.pad_id,
-        eos_token_id=codec.stop_id,
+        pad_token_id=tokenizer.pad_id,
+        eos_token_id=tokenizer.stop_id,
         bos_token_id=None,
     )
     config._attn_implementation = "sdpa"

@@ -34,13 +34,13 @@ from on_card import GB, parse, print_cases
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine.base import adapt
-from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import Hardware, detect, precision_for
-from yoyak.engine.models import trainables
+from yoyak.config.load import resolve
+from yoyak.config.schema import Recipe
+from yoyak.engine.device import Hardware, detect, precision_for
+from yoyak.engine.models.load import add_lora
+from yoyak.engine.models.model import trainable_parameters
+from yoyak.engine.tokenization.encode import Encoded
 from yoyak.queue.shapes import shape_of
-from yoyak.recipe import Recipe
-from yoyak.recipes import resolve
 
 MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 RUNS: dict[str, Callable[[Bench], Run]] = {
@@ -121,7 +121,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
         if lora is not None and case == "ours-no-drop":
             lora = msgspec.structs.replace(lora, dropout=0.0)
         kind = "causal" if lora else "seq2seq"
-        learning = adapt(model, lora, kind, recipe.train.seed) if lora else model
+        learning = add_lora(model, lora, kind, recipe.train.seed) if lora else model
         bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps)
         try:
             yield found | measured(bench, case, peak)
@@ -130,7 +130,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
         recompute(learning, on=False)
         if lora:
             model = learning.unload()
-        for value in trainables(model).values():
+        for value in trainable_parameters(model).values():
             value.grad = None
         del bench, learning
         gc.collect()

@@ -10,19 +10,19 @@ import msgspec
 from plain import Plain, random_steps
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
+from yoyak.config.schema import Recipe
 from yoyak.engine import TrainJob
-from yoyak.engine.batches import epoch_steps, padded_tokens
-from yoyak.engine.batches import shape_of as shape_of_row
-from yoyak.engine.checkpoint import Progress
-from yoyak.engine.course import Course
-from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import Hardware, precision_for
-from yoyak.engine.learner import Learner
-from yoyak.engine.loop import BUDGET_TOKENS
-from yoyak.engine.models import Loaded
-from yoyak.engine.recovery import gradient
+from yoyak.engine.device import Hardware, precision_for
+from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.training.checkpoint import TrainState
+from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.recovery import gradients_with_oom_retry
+from yoyak.engine.training.sampler import epoch_steps, padded_tokens
+from yoyak.engine.training.sampler import shape_of as shape_of_row
+from yoyak.engine.training.trainer import BUDGET_TOKENS
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Recipe
 
 WARM_UP = 2
 
@@ -96,29 +96,29 @@ def engine(bench: Bench, **switches: Any) -> Run:
     train = msgspec.structs.replace(bench.recipe.train, **switches)
     recipe = msgspec.structs.replace(bench.recipe, train=train)
     shapes = [shape_of_row(row, bench.kind) for row in bench.rows]
-    steps = epoch_steps(shapes, train.batch_rows, seed=train.seed, epoch=0)
+    steps = epoch_steps(shapes, train.batch_size, seed=train.seed, epoch=0)
     chosen = spread(steps, lambda step: padded_tokens([shapes[r] for r in step]), bench.steps)
     told: list[object] = []
     precision = precision_for(recipe, bench.hardware)
-    loaded = Loaded(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
-    course = Course(
+    bundle = ModelBundle(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
+    context = TrainContext(
         job=TrainJob(recipe, None, None, Path(), told.append, lambda: False),
-        learner=Learner(loaded, train, precision.autocast),
+        optimizer=ModelOptimizer(bundle, train, precision.autocast),
         rows=bench.rows,
         shapes=shapes,
-        timetable=Steps(chosen),
+        schedule=Steps(chosen),
         checkpoints=None,
         judge=None,
     )
-    progress = Progress(
+    progress = TrainState(
         budget_tokens=train.micro_batch_tokens or BUDGET_TOKENS, packed=train.packing == "on"
     )
 
     def step() -> float:
         nonlocal progress
-        loss, progress = gradient(course, progress)
-        course.learner.clip()
-        course.learner.apply(train.learning_rate)
+        loss, progress = gradients_with_oom_retry(context, progress)
+        context.optimizer.clip()
+        context.optimizer.apply(train.learning_rate)
         progress = msgspec.structs.replace(progress, step=progress.step + 1)
         return loss
 
@@ -140,23 +140,23 @@ MICRO_ROWS = {"llama32-ko-3b": 4, "qwen3-4b": 4, "qwen25-7b": 2, "llama3-ko-8b":
 
 
 def micro_rows_of(bench: Bench) -> int:
-    return MICRO_ROWS.get(bench.recipe.name, bench.recipe.train.batch_rows)
+    return MICRO_ROWS.get(bench.recipe.name, bench.recipe.train.batch_size)
 
 
 def plain_steps(bench: Bench) -> list[list[int]]:
     train = bench.recipe.train
-    cut = random_steps(len(bench.rows), train, train.batch_rows)
+    cut = random_steps(len(bench.rows), train, train.batch_size)
     return spread(
-        [part for step in cut for part in step if len(part) == train.batch_rows],
+        [part for step in cut for part in step if len(part) == train.batch_size],
         lambda step: max(sum(shape_of_row(bench.rows[row], bench.kind)) for row in step),
         bench.steps,
     )
 
 
 def team(bench: Bench) -> Run:
-    loaded = Loaded(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
+    bundle = ModelBundle(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
     precision = precision_for(bench.recipe, bench.hardware)
-    plain = Plain(loaded, bench.recipe.train, precision.autocast)
+    plain = Plain(bundle, bench.recipe.train, precision.autocast)
     if bench.kind == "causal":
         recompute(bench.model, on=True)
     chosen, micro = plain_steps(bench), micro_rows_of(bench)
@@ -167,7 +167,7 @@ def team(bench: Bench) -> Run:
         return plain.step([rows[at : at + micro] for at in range(0, len(rows), micro)])
 
     run = timed_steps(bench, chosen, step)
-    run.notes.update(micro_batch_rows=micro, recompute=bench.kind == "causal")
+    run.notes.update(micro_batch_size=micro, recompute=bench.kind == "causal")
     return run
 
 

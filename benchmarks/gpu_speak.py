@@ -28,51 +28,51 @@ from on_card import GB, parse, print_cases
 from plain import machine, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine import decode
-from yoyak.engine.base import adapt
-from yoyak.engine.encode import Encoded
-from yoyak.engine.hardware import detect
-from yoyak.engine.merged import without_rounding
-from yoyak.engine.models import Loaded, without_wrapper
+from yoyak.config.load import resolve
+from yoyak.config.schema import Greedy, Recipe
+from yoyak.engine.device import detect
+from yoyak.engine.inference import generate
+from yoyak.engine.inference.merge_lora import without_rounding
+from yoyak.engine.models.load import add_lora
+from yoyak.engine.models.model import ModelBundle, without_wrapper
+from yoyak.engine.tokenization.encode import Encoded
 from yoyak.queue.shapes import Shape, shape_of
-from yoyak.recipe import Greedy, Recipe
-from yoyak.recipes import resolve
 
 MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 CASES = ("nf4", "merged", "plain")
 
 
-def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> Loaded:
+def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> ModelBundle:
     hardware = detect()
     used = without_rounding(recipe) if merged else recipe
     base = fullsize.build(shape, used, hardware)
-    model: Any = adapt(base, used.lora, "causal", used.train.seed)
+    model: Any = add_lora(base, used.lora, "causal", used.train.seed)
     with torch.no_grad():
         for name, value in model.named_parameters():
             if ".lora_B." in name:
                 value.normal_(std=1e-2)
     if merged:
         model = model.merge_and_unload()
-    codec = SimpleNamespace(
+    tokenizer = SimpleNamespace(
         **fullsize.IDS._asdict(),
         stop_ids=(fullsize.IDS.stop_id,),
         vocabulary=shape.vocabulary,
         text=str,  # random ids have no words
     )
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
-    plant_stops(without_wrapper(model), every, codec.stop_id)
-    return Loaded(model.eval(), codec, "causal", hardware.device)
+    plant_stops(without_wrapper(model), every, tokenizer.stop_id)
+    return ModelBundle(model.eval(), tokenizer, "causal", hardware.device)
 
 
-def by_the_engine(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
-    work = decode.Work(loaded, Greedy(), cap, ())
+def by_the_engine(bundle: ModelBundle, rows: list[Encoded], cap: int) -> int:
+    work = generate.DecodeJob(bundle, Greedy(), cap, ())
     return sum(
-        len(ids) for batch in decode.batches(rows, cap) for ids in decode.new_ids(work, batch)
+        len(ids) for batch in generate.batches(rows, cap) for ids in generate.new_ids(work, batch)
     )
 
 
-def plainly(loaded: Loaded, rows: list[Encoded], cap: int) -> int:
-    return sum(they_speak(loaded, rows, cap, micro_rows=4).tokens)
+def plainly(bundle: ModelBundle, rows: list[Encoded], cap: int) -> int:
+    return sum(they_speak(bundle, rows, cap, micro_rows=4).tokens)
 
 
 def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
@@ -82,17 +82,17 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
     if chosen.tiny:
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
-    cap = decode.answer_cap(len(row.answer_ids) for row in rows)
+    cap = generate.answer_cap(len(row.answer_ids) for row in rows)
     for case in CASES:
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        loaded = built(shape, recipe, rows, merged=case == "merged")
+        bundle = built(shape, recipe, rows, merged=case == "merged")
         speak = plainly if case == "plain" else by_the_engine
-        speak(loaded, rows[:4], cap)
+        speak(bundle, rows[:4], cap)
         if cuda:
             torch.cuda.synchronize()
         started = time.perf_counter()
-        tokens = speak(loaded, rows, cap)
+        tokens = speak(bundle, rows, cap)
         if cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - started
@@ -104,7 +104,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
             "new_tokens_per_second": tokens / seconds,
             "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
         }
-        del loaded
+        del bundle
         gc.collect()
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine.hardware import quieten
+from yoyak.engine.device import quieten
 
 GB = 1e9
 

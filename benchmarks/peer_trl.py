@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, models
 from trl import SFTConfig, SFTTrainer
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine.encode import Encoded
-from yoyak.recipe import Train
+from yoyak.config.schema import TrainSettings
+from yoyak.engine.tokenization.encode import Encoded
 
 
 class Done(NamedTuple):
@@ -45,9 +45,9 @@ def _now() -> float:
 
 
 def train(
-    model: Any, rows: Sequence[Encoded], settings: Train, micro_rows: int, *, on_cpu: bool
+    model: Any, rows: Sequence[Encoded], settings: TrainSettings, micro_rows: int, *, on_cpu: bool
 ) -> Done:
-    """Trains on ``rows`` in their order, ``settings.batch_rows`` a step."""
+    """Trains on ``rows`` in their order, ``settings.batch_size`` a step."""
     ids = [[*row.source_ids, *row.answer_ids] for row in rows]
     labels = [[-100] * len(row.source_ids) + list(row.answer_ids) for row in rows]
     clock = Clock()
@@ -55,9 +55,9 @@ def train(
         config = SFTConfig(
             output_dir=folder,
             per_device_train_batch_size=micro_rows,
-            gradient_accumulation_steps=settings.batch_rows // micro_rows,
+            gradient_accumulation_steps=settings.batch_size // micro_rows,
             learning_rate=settings.learning_rate,
-            max_steps=len(rows) // settings.batch_rows,
+            max_steps=len(rows) // settings.batch_size,
             train_sampling_strategy="sequential",
             dataset_kwargs={"skip_prepare_dataset": True},
             logging_steps=1,
@@ -77,7 +77,7 @@ def train(
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
     losses = [float(line["loss"]) for line in trainer.state.log_history if "loss" in line]
-    notes = {"micro_batch_rows": micro_rows, "recompute": trainer.args.gradient_checkpointing}
+    notes = {"micro_batch_size": micro_rows, "recompute": trainer.args.gradient_checkpointing}
     return Done(clock.seconds, losses, notes)
 
 

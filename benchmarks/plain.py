@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
-from yoyak.engine import optimise
-from yoyak.engine.encode import Encoded
-from yoyak.engine.models import Loaded, trainables
-from yoyak.engine.stepper import pad_sources
-from yoyak.recipe import Train
+from yoyak.config.schema import TrainSettings
+from yoyak.engine.inference.greedy_and_sampling import pad_sources
+from yoyak.engine.models.model import ModelBundle, trainable_parameters
+from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.training import optimizer
 
 
 def parts_of(rows: Sequence, size: int) -> list[Sequence]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def random_steps(rows: int, settings: Train, micro_rows: int) -> list[list[list[int]]]:
+def random_steps(rows: int, settings: TrainSettings, micro_rows: int) -> list[list[list[int]]]:
     """An epoch's steps as commonly cut: rows in random order, so many to a pass."""
     order = list(range(rows))
     random.Random(settings.seed).shuffle(order)
-    steps = parts_of(order, settings.batch_rows)
+    steps = parts_of(order, settings.batch_size)
     return [[list(part) for part in parts_of(step, micro_rows)] for step in steps]
 
 
@@ -33,29 +33,29 @@ class Plain:
     """The loop: rows padded to the longest of their pass, logits at every place."""
 
     def __init__(
-        self, loaded: Loaded, settings: Train, autocast: torch.dtype | None = None
+        self, bundle: ModelBundle, settings: TrainSettings, autocast: torch.dtype | None = None
     ) -> None:
-        self.model = loaded.model.train()
-        self.loaded, self.settings, self.autocast = loaded, settings, autocast
-        self.named = trainables(loaded.model)
-        self.optimiser = optimise.build(self.named, settings)
+        self.model = bundle.model.train()
+        self.bundle, self.settings, self.autocast = bundle, settings, autocast
+        self.named = trainable_parameters(bundle.model)
+        self.optimizer = optimizer.build_optimizer(self.named, settings)
 
     def inputs(self, rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-        whole = self.loaded.kind == "causal"
+        whole = self.bundle.kind == "causal"
         ids = [[*row.source_ids, *(row.answer_ids if whole else ())] for row in rows]
         hidden = [len(row.source_ids) if whole else 0 for row in rows]
         labels = [
             [-100] * count + list(row.answer_ids) for row, count in zip(rows, hidden, strict=True)
         ]
         named = {
-            "input_ids": filled(ids, self.loaded.codec.pad_id),
+            "input_ids": filled(ids, self.bundle.tokenizer.pad_id),
             "attention_mask": filled([[1] * len(each) for each in ids], 0),
             "labels": filled(labels, -100),
         }
-        return {name: value.to(self.loaded.device) for name, value in named.items()}
+        return {name: value.to(self.bundle.device) for name, value in named.items()}
 
     def loss(self, rows: Sequence[Encoded]) -> torch.Tensor:
-        device, enabled = self.loaded.device.type, self.autocast is not None
+        device, enabled = self.bundle.device.type, self.autocast is not None
         with torch.autocast(device, dtype=self.autocast, enabled=enabled):
             return self.model(**self.inputs(rows), use_cache=False).loss
 
@@ -67,8 +67,8 @@ class Plain:
             size = sum(len(row.answer_ids) for row in group)
             total, tokens = total + float(loss.detach()) * size, tokens + size
         torch.nn.utils.clip_grad_norm_(self.named.values(), self.settings.max_grad_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         return total / tokens
 
 
@@ -86,24 +86,24 @@ class Spoken(NamedTuple):
 
 
 @torch.no_grad()
-def they_speak(loaded: Loaded, rows: Sequence[Encoded], cap: int, micro_rows: int) -> Spoken:
+def they_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int, micro_rows: int) -> Spoken:
     """Rows in file order, so many at a time; every row waits for the longest of its batch."""
     start = time.perf_counter()
     texts, tokens = [], []
     for part in parts_of(rows, micro_rows):
-        ids, mask = pad_sources(part, loaded.codec.pad_id, loaded.device, left=True)
-        said = loaded.model.generate(
+        ids, mask = pad_sources(part, bundle.tokenizer.pad_id, bundle.device, left=True)
+        said = bundle.model.generate(
             input_ids=ids,
             attention_mask=mask,
             do_sample=False,
             max_new_tokens=cap,
-            eos_token_id=list(loaded.codec.stop_ids),
-            pad_token_id=loaded.codec.pad_id,
+            eos_token_id=list(bundle.tokenizer.stop_ids),
+            pad_token_id=bundle.tokenizer.pad_id,
         )
         for new in said[:, ids.shape[1] :].tolist():
-            stops = [at for at, token in enumerate(new) if token in loaded.codec.stop_ids]
+            stops = [at for at, token in enumerate(new) if token in bundle.tokenizer.stop_ids]
             answer = new[: stops[0] + 1] if stops else new
-            texts.append(loaded.codec.text(answer))
+            texts.append(bundle.tokenizer.text(answer))
             tokens.append(len(answer))
     return Spoken(time.perf_counter() - start, texts, tokens)
 

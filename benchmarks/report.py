@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.events import Prepared, Queued, StageStarted, Started, Stepped
-from yoyak.queue import provenance
-from yoyak.report import html, markdown
-from yoyak.report.gather import gather
-from yoyak.report.write import write_report
-from yoyak.store.workspace import Workspace
+from yoyak.events import Prepared, Queued, StageStarted, Started, TrainStep
+from yoyak.report.model.load import gather
+from yoyak.report.render import html, markdown
+from yoyak.report.render.write import write_report
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
 
 RUNS, STEPS = 50, 10_000
 
@@ -34,7 +34,7 @@ def log():
         tokens_per_epoch=1, supervised_tokens_per_epoch=1, parameters=1, trainable_parameters=1,
     )  # fmt: skip
     for step in range(1, STEPS + 1):
-        yield Stepped(
+        yield TrainStep(
             at=1.0 + step, step=step, epoch=step / STEPS, loss=5 / step**0.3 + step % 7 / 50,
             learning_rate=1e-3 * (1 - step / STEPS), grad_norm=1 + step % 5, tokens=700,
             supervised_tokens=200, rows=8, seconds=1.0,
@@ -46,7 +46,7 @@ def fill(workspace):
     record = msgspec.json.encode(provenance.gather(corpus))
     lines = b"".join(msgspec.json.encode(event) + b"\n" for event in log())
     for seed in range(RUNS):
-        recipe = recipes.resolve("tiny-bart", sets=[f"train.seed={seed}"]).recipe
+        recipe = load.resolve("tiny-bart", sets=[f"train.seed={seed}"]).recipe
         workspace.find_or_create(recipe, corpus, lambda: record).log_path.write_bytes(lines)
 
 

@@ -32,11 +32,11 @@ from rouge import Rouge
 from rouge_score import rouge_scorer as google
 
 import yoyak.data.sample
-from yoyak.score import encode
-from yoyak.score.analyse import load
-from yoyak.score.pairwise import pairwise
-from yoyak.score.resampling import mean_intervals
-from yoyak.score.rouge import score_rows, score_tokens
+from yoyak.metrics import token_codes
+from yoyak.metrics.bootstrap import mean_intervals
+from yoyak.metrics.pairwise import pairwise
+from yoyak.metrics.rouge import score_rows, score_tokens
+from yoyak.metrics.tokenizers import load
 
 SHARED = Path(os.environ.get("YOYAK_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 KOBART = SHARED / "predictions" / "dev_pred_kobart_13gi_nlp5.csv"
@@ -173,7 +173,7 @@ def score_only(texts: Texts, *, with_peers: bool) -> list[Line]:
 
 def fresh() -> None:
     """Forgets every text, but not the dictionary."""
-    encode._encoder.cache_clear()
+    token_codes._encoder.cache_clear()
     load("mecab")
 
 

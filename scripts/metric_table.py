@@ -18,8 +18,8 @@ from korouge_score import rouge_scorer as korouge
 from rouge import Rouge
 from rouge_score import rouge_scorer as google
 
-from yoyak.score.definition import parse
-from yoyak.score.rouge import corpus_mean, score_rows
+from yoyak.metrics.protocol import parse
+from yoyak.metrics.rouge import corpus_mean, score_rows
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "metric.md"

@@ -5,30 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak import events
-from yoyak.events import (
+from yoyak.events import (  # fmt: skip
     AnyEvent,
     Evaluated,
     Failed,
     Finished,
-    Generated,
+    PredictionProgress,
     Queued,
     RunState,
+    RunStatus,
     StageDone,
     StageStarted,
     Started,
-    Status,
-    Stepped,
     Stopped,
+    TrainStep,
     Warned,
     fold,
-)  # fmt: skip
+)
 from yoyak.values import Interval, Rouge
 
 DECODER = msgspec.json.Decoder(AnyEvent)
 
 
-def step(number: int, at: float = 5.0) -> Stepped:
-    return Stepped(
+def step(number: int, at: float = 5.0) -> TrainStep:
+    return TrainStep(
         at=at, step=number, epoch=number / 10, loss=2.0, learning_rate=1e-4, grad_norm=1.0,
         tokens=100, supervised_tokens=20, rows=8, seconds=0.5,
     )  # fmt: skip
@@ -51,14 +51,14 @@ LOG = [
     Warned(at=6.5, key="engine.loss-spike", fields={"step": "1"}),
     StageDone(at=7.0, stage="train", fingerprint="abc", seconds=4.0),
     StageStarted(at=7.0, stage="predict-dev"),
-    Generated(at=8.0, split="dev", done=8, of=24, seconds=1.0),
+    PredictionProgress(at=8.0, split="dev", done=8, of=24, seconds=1.0),
     Finished(at=9.0, seconds=7.0),
 ]
 
 
 def test_a_log_adds_up_to_a_state():
     state = fold(LOG)
-    assert state.status is Status.FINISHED
+    assert state.status is RunStatus.FINISHED
     assert (state.recipe, state.attempts, state.step) == ("tiny-bart", 1, 1)
     assert state.done == {"train": "abc"}
     assert state.stage_seconds == {"train": 4.0}
@@ -70,11 +70,11 @@ def test_a_log_adds_up_to_a_state():
 
 def test_a_second_start_counts_and_clears_the_failure():
     state = fold([*LOG[:4], Failed(at=6.0, kind="OutOfMemory", message="no room")])
-    assert state.status is Status.FAILED
+    assert state.status is RunStatus.FAILED
     again = fold([Started(at=9.0, pid=2, host="a", attempt=2)], state)
-    assert (again.status, again.attempts, again.failed) == (Status.RUNNING, 2, None)
+    assert (again.status, again.attempts, again.failed) == (RunStatus.RUNNING, 2, None)
     assert again.started_at == 2.0
-    assert fold([Stopped(at=10.0, step=1, reason="SIGTERM")], again).status is Status.STOPPED
+    assert fold([Stopped(at=10.0, step=1, reason="SIGTERM")], again).status is RunStatus.STOPPED
 
 
 @given(st.integers(0, len(LOG)))

@@ -50,7 +50,7 @@ class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
     seconds: float
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of the proof card; ``key`` and ``fields`` are a catalogue sentence."""
 
     name: str
@@ -64,16 +64,16 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return messages.fill(self.key, self.fields)
 
 
-class Proved(Event, frozen=True, kw_only=True, tag="proved"):
+class PreflightPassed(Event, frozen=True, kw_only=True, tag="proved"):
     """The proof card of step 0."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
 
 
-class Compared(Event, frozen=True, kw_only=True, tag="compared"):
+class BackendParityChecked(Event, frozen=True, kw_only=True, tag="compared"):
     """Another way to generate was held against the trained one; one that failed does not speak."""
 
-    check: Check
+    check: CheckResult
 
 
 class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
@@ -89,7 +89,7 @@ class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
     trainable_parameters: int
 
 
-class Stepped(Event, frozen=True, kw_only=True, tag="stepped", gc=False):
+class TrainStep(Event, frozen=True, kw_only=True, tag="stepped", gc=False):
     """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
 
     step: int
@@ -123,7 +123,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     loss_interval: Interval | None = None
 
 
-class Saved(Event, frozen=True, kw_only=True, tag="saved"):
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag="saved"):
     """A checkpoint is whole on disk."""
 
     step: int
@@ -132,7 +132,7 @@ class Saved(Event, frozen=True, kw_only=True, tag="saved"):
     seconds: float
 
 
-class Generated(Event, frozen=True, kw_only=True, tag="generated"):
+class PredictionProgress(Event, frozen=True, kw_only=True, tag="generated"):
     """Generation went on: ``done`` of ``of`` rows of ``split`` are stored."""
 
     split: str
@@ -151,7 +151,7 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
     signature: str
 
 
-class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
+class SystemMetrics(Event, frozen=True, kw_only=True, tag="sampled"):
     """What the machine looked like; ``None`` where it could not be measured."""
 
     disk_free_gb: float | None = None
@@ -190,13 +190,13 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
 
 
 AnyEvent = (
-    Queued | Started | StageStarted | StageDone | Proved | Compared | Prepared | Stepped
-    | Evaluated | Saved | Generated | Scored | Sampled | Warned | Stopped | Failed | Finished
+    Queued | Started | StageStarted | StageDone | PreflightPassed | BackendParityChecked | Prepared | TrainStep
+    | Evaluated | CheckpointSaved | PredictionProgress | Scored | SystemMetrics | Warned | Stopped | Failed | Finished
 )  # fmt: skip
 """Every event a log can hold."""
 
 
-class Status(StrEnum):
+class RunStatus(StrEnum):
     """Where a run stands; ``RUNNING`` here means "by its log", the lock tells alive from dead."""
 
     QUEUED = "queued"
@@ -210,17 +210,17 @@ class Status(StrEnum):
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """What a log adds up to; a field is ``None`` until an event has said it."""
 
-    status: Status = Status.QUEUED
+    status: RunStatus = RunStatus.QUEUED
     recipe: str = ""
     stage: str | None = None
     attempts: int = 0
     prepared: Prepared | None = None
-    proved: Proved | None = None
+    proved: PreflightPassed | None = None
     step: int = 0
-    last_step: Stepped | None = None
+    last_step: TrainStep | None = None
     best: Evaluated | None = None
-    last_saved: Saved | None = None
-    generated: Generated | None = None
+    last_saved: CheckpointSaved | None = None
+    generated: PredictionProgress | None = None
     scored: Scored | None = None
     done: dict[str, str] = {}
     """Stage name to the fingerprint it is done for."""
@@ -234,9 +234,9 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 def fold(events: Iterable[AnyEvent], start: RunState | None = None) -> RunState:
     """The state that ``events`` add up to, starting from ``start``."""
     state = start or RunState()
-    stepped: Stepped | None = None  # steps come by the thousand, and only the last one counts
+    stepped: TrainStep | None = None  # steps come by the thousand, and only the last one counts
     for event in events:
-        if type(event) is Stepped:
+        if type(event) is TrainStep:
             stepped = event
             continue
         if stepped is not None:
@@ -257,7 +257,7 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case Started():
             began = event.at if state.started_at is None else state.started_at
             return {
-                "status": Status.RUNNING,
+                "status": RunStatus.RUNNING,
                 "attempts": state.attempts + 1,
                 "started_at": began,
                 "failed": None,
@@ -272,25 +272,25 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
             }
         case Prepared():
             return {"prepared": event}
-        case Proved():
+        case PreflightPassed():
             return {"proved": event}
-        case Stepped():
+        case TrainStep():
             return {"step": event.step, "last_step": event}
         case Evaluated():
             return {"best": event} if event.best else {}
-        case Saved():
+        case CheckpointSaved():
             return {"last_saved": event}
-        case Generated():
+        case PredictionProgress():
             return {"generated": event}
         case Scored():
             return {"scored": event}
         case Warned():
             return {"warnings": (*state.warnings, event)}
         case Stopped():
-            return {"status": Status.STOPPED}
+            return {"status": RunStatus.STOPPED}
         case Failed():
-            return {"status": Status.FAILED, "failed": event}
+            return {"status": RunStatus.FAILED, "failed": event}
         case Finished():
-            return {"status": Status.FINISHED, "stage": None}
-        case Sampled() | Compared():
+            return {"status": RunStatus.FINISHED, "stage": None}
+        case SystemMetrics() | BackendParityChecked():
             return {}

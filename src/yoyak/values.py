@@ -117,7 +117,7 @@ class Source(Value, frozen=True, kw_only=True):
     turns_dropped: int = 0
 
 
-class Stop(StrEnum):
+class StopReason(StrEnum):
     """Why a prediction ended."""
 
     STOP_TOKEN = "stop_token"  # noqa: S105 -- a token of language, not a secret
@@ -137,7 +137,7 @@ class Prediction(Value, frozen=True, kw_only=True):
     text: str
     raw: str
     tokens: int | None = None
-    stop: Stop = Stop.IMPORTED
+    stop: StopReason = StopReason.IMPORTED
     seconds: float | None = None
 
 

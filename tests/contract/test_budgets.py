@@ -135,7 +135,7 @@ def modules_after(code: str) -> set[str]:
     return set(listing.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["yoyak.cli", "yoyak.queue.lineup", "yoyak.engine"])
+@pytest.mark.parametrize("module", ["yoyak.cli", "yoyak.scheduler.scheduler", "yoyak.engine"])
 def test_light_modules_load_nothing_heavy(module):
     assert modules_after(f"import {module}") & set(HEAVY) == set()
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yoyak.config.schema import PromptSettings
 from yoyak.data.prompt import GAP, render
 from yoyak.errors import BadRecipe
-from yoyak.recipe import Prompt
 from yoyak.values import Dialogue, Message, Source, Turn
 
-CHAT = Prompt(style="chat", system="요약가입니다.", instruction="한 문장으로 요약하세요.")
-PLAIN = Prompt(style="source")
+CHAT = PromptSettings(style="chat", system="요약가입니다.", instruction="한 문장으로 요약하세요.")
+PLAIN = PromptSettings(style="source")
 FIRST, LAST = Turn(speaker="#Person1#", text="처음"), Turn(speaker="#Person2#", text="마지막")
 TEMPLATE_TOKENS = 7
 
@@ -32,7 +32,7 @@ def characters(source: Source) -> int:
     return sum(TEMPLATE_TOKENS + len(message.text) for message in source.messages)
 
 
-def limited(settings: Prompt, tokens: int) -> Prompt:
+def limited(settings: PromptSettings, tokens: int) -> PromptSettings:
     return msgspec.structs.replace(settings, max_source_tokens=tokens)
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from yoyak.data.audit import audit, tags_of
 from yoyak.data.corpus import read_corpus
+from yoyak.data.near_duplicates import find_near_duplicates
 from yoyak.data.rows import read_rows
 from yoyak.data.sample import folder
-from yoyak.data.twins import find_twins
 
 TAGS = {
     "#PhoneNumber#", "#Address#", "#DateOfBirth#", "#PassportNumber#", "#SSN#", "#CardNumber#",
@@ -76,7 +76,7 @@ def test_latin_names_occur_in_dialogues_and_summaries(corpus):
 
 
 def test_no_dialogue_resembles_another_one(rows):
-    assert find_twins([row.text for row in rows], threshold=0.6) == ()
+    assert find_near_duplicates([row.text for row in rows], threshold=0.6) == ()
 
 
 def test_no_two_turns_say_the_same(rows):

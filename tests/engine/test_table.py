@@ -31,7 +31,9 @@ def test_an_engine_says_which_library_it_lacks(name):
     assert "pip install" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["seq3seq", "no.such.module:Engine", "yoyak.engine.lead:Leed"])
+@pytest.mark.parametrize(
+    "name", ["seq3seq", "no.such.module:Engine", "yoyak.engine.backends.lead:Leed"]
+)
 def test_an_unknown_engine_is_answered_with_the_known_ones(name):
     with pytest.raises(BadRecipe, match="lead"):
         engine.load(name)

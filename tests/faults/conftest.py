@@ -16,12 +16,12 @@ import pytest
 
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.events import Saved, Started, Stepped
-from yoyak.queue import prepare
-from yoyak.store import disk
-from yoyak.store.project import Project
-from yoyak.store.run import Run
-from yoyak.store.workspace import Workspace
+from yoyak.events import CheckpointSaved, Started, TrainStep
+from yoyak.files import atomic
+from yoyak.runs.run import Run
+from yoyak.runs.settings import Project
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import create_runs
 
 HERE = Path(__file__).parent
 STEPS = 16
@@ -35,7 +35,7 @@ max_summary_tokens = 384
 [train]
 epochs = 3
 max_steps = {STEPS}
-batch_rows = 4
+batch_size = 4
 learning_rate = 2e-3
 save_every_steps = 2
 
@@ -105,7 +105,7 @@ def prepared(form, folder, corpus, workspace=None, steps=STEPS, processes=1):
     text = RECIPES[form].replace(f"max_steps = {STEPS}", train)
     path.write_text(text, encoding="utf-8")
     place = Workspace(workspace or folder / f"workspace-{time.monotonic_ns()}")
-    (run,) = prepare.prepare(place, corpus, [str(path)], Project(), ())
+    (run,) = create_runs.create_runs(place, corpus, [str(path)], Project(), ())
     return run
 
 
@@ -143,7 +143,9 @@ def whole_of(tmp_path_factory, corpus, worker):
 @pytest.fixture
 def workspace_run(tmp_path, corpus):
     """A run that needs no torch."""
-    (run,) = prepare.prepare(Workspace(tmp_path / "workspace"), corpus, ["lead"], Project(), ())
+    (run,) = create_runs.create_runs(
+        Workspace(tmp_path / "workspace"), corpus, ["lead"], Project(), ()
+    )
     return run
 
 
@@ -230,7 +232,7 @@ class Outcome:
     """Everything that must not depend on kills: bits of the weights, words of the answers."""
 
     def __init__(self, run):
-        manifest = disk.verify_folder(run.folder / "weights")
+        manifest = atomic.verify_folder(run.folder / "weights")
         assert manifest is not None
         self.weights = {
             each.name: each.sha256 for each in manifest.files if each.name.endswith(".safetensors")
@@ -261,7 +263,7 @@ def committed():
 
     def look(run):
         folders = sorted((run.folder / "checkpoints").glob("step-*"))
-        torn = [path.name for path in folders if disk.verify_folder(path) is None]
+        torn = [path.name for path in folders if atomic.verify_folder(path) is None]
         assert torn == []
         return max((int(path.name[5:]) for path in folders), default=None)
 
@@ -275,7 +277,7 @@ def first_step_after():
     def look(run):
         events = run.events()
         last = max(place for place, event in enumerate(events) if isinstance(event, Started))
-        steps = [event.step for event in events[last:] if isinstance(event, Stepped)]
+        steps = [event.step for event in events[last:] if isinstance(event, TrainStep)]
         return steps[0] if steps else None
 
     return look
@@ -288,7 +290,9 @@ def seconds_to_recover():
     def look(run):
         events = run.events()
         last = max(place for place, event in enumerate(events) if isinstance(event, Started))
-        later = [event.at for event in events[last:] if isinstance(event, Stepped | Saved)]
+        later = [
+            event.at for event in events[last:] if isinstance(event, TrainStep | CheckpointSaved)
+        ]
         return later[0] - events[last].at if later else None
 
     return look

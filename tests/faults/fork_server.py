@@ -15,8 +15,8 @@ import transformers  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- as above
 from yoyak.engine import load
-from yoyak.queue.worker import main
-from yoyak.score import analyse
+from yoyak.metrics import tokenizers
+from yoyak.scheduler.worker import main
 
 
 def carry_out(folder, data):
@@ -31,7 +31,7 @@ def serve():
     transformers.AutoModelForSeq2SeqLM, transformers.AutoModelForCausalLM  # noqa: B018
     load("seq2seq")
     load("qlora")
-    analyse.load()
+    tokenizers.load()
     print("ready", flush=True)
     while line := sys.stdin.readline():
         folder, data = map(Path, json.loads(line))

@@ -4,8 +4,8 @@ import statistics
 
 import pytest
 
-from yoyak.events import Stepped
-from yoyak.report.forecast import Pace
+from yoyak.events import TrainStep
+from yoyak.report.model.eta import Pace
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 
@@ -20,7 +20,7 @@ def relative_error(events):
     forecast = None
     for event in events:
         pace.feed(event)
-        if isinstance(event, Stepped):
+        if isinstance(event, TrainStep):
             rest.append(event)
             if event.step == AFTER_STEPS:
                 forecast, rest = pace.forecast, []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.events import Status
-from yoyak.store.workspace import Workspace
+from yoyak.events import RunStatus
+from yoyak.runs.workspace import Workspace
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 
@@ -81,8 +81,8 @@ def said_so(run):
     """The log names the disk, unless the log itself found no room; then worker.log does."""
     failed = run.state().failed
     if failed is not None:
-        return failed.kind == "store.disk-full"
-    return run.state().status is not Status.FINISHED
+        return failed.kind == "runs.disk-full"
+    return run.state().status is not RunStatus.FINISHED
 
 
 def test_a_file_system_without_room_for_one_more_name_loses_nothing(small_disk, run_of, worker):
@@ -93,4 +93,4 @@ def test_a_file_system_without_room_for_one_more_name_loses_nothing(small_disk, 
     assert worker(run) == 74
     subprocess.run(["mount", "-o", "remount,nr_inodes=10000", place], check=True)
     assert worker(run) == 0
-    assert Workspace(place / "run").runs()[0].state().status is Status.FINISHED
+    assert Workspace(place / "run").runs()[0].state().status is RunStatus.FINISHED

@@ -6,8 +6,8 @@ import time
 import msgspec
 import pytest
 
-from yoyak.events import Generated, Scored, Started
-from yoyak.recipe import Greedy
+from yoyak.config.schema import Greedy
+from yoyak.events import PredictionProgress, Scored, Started
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 
@@ -19,7 +19,7 @@ def fell_among_answers(run):
     """Whether the last attempt ended after its first answer and before the score."""
     kinds = [type(event) for event in run.events()]
     last = kinds[len(kinds) - kinds[::-1].index(Started) :]
-    return Generated in last and Scored not in last
+    return PredictionProgress in last and Scored not in last
 
 
 def test_kills_during_generation_change_no_answer(

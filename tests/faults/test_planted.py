@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import yoyak
-from yoyak.store import disk, manifest
+from yoyak.files import atomic, manifest
 
 PACKAGE = Path(yoyak.__file__).parent
 
@@ -26,7 +26,7 @@ class Payload:
 @pytest.fixture
 def checkpoint(tmp_path):
     path = tmp_path / "checkpoints" / "step-000010"
-    with disk.whole_folder(path) as folder:
+    with atomic.whole_folder(path) as folder:
         (folder / "trainables.safetensors").write_bytes(b"weights")
     return path
 
@@ -34,7 +34,7 @@ def checkpoint(tmp_path):
 @pytest.mark.parametrize("name", ["moments.pt", "trainables.safetensors", "rng_state.pth"])
 def test_a_pickle_in_a_checkpoint_is_never_opened(checkpoint, tmp_path, name):
     (checkpoint / name).write_bytes(pickle.dumps(Payload(tmp_path / "mark")))
-    assert disk.verify_folder(checkpoint) is None
+    assert atomic.verify_folder(checkpoint) is None
     assert not (tmp_path / "mark").exists()
 
 
@@ -68,7 +68,7 @@ def test_what_is_committed_survives_a_loss_of_power(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "rename", rename)
     path = tmp_path / "step-000010"
-    with disk.whole_folder(path) as folder:
+    with atomic.whole_folder(path) as folder:
         (folder / "trainables.safetensors").write_bytes(b"weights")
         (folder / "deep").mkdir()
         (folder / "deep" / "progress.json").write_bytes(b"{}")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.events import Started, Status, Stepped, Warned
-from yoyak.queue.lineup import Line, Result
-from yoyak.store.project import Limits
+from yoyak.events import RunStatus, Started, TrainStep, Warned
+from yoyak.runs.settings import ResourceLimits
+from yoyak.scheduler.scheduler import RunResult, Scheduler
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(900)]
 
@@ -39,7 +39,7 @@ class Harm:
     def __call__(self, run, event):
         if isinstance(event, Started):
             self._is_new = True
-        if self._is_new and isinstance(event, Stepped) and self._things:
+        if self._is_new and isinstance(event, TrainStep) and self._things:
             self._is_new = False
             worker = run.holder().pid
             (other,) = others(worker)
@@ -55,7 +55,7 @@ def pair(run_of, monkeypatch):
     return lambda: run_of("nf4", steps=STEPS, processes=2)
 
 
-TAKEN_UP = "queue.taken-up-again"
+TAKEN_UP = "scheduler.taken-up-again"
 
 
 def others(pid):
@@ -64,7 +64,7 @@ def others(pid):
 
 
 def carry_out(corpus, run, on_event=lambda run, event: None):
-    line = Line(corpus, on_event, Limits(disk_free_gb=0.0, ram_free_gb=0.0))
+    line = Scheduler(corpus, on_event, ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0))
     (outcome,) = line.carry_out([run])
     return outcome.result
 
@@ -81,17 +81,17 @@ def test_kills_of_either_process_and_a_stop_change_no_bit(long, pair, corpus, wo
     run = pair()
     harm = Harm(kill_worker, kill_other, stop) if long else Harm(kill_other)
     if long:
-        assert carry_out(corpus, run, harm) is Result.INTERRUPTED
-        assert run.state().status is Status.STOPPED
+        assert carry_out(corpus, run, harm) is RunResult.INTERRUPTED
+        assert run.state().status is RunStatus.STOPPED
         assert run.state().stage == "train"
         assert not any(map(is_alive, harm.processes)), "nobody is orphaned"
-    assert carry_out(corpus, run, harm) is Result.FINISHED
+    assert carry_out(corpus, run, harm) is RunResult.FINISHED
     assert not any(map(is_alive, harm.processes)), "nobody is orphaned"
     assert outcome_of(run).weights == outcome_of(whole).weights
     events = run.events()
     taken_up = [event for event in events if isinstance(event, Warned) and event.key == TAKEN_UP]
     assert len(taken_up) == (2 if long else 1)
     assert sum(isinstance(event, Started) for event in events) == (4 if long else 2)
-    assert {event.step for event in events if isinstance(event, Stepped)} == set(
+    assert {event.step for event in events if isinstance(event, TrainStep)} == set(
         range(1, STEPS + 1)
     )

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from yoyak.store.disk import sha256_file
+from yoyak.files.atomic import sha256_file
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from yoyak import recipes
-from yoyak.final.evidence import gather
-from yoyak.final.submission import DevScore, Draft, Member
-from yoyak.score.card import judge
-from yoyak.store.workspace import Workspace
+from yoyak.config import load
+from yoyak.metrics.scorecard import evaluate
+from yoyak.runs.workspace import Workspace
+from yoyak.submission.context import gather_context
+from yoyak.submission.write import DevScore, Draft, Member
 from yoyak.values import Corpus, Dialogue, Interval, Prediction, Rouge, Split, Turn
 
 ROWS = 120
@@ -57,7 +57,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 @pytest.fixture(scope="session")
 def evidence(corpus):
-    return gather(
+    return gather_context(
         corpus, outputs=predictions("dev"), instructions=["다음 대화를 한국어로 요약하세요."]
     )
 
@@ -104,10 +104,10 @@ def workspace(tmp_path) -> Workspace:
 @pytest.fixture
 def run(workspace, corpus, predicted):
     """A finished run of ``lead`` whose predictions are the session's."""
-    recipe = recipes.resolve("lead").recipe
+    recipe = load.resolve("lead").recipe
     made = workspace.find_or_create(recipe, corpus, lambda: b"{}")
     for name in ("dev", "test"):
         made.begin_predictions(name, "f")
         made.add_predictions(name, predicted(name))
-    made.write_scorecard("dev", judge(predicted("dev"), corpus.dev))
+    made.write_scorecard("dev", evaluate(predicted("dev"), corpus.dev))
     return made

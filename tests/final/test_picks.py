@@ -4,9 +4,9 @@ import numpy as np  # noqa: TID253 -- a test
 import pytest
 
 from yoyak.errors import BadData
-from yoyak.final.ledger import Entry, Written
 from yoyak.final.picks import PRIVATE_ROWS, PUBLIC_ROWS, advise
-from yoyak.final.submission import DevScore
+from yoyak.submission.ledger import Entry, Written
+from yoyak.submission.write import DevScore
 from yoyak.values import Interval, Rouge
 
 DEV_ROWS = 499

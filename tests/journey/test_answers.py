@@ -8,8 +8,8 @@ import pytest
 
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.final.imports import import_files
-from yoyak.store.workspace import Workspace
+from yoyak.ensemble.imports import import_files
+from yoyak.runs.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.store.disk import sha256_file
-from yoyak.store.workspace import Workspace
+from yoyak.files.atomic import sha256_file
+from yoyak.runs.workspace import Workspace
 
 pytestmark = pytest.mark.torch
 
@@ -126,7 +126,7 @@ def kill_mirror_after(folder: Path, lineup: subprocess.Popen[bytes], steps: int)
             followers = [
                 child
                 for child in psutil.Process(lineup.pid).children()
-                if "yoyak.report.follow" in child.cmdline()
+                if "yoyak.trackers.follow" in child.cmdline()
             ]
             assert len(followers) == 1
             followers[0].kill()

@@ -8,9 +8,9 @@ import pytest
 
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.queue import prepare
-from yoyak.store.project import Project
-from yoyak.store.workspace import Workspace
+from yoyak.runs.settings import Project
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import create_runs
 
 DOUBLES = Path(__file__).parent / "doubles"
 
@@ -63,7 +63,7 @@ def runs_of(workspace, corpus, recipe_of):
 
     def make(*engines: str, sets: tuple[str, ...] = ()):
         names = [recipe_of(engine) for engine in engines]
-        return prepare.prepare(workspace, corpus, names, Project(), sets)
+        return create_runs.create_runs(workspace, corpus, names, Project(), sets)
 
     return make
 

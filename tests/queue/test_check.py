@@ -8,13 +8,14 @@ import time
 import msgspec
 import pytest
 
-from yoyak import messages, recipes
+from yoyak import messages
+from yoyak.config import load
+from yoyak.files import disk_errors
 from yoyak.queue import limits, machine
 from yoyak.queue.check import Status, check
-from yoyak.store import space
-from yoyak.store.project import Limits
+from yoyak.runs.settings import ResourceLimits
 
-ROOMY = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+ROOMY = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 CARD = "0, NVIDIA GeForce RTX 3090, 550.54.14, 8.6, 24576, 312, 24264"
 
 
@@ -25,7 +26,7 @@ def look(data, workspace, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
     def call(name, folder=data, limits_=ROOMY, names=()):
-        wanted = [recipes.resolve(each).recipe for each in names]
+        wanted = [load.resolve(each).recipe for each in names]
         return [line for line in check(folder, workspace, limits_, wanted) if line.name == name]
 
     return call
@@ -88,7 +89,7 @@ def test_a_dialogue_that_stands_in_two_splits_is_told(look, data, tmp_path):
 
 
 def test_the_disk_is_held_against_the_projects_limits(look, monkeypatch):
-    (line,) = look("room", limits_=Limits(disk_free_gb=10.0**9))
+    (line,) = look("room", limits_=ResourceLimits(disk_free_gb=10.0**9))
     assert line.status is Status.BAD
     assert line.next_step
     monkeypatch.setattr(limits, "_disk", lambda folder: (None, None))
@@ -240,5 +241,5 @@ def test_a_quota_counts_whatever_the_disk_has_free(look, tool, used, limit, stat
 def test_no_quota_and_many_places_for_files_are_not_worth_a_line(look, tool, monkeypatch):
     tool("quota", "echo 'Disk quotas for user kim (uid 1000): none'")
     assert len(look("room")) == 1
-    monkeypatch.setattr(space, "free_inodes", lambda folder: 12)
+    monkeypatch.setattr(disk_errors, "free_inodes", lambda folder: 12)
     assert [line.status for line in look("room")] == [Status.OK, Status.BAD]

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from yoyak.messages import fill
 from yoyak.queue import limits, machine
 from yoyak.queue.limits import Fine, Readings, Stop, Warn, decide
-from yoyak.store.project import Limits
+from yoyak.runs.settings import ResourceLimits
 
 WELL = Readings(
     disk_free_gb=100.0, disk_used_gb=50.0, ram_free_gb=16.0, ram_used_gb=4.0,
     vram_used_gb=4.0, vram_total_gb=24.0,
 )  # fmt: skip
-LIMITS = Limits(disk_used_gb=150.0, disk_free_gb=2.0, ram_free_gb=0.5, vram_free_gb=1.0)
+LIMITS = ResourceLimits(disk_used_gb=150.0, disk_free_gb=2.0, ram_free_gb=0.5, vram_free_gb=1.0)
 
 
 def but(**changes):
@@ -27,26 +27,26 @@ def but(**changes):
     [
         (WELL, Fine, None),
         # A disk that cannot be measured counts as full, whatever else is known.
-        (but(disk_free_gb=None), Stop, "queue.disk-unknown"),
-        (but(disk_used_gb=None), Stop, "queue.disk-unknown"),
-        (Readings(), Stop, "queue.disk-unknown"),
-        (but(disk_free_gb=1.99), Stop, "queue.disk-free"),
-        (but(disk_free_gb=2.0), Warn, "queue.disk-free"),
-        (but(disk_free_gb=2.99), Warn, "queue.disk-free"),
+        (but(disk_free_gb=None), Stop, "scheduler.disk-unknown"),
+        (but(disk_used_gb=None), Stop, "scheduler.disk-unknown"),
+        (Readings(), Stop, "scheduler.disk-unknown"),
+        (but(disk_free_gb=1.99), Stop, "scheduler.disk-free"),
+        (but(disk_free_gb=2.0), Warn, "scheduler.disk-free"),
+        (but(disk_free_gb=2.99), Warn, "scheduler.disk-free"),
         (but(disk_free_gb=3.0), Fine, None),
-        (but(disk_free_gb=0.0), Stop, "queue.disk-free"),
+        (but(disk_free_gb=0.0), Stop, "scheduler.disk-free"),
         # The absolute limit stands beside the free space: 100 GB are free all the while.
-        (but(disk_used_gb=148.1), Stop, "queue.disk-used"),
-        (but(disk_used_gb=151.0), Stop, "queue.disk-used"),
-        (but(disk_used_gb=147.5), Warn, "queue.disk-used"),
-        (but(ram_free_gb=0.4), Stop, "queue.ram-free"),
-        (but(ram_free_gb=0.6), Warn, "queue.ram-free"),
+        (but(disk_used_gb=148.1), Stop, "scheduler.disk-used"),
+        (but(disk_used_gb=151.0), Stop, "scheduler.disk-used"),
+        (but(disk_used_gb=147.5), Warn, "scheduler.disk-used"),
+        (but(ram_free_gb=0.4), Stop, "scheduler.ram-free"),
+        (but(ram_free_gb=0.6), Warn, "scheduler.ram-free"),
         (but(ram_free_gb=None), Fine, None),
-        (but(vram_used_gb=23.5), Stop, "queue.vram-free"),
-        (but(vram_used_gb=22.6), Warn, "queue.vram-free"),
+        (but(vram_used_gb=23.5), Stop, "scheduler.vram-free"),
+        (but(vram_used_gb=22.6), Warn, "scheduler.vram-free"),
         (but(vram_used_gb=None), Fine, None),
         # A stop is said before a warning about something else.
-        (but(disk_free_gb=2.5, ram_free_gb=0.1), Stop, "queue.ram-free"),
+        (but(disk_free_gb=2.5, ram_free_gb=0.1), Stop, "scheduler.ram-free"),
     ],
 )
 def test_the_table_of_decisions(readings, kind, key):
@@ -59,7 +59,7 @@ def test_the_table_of_decisions(readings, kind, key):
 
 def test_a_limit_that_was_not_set_stops_nothing():
     crowded = but(disk_used_gb=10_000.0, vram_used_gb=24.0)
-    assert isinstance(decide(crowded, Limits()), Fine)
+    assert isinstance(decide(crowded, ResourceLimits()), Fine)
 
 
 GB = st.one_of(st.none(), st.floats(0, 300))
@@ -96,7 +96,7 @@ def test_a_disk_that_cannot_be_asked_is_unknown_and_stops(tmp_path, monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", refuse)
     found = limits.read(tmp_path)
     assert (found.disk_free_gb, found.disk_used_gb) == (None, None)
-    assert isinstance(decide(found, Limits()), Stop)
+    assert isinstance(decide(found, ResourceLimits()), Stop)
 
 
 @pytest.mark.parametrize(("visible", "used"), [(None, 1.0), ("1", 9.0), ("1,0", 9.0), ("7", None)])
@@ -124,4 +124,4 @@ def test_the_room_to_plan_with_is_the_smaller_of_what_is_free_and_what_is_allowe
     free, used, limit, room
 ):
     readings = limits.Readings(disk_free_gb=free, disk_used_gb=used)
-    assert limits.room_gb(readings, Limits(disk_used_gb=limit)) == room
+    assert limits.room_gb(readings, ResourceLimits(disk_used_gb=limit)) == room

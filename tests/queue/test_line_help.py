@@ -6,25 +6,26 @@ import pytest
 
 from yoyak import messages
 from yoyak.errors import DiskFull, Unavailable
-from yoyak.events import Started, Status, Warned
-from yoyak.queue import governor, limits, lineup, prepare
+from yoyak.events import RunStatus, Started, Warned
+from yoyak.files import atomic
+from yoyak.queue import limits
 from yoyak.queue.limits import Readings
-from yoyak.queue.lineup import Line, Result, visible_cards
-from yoyak.report import markdown
-from yoyak.report.gather import gather
-from yoyak.store import disk
-from yoyak.store.project import Limits, Project
+from yoyak.report.model.load import gather
+from yoyak.report.render import markdown
+from yoyak.runs.settings import Project, ResourceLimits
+from yoyak.scheduler import create_runs, resource_monitor, scheduler
+from yoyak.scheduler.scheduler import RunResult, Scheduler, visible_gpus
 
-GENTLE = Limits(disk_free_gb=0.0, ram_free_gb=0.0)
+GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(lineup, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler, "POLL_SECONDS", 0.02)
 
 
 def line_of(corpus, limits_=GENTLE, **named):
-    return Line(corpus, lambda run, event: None, limits_, **named)
+    return Scheduler(corpus, lambda run, event: None, limits_, **named)
 
 
 def warnings_of(run):
@@ -34,10 +35,10 @@ def warnings_of(run):
 def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, corpus, workspace):
     runs = runs_of("Hungry", "Poisoned", "Doomed", "Steady")
     results = [outcome.result for outcome in line_of(corpus).carry_out(runs)]
-    assert results == [Result.FINISHED, Result.FAILED, Result.FINISHED, Result.FINISHED]
+    assert results == [RunResult.FINISHED, RunResult.FAILED, RunResult.FINISHED, RunResult.FINISHED]
     hungry, poisoned, doomed, steady = runs
     assert all(run.scorecard() is not None for run in (hungry, doomed, steady))
-    assert poisoned.state().status is Status.FAILED
+    assert poisoned.state().status is RunStatus.FAILED
     assert "NaN" in poisoned.state().failed.message
     with messages.speaking("en"):
         said = markdown.render(gather(workspace))
@@ -52,10 +53,10 @@ def test_a_run_without_memory_gets_smaller_passes_of_the_same_batch(runs_of, cor
     line_of(corpus).carry_out([run])
     # 8 rows, then 4, then 2; the recipe that was asked for stays on record.
     said = [event for event in run.events() if isinstance(event, Warned)]
-    assert [event.key for event in said] == ["queue.smaller-passes"] * 2
+    assert [event.key for event in said] == ["scheduler.smaller-passes"] * 2
     assert [event.fields["rows"] for event in said] == ["4", "2"]
     assert {event.fields["batch"] for event in said} == {"8"}
-    assert run.recipe.train.micro_batch_rows is None
+    assert run.recipe.train.micro_batch_size is None
 
 
 def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, corpus):
@@ -65,25 +66,25 @@ def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, cor
     (run.folder / "weights" / "weights.bin").write_bytes(b"torn")
     (run.folder / "predictions" / "test.jsonl").unlink()
     (outcome,) = line_of(corpus).carry_out([run])
-    assert outcome.result is Result.FINISHED
+    assert outcome.result is RunResult.FINISHED
     assert run.state().attempts == attempts + 1  # it did not run out of memory again
 
 
 def test_a_run_that_never_has_memory_fails_after_three_rungs(runs_of, corpus):
     (run,) = runs_of("Starving")
     (outcome,) = line_of(corpus).carry_out([run])
-    assert outcome.result is Result.FAILED
-    assert warnings_of(run) == ["queue.smaller-passes"] * 3
+    assert outcome.result is RunResult.FAILED
+    assert warnings_of(run) == ["scheduler.smaller-passes"] * 3
     assert run.state().failed.kind == "MemoryError"
 
 
 def test_a_worker_that_is_always_killed_is_left_for_later_after_three_times(runs_of, corpus):
     mortal, steady = runs_of("Mortal", "Steady")
     results = [outcome.result for outcome in line_of(corpus).carry_out([mortal, steady])]
-    assert results == [Result.INTERRUPTED, Result.FINISHED]
-    assert warnings_of(mortal) == ["queue.taken-up-again"] * 3
+    assert results == [RunResult.INTERRUPTED, RunResult.FINISHED]
+    assert warnings_of(mortal) == ["scheduler.taken-up-again"] * 3
     assert sum(isinstance(event, Started) for event in mortal.events()) == 4
-    assert mortal.state().status is Status.INTERRUPTED
+    assert mortal.state().status is RunStatus.INTERRUPTED
 
 
 # --- several cards -------------------------------------------------------------------------------
@@ -94,12 +95,12 @@ def four(tmp_path, workspace, corpus):
     paths = [tmp_path / f"slow{number}.toml" for number in range(4)]
     for path in paths:
         path.write_text('engine = "doubles:Slow"', encoding="utf-8")
-    return prepare.prepare(workspace, corpus, map(str, paths), Project(), ())
+    return create_runs.create_runs(workspace, corpus, map(str, paths), Project(), ())
 
 
 def test_each_card_has_its_own_run_and_all_are_used(four, corpus):
     outcomes = line_of(corpus, cards=("0", "1")).carry_out(four)
-    assert [outcome.result for outcome in outcomes] == [Result.FINISHED] * 4
+    assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 4
     assert [outcome.run for outcome in outcomes] == four
     cards = [(run.folder / "card").read_text() for run in four]
     assert sorted(cards) == ["0", "0", "1", "1"]
@@ -118,13 +119,13 @@ def test_one_card_has_one_run_at_a_time(four, corpus):
 def pair(tmp_path, workspace, corpus):
     path = tmp_path / "pair.toml"
     path.write_text('engine = "doubles:Slow"\n[train]\nprocesses = 2', encoding="utf-8")
-    return prepare.prepare(workspace, corpus, [str(path)], Project(), ())
+    return create_runs.create_runs(workspace, corpus, [str(path)], Project(), ())
 
 
 def test_a_run_of_two_processes_has_two_cards_and_waits_for_them(four, pair, corpus):
     runs = [four[0], *pair, four[1]]
     outcomes = line_of(corpus, cards=("0", "1", "4")).carry_out(runs)
-    assert [outcome.result for outcome in outcomes] == [Result.FINISHED] * 3
+    assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 3
     cards = [(run.folder / "card").read_text() for run in runs]
     assert cards == ["0", "1,4", "0"]
     assert runs[2].state().started_at >= runs[0].state().last_at
@@ -138,12 +139,12 @@ def test_more_processes_than_cards_are_refused_before_anything_starts(pair, corp
 
 def test_the_cards_are_those_that_may_be_seen(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
-    assert visible_cards() == ("2", "5")
+    assert visible_gpus() == ("2", "5")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert visible_cards() == (None,)
+    assert visible_gpus() == (None,)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setenv("PATH", os.devnull)  # no driver's tool
-    assert visible_cards() == (None,)
+    assert visible_gpus() == (None,)
 
 
 # --- little room ---------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def test_the_cards_are_those_that_may_be_seen(monkeypatch):
 @pytest.fixture
 def shrinking(monkeypatch):
     """A disk that reads as full until something was pruned."""
-    monkeypatch.setattr(governor, "SAMPLE_SECONDS", 0.05)
+    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
     room = {"free": 1.0}
 
     def read(folder):
@@ -162,26 +163,26 @@ def shrinking(monkeypatch):
         room["free"] = 100.0
         return governor_prune(workspace, chosen)
 
-    governor_prune = governor.prune
+    governor_prune = resource_monitor.prune
     monkeypatch.setattr(limits, "read", read)
-    monkeypatch.setattr(governor, "prune", prune)
+    monkeypatch.setattr(resource_monitor, "prune", prune)
 
 
 def test_room_is_made_before_anybody_is_stopped(runs_of, corpus, shrinking):
     working, other = runs_of("Slow", "Steady")
-    with disk.whole_folder(other.folder / "checkpoints" / "step-000001"):
+    with atomic.whole_folder(other.folder / "checkpoints" / "step-000001"):
         pass
-    old = disk.set_aside(other.folder / "checkpoints" / "step-000001", "trash")
-    line = line_of(corpus, Limits(disk_free_gb=2.0, ram_free_gb=0.0))
+    old = atomic.set_aside(other.folder / "checkpoints" / "step-000001", "trash")
+    line = line_of(corpus, ResourceLimits(disk_free_gb=2.0, ram_free_gb=0.0))
     (outcome,) = line.carry_out([working])
-    assert outcome.result is Result.FINISHED
+    assert outcome.result is RunResult.FINISHED
     assert not old.exists()
-    assert warnings_of(working) == ["queue.pruned"]
+    assert warnings_of(working) == ["scheduler.pruned"]
     assert line.danger is None
 
 
 def test_a_line_up_that_the_disk_stopped_says_so_with_74(runs_of, corpus):
-    line = line_of(corpus, Limits(disk_free_gb=10.0**9))
+    line = line_of(corpus, ResourceLimits(disk_free_gb=10.0**9))
     line.carry_out(runs_of("Slow"))
     assert isinstance(line.danger, DiskFull)
     assert line.danger.exit_code == 74

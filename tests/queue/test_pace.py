@@ -2,8 +2,9 @@
 
 import pytest
 
-from yoyak import recipes
-from yoyak.events import Generated, Stepped
+from yoyak.config import load
+from yoyak.config.schema import Recompute
+from yoyak.events import PredictionProgress, TrainStep
 from yoyak.queue import machine
 from yoyak.queue.devices import DEVICES
 from yoyak.queue.pace import (
@@ -17,7 +18,6 @@ from yoyak.queue.pace import (
 from yoyak.queue.plan import Place, plan
 from yoyak.queue.shapes import shape_of
 from yoyak.queue.workload import Workload
-from yoyak.recipe import Recompute
 
 WORK = Workload(
     rows=1000, rows_shortened=0, tokens_per_epoch=320_000, supervised_per_epoch=45_000,
@@ -28,12 +28,12 @@ CARD = DEVICES["RTX 3090"]
 
 
 def recipe_and_shape(name, *sets):
-    recipe = recipes.resolve(name, sets=sets).recipe
+    recipe = load.resolve(name, sets=sets).recipe
     return recipe, shape_of(recipe)
 
 
 def step(number, seconds, tokens=2560):
-    return Stepped(
+    return TrainStep(
         at=float(number), step=number, epoch=0.0, loss=1.0, learning_rate=1e-4, grad_norm=1.0,
         tokens=tokens, supervised_tokens=1, rows=8, seconds=seconds,
     )  # fmt: skip
@@ -92,7 +92,7 @@ def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():
 
 @pytest.fixture
 def run(workspace, corpus):
-    recipe = recipes.resolve("tiny-bart").recipe
+    recipe = load.resolve("tiny-bart").recipe
     origin = b'{"processor": "Some CPU", "gpus": ["NVIDIA GeForce RTX 3090, 24576 MiB, 580.65"]}'
     return workspace.find_or_create(recipe, corpus, lambda: origin)
 
@@ -115,7 +115,7 @@ def test_another_model_another_card_or_too_few_steps_measure_nothing(run):
         run.emit(step(number, 1.0))
     assert measured_span([run], run.recipe, WORK, "RTX 3090") is not None
     assert measured_span([run], run.recipe, WORK, "RTX 4090") is None
-    other = recipes.resolve("tiny-bart", sets=["model.scratch.width=128"]).recipe
+    other = load.resolve("tiny-bart", sets=["model.scratch.width=128"]).recipe
     assert measured_span([run], other, WORK, "RTX 3090") is None
 
 
@@ -136,7 +136,7 @@ def test_ranks_share_the_training_and_not_the_generation(run):
     for number in range(1, 30):
         run.emit(step(number, 1.0))
     usual = measured_span([run], run.recipe, WORK, "RTX 3090")
-    four = recipes.resolve("tiny-bart", sets=["train.processes=4"]).recipe
+    four = load.resolve("tiny-bart", sets=["train.processes=4"]).recipe
     assert measured_span([run], four, WORK, "RTX 3090").low_seconds == usual.low_seconds / 4
 
 
@@ -144,13 +144,13 @@ def test_generation_that_was_measured_here_goes_before_arithmetic(run):
     # Dev at a second a row, then test, whose clock begins anew, at two.
     for split, pace in (("dev", 1.0), ("test", 2.0)):
         for done in (10, 20, 30, 40):
-            run.emit(Generated(at=0.0, split=split, done=done, of=40, seconds=pace * done))
+            run.emit(PredictionProgress(at=0.0, split=split, done=done, of=40, seconds=pace * done))
     span = measured_generation([run], run.recipe, WORK, "RTX 3090")
     assert span.measured
     assert (span.low_seconds, span.high_seconds) == pytest.approx((499 * 1.5, 499 * 2)), (
         "two beams a row"
     )
-    beams = recipes.resolve("tiny-bart", sets=["decode.beams=4"]).recipe
+    beams = load.resolve("tiny-bart", sets=["decode.num_beams=4"]).recipe
     assert measured_generation([run], beams, WORK, "RTX 3090") is None
     assert measured_generation([run], run.recipe, WORK, "RTX 4090") is None
 
@@ -158,7 +158,7 @@ def test_generation_that_was_measured_here_goes_before_arithmetic(run):
 def test_a_processor_is_measured_like_a_card_if_it_had_the_same_threads(
     workspace, corpus, monkeypatch
 ):
-    recipe = recipes.resolve("tiny-bart").recipe
+    recipe = load.resolve("tiny-bart").recipe
     origin = b'{"processor": "Some CPU", "threads": 1, "gpus": []}'
     run = workspace.find_or_create(recipe, corpus, lambda: origin)
     for number in range(1, 30):

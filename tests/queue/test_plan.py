@@ -2,7 +2,8 @@
 
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
+from yoyak.config.schema import Recompute
 from yoyak.queue import machine
 from yoyak.queue.devices import DEVICES, named
 from yoyak.queue.disk_plan import Held
@@ -10,7 +11,6 @@ from yoyak.queue.memory import Load, training_memory
 from yoyak.queue.plan import Place, largest_setting, plan
 from yoyak.queue.shapes import shape_of
 from yoyak.queue.workload import workload_of
-from yoyak.recipe import Recompute
 from yoyak.values import Corpus, Dialogue, Split, Turn
 
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
@@ -38,7 +38,7 @@ def contest():
 
 
 def resolved(*names, sets=()):
-    return [recipes.resolve(name, sets=sets).recipe for name in names]
+    return [load.resolve(name, sets=sets).recipe for name in names]
 
 
 def place(**changes):
@@ -148,7 +148,7 @@ def test_merged_weights_are_planned_at_two_bytes_each_and_refused_where_they_do_
     card = RTX_3090.__class__(name="16", memory_gb=16, tflops=71, bandwidth_gb_per_second=936)
     small = plan([recipe], contest, place(device=card))
     (refusal,) = small.refusals
-    assert refusal.key == "queue.plan-merged-memory"
+    assert refusal.key == "scheduler.plan-merged-memory"
 
 
 def test_rows_that_will_be_shortened_are_counted_per_tokenizer(contest):
@@ -167,7 +167,7 @@ def test_the_floor_takes_nothing_and_is_never_in_the_way(contest):
     full = place(disk_free_gb=1.0, disk_keep_gb=2.0)
     assert plan(resolved("lead"), contest, full).refusals == ()
     (refusal,) = plan(resolved("lead", "tiny-bart"), contest, full).refusals
-    assert (refusal.key, refusal.fields["downloads"]) == ("queue.plan-disk", "0")
+    assert (refusal.key, refusal.fields["downloads"]) == ("scheduler.plan-disk", "0")
 
 
 def test_a_card_is_known_by_its_whole_name():
@@ -199,7 +199,7 @@ def test_the_epochs_that_are_named_do_keep_the_time_and_one_more_does_not(contes
 
 def test_no_epoch_fits_into_a_minute(contest):
     (refusal,) = plan(resolved("llama32-ko-3b"), contest, place(minutes=1)).refusals
-    assert refusal.key == "queue.plan-time-never"
+    assert refusal.key == "scheduler.plan-time-never"
 
 
 def test_the_length_that_is_named_does_fit_the_card_and_the_next_does_not(contest):
@@ -220,7 +220,7 @@ def test_without_purging_the_runs_that_fit_are_named(contest):
     made = plan(pending, contest, place(disk_free_gb=14.0, purge_bases=True))
     assert made.refusals[0].fields["first"] == "qwen3-4b"
     made = plan(pending, contest, place(disk_free_gb=3.0))
-    assert made.refusals[0].key == "queue.plan-disk-none"
+    assert made.refusals[0].key == "scheduler.plan-disk-none"
 
 
 def test_a_base_that_is_in_the_cache_is_not_downloaded_again(contest, monkeypatch, tmp_path):

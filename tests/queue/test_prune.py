@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.errors import CannotWrite
 from yoyak.events import Evaluated, Stopped
+from yoyak.files import atomic
 from yoyak.queue.prune import Candidate, Kind, candidates, is_safe, kept_steps, prune
-from yoyak.queue.stages import Work, carry_out
-from yoyak.store import disk
+from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.values import Interval, Rouge
 
 
 def checkpoint(run, step):
-    with disk.whole_folder(run.folder / "checkpoints" / f"step-{step:06d}") as folder:
+    with atomic.whole_folder(run.folder / "checkpoints" / f"step-{step:06d}") as folder:
         (folder / "moments.safetensors").write_bytes(os.urandom(64))
 
 
@@ -32,7 +32,7 @@ def best_at(run, step):
 
 @pytest.fixture
 def run(workspace, corpus):
-    return workspace.find_or_create(recipes.resolve("lead").recipe, corpus, lambda: b"{}")
+    return workspace.find_or_create(load.resolve("lead").recipe, corpus, lambda: b"{}")
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def interrupted(run):
 
 @pytest.fixture
 def finished(interrupted, corpus):
-    with disk.whole_folder(interrupted.folder / "weights") as folder:
+    with atomic.whole_folder(interrupted.folder / "weights") as folder:
         (folder / "adapter.safetensors").write_bytes(b"learned")
-    carry_out(Work(interrupted, corpus, lambda: False))
+    run_stages(StageContext(interrupted, corpus, lambda: False))
     return interrupted
 
 
@@ -104,9 +104,9 @@ def test_a_run_that_somebody_works_on_is_left_alone(workspace, interrupted):
 def test_what_killed_writers_left_goes_first(workspace, interrupted):
     left = interrupted.folder / "checkpoints" / ".step-000050.tmp-4242"
     left.mkdir()
-    (left / disk.MARKER).touch()
+    (left / atomic.MARKER).touch()
     (left / "half").write_bytes(b"x" * 10)
-    disk.set_aside(interrupted.folder / "checkpoints" / "step-000030", "torn")
+    atomic.set_aside(interrupted.folder / "checkpoints" / "step-000030", "torn")
     old = interrupted.folder / "predictions" / ".old-dev.jsonl-0"
     old.parent.mkdir()
     old.write_bytes(b"{}\n")
@@ -157,11 +157,11 @@ def with_base(workspace, corpus, cached):
 
     def make(*sets):
         sets = ("engine=lead", "model.base=org/name", *sets)
-        recipe = recipes.resolve("lead", sets=sets).recipe
+        recipe = load.resolve("lead", sets=sets).recipe
         run = workspace.find_or_create(recipe, corpus, lambda: b"{}")
-        with disk.whole_folder(run.folder / "weights") as folder:
+        with atomic.whole_folder(run.folder / "weights") as folder:
             (folder / "adapter.safetensors").write_bytes(b"learned")
-        carry_out(Work(run, corpus, lambda: False))
+        run_stages(StageContext(run, corpus, lambda: False))
         return run
 
     cached("org/name")
@@ -180,7 +180,7 @@ def test_a_base_goes_only_if_asked_and_needed_by_nobody(workspace, with_base):
 
 def test_a_base_that_an_unfinished_run_needs_stays(workspace, with_base, corpus):
     with_base()
-    recipe = recipes.resolve("lead", sets=["name=other", "model.base=org/name"]).recipe
+    recipe = load.resolve("lead", sets=["name=other", "model.base=org/name"]).recipe
     workspace.find_or_create(recipe, corpus, lambda: b"{}")
     assert candidates(workspace, hub=True) == ()
 
@@ -208,7 +208,7 @@ def test_something_to_go_on_with_is_always_kept(steps, best, finished):
 @pytest.fixture
 def soup(finished):
     """A soup of the finished run, answered and scored as the run itself; and its encoded rows."""
-    with disk.whole_folder(finished.folder / "soups" / "1f2e3d" / "weights") as folder:
+    with atomic.whole_folder(finished.folder / "soups" / "1f2e3d" / "weights") as folder:
         (folder / "model.safetensors").write_bytes(b"averaged")
     for split in ("dev", "test"):
         variant = finished.begin_predictions(split, "inputs", "soup-1f2e3d-greedy")

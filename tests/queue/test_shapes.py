@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.queue import memory
 from yoyak.queue.shapes import NF4_BYTES, read_config, shape_of
 
@@ -13,7 +13,7 @@ LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
 
 
 def recipe_and_shape(name):
-    recipe = recipes.resolve(name).recipe
+    recipe = load.resolve(name).recipe
     return recipe, shape_of(recipe)
 
 
@@ -69,7 +69,7 @@ def test_a_folder_speaks_for_itself(tmp_path):
         "tie_word_embeddings": True,
     }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    recipe = recipes.resolve("qwen3-4b", sets=[f"model.base={tmp_path}"]).recipe
+    recipe = load.resolve("qwen3-4b", sets=[f"model.base={tmp_path}"]).recipe
     shape = shape_of(recipe)
     block = 2 * 8 * 8 + 2 * 8 * 4 + 3 * 8 * 32 + 2 * 8
     assert shape.parameters == 2 * block + 8 + 100 * 8
@@ -77,7 +77,7 @@ def test_a_folder_speaks_for_itself(tmp_path):
 
 def test_a_base_that_nobody_knows_is_not_guessed(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    recipe = recipes.resolve("qwen3-4b", sets=["model.base=nobody/nothing"]).recipe
+    recipe = load.resolve("qwen3-4b", sets=["model.base=nobody/nothing"]).recipe
     assert shape_of(recipe) is None
 
 

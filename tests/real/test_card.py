@@ -6,7 +6,9 @@ import time
 import pytest
 
 from yoyak.data.corpus import parse_turns
-from yoyak.score import atlas, card, compare, project, style
+from yoyak.metrics import scorecard, significance
+from yoyak.metrics.diagnostics import error_report, text_patterns
+from yoyak.score import project
 from yoyak.values import Dialogue, Split
 
 pytestmark = pytest.mark.real
@@ -45,7 +47,7 @@ def older(shared):
 
 @pytest.fixture(scope="module")
 def kobart(predictions, dev):
-    return card.judge(predictions, dev)
+    return scorecard.evaluate(predictions, dev)
 
 
 def test_the_golden_figures(kobart):
@@ -77,7 +79,7 @@ def test_references_look_like_what_is_known_of_them(kobart):
     references = kobart.statistics.references
     assert references.tagged == 440
     assert sum(references.faults.values()) == 1
-    assert references.registers[style.Register.FORMAL] == 538
+    assert references.registers[text_patterns.Register.FORMAL] == 538
     assert kobart.topics.distinct == 475
     assert kobart.topics.are_nearly_distinct
 
@@ -85,9 +87,9 @@ def test_references_look_like_what_is_known_of_them(kobart):
 def test_zero_shot_outputs_with_prompt_remains_are_suspected(shared, dev):
     path = shared / "data/predictions/dev_solar_zeroshot_13gi_nlp5.csv"
     texts = {row["fname"]: row["summary_solar"] for row in table(path)}
-    found = {alarm.key for alarm in card.judge(texts, dev, resamples=100).alarms}
-    assert {"score.alarm-below-unrelated", "score.alarm-malformed-tags"} <= found
-    assert "score.alarm-ids-differ" not in found
+    found = {alarm.key for alarm in scorecard.evaluate(texts, dev, resamples=100).alarms}
+    assert {"metrics.alarm-below-unrelated", "metrics.alarm-malformed-tags"} <= found
+    assert "metrics.alarm-ids-differ" not in found
 
 
 def test_a_card_takes_less_than_a_second_and_a_half_of_cpu(predictions, dev):
@@ -96,15 +98,15 @@ def test_a_card_takes_less_than_a_second_and_a_half_of_cpu(predictions, dev):
         # A blank behind every text makes it new to the encoder's memory, and changes no token.
         fresh = {key: text + " " * (turn + 1) for key, text in predictions.items()}
         begin = time.process_time()
-        card.judge(fresh, dev)
+        scorecard.evaluate(fresh, dev)
         seconds.append(time.process_time() - begin)
     assert min(seconds) < 1.5
 
 
 def test_a_better_system_is_proven_better_and_wins_both_halves(kobart, older, dev):
-    cards = {"kobart": kobart, "older translation": card.judge(older, dev)}
-    (found,) = compare.compare(cards).contrasts
-    assert found.verdict is compare.Verdict.BETTER
+    cards = {"kobart": kobart, "older translation": scorecard.evaluate(older, dev)}
+    (found,) = significance.compare(cards).contrasts
+    assert found.verdict is significance.Verdict.BETTER
     assert 100 * found.difference.mean == pytest.approx(17.77, abs=0.01)
     assert 1.8 < 100 * found.detectable < 2.2
     assert project.same_winner_chance(cards) == 1.0
@@ -118,12 +120,13 @@ def test_the_band_of_kobart_holds_the_leaderboard_rows_of_its_class(kobart):
 
 def test_swapped_speakers_are_found_where_summaries_are_good(older, dev):
     references = {row.id: row.references for row in dev.dialogues}
-    both = [key for key, text in older.items() if len(style.speakers(text)) == 2]
+    both = [key for key, text in older.items() if len(text_patterns.speakers(text)) == 2]
     planted = set(both[::2])
     texts = {
-        key: style.swap_speakers(text) if key in planted else text for key, text in older.items()
+        key: text_patterns.swap_speakers(text) if key in planted else text
+        for key, text in older.items()
     }
-    found = {one.id for one in atlas.swapped_tags(texts, references)}
+    found = {one.id for one in error_report.swapped_tags(texts, references)}
     assert len(found & planted) >= 0.85 * len(planted)
     assert len(found - planted) <= 0.05 * len(planted)
 
@@ -132,4 +135,4 @@ def test_references_hold_almost_no_invented_names_or_numbers(dev):
     references = {row.id: row.references for row in dev.dialogues}
     texts = {key: row[0] for key, row in references.items()}
     dialogues = {row.id: row for row in dev.dialogues}
-    assert len(atlas.find_faults(texts, references, dialogues)) <= 10
+    assert len(error_report.find_errors(texts, references, dialogues)) <= 10

@@ -9,9 +9,9 @@ import pytest
 from yoyak.data.audit import audit, tags_of
 from yoyak.data.clean import summary_of
 from yoyak.data.corpus import read_corpus
+from yoyak.data.prediction_files import read_predictions, read_references
 from yoyak.data.rows import read_rows
 from yoyak.data.sample import folder
-from yoyak.data.tables import read_predictions, read_references
 from yoyak.errors import BadData
 
 pytestmark = pytest.mark.real

@@ -6,14 +6,14 @@ import re
 
 import pytest
 
+from yoyak.config.load import resolve
 from yoyak.data.clean import TAG, summary_of
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.codec import load_codec
-from yoyak.engine.encode import encode_rows
-from yoyak.engine.families import FAMILIES, LLAMA_DATE
-from yoyak.engine.foreign import FOREIGN_TEXT, foreign_ids
-from yoyak.engine.proof_rows import Exhibit, check_rows
-from yoyak.recipes import resolve
+from yoyak.engine.preflight.data_checks import RowCheckContext, check_rows
+from yoyak.engine.tokenization.encode import encode_rows
+from yoyak.engine.tokenization.families import FAMILIES, LLAMA_DATE
+from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, blocked_token_ids
+from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.values import Message, Source
 
 pytestmark = [pytest.mark.real, pytest.mark.torch]
@@ -42,7 +42,7 @@ def spoken(shared, contest):
     def load(name: str):
         if name not in kept:
             recipe = resolve(RECIPES[name]).recipe
-            codec = load_codec(str(shared / "tokenizers" / name), recipe)
+            codec = load_tokenizer(str(shared / "tokenizers" / name), recipe)
             # Every eighth row of train and dev, so that long and short ones are among them.
             rows = (*contest.train.dialogues, *contest.dev.dialogues)[:: 2999 // ROWS][:ROWS]
             kept[name] = (
@@ -157,7 +157,7 @@ def test_the_card_of_all_real_rows_is_green(spoken, contest, name):
     codec, recipe, _, _ = spoken(name)
     dialogues = (*contest.train.dialogues, *contest.dev.dialogues)
     rows = encode_rows(codec, dialogues, recipe.prompt, with_answers=True)
-    checks = list(check_rows(Exhibit(codec, recipe.prompt, dialogues, rows)))
+    checks = list(check_rows(RowCheckContext(codec, recipe.prompt, dialogues, rows)))
     assert [line for line in checks if not line.passed] == []
     assert checks[0].found.startswith("2999 of 2999 exact")
     assert len(checks) == 9
@@ -174,7 +174,7 @@ def test_kobart_writes_every_dev_summary_exactly(spoken, contest):
 @pytest.mark.parametrize("name", ["llama3_2", "qwen3", "kobart-nlp1-finetuned"])
 def test_no_summary_needs_a_foreign_token(spoken, contest, name):
     codec, *_ = spoken(name)
-    banned = set(foreign_ids(codec.token_bytes()))
+    banned = set(blocked_token_ids(codec.token_bytes()))
     assert 5_000 < len(banned) < codec.vocabulary // 4
     summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
     needing = [text for text in summaries if banned.intersection(codec.answer_ids(text))]

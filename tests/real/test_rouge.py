@@ -14,9 +14,9 @@ import pytest
 from rouge import Rouge
 from rouge_score import rouge_scorer
 
-from yoyak.score import definition, rouge
-from yoyak.score.analyse import load
-from yoyak.score.encode import Vocabulary
+from yoyak.metrics import protocol, rouge
+from yoyak.metrics.token_codes import TokenCodes
+from yoyak.metrics.tokenizers import load
 
 pytestmark = pytest.mark.real
 METRICS = ("rouge1", "rouge2", "rougeL")
@@ -72,7 +72,7 @@ def _lead(dialogue, turns):
 
 def points(texts, references, wish):
     """The three F1 and their mean, times 100."""
-    chosen = definition.parse(wish)
+    chosen = protocol.parse(wish)
     pairs = [(text,) if isinstance(text, str) else text for text in references]
     f1 = 100 * rouge.corpus_mean(rouge.score_rows(texts, pairs, chosen), chosen)[:, 2]
     return [*f1.tolist(), float(f1.mean())]
@@ -212,13 +212,13 @@ def google(hypothesis, reference):
     ],
 )
 def test_bit_identical_to_rouge_score_and_rouge_rust(systems, dev, system, analyser):
-    wish = definition.parse(f"official,tok={analyser}")
+    wish = protocol.parse(f"official,tok={analyser}")
     references = list(dev.values())
     found = rouge.score_rows(systems[system], [(text,) for text in references], wish)
     ours, theirs = (load(analyser).tokens(side) for side in (systems[system], references))
     pairs = zip(ours, theirs, strict=True)
     assert np.array_equal(found, np.array([google(mine, other) for mine, other in pairs]))
-    vocabulary = Vocabulary()
+    vocabulary = TokenCodes()
     numbered = [
         [" ".join(str(ord(code)) for code in text) for text in vocabulary.encode(side)]
         for side in (theirs, ours)
@@ -232,7 +232,7 @@ def test_bit_identical_to_rouge_score_and_rouge_rust(systems, dev, system, analy
 @pytest.mark.parametrize("analyser", ["mecab", "space"])
 @pytest.mark.parametrize("system", ["kobart", "solar", "old", "other"])
 def test_bit_identical_to_rouge_101(systems, dev, system, analyser):
-    wish = definition.parse(f"rouge101,tok={analyser}")
+    wish = protocol.parse(f"rouge101,tok={analyser}")
     references = list(dev.values())
     found = rouge.score_rows(systems[system], [(text,) for text in references], wish)
     sides = [
@@ -274,7 +274,7 @@ def test_english_with_three_references(data):
         ]
     )
     mean = rouge.score_rows(ours, theirs)
-    best = rouge.score_rows(ours, theirs, definition.parse("official-max"))
+    best = rouge.score_rows(ours, theirs, protocol.parse("official-max"))
     assert np.array_equal(mean, (single[:, 0] + single[:, 1] + single[:, 2]) / 3)
     assert np.array_equal(best[:, :, 2], single[..., 2].max(axis=1))
     assert (mean[:, :, 2] <= best[:, :, 2]).all()

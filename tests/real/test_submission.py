@@ -7,16 +7,23 @@ import pytest
 
 from yoyak.data.clean import summary_of
 from yoyak.data.corpus import read_corpus
-from yoyak.data.tables import read_predictions
-from yoyak.final.candidates import candidates
-from yoyak.final.consensus import weigh
-from yoyak.final.evidence import Evidence, gather
-from yoyak.final.gate import judge
-from yoyak.final.hand_in import hand_in
-from yoyak.final.imports import import_files
-from yoyak.final.layout import read_layout
-from yoyak.final.submission import DevScore, Draft, Member, check_file, read_manifest, write
-from yoyak.store.workspace import Workspace
+from yoyak.data.prediction_files import read_predictions
+from yoyak.ensemble.candidates import candidates
+from yoyak.ensemble.imports import import_files
+from yoyak.ensemble.mbr import fit
+from yoyak.runs.workspace import Workspace
+from yoyak.submission.context import ValidationContext, gather_context
+from yoyak.submission.csv_format import read_layout
+from yoyak.submission.submit import submit
+from yoyak.submission.validate import validate
+from yoyak.submission.write import (
+    DevScore,
+    Draft,
+    Member,
+    check_file,
+    read_manifest,
+    write_submission,
+)
 from yoyak.values import Corpus, Interval, Prediction, Rouge
 
 pytestmark = pytest.mark.real
@@ -48,9 +55,9 @@ def test_file(shared) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evidence(shared, corpus) -> Evidence:
+def evidence(shared, corpus) -> ValidationContext:
     dev = predictions(shared / "data" / "predictions" / "dev_pred_kobart_13gi_nlp5.csv")
-    return gather(corpus, outputs=dev)
+    return gather_context(corpus, outputs=dev)
 
 
 def drafted(outputs) -> Draft:
@@ -78,7 +85,7 @@ def test_the_file_as_a_team_handed_it_in_lacks_the_index_and_has_loose_blanks(te
 
 
 def test_the_same_answers_through_the_writer_are_accepted(test_file, evidence, corpus, tmp_path):
-    written = write(drafted(predictions(test_file)), evidence, tmp_path)
+    written = write_submission(drafted(predictions(test_file)), evidence, tmp_path)
     again = read_layout(Path(written.path).read_bytes())
     sample = evidence.layout
     assert written.rows == 499
@@ -106,7 +113,7 @@ def spoiled(outputs, change, every: int) -> tuple[Prediction, ...]:
 
 def names(outputs, evidence) -> set[str]:
     data = evidence.layout.render({one.id: one.text for one in outputs})
-    return {fault.rule for fault in judge(data, evidence).errors}
+    return {fault.rule for fault in validate(data, evidence).errors}
 
 
 def test_seventy_four_per_cent_cut_endings_are_refused(test_file, evidence):
@@ -146,7 +153,7 @@ def imported(shared, corpus, tmp_path_factory) -> Workspace:
 def test_the_consensus_is_never_worse_than_the_best_system_beyond_noise(imported, corpus):
     found = candidates(imported, corpus)
     assert found[0].lineage.system == "kobart"
-    nested = weigh(found, corpus).nested
+    nested = fit(found, corpus).nested
     assert nested.blend.interval.high >= 0
     assert nested.random < nested.blend.mean <= nested.oracle
     # Four far weaker systems have nothing to add to koBART, and the figure says so.
@@ -156,8 +163,8 @@ def test_the_consensus_is_never_worse_than_the_best_system_beyond_noise(imported
 
 
 def test_imported_predictions_are_handed_in(imported, corpus):
-    submission = hand_in(imported, corpus, "kobart")
+    submission = submit(imported, corpus, "kobart")
     manifest = read_manifest(Path(submission.manifest))
     assert manifest.members[0].system == "kobart"
     assert round(100 * manifest.dev.rouge.rouge1, 2) == 52.14
-    assert check_file(Path(submission.path), gather(corpus)).accepted
+    assert check_file(Path(submission.path), gather_context(corpus)).accepted

@@ -2,10 +2,10 @@
 
 import pytest
 
+from yoyak.config.load import resolve
 from yoyak.data.corpus import read_corpus
 from yoyak.engine import TrainJob, load
-from yoyak.events import Evaluated, Stepped
-from yoyak.recipes import resolve
+from yoyak.events import Evaluated, TrainStep
 from yoyak.values import Split
 
 pytestmark = [pytest.mark.real, pytest.mark.torch]
@@ -39,5 +39,5 @@ def test_dev_rises_clearly_above_the_start_and_the_loss_falls(shared, tmp_path):
     assert best.interval.low > start.interval.high
     assert judged[-1].loss < start.loss
     assert judged[-1].loss_interval.high < start.loss_interval.low
-    losses = [event.loss for event in said if isinstance(event, Stepped)]
+    losses = [event.loss for event in said if isinstance(event, TrainStep)]
     assert sum(losses[-10:]) < 0.95 * sum(losses[:10])

@@ -5,32 +5,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoyak import recipes
+from yoyak.config import load
+from yoyak.config.schema import (
+    RESUMABLE_SETTINGS,
+    BeamSearch,
+    Greedy,
+    LrScheduler,
+    Sampling,
+    TrainSettings,
+)
 from yoyak.errors import BadRecipe, InputMissing
-from yoyak.recipe import HOW, Beam, Greedy, Sample, Schedule, Train
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", load.names())
 def test_every_bundled_recipe_resolves(name):
-    recipe, origins = recipes.resolve(name)
+    recipe, origins = load.resolve(name)
     assert recipe.name == name
-    assert origins.keys() == dict(recipes.settings_of(recipe)).keys()
+    assert origins.keys() == dict(load.settings_of(recipe)).keys()
 
 
 def test_the_line_up_states_the_values_of_the_report():
-    lineup = {name: recipes.resolve(name).recipe for name in recipes.names()}
+    lineup = {name: load.resolve(name).recipe for name in load.names()}
     kobart = lineup["kobart"]
     assert kobart.model.base == "gogamza/kobart-base-v2"
     assert kobart.model.quantisation is None
-    assert (kobart.train.epochs, kobart.train.batch_rows) == (20, 8)
+    assert (kobart.train.epochs, kobart.train.batch_size) == (20, 8)
     assert kobart.train.learning_rate == 5e-5
     llama = lineup["llama32-ko-3b"]
     assert llama.model.base == "beomi/Llama-3.2-Korean-3B-Instruct"
     assert llama.model.alternative == "Bllossom/llama-3.2-Korean-Bllossom-3B"
     assert llama.lora is not None
-    assert (llama.lora.rank, llama.lora.alpha, llama.lora.dropout) == (16, 32, 0.05)
-    assert llama.train.batch_rows == 8
-    assert llama.train.schedule is Schedule.COSINE
+    assert (llama.lora.r, llama.lora.lora_alpha, llama.lora.lora_dropout) == (16, 32, 0.05)
+    assert llama.train.batch_size == 8
+    assert llama.train.lr_scheduler is LrScheduler.COSINE
     assert (llama.train.epochs, llama.train.warmup_ratio, llama.train.max_grad_norm) == (
         10,
         0.03,
@@ -45,29 +52,29 @@ def test_the_line_up_states_the_values_of_the_report():
         recipe = lineup[name]
         assert recipe.model.quantisation == "nf4"
         assert recipe.model.base == base
-        assert recipe.train.batch_rows == 8
-        assert recipe.train.micro_batch_rows is None, "a token budget cuts the batch"
+        assert recipe.train.batch_size == 8
+        assert recipe.train.micro_batch_size is None, "a token budget cuts the batch"
         assert recipe.train.learning_rate == learning_rate
 
 
 def test_scoring_is_deterministic_and_stops_early_by_default():
-    for name in recipes.names():
-        recipe = recipes.resolve(name).recipe
-        assert not isinstance(recipe.decode, Sample)
+    for name in load.names():
+        recipe = load.resolve(name).recipe
+        assert not isinstance(recipe.decode, Sampling)
         assert recipe.evaluate.patience is not None
 
 
 def test_a_setting_says_where_it_comes_from():
     project = {"recipes": {"qwen25-7b": {"train": {"epochs": 3}}}}
-    recipe, origins = recipes.resolve(
+    recipe, origins = load.resolve(
         "qwen25-7b", project=project, sets=["train.learning_rate=5e-5", "model.base=my/fork"]
     )
     assert (recipe.train.epochs, recipe.train.learning_rate) == (3, 5e-5)
     assert recipe.model.base == "my/fork"
     assert origins["train.epochs"] == "yoyak.toml"
     assert origins["train.learning_rate"] == "--set train.learning_rate=5e-5"
-    assert origins["model.parameters"] == "recipes/qwen25-7b.toml"
-    assert origins["lora.rank"] == "recipes/qlora-base.toml"
+    assert origins["model.parameters"] == "config/recipes/qwen25-7b.toml"
+    assert origins["lora.r"] == "config/recipes/qlora-base.toml"
     assert origins["train.seed"] == "default"
 
 
@@ -77,7 +84,7 @@ def test_a_setting_says_where_it_comes_from():
         ("train.epoch=3", "did you mean 'epochs'"),
         ('train.epochs="3"', "Expected `int`"),
         ("train.epochs=-1", "$.train.epochs"),
-        ("train.micro_batch_rows=3", "must be a multiple of"),
+        ("train.micro_batch_size=3", "must be a multiple of"),
         ("trian.epochs=3", "did you mean 'train'"),
         ("decode.beamz=3", "beamz"),
         ("model.quantisation=int3", "quantisation"),
@@ -86,67 +93,65 @@ def test_a_setting_says_where_it_comes_from():
         ("evaluate.metric=rouge", "one of rouge_mean, rouge1, rouge2, rougeL, eval_loss"),
         ("evaluate.metric=evalloss", "did you mean 'eval_loss'"),
         ("evaluate.metric=3", "no such word"),
-        ("train.schedule=cosin", "did you mean 'cosine'"),
+        ("train.lr_scheduler=cosin", "did you mean 'cosine'"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_place(spec, said):
     with pytest.raises(BadRecipe, match=said.replace("$", r"\$").replace(".", r"\.")) as caught:
-        recipes.resolve("qwen25-7b", sets=[spec])
+        load.resolve("qwen25-7b", sets=[spec])
     assert caught.value.exit_code == 78
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(BadRecipe, match="did you mean 'qwen25-7b'"):
-        recipes.resolve("qwen2.5-7b")
+        load.resolve("qwen2.5-7b")
 
 
 def test_a_recipe_file_can_extend_a_bundled_one(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('extends = "qwen3-4b"\n[train]\nepochs = 1\n', encoding="utf-8")
-    recipe, origins = recipes.resolve(str(path))
+    recipe, origins = load.resolve(str(path))
     assert recipe.name == "mine"
     assert (recipe.train.epochs, recipe.train.learning_rate) == (1, 2e-4)
     assert origins["train.epochs"] == str(path)
     path.write_text(f'extends = "{path}"\n', encoding="utf-8")
     with pytest.raises(BadRecipe, match="extends itself"):
-        recipes.resolve(str(path))
+        load.resolve(str(path))
     path.write_text("train = [", encoding="utf-8")
     with pytest.raises(BadRecipe, match="not valid TOML"):
-        recipes.resolve(str(path))
+        load.resolve(str(path))
     with pytest.raises(InputMissing):
-        recipes.resolve(str(tmp_path / "none.toml"))
+        load.resolve(str(tmp_path / "none.toml"))
     path.write_text("[train]\nepochs = 1\n", encoding="utf-8")
     with pytest.raises(BadRecipe, match="names no engine"):
-        recipes.resolve(str(path))
+        load.resolve(str(path))
 
 
 def test_another_kind_of_decoding_forgets_the_settings_of_the_first():
-    assert isinstance(recipes.resolve("kobart").recipe.decode, Beam)
-    changed = recipes.resolve("kobart", sets=["decode.kind=greedy"]).recipe
+    assert isinstance(load.resolve("kobart").recipe.decode, BeamSearch)
+    changed = load.resolve("kobart", sets=["decode.kind=greedy"]).recipe
     assert changed.decode == Greedy()
 
 
 def test_a_decoding_without_a_kind_is_greedy():
-    recipe = recipes.resolve("lead", sets=["decode.max_new_tokens=8"]).recipe
+    recipe = load.resolve("lead", sets=["decode.max_new_tokens=8"]).recipe
     assert recipe.decode == Greedy(max_new_tokens=8)
 
 
 def test_none_switches_an_optional_setting_off():
-    assert (
-        recipes.resolve("kobart", sets=["evaluate.patience=none"]).recipe.evaluate.patience is None
-    )
+    assert load.resolve("kobart", sets=["evaluate.patience=none"]).recipe.evaluate.patience is None
 
 
 def test_the_learning_hash_ignores_decoding_words_and_how_steps_are_computed():
-    plain = recipes.resolve("kobart").recipe
-    for sets in (["decode.beams=5", "about=x"], ["train.micro_batch_tokens=512"], *HOW_SETS):
-        other = recipes.resolve("kobart", sets=sets).recipe
+    plain = load.resolve("kobart").recipe
+    for sets in (["decode.num_beams=5", "about=x"], ["train.micro_batch_tokens=512"], *HOW_SETS):
+        other = load.resolve("kobart", sets=sets).recipe
         assert plain.learning_hash == other.learning_hash, sets
         assert plain.full_hash != other.full_hash or "about=x" in sets
 
 
 HOW_SETS = [
-    ["train.micro_batch_rows=2"],
+    ["train.micro_batch_size=2"],
     ["train.gradient_checkpointing=on"],
     ["train.save_every_steps=7"],
     ["train.processes=2"],
@@ -155,29 +160,29 @@ HOW_SETS = [
 
 
 def test_whatever_else_of_training_changes_is_another_training():
-    plain = recipes.resolve("kobart").recipe
+    plain = load.resolve("kobart").recipe
     others = {
         name: value
         for name, value in msgspec.to_builtins(
-            Train(
-                epochs=3, max_steps=9, batch_rows=16, learning_rate=4e-5, schedule="cosine",
+            TrainSettings(
+                epochs=3, max_steps=9, batch_size=16, learning_rate=4e-5, schedule="cosine",
                 warmup_ratio=0.5, weight_decay=0.5, max_grad_norm=2.0, label_smoothing=0.1, seed=1,
             )
         ).items()
-        if name not in HOW
+        if name not in RESUMABLE_SETTINGS
     }  # fmt: skip
-    assert {*others, *HOW} == set(Train.__struct_fields__)
+    assert {*others, *RESUMABLE_SETTINGS} == set(TrainSettings.__struct_fields__)
     for name, value in others.items():
-        changed = recipes.resolve("kobart", sets=[f"train.{name}={value}"]).recipe
+        changed = load.resolve("kobart", sets=[f"train.{name}={value}"]).recipe
         assert changed.learning_hash != plain.learning_hash, name
 
 
 @given(
-    st.sampled_from(sorted(dict(recipes.settings_of(recipes.resolve("qwen3-4b").recipe)))),
+    st.sampled_from(sorted(dict(load.settings_of(load.resolve("qwen3-4b").recipe)))),
     st.data(),
 )
 def test_every_misspelt_setting_is_refused(setting, data):
     position = data.draw(st.integers(0, len(setting) - 1))
     misspelt = setting[:position] + "x" + setting[position:]
     with pytest.raises(BadRecipe):
-        recipes.resolve("qwen3-4b", sets=[f"{misspelt}=1"])
+        load.resolve("qwen3-4b", sets=[f"{misspelt}=1"])

@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
+from yoyak.config.schema import Recipe
 from yoyak.events import (
     AnyEvent,
+    CheckpointSaved,
     Evaluated,
     Finished,
-    Generated,
+    PredictionProgress,
     Prepared,
     Queued,
-    Sampled,
-    Saved,
+    RunStatus,
     Scored,
     StageDone,
     StageStarted,
     Started,
-    Status,
-    Stepped,
+    SystemMetrics,
+    TrainStep,
 )
-from yoyak.recipe import Recipe
-from yoyak.report import steps
-from yoyak.report.build import Rest, build
-from yoyak.report.chronicle import RunRecord
-from yoyak.report.gather import gather
-from yoyak.report.parts import Measured
-from yoyak.report.view import Difference, Floor, Quality, View
-from yoyak.score.compare import Verdict
-from yoyak.store.workspace import Workspace
+from yoyak.metrics.significance import Verdict
+from yoyak.report.model import next_steps
+from yoyak.report.model.build import Rest, build
+from yoyak.report.model.history import RunHistory
+from yoyak.report.model.load import gather
+from yoyak.report.model.report import Difference, Floor, Quality, Report
+from yoyak.report.model.values import Measured
+from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
 
 SIGNATURE = (
@@ -78,7 +78,7 @@ def training(steps: int, upto: int, *, start: float = NOON, seconds: float = 2.0
     for step in range(1, upto + 1):
         at = start + 2 + seconds * step
         events.append(
-            Stepped(
+            TrainStep(
                 at=at, step=step, epoch=step / 12, loss=5.0 / step**0.5,
                 learning_rate=2e-3 * (steps + 1 - step) / steps,
                 grad_norm=1.0 + (step == 7) * 9, tokens=750, supervised_tokens=250, rows=8,
@@ -87,7 +87,9 @@ def training(steps: int, upto: int, *, start: float = NOON, seconds: float = 2.0
         )  # fmt: skip
         if step % 10 == 0:
             events.append(
-                Saved(at=at, step=step, name=f"step-{step:06d}", size_bytes=4_000_000, seconds=0.1)
+                CheckpointSaved(
+                    at=at, step=step, name=f"step-{step:06d}", size_bytes=4_000_000, seconds=0.1
+                )
             )
         if step % 12 == 0:
             events.append(
@@ -106,10 +108,10 @@ def ending(start: float, rouge: Rouge, *, trained: bool) -> list[AnyEvent]:
     return [
         *events,
         StageStarted(at=start, stage="predict-dev"),
-        Generated(at=start + 1, split="dev", done=12, of=24, seconds=1.0),
-        Generated(at=start + 2, split="dev", done=24, of=24, seconds=2.0),
+        PredictionProgress(at=start + 1, split="dev", done=12, of=24, seconds=1.0),
+        PredictionProgress(at=start + 2, split="dev", done=24, of=24, seconds=2.0),
         StageDone(at=start + 2, stage="predict-dev", fingerprint="f2", seconds=2.0),
-        Sampled(at=start + 2, disk_free_gb=40.0, disk_used_gb=110.0, vram_used_gb=14.5,
+        SystemMetrics(at=start + 2, disk_free_gb=40.0, disk_used_gb=110.0, vram_used_gb=14.5,
                 vram_total_gb=24.0),
         Scored(at=start + 3, split="dev", rouge=rouge, interval=interval(rouge.mean), rows=24,
                signature=SIGNATURE),
@@ -119,32 +121,32 @@ def ending(start: float, rouge: Rouge, *, trained: bool) -> list[AnyEvent]:
 
 def recipe(name: str) -> Recipe:
     """A bundled recipe with what the logs here were made with."""
-    settings = ("train.epochs=2", "train.learning_rate=0.002", 'train.schedule="linear"')
-    return recipes.resolve(name, sets=settings).recipe
+    settings = ("train.epochs=2", "train.learning_rate=0.002", 'train.lr_scheduler="linear"')
+    return load.resolve(name, sets=settings).recipe
 
 
-def lead_run() -> RunRecord:
+def lead_run() -> RunHistory:
     rouge = Rouge(rouge1=0.301, rouge2=0.142, rougeL=0.255)
     events = [
         Queued(at=NOON, recipe="lead"),
         Started(at=NOON, pid=6, host="box", attempt=1),
         *ending(NOON, rouge, trained=False),
     ]
-    return RunRecord(
+    return RunHistory(
         id="260101-0900-lead-aaaa", folder="runs/260101-0900-lead-aaaa",
-        recipe=recipes.resolve("lead").recipe, events=tuple(events), status=Status.FINISHED,
+        recipe=load.resolve("lead").recipe, events=tuple(events), status=RunStatus.FINISHED,
         quality=quality(0.301, 0.142, 0.255, "runs/260101-0900-lead-aaaa/scores/dev.json"),
     )  # fmt: skip
 
 
-def toy_run() -> RunRecord:
+def toy_run() -> RunHistory:
     rouge = Rouge(rouge1=0.24, rouge2=0.11, rougeL=0.20)
     events = training(24, 24) + ending(NOON + 60, rouge, trained=True)
     mean = rouge.mean - 0.2327
-    return RunRecord(
+    return RunHistory(
         id="260101-0901-tiny-bart-bbbb", folder="runs/260101-0901-tiny-bart-bbbb",
         recipe=recipe("tiny-bart"),
-        events=tuple(events), status=Status.FINISHED,
+        events=tuple(events), status=RunStatus.FINISHED,
         decode_seconds_per_100=100 * 2.0 / 24,
         quality=quality(0.24, 0.11, 0.20, "runs/260101-0901-tiny-bart-bbbb/scores/dev.json"),
         difference=Difference(
@@ -154,11 +156,11 @@ def toy_run() -> RunRecord:
     )  # fmt: skip
 
 
-def cut_run() -> RunRecord:
-    return RunRecord(
+def cut_run() -> RunHistory:
+    return RunHistory(
         id="260101-0905-tiny-qlora-cccc", folder="runs/260101-0905-tiny-qlora-cccc",
         recipe=recipe("tiny-qlora"),
-        events=tuple(training(24, 17, start=NOON + 99)), status=Status.INTERRUPTED,
+        events=tuple(training(24, 17, start=NOON + 99)), status=RunStatus.INTERRUPTED,
     )  # fmt: skip
 
 
@@ -175,7 +177,7 @@ def rest(**changes: object) -> Rest:
 
 
 @pytest.fixture
-def view() -> View:
+def view() -> Report:
     return build([lead_run(), toy_run(), cut_run()], rest())
 
 
@@ -202,7 +204,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def _recorded(view: View, folder: Path) -> View:
+def _recorded(view: Report, folder: Path) -> Report:
     """Without settings that recipes did not have when the example was recorded."""
     systems = []
     for one in view.systems:
@@ -220,7 +222,7 @@ class Usage(NamedTuple):
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[Path, View]]]:
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[Path, Report]]]:
     """The recorded workspaces of the docs, seen a minute after their end, in Seoul.
 
     Their records name the sample data by its path in the repository.
@@ -228,10 +230,10 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[P
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("TZ", "Asia/Seoul")
     time.tzset()
-    monkeypatch.setattr(steps, "changes", lambda _: ())  # its recipes are those of its day
+    monkeypatch.setattr(next_steps, "changes", lambda _: ())  # its recipes are those of its day
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total=150e9, free=40e9))
 
-    def read(kind: str) -> tuple[Path, View]:
+    def read(kind: str) -> tuple[Path, Report]:
         folder = Path("docs", "example", kind)
         last = max(run.events()[-1].at for run in Workspace(folder).runs())
         monkeypatch.setattr(time, "time", lambda: last + 60)

@@ -7,17 +7,17 @@ import time
 import msgspec
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import UsageError
 from yoyak.events import Finished, Queued
 from yoyak.messages import fill
-from yoyak.queue import provenance
 from yoyak.report import beside
 from yoyak.report.beside import Beside
-from yoyak.store.project import Backups, Mirrors, Project
-from yoyak.store.workspace import Workspace
+from yoyak.runs import provenance
+from yoyak.runs.settings import Backups, Mirrors, Project
+from yoyak.runs.workspace import Workspace
 
 BACKED_UP = Project(backup=Backups(after_each_run=True))
 DONE = Finished(at=1.0, seconds=1.0)
@@ -28,7 +28,7 @@ def run(tmp_path):
     corpus = read_corpus(sample.folder())
     record = msgspec.json.encode(provenance.gather(corpus))
     return Workspace(tmp_path / "workspace").find_or_create(
-        recipes.resolve("lead").recipe, corpus, lambda: record
+        load.resolve("lead").recipe, corpus, lambda: record
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from yoyak import messages
-from yoyak.events import Failed, Status
-from yoyak.report import html
-from yoyak.report.build import build
-from yoyak.report.parts import Example
+from yoyak.events import Failed, RunStatus
+from yoyak.report.model.build import build
+from yoyak.report.model.values import Example
+from yoyak.report.render import html
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("browser")]
 
@@ -56,7 +56,7 @@ def open_page(browser, tmp_path):
 
 @pytest.fixture(scope="module")
 def running(make):
-    run = make.cut_run()._replace(status=Status.RUNNING)
+    run = make.cut_run()._replace(status=RunStatus.RUNNING)
     lengths = tuple(range(30, 90))
     example = Example(
         id="dev_3", dialogue="#Person1#: 점심 먹었어?\n#Person2#: 아직.",
@@ -124,7 +124,7 @@ def test_hostile_text_is_shown_and_not_obeyed(open_page, make):
     run = make.cut_run()
     failed = Failed(at=make.noon + 500, kind="RunFailed", message=HOSTILE)
     bad = run._replace(
-        events=(*run.events, failed), status=Status.FAILED, label="<b onclick=x>" + HOSTILE[:300]
+        events=(*run.events, failed), status=RunStatus.FAILED, label="<b onclick=x>" + HOSTILE[:300]
     )
     example = Example(
         id=HOSTILE[:90], dialogue=HOSTILE, references=(HOSTILE,),
@@ -225,7 +225,7 @@ def test_it_prints_without_its_navigation_and_with_what_is_folded(open_page, dra
 
 
 def test_without_charts_the_page_is_whole(open_page, running, monkeypatch):
-    from yoyak.report import charts
+    from yoyak.report.render import charts
 
     monkeypatch.setattr(charts, "is_available", lambda: False)
     opened = open_page(html.render(running), width=390)

@@ -11,12 +11,12 @@ from importlib.util import find_spec
 import msgspec
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.events import Prepared, Queued, StageStarted, Started, Stepped
-from yoyak.queue import provenance
-from yoyak.store.workspace import Workspace
+from yoyak.events import Prepared, Queued, StageStarted, Started, TrainStep
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
 
 pytestmark = [pytest.mark.browser]
 if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
@@ -36,7 +36,7 @@ def run(tmp_path):
     corpus = read_corpus(sample.folder())
     record = msgspec.json.encode(provenance.gather(corpus))
     workspace = Workspace(tmp_path / "workspace")
-    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, corpus, lambda: record)
+    run = workspace.find_or_create(load.resolve("tiny-bart").recipe, corpus, lambda: record)
     now = time.time()
     run.emit(Queued(at=now, recipe="tiny-bart"))
     run.emit(Started(at=now, pid=1, host="box", attempt=1))
@@ -53,7 +53,7 @@ def run(tmp_path):
 
 def step(run, number):
     run.emit(
-        Stepped(
+        TrainStep(
             at=time.time(), step=number, epoch=number / 12, loss=3.0, learning_rate=1e-3,
             grad_norm=1.0, tokens=1, supervised_tokens=1, rows=8, seconds=0.1,
         )
@@ -84,7 +84,7 @@ def server(run):
 @pytest.fixture
 def other(run):
     """A second run of the workspace, which somebody will delete."""
-    corpus, recipe = read_corpus(sample.folder()), recipes.resolve("lead").recipe
+    corpus, recipe = read_corpus(sample.folder()), load.resolve("lead").recipe
     record = msgspec.json.encode(provenance.gather(corpus))
     other = Workspace(run.folder.parents[1]).find_or_create(recipe, corpus, lambda: record)
     other.emit(Queued(at=time.time(), recipe="lead"))

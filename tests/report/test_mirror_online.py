@@ -9,12 +9,12 @@ from importlib.util import find_spec
 import msgspec
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.queue import provenance
-from yoyak.report import mirror
-from yoyak.store.workspace import Workspace
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
+from yoyak.trackers import trackers
 
 pytestmark = [
     pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed"),
@@ -101,11 +101,11 @@ def test_with_a_key_every_point_is_sent_once_however_often_it_is_told(tmp_path, 
     corpus = read_corpus(sample.folder())
     record = msgspec.json.encode(provenance.gather(corpus))
     workspace = Workspace(tmp_path / "workspace")
-    run = workspace.find_or_create(recipes.resolve("tiny-bart").recipe, corpus, lambda: record)
+    run = workspace.find_or_create(load.resolve("tiny-bart").recipe, corpus, lambda: record)
     for upto in (17, 24):
         with run.log_path.open("wb") as log:
             log.writelines(msgspec.json.encode(one) + b"\n" for one in make.training(24, upto))
-        mirror.mirror(workspace, "wandb")
+        trackers.mirror(workspace, "wandb")
     trained = [line["train/step"] for line in server.values() if "train/loss" in line]
     assert trained == list(range(1, 25))
     assert [line["_step"] for line in server.values()] == list(range(26))

@@ -5,7 +5,8 @@ import pytest
 
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.score import card, style
+from yoyak.metrics import scorecard
+from yoyak.metrics.diagnostics import text_patterns
 
 
 def with_rows(split, rows):
@@ -40,10 +41,11 @@ def reworded(text):
 @pytest.fixture(scope="session")
 def good(split):
     return {
-        row.id: reworded(next(style.sentences(row.references[0])).text) for row in split.dialogues
+        row.id: reworded(next(text_patterns.sentences(row.references[0])).text)
+        for row in split.dialogues
     }
 
 
 @pytest.fixture(scope="session")
 def judged(good, split):
-    return card.judge(good, split)
+    return scorecard.evaluate(good, split)

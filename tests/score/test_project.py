@@ -2,9 +2,10 @@
 
 import msgspec
 
-from yoyak.score import card, project
-from yoyak.score.card import RowScore
-from yoyak.score.definition import Definition
+from yoyak.metrics import scorecard
+from yoyak.metrics.protocol import Definition
+from yoyak.metrics.scorecard import RowScore
+from yoyak.score import project
 from yoyak.score.project import LeaderboardRow, Pairing
 from yoyak.values import Rouge
 
@@ -40,11 +41,11 @@ def test_the_band_holds_what_the_rows_say_and_is_wider_with_fewer(judged):
 def test_two_rows_are_not_enough(judged):
     found = project.project(judged, [row(40, 44, 42), row(41, 45, 43)])
     assert (found.public, found.private, found.refused) == (None, None, "too-few")
-    assert found.note == "score.projection-too-few"
+    assert found.note == "metrics.projection-too-few"
 
 
 def test_only_the_official_definition_is_projected(good, split):
-    characters = card.judge(good, split, Definition(analyser="char"), resamples=10)
+    characters = scorecard.evaluate(good, split, Definition(analyser="char"), resamples=10)
     assert project.project(characters).refused == "protocol"
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from yoyak import recipes
+from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import DiskFull
-from yoyak.store import disk
-from yoyak.store.workspace import Workspace
+from yoyak.files import atomic
+from yoyak.runs.workspace import Workspace
 
 STEPS = ("open", "write", "pwrite", "fsync", "rename", "mkdir", "unlink", "rmdir", "ftruncate")
 KILLED = 9
@@ -57,7 +57,7 @@ def die_at(step: int) -> None:
 
     for name in STEPS:
         setattr(os, name, counted(getattr(os, name)))
-    disk.exchange = counted(disk.exchange)
+    atomic.exchange = counted(atomic.exchange)
 
 
 class Crashes:
@@ -123,7 +123,7 @@ def corpus():
 
 @pytest.fixture
 def recipe():
-    return recipes.resolve("lead").recipe
+    return load.resolve("lead").recipe
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from yoyak.recipes import resolve
+from yoyak.config.load import resolve
 from yoyak.values import Dialogue, Turn
 
 PLACES = ("도서관", "병원", "회의실", "기차역", "Green Cafe", "수영장")
@@ -62,7 +62,7 @@ class Toy(NamedTuple):
     """As ``engine.models.Loaded``, with the recipe it was made for."""
 
     model: object
-    codec: object
+    tokenizer: object
     kind: str
     device: object
     recipe: object
@@ -70,32 +70,32 @@ class Toy(NamedTuple):
 
 @pytest.fixture(scope="session")
 def codecs(dialogues, toy_recipe):
-    from yoyak.engine.codec import train_codec
+    from yoyak.engine.tokenization.tokenizer import train_chat_tokenizer
 
     texts = [text for dialogue in dialogues for text in (dialogue.text, *dialogue.references)]
     forms = ("bart", "llama", "qwen2", "qwen3")
-    return {form: train_codec(texts, toy_recipe(form)) for form in forms}
+    return {form: train_chat_tokenizer(texts, toy_recipe(form)) for form in forms}
 
 
-def config_of(architecture: str, codec):
+def config_of(architecture: str, tokenizer):
     import transformers as hf
 
     if architecture == "bart":
         return hf.BartConfig(
-            vocab_size=codec.vocabulary, d_model=32, max_position_embeddings=600,
+            vocab_size=tokenizer.vocabulary, d_model=32, max_position_embeddings=600,
             encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
             decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
-            pad_token_id=codec.pad_id, bos_token_id=codec.bos_id, eos_token_id=codec.stop_id,
-            decoder_start_token_id=codec.decoder_start_id, forced_eos_token_id=2, init_std=0.3,
+            pad_token_id=tokenizer.pad_id, bos_token_id=tokenizer.bos_id, eos_token_id=tokenizer.stop_id,
+            decoder_start_token_id=tokenizer.decoder_start_id, forced_eos_token_id=2, init_std=0.3,
         )  # fmt: skip
     kinds = {"llama": hf.LlamaConfig, "qwen2": hf.Qwen2Config, "qwen3": hf.Qwen3Config}
     return kinds[architecture](
         # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
-        vocab_size=(codec.vocabulary + 63) // 64 * 64,
+        vocab_size=(tokenizer.vocabulary + 63) // 64 * 64,
         # Multiples of 64: in 4-bit on CPUs narrower layers are read wrongly (engine.base).
         hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, head_dim=64, max_position_embeddings=2048,
-        pad_token_id=codec.pad_id, eos_token_id=codec.stop_id, bos_token_id=codec.bos_id,
+        pad_token_id=tokenizer.pad_id, eos_token_id=tokenizer.stop_id, bos_token_id=tokenizer.bos_id,
         initializer_range=0.3,
     )  # fmt: skip
 
@@ -109,15 +109,15 @@ def toy(codecs, toy_recipe):
 
         import torch
 
-        codec = codecs[architecture]
-        config = config_of(architecture, codec)
+        tokenizer = codecs[architecture]
+        config = config_of(architecture, tokenizer)
         seq2seq = architecture == "bart"
         auto = hf.AutoModelForSeq2SeqLM if seq2seq else hf.AutoModelForCausalLM
         with torch.random.fork_rng():
             torch.manual_seed(3)
             model = auto.from_config(config, attn_implementation="sdpa").eval()
         kind = "seq2seq" if seq2seq else "causal"
-        return Toy(model, codec, kind, torch.device("cpu"), toy_recipe(architecture))
+        return Toy(model, tokenizer, kind, torch.device("cpu"), toy_recipe(architecture))
 
     return make
 
@@ -125,10 +125,10 @@ def toy(codecs, toy_recipe):
 def learn(toy: Toy, dialogues, steps: int) -> None:
     """Plain AdamW on one row at a time, which is all that a batch's answers need to differ."""
     import torch
-    from yoyak.engine.encode import encode_rows
+    from yoyak.engine.tokenization.encode import encode_rows
 
-    rows = encode_rows(toy.codec, dialogues, toy.recipe.prompt, with_answers=True)
-    optimiser = torch.optim.AdamW(toy.model.parameters(), lr=5e-3)
+    rows = encode_rows(toy.tokenizer, dialogues, toy.recipe.prompt, with_answers=True)
+    optimizer = torch.optim.AdamW(toy.model.parameters(), lr=5e-3)
     for step in range(steps):
         row = rows[step % len(rows)]
         source, answer = torch.tensor([row.source_ids]), torch.tensor([row.answer_ids])
@@ -138,8 +138,8 @@ def learn(toy: Toy, dialogues, steps: int) -> None:
             labels = torch.cat([torch.full_like(source, -100), answer], dim=-1)
             loss = toy.model(input_ids=torch.cat([source, answer], dim=-1), labels=labels).loss
         loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 @pytest.fixture(scope="session")

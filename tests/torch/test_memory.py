@@ -2,16 +2,16 @@
 
 import pytest
 
+from yoyak.config.schema import LoraSettings, Recipe, Recompute, TrainSettings
 from yoyak.queue.memory import MASK_BYTES_CPU, Load, kept_bytes, layer_bytes
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Lora, Recipe, Recompute, Train
 
 pytestmark = pytest.mark.torch
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-from yoyak.engine.learner import Learner  # noqa: E402
-from yoyak.engine.models import Loaded  # noqa: E402
+from yoyak.engine.models.model import ModelBundle  # noqa: E402
+from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
 
 ROWS, TOKENS, ANSWER = 4, 256, 64
 
@@ -56,7 +56,9 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
     ).to(torch.bfloat16)
     adapters = peft.LoraConfig(r=1, lora_dropout=dropout, target_modules="all-linear")
     model = peft.get_peft_model(built, adapters).train()
-    Learner(Loaded(model, None, "causal", torch.device("cpu")), Train()).recompute(level)
+    ModelOptimizer(
+        ModelBundle(model, None, "causal", torch.device("cpu")), TrainSettings()
+    ).recompute(level)
     ids = torch.randint(0, 64, (ROWS, TOKENS))
 
     def forward():
@@ -79,7 +81,7 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
 )
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
     two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
-    recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=dropout))
+    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=dropout))
     load = Load(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
     assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
@@ -90,7 +92,7 @@ def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
 @pytest.mark.parametrize("level", list(Recompute))
 def test_two_further_blocks_keep_what_the_planner_says_also_when_recomputed(level):
     two, four = (causal_bytes("qwen3", layers, 0.0, level) for layers in (2, 4))
-    recipe = Recipe(name="r", engine="qlora", lora=Lora(rank=1, dropout=0.0))
+    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=0.0))
     load = Load(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
     planned = [kept_bytes(shape("qwen3", layers), recipe, load) for layers in (2, 4)]
     block, given = layer_bytes(shape("qwen3", 4), recipe, load), 2 * 96 * ROWS * TOKENS

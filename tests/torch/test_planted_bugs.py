@@ -4,11 +4,13 @@ import msgspec
 import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
-from yoyak.engine import batches, forward, stepper
-from yoyak.engine.codec import Codec
-from yoyak.engine.encode import encode_rows
-from yoyak.engine.hardware import Precision
-from yoyak.engine.proof import prove
+from yoyak.engine.device import Precision
+from yoyak.engine.inference import greedy_and_sampling
+from yoyak.engine.models import loss
+from yoyak.engine.preflight.checks import run_checks
+from yoyak.engine.tokenization.encode import encode_rows
+from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.training import sampler
 from yoyak.errors import BadData, RunFailed
 from yoyak.values import Dialogue, Turn
 
@@ -26,7 +28,7 @@ def red(dialogues):
         shown = dialogues if shown is None else shown
         if rows is None:
             rows = encode_rows(model.codec, shown, model.recipe.prompt, with_answers=True)
-        checks = prove(model, rows, shown, model.recipe, precision)
+        checks = run_checks(model, rows, shown, model.recipe, precision)
         return {line.name for line in checks if not line.passed}
 
     return lines
@@ -42,7 +44,7 @@ def encoded(dialogues):
 
 def with_control(model, **changes):
     control = msgspec.structs.replace(model.codec.control, **changes)
-    return model._replace(codec=Codec(model.codec._tokenizer, control))
+    return model._replace(codec=ChatTokenizer(model.codec._tokenizer, control))
 
 
 # --- prompts and answers -------------------------------------------------------------------------
@@ -156,7 +158,7 @@ def with_tag_tokens(model, *, special):
     tokenizer = copy.deepcopy(model.codec._tokenizer)
     tokenizer.add_tokens(["#Person1#", "#Person2#"], special_tokens=special)
     control = msgspec.structs.replace(model.codec.control, vocabulary=len(tokenizer))
-    return model._replace(codec=Codec(tokenizer, control))
+    return model._replace(codec=ChatTokenizer(tokenizer, control))
 
 
 def test_tags_registered_special_and_deleted_in_decoding(toy, red):
@@ -228,60 +230,60 @@ def test_the_mark_of_unsupervised_places_decoded(toy):
 @pytest.mark.parametrize("architecture", ["bart", "qwen3"])
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_a_mask_off_by_one(toy, red, monkeypatch, architecture, shift):
-    right = batches._places
+    right = sampler._label_positions
 
     def shifted(rows, starts, length):
         return (right(rows, starts, length) + shift).clamp(0, len(rows) * length - 1)
 
-    monkeypatch.setattr(batches, "_places", shifted)
+    monkeypatch.setattr(sampler, "_places", shifted)
     assert "supervised-places" in red(toy(architecture))
 
 
 def test_padding_that_an_encoder_sees(toy, red, monkeypatch):
-    right = batches._seq2seq
+    right = sampler._seq2seq
 
     def unmasked(rows, codec, device):
         batch = right(rows, codec, device)
         return batch._replace(mask=torch.ones_like(batch.mask))
 
-    monkeypatch.setattr(batches, "_seq2seq", unmasked)
+    monkeypatch.setattr(sampler, "_seq2seq", unmasked)
     assert {"batch-equals-single", "generation-equals-training"} <= red(toy("bart"))
 
 
 def test_a_mask_made_from_padding_ids_that_are_also_stops(toy, red, monkeypatch):
     """The field's collator: attention = ids != pad, where pad is the encoder's end."""
     model = with_control(toy("bart"), pad_id=toy("bart").codec.stop_id)
-    right = batches._seq2seq
+    right = sampler._seq2seq
 
     def by_id(rows, codec, device):
         batch = right(rows, codec, device)
         return batch._replace(mask=(batch.ids != codec.pad_id).long())
 
-    monkeypatch.setattr(batches, "_seq2seq", by_id)
+    monkeypatch.setattr(sampler, "_seq2seq", by_id)
     assert {"padding", "generation-equals-training"} <= red(model)
 
 
 def test_a_loss_averaged_in_each_pass(toy, red, monkeypatch):
-    right = forward.cross_entropy
+    right = loss.cross_entropy
 
     def averaged(logits, targets, **settings):
         return right(logits, targets, **settings | {"reduction": "mean"})
 
-    monkeypatch.setattr(forward, "cross_entropy", averaged)
+    monkeypatch.setattr(loss, "cross_entropy", averaged)
     assert red(toy("qwen3")) == {"accumulation"}
 
 
 def test_rows_that_see_each_other(toy, red, monkeypatch):
     """Packing without a block mask: what stands before a row in its batch changes its logits."""
-    right = forward.supervised_logits
+    right = loss.supervised_logits
 
     def leaking(model, batch):
         logits = right(model, batch)
         return logits + 0.5 * logits.mean(0, keepdim=True)
 
-    from yoyak.engine import proof_model
+    from yoyak.engine.preflight import model_checks
 
-    monkeypatch.setattr(proof_model, "supervised_logits", leaking)
+    monkeypatch.setattr(model_checks, "supervised_logits", leaking)
     assert "batch-equals-single" in red(toy("llama"))
 
 
@@ -289,8 +291,8 @@ def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
     model = toy("bart")
     model.model.final_logits_bias.normal_()
     assert red(model) == set()
-    right = forward.parts
-    monkeypatch.setattr(forward, "parts", lambda m: right(m)._replace(bias=None))
+    right = loss.parts
+    monkeypatch.setattr(loss, "parts", lambda m: right(m)._replace(bias=None))
     assert "head-equals-full" in red(model)
 
 
@@ -299,9 +301,9 @@ def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
 def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture):
-    right = stepper.pad_sources
+    right = greedy_and_sampling.pad_sources
     monkeypatch.setattr(
-        stepper,
+        greedy_and_sampling,
         "pad_sources",
         lambda batch, pad, device, *, left: right(batch, pad, device, left=False),
     )
@@ -309,20 +311,20 @@ def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture)
 
 
 def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
-    right = stepper.pad_sources
+    right = greedy_and_sampling.pad_sources
 
     def unmasked(*args, **settings):
         padded = right(*args, **settings)
         return padded._replace(mask=torch.ones_like(padded.mask))
 
-    monkeypatch.setattr(stepper, "pad_sources", unmasked)
+    monkeypatch.setattr(greedy_and_sampling, "pad_sources", unmasked)
     assert red(toy("llama")) == {"generation-equals-training"}
 
 
 def test_an_answer_begun_with_another_token_than_in_training(toy, red, monkeypatch):
     model = toy("bart")
-    right = batches._start
-    monkeypatch.setattr(batches, "_start", lambda codec: right(codec) - 1)
+    right = sampler._start
+    monkeypatch.setattr(sampler, "_start", lambda codec: right(codec) - 1)
     assert {"supervised-places", "generation-equals-training"} <= red(model)
 
 

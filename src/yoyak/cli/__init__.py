@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             app(words, prog_name="yoyak")
         except YoyakError as error:
-            from yoyak.store.redact import redact
+            from yoyak.runs.redact import redact
 
             # It may repeat what was typed or what a library said, a token by mistake among it.
             print(messages.text("cli.error", error=redact(str(error))), file=sys.stderr)

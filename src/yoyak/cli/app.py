@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from yoyak import __version__
-from yoyak.cli import answers, exporting, judging, machine, runs, tuning
+from yoyak.cli import export, metrics, runs, submission, system, tune
 from yoyak.messages import LANGUAGES, text
 
 app = typer.Typer(
@@ -18,25 +18,25 @@ app = typer.Typer(
 )
 
 VERBS: dict[str, Callable[..., None]] = {
-    "check": machine.check,
+    "check": system.check,
     "show": runs.show,
-    "plan": machine.plan,
+    "plan": system.plan,
     "run": runs.run,
     "status": runs.status,
     "watch": runs.watch,
-    "score": judging.score,
-    "compare": judging.compare,
-    "import": answers.import_,
-    "submit": answers.submit,
+    "score": metrics.score,
+    "compare": metrics.compare,
+    "import": submission.import_,
+    "submit": submission.submit,
     "report": runs.report,
     "serve": runs.serve,
     "backup": runs.backup,
-    "export": exporting.export,
-    "prune": machine.prune,
+    "export": export.export,
+    "prune": system.prune,
 }
 for name, verb in VERBS.items():
     app.command(name, help=text(f"cli.verb-{name}"))(verb)
-app.add_typer(tuning.tune, name="tune")
+app.add_typer(tune.tune, name="tune")
 
 
 def _print_version(asked: bool) -> None:

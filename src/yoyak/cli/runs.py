@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
-from yoyak.cli.place import Place, open_place
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.messages import text
 
@@ -23,24 +23,24 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
     """Prints every setting of a recipe with its origin, or the recipes that there are."""
     import msgspec
 
-    from yoyak import recipes
-    from yoyak.report import settings
-    from yoyak.store.project import read_project
-    from yoyak.store.redact import redact
+    from yoyak.config import load
+    from yoyak.runs.redact import redact
+    from yoyak.runs.settings import read_project
+    from yoyak.terminal import recipe as recipe_
 
     layers = read_project(Path.cwd()).layers
     if recipe is None:
-        known = [recipes.resolve(name, project=layers).recipe for name in recipes.names()]
+        known = [load.resolve(name, project=layers).recipe for name in load.names()]
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:
-            settings.draw_recipes(known)
+            recipe_.draw_recipes(known)
         return
-    resolved = recipes.resolve(recipe, project=layers, sets=sets or ())
+    resolved = load.resolve(recipe, project=layers, sets=sets or ())
     if as_json:
         print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
-        settings.draw_settings(resolved)
+        recipe_.draw_settings(resolved)
 
 
 def run(
@@ -54,51 +54,53 @@ def run(
 ) -> None:
     """Brings each recipe's run to its end, then writes the report and the submission."""
     from yoyak.queue.admission import admit
-    from yoyak.queue.lineup import Line, Result
-    from yoyak.queue.prepare import prepare
-    from yoyak.report import outlook
     from yoyak.report.beside import Beside
-    from yoyak.report.progress import showing
+    from yoyak.report.model import schedule
+    from yoyak.scheduler.create_runs import create_runs
+    from yoyak.scheduler.scheduler import RunResult, Scheduler
+    from yoyak.terminal.progress import showing
 
-    place = open_place(data, workspace)
+    place = open_context(data, workspace)
     print(place.data_line, file=sys.stderr)
     beside = Beside(place.workspace, place.project, sys.stderr)
-    runs = prepare(place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ())
+    runs = create_runs(
+        place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ()
+    )
     if not unplanned:
         admit(runs, place.corpus, place.workspace, place.project.limits)
-    expected = outlook.expected_of_queued(place.workspace.runs(), place.corpus)
+    expected = schedule.expected_of_queued(place.workspace.runs(), place.corpus)
     with beside:
         with showing(runs, sys.stderr, expected) as show:
-            line = Line(place.corpus, beside.listening(show), place.project.limits)
+            line = Scheduler(place.corpus, beside.listening(show), place.project.limits)
             outcomes = line.carry_out(runs)
         results = {outcome.result for outcome in outcomes}
-        if results == {Result.ALREADY_DONE}:
+        if results == {RunResult.ALREADY_DONE}:
             done = ", ".join(one.name for one in runs)
             print(text("cli.done", runs=done), file=sys.stderr)
         _conclude(place)
     if line.danger is not None:
         raise line.danger
-    if Result.INTERRUPTED in results:
+    if RunResult.INTERRUPTED in results:
         raise Interrupted("cli.interrupted-lineup")
-    failed = [outcome.run.name for outcome in outcomes if outcome.result is Result.FAILED]
+    failed = [outcome.run.name for outcome in outcomes if outcome.result is RunResult.FAILED]
     if failed:
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
 
 
-def _conclude(place: Place) -> None:
+def _conclude(place: CommandContext) -> None:
     """The comparison on stdout, then where the report and the best system's submission are.
 
     A submission that the gate refuses ends the command with its reasons, after everything else.
     """
-    from yoyak.final.hand_in import hand_in, ready_candidates
-    from yoyak.report import text as drawing
-    from yoyak.report.gather import gather
-    from yoyak.report.write import write_report
+    from yoyak.report.model.load import gather
+    from yoyak.report.render.write import write_report
+    from yoyak.submission.submit import ready_candidates, submit
+    from yoyak.terminal import status as drawing
 
     handed = refused = None
     if ready_candidates(place.workspace, place.corpus):
         try:
-            handed = hand_in(place.workspace, place.corpus)
+            handed = submit(place.workspace, place.corpus)
         except BadData as error:
             refused = error
     view = gather(place.workspace, budget=place.project.budget)
@@ -113,12 +115,12 @@ def _conclude(place: Place) -> None:
 
 def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
     """Prints where every run stands; works from another shell while the line-up runs."""
-    from yoyak.report import text as drawing
-    from yoyak.report.gather import gather
+    from yoyak.report.model.load import gather
+    from yoyak.terminal import status as drawing
 
-    view = gather(open_place(None, workspace).workspace, compared=False)
+    view = gather(open_context(None, workspace).workspace, compared=False)
     if as_json:
-        from yoyak.report.write import status_json
+        from yoyak.report.render.write import status_json
 
         print(status_json(view))
     else:
@@ -136,13 +138,13 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Writes the report; or replays the runs into a tracker, or checks a stated report."""
-    from yoyak.report.gather import gather
-    from yoyak.report.write import write_report
+    from yoyak.report.model.load import gather
+    from yoyak.report.render.write import write_report
 
     if claims is not None:
         _check_claims(claims, as_json)
         return
-    place = open_place(None, workspace)
+    place = open_context(None, workspace)
     if mirror is not None:
         _mirror(place, mirror, as_json)
         return
@@ -155,10 +157,10 @@ def report(
         print(place.short(path))
 
 
-def _mirror(place: Place, tracker: str, as_json: bool) -> None:
+def _mirror(place: CommandContext, tracker: str, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.report.mirror import mirror
+    from yoyak.trackers.trackers import mirror
 
     told = mirror(place.workspace, tracker)
     if as_json:
@@ -170,10 +172,11 @@ def _mirror(place: Place, tracker: str, as_json: bool) -> None:
 
 def _check_claims(path: Path, as_json: bool) -> None:
     """What a stated report says that does not hold; any such thing ends the command with 65."""
-    from yoyak.report import claimboard, lint
-    from yoyak.report.text import console
+    from yoyak.report import claimboard
+    from yoyak.report.model import consistency
+    from yoyak.terminal.status import console
 
-    found = lint.check(lint.read(path))
+    found = consistency.check(consistency.read(path))
     if as_json:
         print(claimboard.encode(found))
     else:
@@ -190,13 +193,13 @@ def watch(
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Follows the runs until q is pressed, or into a tracker until Ctrl-C; the runs go on."""
-    from yoyak.report import watch as watching
+    from yoyak.terminal import watch as watching
 
-    place = open_place(None, workspace)
+    place = open_context(None, workspace)
     if mirror is None:
         watching.watch(place.workspace, sys.stdout)
         return
-    from yoyak.report.follow import follow
+    from yoyak.trackers.follow import follow
 
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(place.workspace, mirror).items():
@@ -208,9 +211,9 @@ def serve(
     port: Annotated[int, typer.Option(help=text("cli.option-port"))] = 8765,
 ) -> None:
     """Shows the report as a live page on 127.0.0.1 until it is interrupted."""
-    from yoyak.report import serve as serving
+    from yoyak.web import app as serving
 
-    place = open_place(None, workspace)
+    place = open_context(None, workspace)
     serving.serve(place.workspace, port, place.project.budget)
 
 
@@ -221,6 +224,6 @@ def backup(
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Commits the small records of the workspace to a git branch of their own."""
-    from yoyak.report.backup import backup as commit
+    from yoyak.export.git_backup import backup as commit
 
-    print(commit(open_place(None, workspace).workspace, remote=remote).sentence)
+    print(commit(open_context(None, workspace).workspace, remote=remote).sentence)

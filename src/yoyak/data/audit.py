@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from yoyak.data.clean import TAG
-from yoyak.data.twins import Twin, find_twins
+from yoyak.data.near_duplicates import NearDuplicate, find_near_duplicates
 from yoyak.values import Corpus, Dialogue, Split, SplitName, Value
 
 
@@ -41,7 +41,7 @@ class SplitAudit(Value, frozen=True, kw_only=True):
     """Clean-up rule to rows that it changed."""
 
 
-class Finding(Value, frozen=True, kw_only=True):
+class AuditFinding(Value, frozen=True, kw_only=True):
     """One thing to tell: a catalogue sentence (``messages.fill(key, fields)``)."""
 
     key: str
@@ -56,9 +56,9 @@ class Audit(Value, frozen=True, kw_only=True):
     """
 
     splits: tuple[SplitAudit, ...]
-    leaks: tuple[Finding, ...]
-    duplicates: tuple[Finding, ...]
-    oddities: tuple[Finding, ...]
+    leaks: tuple[AuditFinding, ...]
+    duplicates: tuple[AuditFinding, ...]
+    oddities: tuple[AuditFinding, ...]
     not_in_test: tuple[str, ...]
     """Columns of train or dev that test lacks and no prompt may show."""
 
@@ -72,7 +72,7 @@ def audit(corpus: Corpus) -> Audit:
     """Counts every split and compares all dialogues (a few seconds for the contest's 13,455)."""
     splits = (corpus.train, corpus.dev, corpus.test)
     placed = [_Placed(split.name, each) for split in splits for each in split.dialogues]
-    twins = find_twins([each.dialogue.text for each in placed])
+    twins = find_near_duplicates([each.dialogue.text for each in placed])
     pairs = [(placed[twin.first], placed[twin.second], twin) for twin in twins]
     return Audit(
         splits=tuple(_split(split) for split in splits),
@@ -135,11 +135,11 @@ def _not_in_test(corpus: Corpus) -> tuple[str, ...]:
 # --- finding -------------------------------------------------------------------------------------
 
 
-def _finding(key: str, /, **fields: str | int | float) -> Finding:
-    return Finding(key=key, fields=fields)
+def _finding(key: str, /, **fields: str | int | float) -> AuditFinding:
+    return AuditFinding(key=key, fields=fields)
 
 
-def _leak(first: _Placed, second: _Placed, twin: Twin) -> Finding:
+def _leak(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFinding:
     return _finding(
         "data.found-leak",
         first=first.dialogue.id,
@@ -150,7 +150,7 @@ def _leak(first: _Placed, second: _Placed, twin: Twin) -> Finding:
     )
 
 
-def _duplicate(first: _Placed, second: _Placed, twin: Twin) -> Finding:
+def _duplicate(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFinding:
     one, other = first.dialogue, second.dialogue
     conflict = twin.similarity == 1.0 and one.references != other.references
     return _finding(
@@ -162,7 +162,7 @@ def _duplicate(first: _Placed, second: _Placed, twin: Twin) -> Finding:
     )
 
 
-def _odd(placed: Sequence[_Placed]) -> Iterator[Finding]:
+def _odd(placed: Sequence[_Placed]) -> Iterator[AuditFinding]:
     for split, row in placed:
         if not row.speakers:
             yield _finding("data.found-no-speaker", id=row.id, split=split)

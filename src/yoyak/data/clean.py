@@ -18,7 +18,7 @@ SPEAKER = r"#Person[0-9]+#"
 """A tag that can head a turn."""
 
 
-class Rule(NamedTuple):
+class CleaningRule(NamedTuple):
     """One step of the clean-up; ``apply`` gives the new text and the number of places changed."""
 
     name: str
@@ -32,9 +32,11 @@ class Cleaned(NamedTuple):
     counts: dict[str, int]
 
 
-def _replace(name: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]) -> Rule:
+def _replace(
+    name: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]
+) -> CleaningRule:
     compiled = re.compile(pattern, re.MULTILINE)
-    return Rule(name, lambda text: compiled.subn(replacement, text))
+    return CleaningRule(name, lambda text: compiled.subn(replacement, text))
 
 
 _FOLLOWED = re.compile(rf"^{SPEAKER}:\n(?={SPEAKER}:)", re.MULTILINE)
@@ -69,7 +71,7 @@ RULES = (
         "\u202a-\u202e\u2060-\u2069\ufeff]",
         "",
     ),
-    Rule("nfc", _compose),
+    CleaningRule("nfc", _compose),
     _replace("line-end", "\r\n|[\r\v\f\x1c-\x1f\x85\u2028\u2029]", "\n"),
     # The lookbehind keeps a long run of backslashes from being tried at each of its places.
     _replace("literal-newline", r"\\(?<!\\\\)(?:\\*r\\+n|\\*n)", "\n"),
@@ -79,7 +81,7 @@ RULES = (
     _replace("speaker-separator", rf"^ ?({SPEAKER})(?!:(?: \S|$))(?:{_COLON}|{_DASH}) ?", r"\1: "),
     _replace("edge-blanks", r"^ | $", ""),
     _replace("blank-lines", r"\A\n+|\n+\Z|(?<=\n)\n+", ""),
-    Rule("empty-turn", _drop_empty_turns),
+    CleaningRule("empty-turn", _drop_empty_turns),
     # Once a speaker has been named, an untagged line goes on with what was said before it.
     _replace("continued-line", rf"^{SPEAKER}:.*(?:\n(?!{SPEAKER}:).*)+", _join),
 )

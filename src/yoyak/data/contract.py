@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from yoyak.data.clean import TAG, Cleaned, clean
 from yoyak.data.encoding import text_of
-from yoyak.data.rows import Row, Table, read_rows
+from yoyak.data.rows import InputTable, TableRow, read_rows
 from yoyak.errors import BadData
 from yoyak.values import SplitName
 
@@ -27,21 +27,21 @@ _LISTED = 10
 """Ids that an error lists before it only counts them."""
 
 
-class Record(NamedTuple):
+class ContestRow(NamedTuple):
     """One row that keeps the contract; ``summaries`` are as the file has them."""
 
-    row: Row
+    row: TableRow
     id: str
     dialogue: Cleaned
     summaries: tuple[str, ...]
     topic: str | None
 
 
-class Records(NamedTuple):
+class ContestRows(NamedTuple):
     """The rows of one file, in file order."""
 
-    table: Table
-    rows: tuple[Record, ...]
+    table: InputTable
+    rows: tuple[ContestRow, ...]
 
     @property
     def ids(self) -> list[str]:
@@ -49,7 +49,7 @@ class Records(NamedTuple):
         return [record.id for record in self.rows]
 
 
-def read_split(name: SplitName, path: Path) -> Records:
+def read_split(name: SplitName, path: Path) -> ContestRows:
     """The rows of ``train.csv``, ``dev.csv`` or ``test.csv``.
 
     Raises:
@@ -61,10 +61,10 @@ def read_split(name: SplitName, path: Path) -> Records:
     check_columns(table, needed, (TOPIC, *FURTHER_SUMMARIES) if labelled else (TOPIC,))
     rows = tuple(_record(table, row, labelled) for row in table.rows)
     _refuse_repeated_ids(table, (record.id for record in rows))
-    return Records(table, rows)
+    return ContestRows(table, rows)
 
 
-def read_further_references(path: Path, dev: Records) -> dict[str, tuple[str, ...]]:
+def read_further_references(path: Path, dev: ContestRows) -> dict[str, tuple[str, ...]]:
     """References of dev beyond those in ``dev.csv``, by id; ``{}`` where there is no such file."""
     if not path.is_file():
         return {}
@@ -80,7 +80,7 @@ def read_further_references(path: Path, dev: Records) -> dict[str, tuple[str, ..
     return found
 
 
-def read_sample_submission(path: Path, test: Records) -> str | None:
+def read_sample_submission(path: Path, test: ContestRows) -> str | None:
     """The text of the sample submission, which asks for exactly the ids of test, in its order."""
     if not path.is_file():
         return None
@@ -101,9 +101,9 @@ def read_sample_submission(path: Path, test: Records) -> str | None:
     return text_of(path)
 
 
-def refuse_shared_ids(files: Sequence[Records]) -> None:
+def refuse_shared_ids(files: Sequence[ContestRows]) -> None:
     """An id must belong to one split only, or a score would be taken on what was learnt."""
-    owner: dict[str, Table] = {}
+    owner: dict[str, InputTable] = {}
     for table, rows in files:
         for record in rows:
             other = owner.setdefault(record.id, table)
@@ -111,7 +111,7 @@ def refuse_shared_ids(files: Sequence[Records]) -> None:
                 raise table.error("data.shared-id", record.row, id=record.id, other=other.path.name)
 
 
-def check_columns(table: Table, needed: Sequence[str], allowed: Sequence[str]) -> None:
+def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[str]) -> None:
     """The columns must be those ``needed``, with any of those ``allowed``, in any order."""
     missing = [column for column in needed if column not in table.columns]
     extra = [column for column in table.columns if column not in chain(needed, allowed)]
@@ -129,7 +129,7 @@ def check_columns(table: Table, needed: Sequence[str], allowed: Sequence[str]) -
 # --- one row -------------------------------------------------------------------------------------
 
 
-def _read_whole(path: Path) -> Table:
+def _read_whole(path: Path) -> InputTable:
     table = read_rows(path)
     if not table.ends_with_newline:
         last = table.rows[-1]
@@ -137,23 +137,23 @@ def _read_whole(path: Path) -> Table:
     return table
 
 
-def _record(table: Table, row: Row, labelled: bool) -> Record:
+def _record(table: InputTable, row: TableRow, labelled: bool) -> ContestRow:
     key = _id(table, row)
     dialogue = clean(table.cell(row, DIALOGUE))
     if not re.sub(TAG, "", dialogue.text).strip(" \n:"):
         raise table.error("data.empty-dialogue", row, id=key)
     summaries = _summaries(table, row) if labelled else ()
-    return Record(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
+    return ContestRow(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
 
 
-def _id(table: Table, row: Row) -> str:
+def _id(table: InputTable, row: TableRow) -> str:
     key = table.cell(row, ID)
     if not key.strip():
         raise table.error("data.empty-id", row, column=ID)
     return key
 
 
-def _summaries(table: Table, row: Row) -> tuple[str, ...]:
+def _summaries(table: InputTable, row: TableRow) -> tuple[str, ...]:
     first = table.cell(row, SUMMARY)
     if not first.strip():
         raise table.error("data.empty-summary", row, id=row.cells.get(ID))
@@ -161,7 +161,7 @@ def _summaries(table: Table, row: Row) -> tuple[str, ...]:
     return (first, *(text for text in further if text.strip()))
 
 
-def _refuse_repeated_ids(table: Table, keys: Iterable[str]) -> None:
+def _refuse_repeated_ids(table: InputTable, keys: Iterable[str]) -> None:
     first: dict[str, int] = {}
     for row, key in zip(table.rows, keys, strict=True):
         if key in first:

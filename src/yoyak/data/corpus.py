@@ -15,7 +15,7 @@ import msgspec
 
 from yoyak.data.clean import SPEAKER
 from yoyak.data.contract import (
-    Records,
+    ContestRows,
     read_further_references,
     read_sample_submission,
     read_split,
@@ -79,7 +79,7 @@ def fingerprint(dialogues: Iterable[Dialogue]) -> str:
 
 
 def _split(
-    name: SplitName, records: Records, further: dict[str, tuple[str, ...]] | None = None
+    name: SplitName, records: ContestRows, further: dict[str, tuple[str, ...]] | None = None
 ) -> Split:
     changed: Counter[str] = Counter()
     dialogues = []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns
-from yoyak.data.tables import id_column, read_rows
+from yoyak.data.prediction_files import id_column, read_rows
 from yoyak.values import Dialogue
 
 DIALOGUE = "dialogue"

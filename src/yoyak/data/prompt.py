@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from yoyak.config.schema import PromptSettings
 from yoyak.data.clean import TAG
 from yoyak.errors import BadRecipe
-from yoyak.recipe import Prompt
 from yoyak.values import Message, Source, Turn
 
 GAP = "[중략]"
@@ -51,7 +51,7 @@ class Shown(Protocol):
 
 def render(
     dialogue: Shown,
-    settings: Prompt,
+    settings: PromptSettings,
     *,
     examples: Sequence[Answered] = (),
     count_tokens: CountTokens | None = None,
@@ -91,7 +91,7 @@ def render(
 
 
 def _source(
-    dialogue: Shown, settings: Prompt, turns: tuple[Turn, ...], examples: Sequence[Answered]
+    dialogue: Shown, settings: PromptSettings, turns: tuple[Turn, ...], examples: Sequence[Answered]
 ) -> Source:
     dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
     if settings.style == "source":
@@ -110,7 +110,7 @@ def _source(
     return Source(id=dialogue.id, messages=messages, turns_dropped=dropped)
 
 
-def _question(settings: Prompt, turns: tuple[Turn, ...]) -> Message:
+def _question(settings: PromptSettings, turns: tuple[Turn, ...]) -> Message:
     text = "\n\n".join(filter(None, (settings.instruction, _lines(turns))))
     return Message(role="user", text=text)
 

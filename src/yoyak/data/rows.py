@@ -20,7 +20,7 @@ _UNNAMED = re.compile(r"(?:Unnamed: \d+)?")
 """How a table that pandas wrote with its index calls that column."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One record: ``number`` counts records after the header from 1, ``line`` is where it starts.
 
     The two differ because a dialogue has line breaks inside its cell.
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
-class Table(NamedTuple):
+class InputTable(NamedTuple):
     """All records of a file; unnamed columns (an index that pandas wrote) are left out.
 
     ``ends_with_newline`` is false where a CSV may have been cut inside its last cell.
@@ -39,10 +39,10 @@ class Table(NamedTuple):
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     ends_with_newline: bool
 
-    def cell(self, row: Row, column: str) -> str:
+    def cell(self, row: TableRow, column: str) -> str:
         """One cell.
 
         Raises:
@@ -53,12 +53,12 @@ class Table(NamedTuple):
             raise self.error("data.missing-cell", row, column=column)
         return text
 
-    def error(self, key: str, /, row: Row, **fields: object) -> BadData:
+    def error(self, key: str, /, row: TableRow, **fields: object) -> BadData:
         """The error ``key`` at a row of this table."""
         return BadData(key, file=self.path, row=row.number, line=row.line, **fields)
 
 
-def read_rows(path: Path) -> Table:
+def read_rows(path: Path) -> InputTable:
     """All records of a CSV file (RFC 4180, comma, header) or a JSONL file (one object a line).
 
     Raises:
@@ -78,7 +78,7 @@ def read_rows(path: Path) -> Table:
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, text: str) -> Table:
+def _read_csv(path: Path, text: str) -> InputTable:
     records = _records(path, text)
     _, _, header = next(records)
     _check_header(path, header)
@@ -86,7 +86,7 @@ def _read_csv(path: Path, text: str) -> Table:
     if not rows:
         raise BadData("data.no-rows", file=path)
     columns = tuple(name for name in header if not _UNNAMED.fullmatch(name))
-    return Table(path, columns, rows, text.endswith(("\n", "\r")))
+    return InputTable(path, columns, rows, text.endswith(("\n", "\r")))
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, int, list[str]]]:
@@ -122,7 +122,9 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise BadData("data.repeated-column", file=path, columns=", ".join(repeated))
 
 
-def _row(path: Path, text: str, header: list[str], number: int, line: int, cells: list[str]) -> Row:
+def _row(
+    path: Path, text: str, header: list[str], number: int, line: int, cells: list[str]
+) -> TableRow:
     if any("\0" in cell for cell in cells):
         raise nul_error(path, text, number, line)
     if len(cells) != len(header):
@@ -136,20 +138,22 @@ def _row(path: Path, text: str, header: list[str], number: int, line: int, cells
             columns=", ".join(header),
         )
     named = zip(header, cells, strict=True)
-    return Row(number, line, {name: cell for name, cell in named if not _UNNAMED.fullmatch(name)})
+    return TableRow(
+        number, line, {name: cell for name, cell in named if not _UNNAMED.fullmatch(name)}
+    )
 
 
 # --- JSONL ---------------------------------------------------------------------------------------
 
 
-def _read_jsonl(path: Path, text: str) -> Table:
+def _read_jsonl(path: Path, text: str) -> InputTable:
     lines = [(line, raw) for line, raw in enumerate(text.split("\n"), 1) if raw.strip()]
     rows = tuple(_parse(path, number, line, raw) for number, (line, raw) in enumerate(lines, 1))
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    return Table(path, columns, rows, ends_with_newline=True)  # an object closes itself
+    return InputTable(path, columns, rows, ends_with_newline=True)  # an object closes itself
 
 
-def _parse(path: Path, number: int, line: int, raw: str) -> Row:
+def _parse(path: Path, number: int, line: int, raw: str) -> TableRow:
     try:
         record = msgspec.json.decode(raw.encode(), type=dict[str, object])
     except msgspec.DecodeError as error:
@@ -158,7 +162,7 @@ def _parse(path: Path, number: int, line: int, raw: str) -> Row:
     cells = dict(cell for name, value in record.items() for cell in _cells(name, value))
     if any("\0" in cell for cell in cells.values()):
         raise BadData("data.nul", file=path, row=number, line=line)
-    return Row(number, line, cells)
+    return TableRow(number, line, cells)
 
 
 def _cells(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -10,17 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from yoyak.config.schema import Decode, Recipe
 from yoyak.errors import BadRecipe, Unavailable
 from yoyak.events import AnyEvent
-from yoyak.recipe import Decode, Recipe
 from yoyak.values import Dialogue, Prediction, Split
 
 Emit = Callable[[AnyEvent], None]
 
 ENGINES = {
-    "lead": "yoyak.engine.lead:Lead",
-    "seq2seq": "yoyak.engine.seq2seq:Seq2Seq",
-    "qlora": "yoyak.engine.qlora:Qlora",
+    "lead": "yoyak.engine.backends.lead:Lead",
+    "seq2seq": "yoyak.engine.backends.seq2seq:Seq2Seq",
+    "qlora": "yoyak.engine.backends.causal_lm:Qlora",
 }
 
 

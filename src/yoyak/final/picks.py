@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np  # noqa: TID253 -- this module is only imported where picks are advised
 
 from yoyak.errors import BadData
-from yoyak.final.ledger import Entry
+from yoyak.submission.ledger import Entry
 from yoyak.values import Value
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def advise(entries: Sequence[Entry]) -> Advice:
     """
     signatures = {entry.written.dev.signature for entry in entries}
     if len(signatures) != 1:
-        raise BadData("final.unlike-entries", count=len(signatures))
+        raise BadData("submission.unlike-entries", count=len(signatures))
     rows = np.array([entry.written.dev.row_means for entry in entries])
     covariance: Floats = np.atleast_2d(np.cov(rows)).astype(np.float64)
     measured = _measured(entries, rows, covariance)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: TID253 -- only imported where answers are blended
 
-from yoyak.final.blend import Ballot, utility, votes_of
-from yoyak.score.definition import Definition
-from yoyak.score.rouge import score_rows
+from yoyak.ensemble.methods import EnsembleInputs, candidate_weights, utility
+from yoyak.metrics.protocol import Definition
+from yoyak.metrics.rouge import score_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,9 +29,9 @@ ALPHA = 0.01
 DRAWS = 200
 
 
-def mbr_pruned(cast: Ballot) -> list[int]:
+def mbr_pruned(cast: EnsembleInputs) -> list[int]:
     """As ``mbr``, at a fraction of the pairs in pools of hundreds; its answer may differ rarely."""
-    votes = votes_of(cast.pool, cast.votes)
+    votes = candidate_weights(cast.pool, cast.votes)
     random = np.random.default_rng(cast.seed)
     rows = [_Row(texts, votes, random) for texts in cast.pool.texts]
     while asked := [row for row in rows if row.open]:
@@ -39,7 +39,7 @@ def mbr_pruned(cast: Ballot) -> list[int]:
     return [row.winner() for row in rows]
 
 
-def _answer(rows: Sequence["_Row"], cast: Ballot) -> None:
+def _answer(rows: Sequence["_Row"], cast: EnsembleInputs) -> None:
     """Scores the pairs that ``rows`` ask for, all in one batch, and prunes."""
     questions = [row.question() for row in rows]
     pairs = [pair for question in questions for pair in question]

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 from yoyak.errors import DiskFull, Unavailable
+from yoyak.files import atomic
 from yoyak.queue import devices, limits
 from yoyak.queue.devices import Device
 from yoyak.queue.disk_plan import Held
 from yoyak.queue.limits import GB
 from yoyak.queue.plan import Place, Plan, plan
 from yoyak.queue.prune import candidates
-from yoyak.queue.stages import is_finished, is_trained
-from yoyak.store import disk
-from yoyak.store.project import Limits
-from yoyak.store.run import Run
-from yoyak.store.workspace import Workspace
+from yoyak.runs.run import Run
+from yoyak.runs.settings import ResourceLimits
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler.stages import is_finished, is_trained
 from yoyak.values import Corpus
 
 
-def place_here(workspace: Workspace, limits_: Limits, device: Device | None) -> Place:
+def place_here(workspace: Workspace, limits_: ResourceLimits, device: Device | None) -> Place:
     """Room and earlier runs of this workspace, for a plan on ``device``."""
     return Place(
         device,
@@ -28,7 +28,9 @@ def place_here(workspace: Workspace, limits_: Limits, device: Device | None) -> 
     )
 
 
-def admit(runs: Sequence[Run], corpus: Corpus, workspace: Workspace, limits_: Limits) -> None:
+def admit(
+    runs: Sequence[Run], corpus: Corpus, workspace: Workspace, limits_: ResourceLimits
+) -> None:
     """Returns if the runs may begin; those that are done or worked on ask for nothing.
 
     Raises:
@@ -39,11 +41,11 @@ def admit(runs: Sequence[Run], corpus: Corpus, workspace: Workspace, limits_: Li
     if refusals:
         reasons = "\n".join(str(refusal.error) for refusal in refusals)
         kind = DiskFull if refusals[-1].for_disk else Unavailable
-        raise kind("queue.not-admitted", reasons=reasons)
+        raise kind("scheduler.not-admitted", reasons=reasons)
 
 
 def _plan_of_rest(
-    left: Sequence[Run], corpus: Corpus, workspace: Workspace, limits_: Limits
+    left: Sequence[Run], corpus: Corpus, workspace: Workspace, limits_: ResourceLimits
 ) -> Plan:
     """What runs hold already is not counted again, and what the governor would prune is room.
 
@@ -64,4 +66,4 @@ def _plan_of_rest(
 
 def _held(run: Run, corpus: Corpus) -> Held:
     folders = (run.engine_folder / name for name in ("checkpoints", "weights"))
-    return Held(sum(map(disk.size_bytes, folders)), is_trained(run, corpus))
+    return Held(sum(map(atomic.size_bytes, folders)), is_trained(run, corpus))

@@ -9,13 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from yoyak.config.schema import Recipe
 from yoyak.errors import YoyakError
+from yoyak.files import disk_errors
 from yoyak.messages import fill, text
 from yoyak.queue import limits, machine, quota
-from yoyak.recipe import Recipe
-from yoyak.store import space
-from yoyak.store.project import Limits
-from yoyak.store.workspace import Workspace
+from yoyak.runs.settings import ResourceLimits
+from yoyak.runs.workspace import Workspace
 from yoyak.values import Value
 
 OLDEST_PYTHON = (3, 11)
@@ -49,11 +49,11 @@ class Subject(NamedTuple):
     workspace: Workspace
     data_folder: Path
     recipes: Sequence[Recipe]
-    limits: Limits
+    limits: ResourceLimits
 
 
 def check(
-    data_folder: Path, workspace: Workspace, limits_: Limits, recipes: Sequence[Recipe] = ()
+    data_folder: Path, workspace: Workspace, limits_: ResourceLimits, recipes: Sequence[Recipe] = ()
 ) -> tuple[CheckLine, ...]:
     """Every line, in the order in which a first run would stumble over them.
 
@@ -77,9 +77,9 @@ def _refused(name: str, error: YoyakError) -> CheckLine:
 def _python(_: Subject) -> Iterator[CheckLine]:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
-        yield _line("python", Status.OK, "queue.check-python", version=version)
+        yield _line("python", Status.OK, "scheduler.check-python", version=version)
     else:
-        yield _line("python", Status.BAD, "queue.check-python-old", version=version)
+        yield _line("python", Status.BAD, "scheduler.check-python-old", version=version)
 
 
 def _libraries(_: Subject) -> Iterator[CheckLine]:
@@ -95,13 +95,13 @@ def _libraries(_: Subject) -> Iterator[CheckLine]:
     listed = ", ".join(f"{each.name} {versions[each.name]}" for each in training)
     if unlike:
         yield _line(
-            "libraries", Status.BAD, "queue.check-libraries-unlike", unlike="; ".join(unlike)
+            "libraries", Status.BAD, "scheduler.check-libraries-unlike", unlike="; ".join(unlike)
         )
     elif missing:
         names = ", ".join(missing)
-        yield _line("libraries", Status.WARN, "queue.check-libraries-missing", missing=names)
+        yield _line("libraries", Status.WARN, "scheduler.check-libraries-missing", missing=names)
     else:
-        yield _line("libraries", Status.OK, "queue.check-libraries", versions=listed)
+        yield _line("libraries", Status.OK, "scheduler.check-libraries", versions=listed)
 
 
 def _gpu(subject: Subject) -> Iterator[CheckLine]:
@@ -110,9 +110,9 @@ def _gpu(subject: Subject) -> Iterator[CheckLine]:
         each.name for each in subject.recipes if (each.model.parameters or 0) >= LARGE_PARAMETERS
     ]
     if not found and large:
-        yield _line("gpu", Status.BAD, "queue.check-gpu-needed", recipes=", ".join(large))
+        yield _line("gpu", Status.BAD, "scheduler.check-gpu-needed", recipes=", ".join(large))
     elif not found:
-        yield _line("gpu", Status.OK, "queue.check-gpu-none")
+        yield _line("gpu", Status.OK, "scheduler.check-gpu-none")
     for card in found:
         yield _card(card)
     if found:
@@ -127,29 +127,29 @@ def _card(card: machine.Card) -> CheckLine:
         "total": f"{card.total_gb:.1f}",
     }
     if card.has_bf16 is False:
-        return _line("gpu", Status.WARN, "queue.check-gpu-no-bf16", **fields)
+        return _line("gpu", Status.WARN, "scheduler.check-gpu-no-bf16", **fields)
     if card.used_gb >= BUSY_CARD_GB:
         pids = ", ".join(map(str, machine.card_users(card.index))) or "?"
-        return _line("gpu", Status.WARN, "queue.check-gpu-busy", pids=pids, **fields)
-    return _line("gpu", Status.OK, "queue.check-gpu", **fields)
+        return _line("gpu", Status.WARN, "scheduler.check-gpu-busy", pids=pids, **fields)
+    return _line("gpu", Status.OK, "scheduler.check-gpu", **fields)
 
 
 def _torch_build(card: machine.Card) -> CheckLine:
     cuda = machine.torch_cuda()
     if cuda is None:
-        return _line("cuda", Status.BAD, "queue.check-cuda-none", driver=card.driver)
+        return _line("cuda", Status.BAD, "scheduler.check-cuda-none", driver=card.driver)
     needed = machine.DRIVER_OF_CUDA.get(machine.version_numbers(cuda)[0])
     if needed is not None and machine.version_numbers(card.driver) < needed:
         oldest = ".".join(map(str, needed))
         return _line(
             "cuda",
             Status.BAD,
-            "queue.check-driver-old",
+            "scheduler.check-driver-old",
             cuda=cuda,
             driver=card.driver,
             oldest=oldest,
         )
-    return _line("cuda", Status.OK, "queue.check-cuda", cuda=cuda, driver=card.driver)
+    return _line("cuda", Status.OK, "scheduler.check-cuda", cuda=cuda, driver=card.driver)
 
 
 def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
@@ -158,7 +158,7 @@ def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
     if isinstance(decision, limits.Fine):
         free = f"{readings.disk_free_gb:.1f}"
         ram = "?" if readings.ram_free_gb is None else f"{readings.ram_free_gb:.1f}"
-        yield _line("room", Status.OK, "queue.check-room", disk=free, ram=ram)
+        yield _line("room", Status.OK, "scheduler.check-room", disk=free, ram=ram)
     else:
         status = Status.WARN if isinstance(decision, limits.Warn) else Status.BAD
         yield _line("room", status, decision.key, **decision.fields)
@@ -167,13 +167,13 @@ def _disk_and_memory(subject: Subject) -> Iterator[CheckLine]:
 
 def _allowances(folder: Path) -> Iterator[CheckLine]:
     """What can run out while the disk has room: places for files, and a user's quota."""
-    inodes = space.free_inodes(folder)
+    inodes = disk_errors.free_inodes(folder)
     if inodes is not None and inodes < FEW_INODES:
-        yield _line("room", Status.BAD, "queue.check-inodes", found=f"{inodes:,}")
+        yield _line("room", Status.BAD, "scheduler.check-inodes", found=f"{inodes:,}")
     left = quota.left_gb(folder)
     if left is not None:
         little = left < LITTLE_QUOTA_GB
-        key = "queue.check-quota-little" if little else "queue.check-quota"
+        key = "scheduler.check-quota-little" if little else "scheduler.check-quota"
         yield _line("room", Status.BAD if little else Status.OK, key, left=f"{left:.1f}")
 
 
@@ -181,7 +181,7 @@ def _workspace(subject: Subject) -> Iterator[CheckLine]:
     folder = subject.workspace.folder
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    key = "queue.check-workspace" if writable else "queue.check-workspace-refused"
+    key = "scheduler.check-workspace" if writable else "scheduler.check-workspace-refused"
     yield _line("workspace", Status.OK if writable else Status.BAD, key, folder=folder)
 
 
@@ -192,24 +192,24 @@ def _bases(subject: Subject) -> Iterator[CheckLine]:
     ]
     if not missing:
         found = ", ".join(bases) or "-"
-        yield _line("models", Status.OK, "queue.check-models", bases=found)
+        yield _line("models", Status.OK, "scheduler.check-models", bases=found)
     elif machine.hub_is_reachable():
         names = ", ".join(missing)
-        yield _line("models", Status.OK, "queue.check-models-download", bases=names)
+        yield _line("models", Status.OK, "scheduler.check-models-download", bases=names)
     else:
         names = ", ".join(missing)
-        yield _line("models", Status.BAD, "queue.check-models-unreachable", bases=names)
+        yield _line("models", Status.BAD, "scheduler.check-models-unreachable", bases=names)
 
 
 def _tokens(_: Subject) -> Iterator[CheckLine]:
     broken = [name for name in _TOKENS if not _TOKEN.fullmatch(os.environ.get(name, "unset"))]
     if broken:
-        yield _line("tokens", Status.BAD, "queue.check-tokens-broken", name=", ".join(broken))
+        yield _line("tokens", Status.BAD, "scheduler.check-tokens-broken", name=", ".join(broken))
         return
-    said = (text("queue.unset"), text("queue.set"))
+    said = (text("scheduler.unset"), text("scheduler.set"))
     hub = "HF_TOKEN" in os.environ or (machine.hub_cache().parent / "token").is_file()
     tracker = "WANDB_API_KEY" in os.environ
-    yield _line("tokens", Status.OK, "queue.check-tokens", hub=said[hub], tracker=said[tracker])
+    yield _line("tokens", Status.OK, "scheduler.check-tokens", hub=said[hub], tracker=said[tracker])
 
 
 _TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
@@ -218,10 +218,10 @@ _TOKEN = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def _analyser(_: Subject) -> Iterator[CheckLine]:
-    from yoyak.score import analyse
+    from yoyak.metrics import tokenizers
 
     try:
-        yield _line("analyser", Status.OK, "queue.check-analyser", id=analyse.load().id)
+        yield _line("analyser", Status.OK, "scheduler.check-analyser", id=tokenizers.load().id)
     except YoyakError as error:
         yield _refused("analyser", error)
 
@@ -236,27 +236,27 @@ def _data(subject: Subject) -> Iterator[CheckLine]:
         yield _refused("data", error)
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
-    yield _line("data", Status.OK, "queue.check-data", folder=subject.data_folder, **rows)
+    yield _line("data", Status.OK, "scheduler.check-data", folder=subject.data_folder, **rows)
     leaks = audit(corpus).leaks
     if leaks:
         first = fill(leaks[0].key, leaks[0].fields)
-        yield _line("data", Status.WARN, "queue.check-leaks", count=len(leaks), first=first)
+        yield _line("data", Status.WARN, "scheduler.check-leaks", count=len(leaks), first=first)
 
 
 def _fonts(_: Subject) -> Iterator[CheckLine]:
     fonts = machine.korean_fonts()
     if fonts is None:
-        yield _line("fonts", Status.WARN, "queue.check-fonts-unknown")
+        yield _line("fonts", Status.WARN, "scheduler.check-fonts-unknown")
     elif fonts:
-        yield _line("fonts", Status.OK, "queue.check-fonts", font=fonts[0], count=len(fonts))
+        yield _line("fonts", Status.OK, "scheduler.check-fonts", font=fonts[0], count=len(fonts))
     else:
-        yield _line("fonts", Status.WARN, "queue.check-fonts-none")
+        yield _line("fonts", Status.WARN, "scheduler.check-fonts-none")
 
 
 def _locale(_: Subject) -> Iterator[CheckLine]:
     encoding = locale.getpreferredencoding(do_setlocale=False)
     plain = encoding.lower().replace("-", "") == "utf8"
-    key = "queue.check-locale" if plain else "queue.check-locale-other"
+    key = "scheduler.check-locale" if plain else "scheduler.check-locale-other"
     yield _line("locale", Status.OK if plain else Status.WARN, key, encoding=encoding)
 
 
@@ -269,10 +269,15 @@ def _locks(subject: Subject) -> Iterator[CheckLine]:
     held = [(run, holder) for run in runs if (holder := run.holder())]
     for run, holder in held:
         yield _line(
-            "runs", Status.OK, "queue.check-running", run=run.name, pid=holder.pid, host=holder.host
+            "runs",
+            Status.OK,
+            "scheduler.check-running",
+            run=run.name,
+            pid=holder.pid,
+            host=holder.host,
         )
     if not held:
-        yield _line("runs", Status.OK, "queue.check-idle", count=len(runs))
+        yield _line("runs", Status.OK, "scheduler.check-idle", count=len(runs))
 
 
 _LOOKS: tuple[Callable[[Subject], Iterator[CheckLine]], ...] = (

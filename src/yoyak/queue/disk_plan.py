@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from yoyak.config.schema import Recipe
 from yoyak.queue import machine, memory
 from yoyak.queue.memory import GB
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Recipe
 from yoyak.values import Value
 
 KEPT_CHECKPOINTS = 3

@@ -8,9 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
-from yoyak.events import Sampled
+from yoyak.events import SystemMetrics
 from yoyak.queue import machine
-from yoyak.store.project import Limits
+from yoyak.runs.settings import ResourceLimits
 from yoyak.values import Value
 
 GB = 1e9
@@ -28,9 +28,9 @@ class Readings(Value, frozen=True, kw_only=True):
     vram_used_gb: float | None = None
     vram_total_gb: float | None = None
 
-    def sampled(self, at: float) -> Sampled:
+    def sampled(self, at: float) -> SystemMetrics:
         """These readings as an event."""
-        return Sampled(
+        return SystemMetrics(
             at=at,
             disk_free_gb=self.disk_free_gb,
             disk_used_gb=self.disk_used_gb,
@@ -82,17 +82,17 @@ def read_disk(folder: Path) -> Readings:
     return Readings(disk_free_gb=free, disk_used_gb=used)
 
 
-def room_gb(readings: Readings, limits: Limits) -> float | None:
+def room_gb(readings: Readings, limits: ResourceLimits) -> float | None:
     """What may still be written below every limit of the disk; ``None`` if it is not known."""
     below = _left(limits.disk_used_gb, readings.disk_used_gb)
     rooms = [room for room in (readings.disk_free_gb, below) if room is not None]
     return None if readings.disk_free_gb is None else min(rooms)
 
 
-def decide(readings: Readings, limits: Limits) -> Decision:
+def decide(readings: Readings, limits: ResourceLimits) -> Decision:
     """The one place that says stop."""
     if readings.disk_free_gb is None or readings.disk_used_gb is None:
-        return Stop(key="queue.disk-unknown", fields={})
+        return Stop(key="scheduler.disk-unknown", fields={})
     near = None
     for key, found, limit in _rooms(readings, limits):
         fields = {"found": f"{found:.1f}", "limit": f"{limit:.1f}"}
@@ -103,15 +103,19 @@ def decide(readings: Readings, limits: Limits) -> Decision:
     return near or Fine()
 
 
-def _rooms(readings: Readings, limits: Limits) -> list[tuple[str, float, float]]:
+def _rooms(readings: Readings, limits: ResourceLimits) -> list[tuple[str, float, float]]:
     """What is left of everything that was measured and has a limit, and how much has to be."""
     used, total = readings.vram_used_gb, readings.vram_total_gb
     rooms = [
-        ("queue.disk-free", readings.disk_free_gb, limits.disk_free_gb),
+        ("scheduler.disk-free", readings.disk_free_gb, limits.disk_free_gb),
         # The room below an absolute limit: at 0 GB left it is reached.
-        ("queue.disk-used", _left(limits.disk_used_gb, readings.disk_used_gb), limits.disk_free_gb),
-        ("queue.ram-free", readings.ram_free_gb, limits.ram_free_gb),
-        ("queue.vram-free", _left(total, used), limits.vram_free_gb),
+        (
+            "scheduler.disk-used",
+            _left(limits.disk_used_gb, readings.disk_used_gb),
+            limits.disk_free_gb,
+        ),
+        ("scheduler.ram-free", readings.ram_free_gb, limits.ram_free_gb),
+        ("scheduler.vram-free", _left(total, used), limits.vram_free_gb),
     ]
     return [
         (key, left, limit) for key, left, limit in rooms if left is not None and limit is not None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from yoyak.recipe import Recipe
+from yoyak.config.schema import Recipe
 from yoyak.values import Value
 
 NETWORK_SECONDS = 2.0

@@ -7,8 +7,8 @@ repeats the measurement and holds these formulas to it.
 
 from typing import NamedTuple
 
+from yoyak.config.schema import Recipe, Recompute
 from yoyak.queue.shapes import NF4_BYTES, Shape
-from yoyak.recipe import Recipe, Recompute
 from yoyak.values import Value
 
 GB = 1e9
@@ -61,7 +61,7 @@ class Memory(Value, frozen=True, kw_only=True):
 
 def trained_parameters(shape: Shape, recipe: Recipe) -> int:
     """How many numbers learn."""
-    return shape.parameters if recipe.lora is None else shape.lora_parameters(recipe.lora.rank)
+    return shape.parameters if recipe.lora is None else shape.lora_parameters(recipe.lora.r)
 
 
 def weight_bytes(shape: Shape, recipe: Recipe) -> float:
@@ -106,7 +106,7 @@ def layer_bytes(shape: Shape, recipe: Recipe, load: Load) -> float:
     if shape.family == "bart":
         return _bart_layer_bytes(shape, load)
     lora = recipe.lora
-    mask = load.mask_bytes if lora is not None and lora.dropout else 0
+    mask = load.mask_bytes if lora is not None and lora.lora_dropout else 0
     per_token = (
         (18 + 5 * mask) * shape.width
         + (6 + mask) * shape.query_width

@@ -6,14 +6,14 @@ from statistics import quantiles
 
 import msgspec
 
-from yoyak.events import Generated, Stepped
+from yoyak.config.schema import Recipe, Recompute
+from yoyak.events import PredictionProgress, TrainStep
 from yoyak.queue import machine
 from yoyak.queue.devices import Device
 from yoyak.queue.memory import weight_bytes
 from yoyak.queue.shapes import Shape
 from yoyak.queue.workload import Workload, beams_of
-from yoyak.recipe import Recipe, Recompute
-from yoyak.store.run import Run
+from yoyak.runs.run import Run
 from yoyak.values import Value
 
 UTILISATION = (0.25, 0.55)
@@ -165,13 +165,15 @@ def _hardware(run: Run, recipe: Recipe) -> tuple[str, ...]:
 
 def _rates(run: Run) -> Iterator[float]:
     """Tokens a second of each step; the first two pay for compiling and warming up."""
-    steps = [event for event in run.log(whole=False).events if isinstance(event, Stepped)]
+    steps = [event for event in run.log(whole=False).events if isinstance(event, TrainStep)]
     yield from (step.tokens / step.seconds for step in steps[2:] if step.seconds > 0)
 
 
 def _seconds_per_row(run: Run) -> Iterator[float]:
     """Of each stretch of rows that were stored together, by whole rows of one attempt."""
-    stored = [event for event in run.log(whole=False).events if isinstance(event, Generated)]
+    stored = [
+        event for event in run.log(whole=False).events if isinstance(event, PredictionProgress)
+    ]
     for sooner, later in pairwise(stored):
         rows, seconds = later.done - sooner.done, later.seconds - sooner.seconds
         if later.split == sooner.split and rows > 0 and seconds > 0:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from yoyak.config.schema import Recipe, Recompute
 from yoyak.queue import memory
 from yoyak.queue.memory import Load
 from yoyak.queue.shapes import Shape
 from yoyak.queue.workload import Workload, workload_of
-from yoyak.recipe import Recipe, Recompute
 from yoyak.values import Corpus, Value
 
 WORTHWHILE_TOKENS = 1_024

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from yoyak.config.schema import Recipe, Recompute
 from yoyak.errors import DiskFull, Unavailable, YoyakError
 from yoyak.queue import machine, memory, pace
 from yoyak.queue.devices import Device
@@ -20,8 +21,7 @@ from yoyak.queue.pace import Span
 from yoyak.queue.passes import LEAST_PASS_TOKENS, Setting, largest_setting, load_of, longest_source
 from yoyak.queue.shapes import Shape, shape_of
 from yoyak.queue.workload import Workload, workload_of
-from yoyak.recipe import Recipe, Recompute
-from yoyak.store.run import Run
+from yoyak.runs.run import Run
 from yoyak.values import Corpus, Value
 
 
@@ -194,7 +194,7 @@ def _refused_memory(
         shape = shape_of(recipe)
         card_gb = place.device.memory_gb
         fitting = None if shape is None else longest_source(shape, recipe, corpus, card_gb)
-        key = "queue.plan-memory" if fitting else "queue.plan-memory-never"
+        key = "scheduler.plan-memory" if fitting else "scheduler.plan-memory-never"
         yield Refusal(key=key, fields=fields | {"fitting": str(fitting)})
 
 
@@ -207,14 +207,14 @@ def _refused_merged(each: RecipePlan, place: Place) -> Iterator[Refusal]:
             "card": place.device.name,
             "memory": f"{place.device.memory_gb:.1f}",
         }
-        yield Refusal(key="queue.plan-merged-memory", fields=fields)
+        yield Refusal(key="scheduler.plan-merged-memory", fields=fields)
 
 
 def _refused_disk(
     recipes: Sequence[Recipe], shapes: dict[str, Shape | None], made: Plan, place: Place
 ) -> Iterator[Refusal]:
     if place.disk_free_gb is None:
-        yield Refusal(key="queue.disk-unknown", fields={}, for_disk=True)
+        yield Refusal(key="scheduler.disk-unknown", fields={}, for_disk=True)
         return
     # Of a full disk nothing is left, and what takes nothing is not in the way.
     room = max(place.disk_free_gb - place.disk_keep_gb, 0.0)
@@ -230,9 +230,9 @@ def _refused_disk(
         "purged": f"{max(step.total_gb for step in purged):.1f}",
     }
     first = _first_that_fit(recipes, shapes, room, place)
-    key = "queue.plan-disk" if first else "queue.plan-disk-none"
+    key = "scheduler.plan-disk" if first else "scheduler.plan-disk-none"
     if not place.purge_bases and max(step.total_gb for step in purged) <= room:
-        key = "queue.plan-disk-purge"
+        key = "scheduler.plan-disk-purge"
     fields |= {"first": " ".join(first)}
     yield Refusal(key=key, fields=fields, for_disk=True)
 
@@ -267,7 +267,9 @@ def _refused_time(
         "fitting": str(fitting),
         "card": place.device.name if place.device else "?",
     }
-    yield Refusal(key="queue.plan-time" if fitting else "queue.plan-time-never", fields=fields)
+    yield Refusal(
+        key="scheduler.plan-time" if fitting else "scheduler.plan-time-never", fields=fields
+    )
 
 
 def _most_epochs(recipes: Sequence[Recipe], corpus: Corpus, place: Place) -> int:

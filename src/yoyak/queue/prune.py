@@ -13,11 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from yoyak.errors import BadData, Interrupted
-from yoyak.events import Generated, Status
+from yoyak.events import PredictionProgress, RunStatus
+from yoyak.files import atomic
 from yoyak.queue import machine
-from yoyak.store import disk
-from yoyak.store.run import Run
-from yoyak.store.workspace import Workspace
+from yoyak.runs.run import Run
+from yoyak.runs.workspace import Workspace
 from yoyak.values import SplitName, Value
 
 _STEP = re.compile(r"step-(\d+)")
@@ -99,8 +99,8 @@ def _remove(path: Path, kind: Kind) -> bool:
         shutil.rmtree(path)
     elif path.is_file():
         path.unlink()
-    elif kind in {Kind.CHECKPOINT, Kind.SOUP} or disk.is_ours(path):
-        disk.remove_folder(path)
+    elif kind in {Kind.CHECKPOINT, Kind.SOUP} or atomic.is_ours(path):
+        atomic.remove_folder(path)
     elif not any(path.iterdir()):
         path.rmdir()  # left by a remover that was killed at its last step
     else:
@@ -125,7 +125,7 @@ def _trash_of(run: Run) -> Iterator[Candidate]:
 def _trash(folder: Path, run: str | None) -> Iterator[Candidate]:
     if not folder.is_dir():
         return
-    abandoned = set(disk.leftovers(folder)) if run is not None else set()
+    abandoned = set(atomic.leftovers(folder)) if run is not None else set()
     for path in sorted(folder.iterdir()):
         if path in abandoned or path.name.startswith(_PUT_ASIDE):
             yield _candidate(path, Kind.TRASH, run)
@@ -139,7 +139,7 @@ def _checkpoints_of(run: Run) -> Iterator[Candidate]:
     }
     if not folders:
         return
-    whole = [step for step, path in folders.items() if disk.verify_folder(path) is not None]
+    whole = [step for step, path in folders.items() if atomic.verify_folder(path) is not None]
     best = run.state().best
     kept = kept_steps(whole, best.step if best else None, finished=is_safe(run))
     for step, path in sorted(folders.items()):
@@ -188,17 +188,17 @@ def is_safe(run: Run) -> bool:
     It is finished, every answer that was generated and the scores can be read, and its weights are
     as they were written.
     """
-    if run.state().status is not Status.FINISHED:
+    if run.state().status is not RunStatus.FINISHED:
         return False
     generated = {
         event.split: event.of
         for event in run.log(whole=False).events
-        if isinstance(event, Generated)
+        if isinstance(event, PredictionProgress)
     }
     return (
         all(len(run.predictions(split)) == generated.get(split, 0) for split in _SPLITS)
         and _scored(run, None)
-        and disk.verify_folder(run.engine_folder / "weights") is not None
+        and atomic.verify_folder(run.engine_folder / "weights") is not None
     )
 
 
@@ -224,4 +224,4 @@ def _bases(runs: Sequence[Run], needed: frozenset[str]) -> Iterator[Candidate]:
 
 
 def _candidate(path: Path, kind: Kind, run: str | None) -> Candidate:
-    return Candidate(path=str(path), kind=kind, size_bytes=disk.size_bytes(path), run=run)
+    return Candidate(path=str(path), kind=kind, size_bytes=atomic.size_bytes(path), run=run)

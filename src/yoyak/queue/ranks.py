@@ -72,7 +72,7 @@ def _place(rank: int, processes: int) -> dict[str, str]:
 
 def _started(run: Path, data: Path, place: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     # In the worker's session and process group: a signal to the group reaches every rank.
-    module = ("-m", "yoyak.queue.worker")
+    module = ("-m", "yoyak.scheduler.worker")
     words = [sys.executable, *module, str(run), str(data.absolute()), str(os.getpid())]
     return subprocess.Popen(words, stdin=subprocess.DEVNULL, env={**os.environ, **place})
 

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from yoyak.config.schema import Recipe
 from yoyak.queue import machine
-from yoyak.recipe import Recipe
 from yoyak.values import Value
 
 Family = Literal["bart", "llama", "qwen2", "qwen3"]

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from yoyak.data.shots import choose_examples
+from yoyak.config.schema import BeamSearch, Recipe
+from yoyak.data.few_shot import choose_examples
 from yoyak.queue.memory import PASS_TOKENS
 from yoyak.queue.shapes import Shape
-from yoyak.recipe import Beam, Recipe
 from yoyak.values import Corpus, Dialogue, Value
 
 TEMPLATE_TOKENS = 24
@@ -52,7 +52,7 @@ class Workload(Value, frozen=True, kw_only=True):
 
     def pass_tokens(self, recipe: Recipe) -> int:
         """Padded tokens of the largest forward pass that the recipe's limits allow."""
-        rows = recipe.train.micro_batch_rows or recipe.train.batch_rows
+        rows = recipe.train.micro_batch_size or recipe.train.batch_size
         limit = recipe.train.micro_batch_tokens or PASS_TOKENS
         return max(self.longest_row, min(limit, rows * self.longest_row))
 
@@ -67,7 +67,7 @@ def workload_of(recipe: Recipe, shape: Shape, corpus: Corpus) -> Workload:
     whole = [math.ceil(ratio * len(row.text)) + fixed for row in corpus.train.dialogues]
     sources = [min(tokens, limit) for tokens in whole]
     answers = [_answer_tokens(row, ratio) for row in corpus.train.dialogues]
-    per_epoch = -(-len(sources) // recipe.train.batch_rows)
+    per_epoch = -(-len(sources) // recipe.train.batch_size)
     steps = min(per_epoch * recipe.train.epochs, recipe.train.max_steps or math.inf)
     return Workload(
         rows=len(sources),
@@ -107,7 +107,7 @@ def _spoken_rows(recipe: Recipe, corpus: Corpus, epochs: float) -> int:
 
 def beams_of(recipe: Recipe) -> int:
     """How many answers to a row are written beside one another."""
-    return recipe.decode.beams if isinstance(recipe.decode, Beam) else 1
+    return recipe.decode.num_beams if isinstance(recipe.decode, BeamSearch) else 1
 
 
 def _percentile(values: Sequence[int], share: float) -> int:

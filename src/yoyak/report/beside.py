@@ -16,12 +16,12 @@ from typing import Self, TextIO
 from yoyak import messages
 from yoyak.events import AnyEvent, Finished, Warned
 from yoyak.messages import fill
-from yoyak.report import mirror
-from yoyak.report.escape import plain
-from yoyak.store.project import Project
-from yoyak.store.redact import redact
-from yoyak.store.run import Run
-from yoyak.store.workspace import Workspace
+from yoyak.report.render.escape import plain
+from yoyak.runs.redact import redact
+from yoyak.runs.run import Run
+from yoyak.runs.settings import Project
+from yoyak.runs.workspace import Workspace
+from yoyak.trackers import trackers
 
 GRACE_SECONDS = 60.0
 """How long a tracker or a backup may take for what is left when the line-up is over."""
@@ -40,7 +40,7 @@ class Beside:
 
     def __init__(self, workspace: Workspace, project: Project, stream: TextIO) -> None:
         for tracker in project.mirror.trackers:
-            mirror.check(tracker)
+            trackers.check(tracker)
         self._workspace = workspace
         self._project = project
         self._stream = stream
@@ -49,7 +49,7 @@ class Beside:
 
     def __enter__(self) -> Self:
         for tracker in self._project.mirror.trackers:
-            self._start(tracker, "yoyak.report.follow", self._folder, tracker, str(os.getpid()))
+            self._start(tracker, "yoyak.trackers.follow", self._folder, tracker, str(os.getpid()))
         return self
 
     def __exit__(
@@ -88,7 +88,7 @@ class Beside:
 
     def _back_up(self) -> None:
         push = self._project.backup.push
-        self._start(BACKUP, "yoyak.report.backup", self._folder, *([push] if push else []))
+        self._start(BACKUP, "yoyak.export.git_backup", self._folder, *([push] if push else []))
 
     def _start(self, name: str, *words: str) -> None:
         log = self._workspace.report_folder / "beside" / f"{name}.log"

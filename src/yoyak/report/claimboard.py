@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from yoyak.messages import text
-from yoyak.report.escape import plain
-from yoyak.report.parts import Finding
+from yoyak.report.model.values import ReportFinding
+from yoyak.report.render.escape import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def draw(found: Sequence[Finding]) -> "RenderableType":
+def draw(found: Sequence[ReportFinding]) -> "RenderableType":
     """The rule and what does not hold, one below the other; or that everything does."""
     from rich.table import Table
 
@@ -27,7 +27,7 @@ def draw(found: Sequence[Finding]) -> "RenderableType":
     return table
 
 
-def encode(found: Sequence[Finding]) -> str:
+def encode(found: Sequence[ReportFinding]) -> str:
     """``[{"rule": …, "record": …, "text": …}]``."""
     spoken = [{"rule": one.rule, "record": one.record, "text": one.what.text} for one in found]
     return msgspec.json.encode(spoken).decode()

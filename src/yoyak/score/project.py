@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from yoyak.score.card import SEED, Scorecard
+from yoyak.metrics.scorecard import SEED, Scorecard
 from yoyak.values import Profile, ReferenceMode, TagMode, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from yoyak.score.resampling import Floats
+    from yoyak.metrics.bootstrap import Floats
 
 ENOUGH = 3
 PUBLIC_SHARE = 250 / 499
@@ -73,8 +73,8 @@ class Projection(Value, frozen=True, kw_only=True):
     def note(self) -> str:
         """The catalogue key of what to say beside the bands."""
         if self.refused == "protocol":
-            return "score.projection-other-protocol"
-        return "score.projection-too-few" if self.refused else "score.projection"
+            return "metrics.projection-other-protocol"
+        return "metrics.projection-too-few" if self.refused else "metrics.projection"
 
 
 class _Rows(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ class Blocked(Steady):
     def generate(self, job):
         for dialogue in job.dialogues:
             words = (dialogue.references or (dialogue.text,))[0].split()
-            kept = words if job.decode.no_repeat_ngram == 3 else words[: len(words) // 2]
+            kept = words if job.decode.no_repeat_ngram_size == 3 else words[: len(words) // 2]
             with (job.folder / "answered").open("a") as count:
                 count.write(f"{dialogue.id}\n")
             yield Prediction(id=dialogue.id, text=" ".join(kept), raw="", seconds=0.01)

@@ -6,8 +6,8 @@ import sys
 import time
 
 from yoyak.errors import Interrupted, RunFailed
-from yoyak.events import Prepared, Stepped, Stopped
-from yoyak.store import disk
+from yoyak.events import Prepared, Stopped, TrainStep
+from yoyak.files import atomic
 from yoyak.values import Prediction
 
 STEPS = int(os.environ.get("DOUBLES_STEPS", "60"))
@@ -24,7 +24,7 @@ class Steady:
                 trainable_parameters=4,
             )
         )  # fmt: skip
-        with disk.whole_folder(job.folder / "weights") as folder:
+        with atomic.whole_folder(job.folder / "weights") as folder:
             (folder / "weights.bin").write_bytes(job.recipe.learning_hash.encode())
 
     def generate(self, job):
@@ -32,7 +32,7 @@ class Steady:
         weights = (job.folder / "weights" / "weights.bin").read_text()[:4]
         for dialogue in job.dialogues:
             time.sleep(pause)
-            text = f"{weights} {job.decode.no_repeat_ngram} {dialogue.text[:40]}"
+            text = f"{weights} {job.decode.no_repeat_ngram_size} {dialogue.text[:40]}"
             yield Prediction(id=dialogue.id, text=text, raw=text, seconds=time.monotonic())
 
 
@@ -86,14 +86,14 @@ class Patient(Steady):
             time.sleep(0.02)
             path.write_text(str(step))
             job.emit(
-                Stepped(
+                TrainStep(
                     at=time.time(), step=step, epoch=0.0, loss=1.0, learning_rate=1e-4,
                     grad_norm=1.0, tokens=1, supervised_tokens=1, rows=1, seconds=0.02,
                 )
             )  # fmt: skip
             if job.stop_asked():
                 job.emit(Stopped(at=time.time(), step=step, reason="train"))
-                raise Interrupted("queue.stopped", run=job.folder.name, stage="train")
+                raise Interrupted("scheduler.stopped", run=job.folder.name, stage="train")
         super().train(job)
 
 
@@ -116,7 +116,7 @@ class Hungry(Steady):
     """Has memory for two rows at a time."""
 
     def train(self, job):
-        rows = job.recipe.train.micro_batch_rows or job.recipe.train.batch_rows
+        rows = job.recipe.train.micro_batch_size or job.recipe.train.batch_size
         if rows > 2:
             raise MemoryError(f"{rows} rows")
         super().train(job)
@@ -140,7 +140,7 @@ class Poisoned(Steady):
     """Meets a row that it cannot digest."""
 
     def train(self, job):
-        raise RunFailed("queue.worker-died", found="NaN", log="train row 7")
+        raise RunFailed("scheduler.worker-died", found="NaN", log="train row 7")
 
 
 class Slow(Steady):

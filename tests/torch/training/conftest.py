@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from yoyak.recipes import resolve
+from yoyak.config.load import resolve
 from yoyak.values import Split
 
 SMALL = (
@@ -14,8 +14,8 @@ SMALL = (
     "prompt.max_summary_tokens=64",
     "train.save_every_steps=3",
     "train.warmup_ratio=0.1",
-    "train.batch_rows=4",
-    "train.micro_batch_rows=2",
+    "train.batch_size=4",
+    "train.micro_batch_size=2",
 )
 FORMS = {
     "bart": ("tiny-bart", ()),
@@ -60,9 +60,9 @@ def job(tmp_path, dialogues, recipe_of):
 
 
 @pytest.fixture
-def course(job):
+def context(job):
     """The course of a job: everything there is just before its first step."""
-    from yoyak.engine import finetune
+    from yoyak.engine.pipeline import finetune
 
     def make(form, *sets, **job_settings):
         kind = "seq2seq" if form == "bart" else "causal"
@@ -77,9 +77,9 @@ def course(job):
 def bits():
     """What the learnable weights are, bit for bit."""
 
-    def make(learner) -> str:
+    def make(optimizer) -> str:
         digest = hashlib.sha256()
-        for name, value in sorted(learner.named.items()):
+        for name, value in sorted(optimizer.named.items()):
             digest.update(name.encode() + value.detach().numpy().tobytes())
         return digest.hexdigest()
 

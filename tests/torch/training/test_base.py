@@ -2,14 +2,14 @@ import pytest
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import base  # noqa: E402
-from yoyak.engine.codec import load_codec  # noqa: E402
-from yoyak.engine.encode import encode_rows  # noqa: E402
-from yoyak.engine.hardware import Hardware, detect, precision_for  # noqa: E402
-from yoyak.engine.learner import Learner  # noqa: E402
-from yoyak.engine.models import Loaded, count_parameters, trainables  # noqa: E402
+from yoyak.engine.device import Hardware, detect, precision_for  # noqa: E402
+from yoyak.engine.models import load  # noqa: E402
+from yoyak.engine.models.model import ModelBundle, count_parameters, trainable_parameters  # noqa: E402
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.tokenization.tokenizer import load_tokenizer  # noqa: E402
+from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
 from yoyak.errors import BadRecipe, RunFailed, Unavailable  # noqa: E402
-from yoyak.store import disk  # noqa: E402
+from yoyak.files import atomic  # noqa: E402
 
 CARD = torch.device("cuda", 0)
 
@@ -19,28 +19,30 @@ def built(job):
     """A job's base on disk, its codec and training rows."""
 
     def make(form, *sets):
-        asked = job(form, "lora.dropout=0.0", *sets) if form != "bart" else job(form, *sets)
-        found = base.find_base(asked.recipe, asked.train, asked.folder)
-        codec = load_codec(found.place, asked.recipe)
-        rows = encode_rows(codec, asked.train.dialogues, asked.recipe.prompt, with_answers=True)
-        return asked, found, codec, rows
+        asked = job(form, "lora.lora_dropout=0.0", *sets) if form != "bart" else job(form, *sets)
+        found = load.find_base(asked.recipe, asked.train, asked.folder)
+        tokenizer = load_tokenizer(found.place, asked.recipe)
+        rows = encode_rows(tokenizer, asked.train.dialogues, asked.recipe.prompt, with_answers=True)
+        return asked, found, tokenizer, rows
 
     return make
 
 
 def fresh(asked, found, kind="causal"):
-    model = base.load_base(found, kind, asked.recipe, detect())
-    return base.adapt(model, asked.recipe.lora, kind, 1)
+    model = load.load_base(found, kind, asked.recipe, detect())
+    return load.add_lora(model, asked.recipe.lora, kind, 1)
 
 
-def learner_of(model, codec, recipe):
-    return Learner(Loaded(model, codec, "causal", torch.device("cpu")), recipe.train)
+def learner_of(model, tokenizer, recipe):
+    return ModelOptimizer(
+        ModelBundle(model, tokenizer, "causal", torch.device("cpu")), recipe.train
+    )
 
 
-def gradient(asked, model, codec, rows):
-    learner = learner_of(model, codec, asked.recipe)
-    learner.gradient([rows[:4]])
-    return torch.cat([value.grad.flatten() for value in learner.named.values()])
+def gradient(asked, model, tokenizer, rows):
+    optimizer = learner_of(model, tokenizer, asked.recipe)
+    optimizer.gradient([rows[:4]])
+    return torch.cat([value.grad.flatten() for value in optimizer.named.values()])
 
 
 def speak(model):
@@ -51,12 +53,12 @@ def speak(model):
 
 def test_an_evaluation_does_not_harm_the_gradients_of_4_bit_layers(built):
     """On CPUs with AVX512-BF16, unguarded bitsandbytes 0.50 gets a gradient off by 0.4 here."""
-    asked, found, codec, rows = built("nf4")
-    plain = gradient(asked, fresh(asked, found), codec, rows)
+    asked, found, tokenizer, rows = built("nf4")
+    plain = gradient(asked, fresh(asked, found), tokenizer, rows)
     model = fresh(asked, found)
     packed = [value.clone() for value in packed_weights(model)]
     speak(model)
-    assert torch.equal(gradient(asked, model, codec, rows), plain)
+    assert torch.equal(gradient(asked, model, tokenizer, rows), plain)
     assert all(map(torch.equal, packed_weights(model), packed))
 
 
@@ -66,7 +68,7 @@ def packed_weights(model):
 
 def test_an_evaluation_does_not_harm_a_merge(built):
     asked, found, _, _ = built("nf4")
-    reference = base.load_base(found, "causal", plain_recipe(asked), detect()).state_dict()
+    reference = load.load_base(found, "causal", plain_recipe(asked), detect()).state_dict()
 
     def merge_error(model):
         merged = model.merge_and_unload().dequantize().state_dict()
@@ -99,7 +101,7 @@ def test_dtypes_are_those_declared(built):
         assert layer.weight.quant_state.quant_type == "nf4"
         assert layer.weight.quant_state.nested, "double quantisation"
         assert layer.compute_dtype == torch.bfloat16
-    learns = trainables(model)
+    learns = trainable_parameters(model)
     assert {value.dtype for value in learns.values()} == {torch.float32}
     assert all("lora_" in name for name in learns)
     frozen = {v.dtype for n, v in model.named_parameters() if n not in learns}
@@ -110,15 +112,15 @@ def test_dtypes_are_those_declared(built):
 def test_a_width_that_cpus_read_wrongly_in_4_bit_is_refused(job):
     """bitsandbytes 0.50: rows that blocks of 64 do not fill come back 40 % wrong on the CPU."""
     asked = job("nf4", "model.scratch.width=32")
-    found = base.find_base(asked.recipe, asked.train, asked.folder)
+    found = load.find_base(asked.recipe, asked.train, asked.folder)
     with pytest.raises(BadRecipe, match="is 32 wide"):
-        base.load_base(found, "causal", asked.recipe, detect())
+        load.load_base(found, "causal", asked.recipe, detect())
 
 
 def test_weights_are_counted_not_bytes(built):
     asked, found, _, _ = built("nf4")
-    whole = base.load_base(found, "causal", plain_recipe(asked), detect())
-    packed = base.load_base(found, "causal", asked.recipe, detect())
+    whole = load.load_base(found, "causal", plain_recipe(asked), detect())
+    packed = load.load_base(found, "causal", asked.recipe, detect())
     assert count_parameters(packed.parameters()) == count_parameters(whole.parameters())
 
 
@@ -139,8 +141,8 @@ def test_a_base_from_scratch_has_the_same_bytes_each_time(form, architecture, jo
     found = []
     for name in ("one", "two"):
         asked = job(form, f"model.scratch.architecture={architecture}", folder=tmp_path / name)
-        base.find_base(asked.recipe, asked.train, asked.folder)
-        found.append(disk.verify_folder(tmp_path / name / "base").files)
+        load.find_base(asked.recipe, asked.train, asked.folder)
+        found.append(atomic.verify_folder(tmp_path / name / "base").files)
     assert found[0] == found[1]
 
 
@@ -148,22 +150,22 @@ def test_adapters_that_say_nothing_are_not_taken_for_a_trained_model(built, tmp_
     asked, found, _, _ = built("nf4")
     model = fresh(asked, found)
     model.save_pretrained(tmp_path / "untrained", save_embedding_layers=False)
-    plain = base.load_base(found, "causal", asked.recipe, detect())
+    plain = load.load_base(found, "causal", asked.recipe, detect())
     with pytest.raises(RunFailed, match="with and without the adapters"):
-        base.add_saved_adapters(plain, tmp_path / "untrained")
+        load.add_saved_adapters(plain, tmp_path / "untrained")
 
 
 def test_a_base_that_is_not_there_is_named(job, tmp_path):
     asked = job("nf4", "model.scratch=none", f"model.base={tmp_path / 'nowhere'}")
     with pytest.raises(Unavailable, match="nowhere"):
-        base.find_base(asked.recipe, asked.train, asked.folder)
+        load.find_base(asked.recipe, asked.train, asked.folder)
     nothing = job("nf4", "model.scratch=none")
     with pytest.raises(BadRecipe, match="names neither"):
-        base.find_base(nothing.recipe, nothing.train, nothing.folder)
+        load.find_base(nothing.recipe, nothing.train, nothing.folder)
 
 
 def test_a_local_folder_is_a_base(built, job):
     asked, found, _, _ = built("nf4")
     other = job("nf4", "model.scratch=none", f"model.base={found.place}", folder=asked.folder / "b")
-    again = base.find_base(other.recipe, other.train, other.folder)
+    again = load.find_base(other.recipe, other.train, other.folder)
     assert (again.place, again.sha256) == (found.place, found.sha256)

@@ -4,30 +4,32 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.batches import (  # noqa: E402
-    Limits,
-    Shape,
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.training.sampler import (  # noqa: E402
+    MicroBatchLimits,
+    RowShape,
     collate,
     epoch_steps,
     micro_batches,
     padded_tokens,
 )
-from yoyak.engine.encode import encode_rows  # noqa: E402
 
-shapes = st.lists(st.builds(Shape, st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=80)
+shapes = st.lists(
+    st.builds(RowShape, st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=80
+)
 
 
 @given(shapes, st.integers(1, 9), st.integers(0, 3), st.integers(0, 3))
-def test_an_epoch_has_every_row_once(rows, batch_rows, seed, epoch):
-    steps = epoch_steps(rows, batch_rows, seed=seed, epoch=epoch)
+def test_an_epoch_has_every_row_once(rows, batch_size, seed, epoch):
+    steps = epoch_steps(rows, batch_size, seed=seed, epoch=epoch)
     assert sorted(row for step in steps for row in step) == list(range(len(rows)))
-    assert len(steps) == -(-len(rows) // batch_rows)
-    assert all(len(step) <= batch_rows for step in steps)
-    assert sum(len(step) < batch_rows for step in steps) <= 1
+    assert len(steps) == -(-len(rows) // batch_size)
+    assert all(len(step) <= batch_size for step in steps)
+    assert sum(len(step) < batch_size for step in steps) <= 1
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():
-    rows = [Shape(number % 37, number % 11 + 1) for number in range(200)]
+    rows = [RowShape(number % 37, number % 11 + 1) for number in range(200)]
     first = epoch_steps(rows, 8, seed=1, epoch=0)
     assert first == epoch_steps(rows, 8, seed=1, epoch=0)
     assert first != epoch_steps(rows, 8, seed=1, epoch=1)
@@ -38,7 +40,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_rows_of_like_length_share_a_step():
-    rows = [Shape(0, (number * 7919) % 500 + 20) for number in range(1000)]
+    rows = [RowShape(0, (number * 7919) % 500 + 20) for number in range(1000)]
     steps = epoch_steps(rows, 8, seed=3, epoch=0)
     padded = sum(padded_tokens([rows[row] for row in step]) for step in steps)
     in_file_order = sum(padded_tokens(rows[start : start + 8]) for start in range(0, 1000, 8))
@@ -48,7 +50,7 @@ def test_rows_of_like_length_share_a_step():
 
 @given(shapes, st.integers(1, 6), st.integers(1, 300))
 def test_forward_passes_keep_their_limits(rows, most_rows, most_tokens):
-    cut = micro_batches(range(len(rows)), rows, Limits(most_rows, most_tokens))
+    cut = micro_batches(range(len(rows)), rows, MicroBatchLimits(most_rows, most_tokens))
     assert sorted(row for part in cut for row in part) == list(range(len(rows)))
     for part in cut:
         assert len(part) <= most_rows
@@ -58,17 +60,17 @@ def test_forward_passes_keep_their_limits(rows, most_rows, most_tokens):
 @pytest.mark.parametrize("architecture", ["bart", "qwen3"])
 def test_what_is_supervised_is_the_answer_and_its_stop(architecture, toy, dialogues):
     model = toy(architecture)
-    rows = encode_rows(model.codec, dialogues[:5], model.recipe.prompt, with_answers=True)
-    batch = collate(rows, model.codec, model.kind, model.device)
+    rows = encode_rows(model.tokenizer, dialogues[:5], model.recipe.prompt, with_answers=True)
+    batch = collate(rows, model.tokenizer, model.kind, model.device)
     fed = batch.ids if batch.decoder_ids is None else batch.decoder_ids
     supervised = batch.targets.split([len(row.answer_ids) for row in rows])
     places = batch.places.split([len(row.answer_ids) for row in rows])
     for number, (row, targets, where) in enumerate(zip(rows, supervised, places, strict=True)):
         assert tuple(targets.tolist()) == row.answer_ids
-        assert targets[-1] == model.codec.stop_id
-        assert model.codec.text(targets.tolist()) == dialogues[number].references[0]
+        assert targets[-1] == model.tokenizer.stop_id
+        assert model.tokenizer.text(targets.tolist()) == dialogues[number].references[0]
         # The token at a place is the one before its target.
-        before = [row.source_ids[-1] if batch.mask is None else model.codec.decoder_start_id]
+        before = [row.source_ids[-1] if batch.mask is None else model.tokenizer.decoder_start_id]
         assert fed.flatten()[where].tolist() == [*before, *row.answer_ids[:-1]]
         assert set((where // fed.shape[1]).tolist()) == {number}
     if batch.mask is not None:

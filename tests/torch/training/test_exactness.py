@@ -6,17 +6,18 @@ from yoyak.events import Warned
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import exactness, loop, trial  # noqa: E402
-from yoyak.engine.checkpoint import Progress  # noqa: E402
-from yoyak.engine.models import parts  # noqa: E402
+from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.preflight import determinism, memory_probe  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
-START = Progress(budget_tokens=4096)
+START = TrainState(budget_tokens=4096)
 
 
-def plant(course, work):
+def plant(context, work):
     """Lets something happen to the logits of every pass."""
-    parts(course.learner.loaded.model).head.register_forward_hook(
+    parts(context.optimizer.bundle.model).head.register_forward_hook(
         lambda module, args, logits: work(logits)
     )
 
@@ -41,84 +42,88 @@ def warned(said):
 
 
 @pytest.mark.parametrize("form", ["bart", "nf4"])
-def test_a_device_that_repeats_itself_is_exact_and_nothing_is_as_it_was_not(form, course, bits):
-    made = course(form, *SETS)  # with dropout
-    weights = bits(made.learner)
-    moments = {name: value.clone() for name, value in made.learner.moments().items()}
-    assert exactness.proved(made, START) == Progress(budget_tokens=4096, deterministic=True)
-    assert warned(course.said) == []
-    assert bits(made.learner) == weights
-    assert all(torch.equal(value, moments[name]) for name, value in made.learner.moments().items())
-    assert all(value.grad is None for value in made.learner.named.values())
+def test_a_device_that_repeats_itself_is_exact_and_nothing_is_as_it_was_not(form, context, bits):
+    made = context(form, *SETS)  # with dropout
+    weights = bits(made.optimizer)
+    moments = {name: value.clone() for name, value in made.optimizer.moments().items()}
+    assert determinism.check_determinism(made, START) == TrainState(
+        budget_tokens=4096, deterministic=True
+    )
+    assert warned(context.said) == []
+    assert bits(made.optimizer) == weights
+    assert all(
+        torch.equal(value, moments[name]) for name, value in made.optimizer.moments().items()
+    )
+    assert all(value.grad is None for value in made.optimizer.named.values())
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_the_short_runs_really_move_the_weights(course, bits):
-    made = course("lora", *SETS, "train.warmup_ratio=1.0")
+def test_the_short_runs_really_move_the_weights(context, bits):
+    made = context("lora", *SETS, "train.warmup_ratio=1.0")
     seen = []
-    apply = made.learner.apply
-    made.learner.apply = lambda rate: (apply(rate), seen.append(bits(made.learner)))
-    assert exactness.repeats(made, START)
-    assert len(seen) == 2 * exactness.STEPS
-    assert len(set(seen)) == exactness.STEPS
+    apply = made.optimizer.apply
+    made.optimizer.apply = lambda rate: (apply(rate), seen.append(bits(made.optimizer)))
+    assert determinism.is_deterministic(made, START)
+    assert len(seen) == 2 * determinism.STEPS
+    assert len(set(seen)) == determinism.STEPS
     assert seen[:3] == seen[3:]
 
 
-def test_one_that_does_not_repeat_itself_is_told_of_and_not_slowed_down(course, bits):
-    made = course("lora", *SETS)
-    before = bits(made.learner)
+def test_one_that_does_not_repeat_itself_is_told_of_and_not_slowed_down(context, bits):
+    made = context("lora", *SETS)
+    before = bits(made.optimizer)
     plant(made, noise())
-    assert not exactness.proved(made, START).deterministic
-    (told,) = warned(course.said)
+    assert not determinism.check_determinism(made, START).deterministic
+    (told,) = warned(context.said)
     assert told.key == "engine.not-exact"
-    assert bits(made.learner) == before
+    assert bits(made.optimizer) == before
 
 
-def test_a_kernel_without_a_deterministic_form_is_named_and_the_run_goes_on(course):
-    made = course("lora", *SETS)
+def test_a_kernel_without_a_deterministic_form_is_named_and_the_run_goes_on(context):
+    made = context("lora", *SETS)
     plant(made, never_deterministic)
-    progress = exactness.proved(made, START)
-    (told,) = warned(course.said)
+    progress = determinism.check_determinism(made, START)
+    (told,) = warned(context.said)
     assert told.key == "engine.not-deterministic"
     assert "some_backward_cuda" in told.fields["problem"]
     assert not progress.deterministic
-    assert loop.train(made).step == 6
+    assert trainer.train(made).step == 6
 
 
-def test_other_errors_of_the_short_runs_are_not_hidden(course):
-    made = course("lora", *SETS)
+def test_other_errors_of_the_short_runs_are_not_hidden(context):
+    made = context("lora", *SETS)
 
     def broken(logits):
         raise RuntimeError("shapes do not match")
 
     plant(made, broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        exactness.proved(made, START)
+        determinism.check_determinism(made, START)
 
 
-def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(course, monkeypatch):
+def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(context, monkeypatch):
     """As on a card: the CPU is made to take the trial."""
-    monkeypatch.setattr(loop, "tried", exactness.proved)
+    monkeypatch.setattr(trainer, "tried", determinism.check_determinism)
     modes = []
 
     def note(logits):
         modes.append(torch.are_deterministic_algorithms_enabled())
         return logits
 
-    made = course("lora", *SETS)
+    made = context("lora", *SETS)
     plant(made, note)
-    assert loop.train(made).deterministic
+    assert trainer.train(made).deterministic
     assert set(modes) == {True}
     assert made.checkpoints.newest().deterministic, "whoever resumes goes on in it"
     modes.clear()
-    other = course("lora", *SETS, "train.deterministic=false", folder=made.job.folder / "other")
+    other = context("lora", *SETS, "train.deterministic=false", folder=made.job.folder / "other")
     plant(other, note)
-    assert not loop.train(other).deterministic
+    assert not trainer.train(other).deterministic
     assert set(modes) == {False}
 
 
 def test_the_mode_forbids_what_torch_knows_to_be_inexact():
-    with exactness.kernels(deterministic=True):
+    with determinism.deterministic_kernels(deterministic=True):
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert torch.backends.cudnn.deterministic
@@ -128,6 +133,6 @@ def test_the_mode_forbids_what_torch_knows_to_be_inexact():
     assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
-def test_a_cpu_needs_no_trial(course):
-    made = course("lora", *SETS)
-    assert trial.tried(made, START) is START
+def test_a_cpu_needs_no_trial(context):
+    made = context("lora", *SETS)
+    assert memory_probe.run_device_probes(made, START) is START

@@ -6,16 +6,17 @@ import msgspec
 import pytest
 
 from yoyak import engine, events
+from yoyak.config.schema import Greedy
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, BadRecipe, InputMissing, Interrupted, Unavailable
-from yoyak.recipe import Greedy
-from yoyak.values import Stop
+from yoyak.values import StopReason
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import finetune, models, weights  # noqa: E402
-from yoyak.engine import speaker as speaking  # noqa: E402
-from yoyak.store import disk  # noqa: E402
+from yoyak.engine.inference import predictor as speaking  # noqa: E402
+from yoyak.engine.models import model, weights  # noqa: E402
+from yoyak.engine.pipeline import finetune  # noqa: E402
+from yoyak.files import atomic  # noqa: E402
 
 
 def answers(asked, dialogues, decode=None, speaker=None):
@@ -39,8 +40,8 @@ def train(asked):
 
 SURE = ("train.epochs=100", "train.learning_rate=8e-3", "model.scratch.width=64")
 BY_HEART = (
-    "train.batch_rows=8",
-    "train.micro_batch_rows=8",
+    "train.batch_size=8",
+    "train.micro_batch_size=8",
     "train.save_every_steps=1000",
     "evaluate.every_epochs=none",
 )
@@ -52,13 +53,13 @@ def test_learns_eight_dialogues_by_heart(job):
     said = answers(asked, asked.train.dialogues)
     for dialogue in asked.train.dialogues:
         assert said[dialogue.id].text == dialogue.references[0]
-        assert said[dialogue.id].stop is Stop.STOP_TOKEN
+        assert said[dialogue.id].stop is StopReason.STOP_TOKEN
 
 
 def test_a_4_bit_base_learns_through_its_adapters(job):
     asked = job("nf4", *BY_HEART, "train.epochs=50", "train.learning_rate=1e-2", rows=8)
     train(asked)
-    losses = [event.loss for event in job.said if isinstance(event, events.Stepped)]
+    losses = [event.loss for event in job.said if isinstance(event, events.TrainStep)]
     assert losses[-1] < 0.6 * losses[0]
     folder = asked.folder / "weights"
     assert (folder / "adapter_model.safetensors").is_file()
@@ -73,10 +74,10 @@ def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monk
     speaker, rendered = engine.load(asked.recipe.engine), []
     encode = speaking.encode_rows
 
-    def counting(codec, dialogues, *rest, **named):
+    def counting(tokenizer, dialogues, *rest, **named):
         dialogues = list(dialogues)
         rendered.extend(dialogues)
-        return encode(codec, dialogues, *rest, **named)
+        return encode(tokenizer, dialogues, *rest, **named)
 
     monkeypatch.setattr(speaking, "encode_rows", counting)
     rows = asked.train.dialogues[:4]
@@ -102,7 +103,7 @@ def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     assert (described.step, described.dev_value) == (best.step, best.rouge.mean)
     assert best.rouge.mean == max(event.rouge.mean for event in judged)
     # Loaded again, they say what they were judged for.
-    from yoyak.score.rouge import score_rows
+    from yoyak.metrics.rouge import score_rows
 
     said = answers(asked, asked.dev.dialogues)
     texts = [said[dialogue.id].text for dialogue in asked.dev.dialogues]
@@ -113,7 +114,7 @@ def test_the_saved_weights_are_those_that_were_judged_best(form, job):
 def test_a_best_checkpoint_that_was_lost_is_not_pretended(job):
     def harm(event):
         job.said.append(event)
-        if isinstance(event, events.Stepped) and event.step == 7:
+        if isinstance(event, events.TrainStep) and event.step == 7:
             (asked.folder / "checkpoints" / "step-000004" / "trainables.safetensors").unlink()
 
     # The rate is so small that no later judging is better.
@@ -136,7 +137,7 @@ def test_no_epochs_means_the_base_as_it_is(form, job):
     assert weights.read(folder).form == "base"
     assert not list(folder.glob("*.safetensors"))
     assert len(answers(asked, asked.dev.dialogues)) == 6
-    assert not [event for event in job.said if isinstance(event, events.Stepped)]
+    assert not [event for event in job.said if isinstance(event, events.TrainStep)]
 
 
 def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, monkeypatch):
@@ -146,10 +147,10 @@ def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, 
     by_id = {row.id: row for row in asked.train.dialogues}
     assert len(shown) == 2
     assert set(shown) <= set(by_id)
-    prompts, codec = [], speaking.encode_rows
+    prompts, tokenizer = [], speaking.encode_rows
 
     def listening(*args, **named):
-        rows = codec(*args, **named)
+        rows = tokenizer(*args, **named)
         prompts.extend(args[0].text(row.source_ids) for row in rows)
         return rows
 
@@ -165,11 +166,11 @@ def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, 
 def test_what_is_done_is_not_done_again(job):
     asked = job("bart", "train.max_steps=2")
     train(asked)
-    before = disk.read_manifest(asked.folder / "weights")
+    before = atomic.read_manifest(asked.folder / "weights")
     job.said.clear()
     train(asked)
     assert job.said == []
-    assert disk.read_manifest(asked.folder / "weights") == before
+    assert atomic.read_manifest(asked.folder / "weights") == before
     train(job("bart", "train.max_steps=2", folder=asked.folder / "other"))
     assert job.said
 
@@ -202,9 +203,9 @@ def test_an_engine_refuses_what_is_not_its_kind(job):
 
 def test_a_row_beyond_the_models_positions_is_named(job):
     ready = finetune.prepare(job("bart"), "seq2seq")
-    ready.loaded.model.config.max_position_embeddings = 100
+    ready.bundle.model.config.max_position_embeddings = 100
     with pytest.raises(BadRecipe, match=r"train row row_\d+ needs \d+ positions"):
-        models.refuse_beyond_positions(ready.loaded, ready.rows)
+        model.refuse_beyond_positions(ready.bundle, ready.rows)
 
 
 def test_weights_that_do_not_fit_their_config_are_named(job):

@@ -2,12 +2,12 @@ import pytest
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.batches import collate  # noqa: E402
-from yoyak.engine.encode import encode_rows  # noqa: E402
-from yoyak.engine.forward import loss_sum, supervised_logits  # noqa: E402
-from yoyak.engine.learner import Learner  # noqa: E402
-from yoyak.engine.models import Loaded  # noqa: E402
-from yoyak.recipe import Train  # noqa: E402
+from yoyak.config.schema import TrainSettings  # noqa: E402
+from yoyak.engine.models.loss import loss_sum, supervised_logits  # noqa: E402
+from yoyak.engine.models.model import ModelBundle  # noqa: E402
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
+from yoyak.engine.training.sampler import collate  # noqa: E402
 
 ARCHITECTURES = ("bart", "llama", "qwen2", "qwen3")
 
@@ -18,8 +18,10 @@ def scene(toy, dialogues):
 
     def make(architecture, count=6):
         model = toy(architecture)
-        rows = encode_rows(model.codec, dialogues[:count], model.recipe.prompt, with_answers=True)
-        return model, rows, collate(rows, model.codec, model.kind, model.device)
+        rows = encode_rows(
+            model.tokenizer, dialogues[:count], model.recipe.prompt, with_answers=True
+        )
+        return model, rows, collate(rows, model.tokenizer, model.kind, model.device)
 
     return make
 
@@ -58,7 +60,7 @@ def test_what_the_padding_holds_does_not_matter(architecture, scene):
     model, _, batch = scene(architecture)
     before = supervised_logits(model.model, batch)
     ids = batch.ids.clone()
-    ids[ids == model.codec.pad_id] = 11
+    ids[ids == model.tokenizer.pad_id] = 11
     assert torch.equal(supervised_logits(model.model, batch._replace(ids=ids)), before)
 
 
@@ -81,14 +83,14 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(architecture, scene):
             module.p = 0.0
         if hasattr(module, "dropout") and isinstance(module.dropout, float):
             module.dropout = 0.0
-    loaded = Loaded(model.model, model.codec, model.kind, model.device)
-    learner = Learner(loaded, Train())
+    bundle = ModelBundle(model.model, model.tokenizer, model.kind, model.device)
+    optimizer = ModelOptimizer(bundle, TrainSettings())
     found = []
     for parts in (1, 2, 4, 8):
         size = len(rows) // parts
-        loss = learner.gradient([rows[start : start + size] for start in range(0, 8, size)])
-        found.append((loss, {name: value.grad.clone() for name, value in learner.named.items()}))
-        learner.forget()
+        loss = optimizer.gradient([rows[start : start + size] for start in range(0, 8, size)])
+        found.append((loss, {name: value.grad.clone() for name, value in optimizer.named.items()}))
+        optimizer.forget()
     whole_loss, whole = found[0]
     for loss, gradient in found[1:]:
         assert loss == pytest.approx(whole_loss, rel=1e-6)

@@ -13,7 +13,7 @@ STEPS = {"bart": 6, "lora": 12, "nf4": 40}
 """A toy in bfloat16 has to learn a little, or its words are tied."""
 
 DECODES = {
-    "bart": ('decode={kind="beam",beams=3,length_penalty=0.8,max_new_tokens=12}',),
+    "bart": ('decode={kind="beam",num_beams=3,length_penalty=0.8,max_new_tokens=12}',),
     "lora": ("decode.max_new_tokens=12",),
     "nf4": ("decode.max_new_tokens=12",),
 }
@@ -27,8 +27,8 @@ def exported(job, tmp_path):
         from yoyak import engine as engines
         from yoyak.data.corpus import parse_turns
         from yoyak.engine import GenerateJob
-        from yoyak.engine.handover import hand_over
-        from yoyak.report.modelcard import DIALOGUE, Exported, render
+        from yoyak.engine.models.export import export_weights
+        from yoyak.export.model_card import DIALOGUE, Exported, render
         from yoyak.values import Dialogue
 
         work = job(
@@ -42,7 +42,7 @@ def exported(job, tmp_path):
         engine.train(work)
         target = tmp_path / "exported"
         target.mkdir()
-        handed = hand_over(work.folder, work.recipe, target)
+        handed = export_weights(work.folder, work.recipe, target)
         asked = Dialogue(id="asked", turns=parse_turns(DIALOGUE))
         (answer,) = engine.generate(
             GenerateJob(work.recipe, work.recipe.decode, [asked], work.train, work.folder, print)
@@ -72,13 +72,13 @@ def keep_unpacked(monkeypatch):
     """On a CPU, 4-bit layers may change their kernel in evaluation; both sides shall use one."""
     import transformers
 
-    from yoyak.engine import base
+    from yoyak.engine.models import load as load_
 
     load = transformers.AutoModelForCausalLM.from_pretrained
 
     def kept(*words, **options):
         model = load(*words, **options)
-        base.keep_unpacked(model)
+        load_.keep_unpacked(model)
         return model
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", kept)

@@ -12,9 +12,9 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import checkpoint, loop  # noqa: E402
+from yoyak.engine.training import checkpoint, trainer  # noqa: E402
 from yoyak.errors import Interrupted, RunFailed  # noqa: E402
-from yoyak.store import disk  # noqa: E402
+from yoyak.files import atomic  # noqa: E402
 
 FORMS = ("bart", "lora", "nf4")
 STEPS = 11
@@ -25,9 +25,9 @@ class Crash(Exception):
     """What a kill looks like from inside."""
 
 
-def finish(course, bits):
-    progress = loop.train(course)
-    return progress, bits(course.learner)
+def finish(context, bits):
+    progress = trainer.train(context)
+    return progress, bits(context.optimizer)
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +36,27 @@ def known():
 
 
 @pytest.fixture
-def whole(course, bits, tmp_path, known):
+def whole(context, bits, tmp_path, known):
     """How an uninterrupted run of a form ends; run once a form."""
 
     def make(form):
         if form not in known:
-            known[form] = finish(course(form, *SETS, folder=tmp_path / "whole"), bits)
-            course.said.clear()
+            known[form] = finish(context(form, *SETS, folder=tmp_path / "whole"), bits)
+            context.said.clear()
         return known[form]
 
     return make
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_crash_at_any_moment_changes_nothing(form, course, bits, whole, tmp_path):
+def test_a_crash_at_any_moment_changes_nothing(form, context, bits, whole, tmp_path):
     expected = whole(form)
-    moments = (events.Stepped, 2), (events.Stepped, 7), (events.Saved, 3), (events.Evaluated, 1)
+    moments = (
+        (events.TrainStep, 2),
+        (events.TrainStep, 7),
+        (events.CheckpointSaved, 3),
+        (events.Evaluated, 1),
+    )
     for number, (kind, count) in enumerate(moments):
         folder = tmp_path / f"crash-{number}"
         left = count
@@ -63,40 +68,40 @@ def test_a_crash_at_any_moment_changes_nothing(form, course, bits, whole, tmp_pa
                 raise Crash
 
         with pytest.raises(Crash):
-            loop.train(course(form, *SETS, folder=folder, emit=crash))
-        assert finish(course(form, *SETS, folder=folder), bits) == expected
+            trainer.train(context(form, *SETS, folder=folder, emit=crash))
+        assert finish(context(form, *SETS, folder=folder), bits) == expected
 
 
 @pytest.mark.parametrize("form", ["bart", "nf4"])
-def test_stops_on_request_with_everything_saved(form, course, bits, whole, tmp_path):
+def test_stops_on_request_with_everything_saved(form, context, bits, whole, tmp_path):
     expected = whole(form)
     asked = iter([False, False, True] + [False] * 2 + [True] + [False] * 50)
-    course.said.clear()
+    context.said.clear()
     for _ in range(2):
         with pytest.raises(Interrupted):
-            loop.train(course(form, *SETS, stop=lambda: next(asked)))
-        assert isinstance(course.said[-1], events.Stopped)
-        saved = [event for event in course.said if isinstance(event, events.Saved)]
-        assert saved[-1].step == course.said[-1].step, "not a step is lost"
-    assert finish(course(form, *SETS), bits) == expected
+            trainer.train(context(form, *SETS, stop=lambda: next(asked)))
+        assert isinstance(context.said[-1], events.Stopped)
+        saved = [event for event in context.said if isinstance(event, events.CheckpointSaved)]
+        assert saved[-1].step == context.said[-1].step, "not a step is lost"
+    assert finish(context(form, *SETS), bits) == expected
 
 
-def test_a_stop_during_judging_judges_again_on_return(course, bits, whole):
+def test_a_stop_during_judging_judges_again_on_return(context, bits, whole):
     expected = whole("bart")
     stop = False
 
     def emit(event):
         nonlocal stop
-        stop = isinstance(event, events.Stepped) and event.step == 4
+        stop = isinstance(event, events.TrainStep) and event.step == 4
 
     with pytest.raises(Interrupted):
-        loop.train(course("bart", *SETS, stop=lambda: stop, emit=emit))
-    course.said.clear()
-    assert finish(course("bart", *SETS), bits) == expected
-    assert next(event.step for event in course.said if isinstance(event, events.Evaluated)) == 4
+        trainer.train(context("bart", *SETS, stop=lambda: stop, emit=emit))
+    context.said.clear()
+    assert finish(context("bart", *SETS), bits) == expected
+    assert next(event.step for event in context.said if isinstance(event, events.Evaluated)) == 4
 
 
-def test_sigkill_of_the_process_changes_nothing(course, bits, whole, tmp_path):
+def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
     """The real thing, once: the process is gone in the middle of writing a checkpoint."""
     expected = whole("nf4")
     folder = tmp_path / "killed"
@@ -133,16 +138,16 @@ def test_sigkill_of_the_process_changes_nothing(course, bits, whole, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert any(".tmp-" in path.name for path in (folder / "checkpoints").iterdir())
-    assert finish(course("nf4", *SETS, folder=folder), bits) == expected
+    assert finish(context("nf4", *SETS, folder=folder), bits) == expected
 
 
-def test_every_event_of_a_run_is_told(course):
-    progress = loop.train(course("bart", *SETS))
-    said = course.said
+def test_every_event_of_a_run_is_told(context):
+    progress = trainer.train(context("bart", *SETS))
+    said = context.said
     assert isinstance(said[0], events.Prepared)
     assert said[0].rows == 16
     assert said[0].steps == STEPS
-    steps = [event for event in said if isinstance(event, events.Stepped)]
+    steps = [event for event in said if isinstance(event, events.TrainStep)]
     assert [event.step for event in steps] == list(range(1, STEPS + 1))
     assert sum(event.supervised_tokens for event in steps[:4]) == (
         said[0].supervised_tokens_per_epoch
@@ -151,38 +156,40 @@ def test_every_event_of_a_run_is_told(course):
     assert [event.step for event in said if isinstance(event, events.Evaluated)] == [0, 4, 8, 11]
     assert progress.best_step in {4, 8, 11}
     kept = {0, 3, 4, 6, 8, 9, 11}
-    assert [event.step for event in said if isinstance(event, events.Saved)] == sorted(kept)
+    assert [event.step for event in said if isinstance(event, events.CheckpointSaved)] == sorted(
+        kept
+    )
 
 
-def test_keeps_the_best_the_last_and_the_one_before(course):
-    made = course("bart", *SETS)
-    progress = loop.train(made)
+def test_keeps_the_best_the_last_and_the_one_before(context):
+    made = context("bart", *SETS)
+    progress = trainer.train(made)
     assert made.checkpoints.steps() == sorted({progress.best_step, 9, 11})
 
 
-def test_patience_ends_a_run_that_gets_no_better(course):
+def test_patience_ends_a_run_that_gets_no_better(context):
     sets = (*SETS, "train.learning_rate=1e-9", "evaluate.patience=2", "train.max_steps=40")
-    progress = loop.train(course("bart", *sets))
+    progress = trainer.train(context("bart", *sets))
     assert (progress.step, progress.best_step, progress.stale) == (12, 4, 2)
 
 
-def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(course):
+def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(context):
     sets = ("train.max_steps=3", "train.learning_rate=4e-3")
-    loop.train(course("bart", *sets))
+    trainer.train(context("bart", *sets))
     with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001"):
-        loop.train(course("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
+        trainer.train(context("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
     with pytest.raises(RunFailed, match=r"data \w{12} → \w{12}"):
-        loop.train(course("bart", *sets, rows=15))
+        trainer.train(context("bart", *sets, rows=15))
     # How summaries are decoded has no part in what is learned.
-    loop.train(course("bart", *sets, "decode.beams=5"))
+    trainer.train(context("bart", *sets, "decode.num_beams=5"))
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "manifest"])
-def test_a_damaged_checkpoint_is_set_aside(harm, course, bits, whole, tmp_path):
+def test_a_damaged_checkpoint_is_set_aside(harm, context, bits, whole, tmp_path):
     expected = whole("lora")
     stopped = iter([False] * 8 + [True])
     with pytest.raises(Interrupted):
-        loop.train(course("lora", *SETS, stop=lambda: next(stopped)))
+        trainer.train(context("lora", *SETS, stop=lambda: next(stopped)))
     newest = max((tmp_path / "run" / "checkpoints").glob("step-*"))
     victim = newest / ("manifest.json" if harm == "manifest" else checkpoint.TENSORS)
     content = bytearray(victim.read_bytes())
@@ -191,18 +198,18 @@ def test_a_damaged_checkpoint_is_set_aside(harm, course, bits, whole, tmp_path):
     else:
         content[len(content) // 2] ^= 1
         victim.write_bytes(content[: len(content) // 2] if harm == "cut" else content)
-    course.said.clear()
-    assert finish(course("lora", *SETS), bits) == expected
-    warned = [event for event in course.said if isinstance(event, events.Warned)]
+    context.said.clear()
+    assert finish(context("lora", *SETS), bits) == expected
+    warned = [event for event in context.said if isinstance(event, events.Warned)]
     torn = [event.fields for event in warned if event.key == "engine.torn-checkpoint"]
     assert torn == [{"name": newest.name}]
     assert (newest.parent / f"torn-{newest.name}").is_dir(), "nothing is thrown away"
 
 
-def test_a_crash_half_way_through_a_deletion_changes_nothing(course, bits, whole, monkeypatch):
+def test_a_crash_half_way_through_a_deletion_changes_nothing(context, bits, whole, monkeypatch):
     """Old checkpoints go file by file; the second one to go is cut off after its first file."""
     expected = whole("lora")
-    remove, left = disk._remove_tree, [2]
+    remove, left = atomic._remove_tree, [2]
 
     def cut_off(path):
         left[0] -= 1
@@ -211,10 +218,10 @@ def test_a_crash_half_way_through_a_deletion_changes_nothing(course, bits, whole
         (path / checkpoint.MOMENTS).unlink()
         raise Crash
 
-    monkeypatch.setattr(disk, "_remove_tree", cut_off)
+    monkeypatch.setattr(atomic, "_remove_tree", cut_off)
     with pytest.raises(Crash):
-        loop.train(course("lora", *SETS))
-    monkeypatch.setattr(disk, "_remove_tree", remove)
-    again = course("lora", *SETS)
+        trainer.train(context("lora", *SETS))
+    monkeypatch.setattr(atomic, "_remove_tree", remove)
+    again = context("lora", *SETS)
     assert finish(again, bits) == expected
     assert again.checkpoints.torn == [], "what was being deleted is nobody's checkpoint"

@@ -4,16 +4,17 @@ import msgspec
 import pytest
 
 from yoyak import engine, events
+from yoyak.config.load import resolve
+from yoyak.config.schema import Greedy
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadRecipe
-from yoyak.recipe import Greedy
-from yoyak.recipes import resolve
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import merged, weights  # noqa: E402
+from yoyak.engine.inference import merge_lora  # noqa: E402
+from yoyak.engine.models import weights  # noqa: E402
 
-QUICK = ("train.max_steps=4", "evaluate.every_epochs=none", "lora.dropout=0.0")
+QUICK = ("train.max_steps=4", "evaluate.every_epochs=none", "lora.lora_dropout=0.0")
 
 
 def wants(asked, **generate):
@@ -37,20 +38,20 @@ def learnt(job):
     return make
 
 
-def logits_of(loaded):
+def logits_of(bundle):
     ids = torch.arange(7, 60).unsqueeze(0)
     with torch.no_grad():
-        return loaded.model(input_ids=ids).logits.float()
+        return bundle.model(input_ids=ids).logits.float()
 
 
 def test_merging_into_a_plain_base_changes_rounding_only(learnt, job):
     asked = learnt("lora")
-    opened, described = merged.open_merged(wants(asked, weights="merged"), "causal")
+    opened, described = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
     trained, _ = weights.open_(asked.folder, "causal", asked.recipe)
     assert not [name for name, _ in opened.model.named_parameters() if "lora" in name]
     torch.testing.assert_close(logits_of(opened), logits_of(trained), rtol=1e-4, atol=1e-4)
     assert described.form == "adapters"
-    (told,) = [event for event in job.said if isinstance(event, events.Compared)]
+    (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]
     assert told.check.name == "parity-merged"
     assert told.check.passed
     assert "6 rows: 6 equal" in told.check.found
@@ -59,31 +60,31 @@ def test_merging_into_a_plain_base_changes_rounding_only(learnt, job):
 def test_merged_is_the_unrounded_base_with_its_adapters(learnt, job):
     """What merging into the live 4-bit model would lose stays: the base's own weights."""
     asked = learnt("nf4")
-    opened, _ = merged.open_merged(wants(asked, weights="merged"), "causal")
-    plain = merged.without_rounding(asked.recipe)
+    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
+    plain = merge_lora.without_rounding(asked.recipe)
     beside, _ = weights.open_(asked.folder, "causal", plain)
     torch.testing.assert_close(logits_of(opened), logits_of(beside), rtol=1e-4, atol=1e-4)
     in_4_bit, _ = weights.open_(asked.folder, "causal", asked.recipe)
     assert not torch.allclose(logits_of(opened), logits_of(in_4_bit), rtol=1e-2, atol=1e-2)
-    (told,) = [event for event in job.said if isinstance(event, events.Compared)]
+    (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]
     assert told.check.passed
 
 
 def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypatch):
     asked = learnt("nf4")
-    right = merged._merged
+    right = merge_lora._merged
 
     def spoilt(*args):
-        loaded = right(*args)
-        for name, value in loaded.model.named_parameters():
+        bundle = right(*args)
+        for name, value in bundle.model.named_parameters():
             if "up_proj" in name or "q_proj" in name:
                 value.data = torch.randn_like(value)
-        return loaded
+        return bundle
 
-    monkeypatch.setattr(merged, "_merged", spoilt)
-    opened, _ = merged.open_merged(wants(asked, weights="merged"), "causal")
+    monkeypatch.setattr(merge_lora, "_merged", spoilt)
+    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
     assert [name for name, _ in opened.model.named_parameters() if "lora" in name]
-    (told,) = [event for event in job.said if isinstance(event, events.Compared)]
+    (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]
     assert not told.check.passed
     assert [e.key for e in job.said if isinstance(e, events.Warned)] == ["engine.merged-differs"]
 
@@ -97,7 +98,7 @@ def test_too_large_for_the_card_is_said_and_the_trained_one_speaks(learnt, job, 
     )  # fmt: skip
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2_000_000_000, 24_000_000_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 500_000_000)
-    opened, _ = merged.open_merged(wants(asked, weights="merged"), "causal")
+    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
     assert opened.model is trained.model
     (told,) = job.said
     assert told.key == "engine.merged-too-large"
@@ -111,7 +112,7 @@ def test_the_engine_speaks_merged_and_compares_once(learnt, job):
     said = [{p.id: p.text for p in speaker.generate(wanted)} for _ in range(2)]
     assert said[0] == said[1]
     assert len(said[0]) == 6
-    assert len([event for event in job.said if isinstance(event, events.Compared)]) == 1
+    assert len([event for event in job.said if isinstance(event, events.BackendParityChecked)]) == 1
 
 
 def test_merging_needs_adapters_and_another_library_an_encoder():

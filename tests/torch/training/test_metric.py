@@ -9,8 +9,8 @@ np = pytest.importorskip("numpy")
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import loop  # noqa: E402
-from yoyak.engine.evaluation import Verdict  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.training.evaluation import EvalMetrics  # noqa: E402
 
 SETS = ("train.max_steps=12", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=6")
 
@@ -20,9 +20,9 @@ def told(said):
 
 
 @pytest.mark.parametrize("form", ["bart", "lora"])
-def test_the_loss_is_that_of_transformers_on_each_row_alone(form, course):
-    made = course(form, *SETS)
-    model = made.learner.loaded.model.eval()
+def test_the_loss_is_that_of_transformers_on_each_row_alone(form, context):
+    made = context(form, *SETS)
+    model = made.optimizer.bundle.model.eval()
     losses, tokens = [], []
     for row in made.judge._rows:
         answer = torch.tensor([row.answer_ids])
@@ -50,8 +50,8 @@ def test_the_loss_is_that_of_transformers_on_each_row_alone(form, course):
 
 
 @pytest.mark.parametrize("metric", list(DevMetric))
-def test_the_best_checkpoint_is_the_best_by_its_metric(metric, course):
-    made = course("bart", *SETS, f"evaluate.metric={metric}", "evaluate.patience=9")
+def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
+    made = context("bart", *SETS, f"evaluate.metric={metric}", "evaluate.patience=9")
     values = iter([0.9, 0.5, 0.3, 0.4])
 
     def judge(stop_asked):
@@ -62,21 +62,21 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, course):
             rouge = Rouge(rouge1=value, rouge2=value, rougeL=value)
         loss = value if metric is DevMetric.EVAL_LOSS else 1.0
         interval = Interval(low=0.0, high=1.0)
-        return Verdict(rouge, interval, loss, interval, 6, "", 0.0)
+        return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0)
 
-    progress = loop.train(made._replace(judge=judge))
+    progress = trainer.train(made._replace(judge=judge))
     lower = metric is DevMetric.EVAL_LOSS
     assert (progress.best_step, progress.stale) == ((8, 1) if lower else (4, 2))
     assert progress.best_value == (0.3 if lower else 0.5)
-    assert [event.best for event in told(course.said)] == (
+    assert [event.best for event in told(context.said)] == (
         [False, True, True, False] if lower else [False, True, False, False]
     )
-    assert {event.metric for event in told(course.said)} == {metric}
-    gained = [event.key for event in course.said if isinstance(event, Warned)]
+    assert {event.metric for event in told(context.said)} == {metric}
+    gained = [event.key for event in context.said if isinstance(event, Warned)]
     # Below what it was before the first step, by every measure but the loss.
     assert gained == ([] if lower else ["engine.nothing-gained"])
 
 
-def test_without_at_start_nothing_is_judged_before_the_first_step(course):
-    loop.train(course("bart", *SETS, "evaluate.at_start=false", "train.max_steps=4"))
-    assert [event.step for event in told(course.said)] == [4]
+def test_without_at_start_nothing_is_judged_before_the_first_step(context):
+    trainer.train(context("bart", *SETS, "evaluate.at_start=false", "train.max_steps=4"))
+    assert [event.step for event in told(context.said)] == [4]

@@ -1,13 +1,13 @@
 import pytest
 
-from yoyak.recipe import Schedule, Train
+from yoyak.config.schema import LrScheduler, TrainSettings
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import optimise  # noqa: E402
+from yoyak.engine.training import optimizer  # noqa: E402
 
 
-@pytest.mark.parametrize("schedule", list(Schedule))
+@pytest.mark.parametrize("schedule", list(LrScheduler))
 @pytest.mark.parametrize("ratio", [0.0, 0.03, 0.5])
 @pytest.mark.parametrize("steps", [1, 7, 200])
 def test_the_schedules_are_those_of_transformers(schedule, ratio, steps):
@@ -15,15 +15,15 @@ def test_the_schedules_are_those_of_transformers(schedule, ratio, steps):
 
     from transformers import get_scheduler
 
-    settings = Train(learning_rate=3e-4, schedule=schedule, warmup_ratio=ratio)
+    settings = TrainSettings(learning_rate=3e-4, schedule=schedule, warmup_ratio=ratio)
     weight = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([weight], lr=3e-4)
-    name = "constant_with_warmup" if schedule is Schedule.CONSTANT else str(schedule)
-    theirs = get_scheduler(name, optimiser, math.ceil(steps * ratio), steps)
+    optimizer = torch.optim.SGD([weight], lr=3e-4)
+    name = "constant_with_warmup" if schedule is LrScheduler.CONSTANT else str(schedule)
+    theirs = get_scheduler(name, optimizer, math.ceil(steps * ratio), steps)
     for step in range(steps):
-        rate = optimise.learning_rate(step, steps, settings)
+        rate = optimizer.learning_rate(step, steps, settings)
         assert rate == pytest.approx(theirs.get_last_lr()[0], rel=1e-12, abs=0)
-        optimiser.step()
+        optimizer.step()
         theirs.step()
 
 
@@ -32,16 +32,16 @@ def test_matrices_decay_and_vectors_do_not():
         "matrix": torch.nn.Parameter(torch.ones(2, 2)),
         "bias": torch.nn.Parameter(torch.ones(2)),
     }
-    optimiser = optimise.build(named, Train(weight_decay=0.5, learning_rate=0.1))
+    optimizer = optimizer.build_optimizer(named, TrainSettings(weight_decay=0.5, learning_rate=0.1))
     for value in named.values():
         value.grad = torch.zeros_like(value)
-    optimiser.step()
+    optimizer.step()
     assert torch.equal(named["matrix"], torch.full((2, 2), 0.95))
     assert torch.equal(named["bias"], torch.ones(2))
 
 
 def test_moments_are_there_before_the_first_step_and_in_float32():
     named = {"weight": torch.nn.Parameter(torch.ones(3, 3))}
-    moments = optimise.moments(optimise.build(named, Train()), named)
+    moments = optimizer.optimizer_state(optimizer.build_optimizer(named, TrainSettings()), named)
     assert set(moments) == {"step/weight", "exp_avg/weight", "exp_avg_sq/weight"}
     assert {tensor.dtype for tensor in moments.values()} == {torch.float32}

@@ -6,8 +6,8 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import loop  # noqa: E402
-from yoyak.engine.batches import Limits, micro_batches  # noqa: E402
+from yoyak.engine.training import trainer as trainer_  # noqa: E402
+from yoyak.engine.training.sampler import MicroBatchLimits, micro_batches  # noqa: E402
 
 STEPS = 50
 SETS = (
@@ -22,17 +22,17 @@ SETS = (
 FORMS = {
     # Trainer 5.23 doubles BART's loss under accumulation of 2: its model takes, and ignores, the
     # number of supervised tokens. One pass a step compares like with like.
-    "bart": ("train.micro_batch_rows=4",),
-    "llama": ("lora.dropout=0.0", "model.scratch.architecture=llama"),
-    "qwen3": ("lora.dropout=0.0",),
+    "bart": ("train.micro_batch_size=4",),
+    "llama": ("lora.lora_dropout=0.0", "model.scratch.architecture=llama"),
+    "qwen3": ("lora.lora_dropout=0.0",),
 }
 
 
-def without_dropout(course):
-    for module in course.learner.loaded.model.modules():
+def without_dropout(context):
+    for module in context.optimizer.bundle.model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0
-    return course
+    return context
 
 
 def padded_for_trainer(rows, kind, pad_id):
@@ -52,18 +52,18 @@ def padded_for_trainer(rows, kind, pad_id):
     return {"input_ids": pad(ids, pad_id), "attention_mask": mask, "labels": pad(labels, -100)}
 
 
-def by_trainer(course, folder):
+def by_trainer(context, folder):
     import transformers as hf
 
-    loaded, settings = course.learner.loaded, course.job.recipe.train
+    bundle, settings = context.optimizer.bundle, context.job.recipe.train
     parts = []
     for step in range(STEPS):
-        limits = Limits(settings.micro_batch_rows, 10_000)
-        cut = micro_batches(course.timetable.rows(step), course.shapes, limits)
-        assert len(cut) * settings.micro_batch_rows == settings.batch_rows
+        limits = MicroBatchLimits(settings.micro_batch_size, 10_000)
+        cut = micro_batches(context.schedule.rows(step), context.shapes, limits)
+        assert len(cut) * settings.micro_batch_size == settings.batch_size
         for part in cut:
-            rows = [course.rows[row] for row in part]
-            parts.append(padded_for_trainer(rows, loaded.kind, loaded.codec.pad_id))
+            rows = [context.rows[row] for row in part]
+            parts.append(padded_for_trainer(rows, bundle.kind, bundle.tokenizer.pad_id))
 
     class Given(hf.Trainer):
         def get_train_dataloader(self):
@@ -72,9 +72,9 @@ def by_trainer(course, folder):
     arguments = hf.TrainingArguments(
         output_dir=str(folder),
         max_steps=STEPS,
-        gradient_accumulation_steps=settings.batch_rows // settings.micro_batch_rows,
+        gradient_accumulation_steps=settings.batch_size // settings.micro_batch_size,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=str(settings.schedule),
+        lr_scheduler_type=str(settings.lr_scheduler),
         warmup_steps=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
@@ -84,18 +84,18 @@ def by_trainer(course, folder):
         use_cpu=True,
         disable_tqdm=True,
     )
-    trainer = Given(model=loaded.model, args=arguments, train_dataset=parts)
+    trainer = Given(model=bundle.model, args=arguments, train_dataset=parts)
     trainer.train()
     return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_fifty_steps_have_the_losses_of_transformers(name, course, tmp_path):
+def test_fifty_steps_have_the_losses_of_transformers(name, context, tmp_path):
     form = "bart" if name == "bart" else "lora"
-    ours = without_dropout(course(form, *SETS, *FORMS[name], folder=tmp_path / "ours"))
-    loop.train(ours)
-    told = [event for event in course.said if isinstance(event, events.Stepped)]
-    theirs = without_dropout(course(form, *SETS, *FORMS[name], folder=tmp_path / "theirs"))
+    ours = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "ours"))
+    trainer_.train(ours)
+    told = [event for event in context.said if isinstance(event, events.TrainStep)]
+    theirs = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "theirs"))
     logged = by_trainer(theirs, tmp_path / "trainer")
     assert len(told) == len(logged) == STEPS
     for event, entry in zip(told, logged, strict=True):
@@ -105,6 +105,6 @@ def test_fifty_steps_have_the_losses_of_transformers(name, course, tmp_path):
     assert any(event.clipped for event in told)
     assert told[-1].loss < 0.9 * told[0].loss
     for (key, mine), other in zip(
-        ours.learner.named.items(), theirs.learner.named.values(), strict=True
+        ours.optimizer.named.items(), theirs.optimizer.named.values(), strict=True
     ):
         assert torch.allclose(mine, other, atol=1e-4), key

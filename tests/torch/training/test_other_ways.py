@@ -7,18 +7,23 @@ import pytest
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import RunFailed
-from yoyak.events import Failed, Prepared, Started, Stepped, Warned
-from yoyak.queue import prepare, retry
-from yoyak.queue.stages import Work, carry_out
-from yoyak.store.project import Project
-from yoyak.store.workspace import Workspace
+from yoyak.events import Failed, Prepared, Started, TrainStep, Warned
+from yoyak.runs.settings import Project
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import create_runs, retry_policy
+from yoyak.scheduler.stages import StageContext, run_stages
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import loop  # noqa: E402
-from yoyak.engine.learner import Learner  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
 
-SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none", "lora.dropout=0.0")
+SETS = (
+    "train.max_steps=6",
+    "train.epochs=9",
+    "evaluate.every_epochs=none",
+    "lora.lora_dropout=0.0",
+)
 
 
 @pytest.fixture
@@ -30,29 +35,32 @@ def run(tmp_path):
     )  # fmt: skip
     corpus = read_corpus(sample.folder())
     names, place = ["tiny-qlora"], Workspace(tmp_path / "workspace")
-    (made,) = prepare.prepare(place, corpus, names, Project(), sets)
-    return Work(made, corpus, lambda: False)
+    (made,) = create_runs.create_runs(place, corpus, names, Project(), sets)
+    return StageContext(made, corpus, lambda: False)
 
 
 def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, monkeypatch):
     """Memory runs out where the engine's own replay cannot see it: in the optimiser."""
-    apply, left = Learner.apply, [5]  # one of them is the rehearsal's
+    apply, left = ModelOptimizer.apply, [5]  # one of them is the rehearsal's
 
-    def starve(learner, rate):
+    def starve(optimizer, rate):
         left[0] -= 1
         if left[0] < 0:
             raise MemoryError
-        apply(learner, rate)
+        apply(optimizer, rate)
 
-    monkeypatch.setattr(Learner, "apply", starve)
+    monkeypatch.setattr(ModelOptimizer, "apply", starve)
     with pytest.raises(MemoryError):
-        carry_out(run)
+        run_stages(run)
     failed = Failed(at=time.time(), kind="MemoryError", message="")
-    assert retry.judge(70, failed, retry.Tries()) is retry.Verdict.SMALLER
-    run.run.emit(Warned(at=time.time(), key=retry.SMALLER_KEY, fields={}))
-    monkeypatch.setattr(Learner, "apply", apply)
-    carry_out(run)
-    told = [event for event in run.run.events() if isinstance(event, Stepped)]
+    assert (
+        retry_policy.decide(70, failed, retry_policy.RetryCounts())
+        is retry_policy.RetryAction.SMALLER
+    )
+    run.run.emit(Warned(at=time.time(), key=retry_policy.SMALLER_KEY, fields={}))
+    monkeypatch.setattr(ModelOptimizer, "apply", apply)
+    run_stages(run)
+    told = [event for event in run.run.events() if isinstance(event, TrainStep)]
     assert [event.step for event in told] == [1, 2, 3, 4, 5, 6], "nothing is done twice"
     (warned,) = [
         event for event in run.run.events()
@@ -63,27 +71,27 @@ def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, mon
     assert run.run.scorecard("dev") is not None
 
 
-def test_the_losses_after_the_change_are_those_without_it(course, tmp_path):
-    loop.train(course("lora", *SETS, folder=tmp_path / "whole"))
-    expected = [event.loss for event in course.said if isinstance(event, Stepped)]
-    course.said.clear()
-    half = course("lora", *SETS, "train.micro_batch_rows=4")
+def test_the_losses_after_the_change_are_those_without_it(context, tmp_path):
+    trainer.train(context("lora", *SETS, folder=tmp_path / "whole"))
+    expected = [event.loss for event in context.said if isinstance(event, TrainStep)]
+    context.said.clear()
+    half = context("lora", *SETS, "train.micro_batch_size=4")
     asked = iter([False] * 3)
     half = half._replace(job=half.job._replace(stop_asked=lambda: next(asked, True)))
     with pytest.raises(Exception, match="everything is saved"):
-        loop.train(half)
-    sets = ("train.micro_batch_rows=1", "train.gradient_checkpointing=on")
-    progress = loop.train(course("lora", *SETS, *sets))
-    losses = [event.loss for event in course.said if isinstance(event, Stepped)]
+        trainer.train(half)
+    sets = ("train.micro_batch_size=1", "train.gradient_checkpointing=on")
+    progress = trainer.train(context("lora", *SETS, *sets))
+    losses = [event.loss for event in context.said if isinstance(event, TrainStep)]
     assert losses == pytest.approx(expected, rel=1e-5)
     assert progress.recompute == "on"
 
 
-def test_another_learning_rate_is_refused_with_that_and_only_that(course):
-    loop.train(course("bart", "train.max_steps=3", "train.learning_rate=4e-3"))
-    sets = ("train.max_steps=3", "train.learning_rate=1e-3", "train.micro_batch_rows=1")
+def test_another_learning_rate_is_refused_with_that_and_only_that(context):
+    trainer.train(context("bart", "train.max_steps=3", "train.learning_rate=4e-3"))
+    sets = ("train.max_steps=3", "train.learning_rate=1e-3", "train.micro_batch_size=1")
     with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001") as caught:
-        loop.train(course("bart", *sets))
+        trainer.train(context("bart", *sets))
     assert "micro_batch" not in str(caught.value)
 
 
@@ -97,13 +105,13 @@ def test_another_learning_rate_is_refused_with_that_and_only_that(course):
     ],
 )
 def test_a_budget_that_memory_taught_stays_unless_more_is_asked_for(
-    before, learnt, now, budget, course
+    before, learnt, now, budget, context
 ):
-    loop.train(course("lora", "train.max_steps=1", f"train.micro_batch_tokens={before}"))
-    again = course("lora", "train.max_steps=1", f"train.micro_batch_tokens={now}")
+    trainer.train(context("lora", "train.max_steps=1", f"train.micro_batch_tokens={before}"))
+    again = context("lora", "train.max_steps=1", f"train.micro_batch_tokens={now}")
     progress = again.checkpoints.newest()
-    progress = loop.under_new_settings(
+    progress = trainer.under_new_settings(
         again, type(progress)(budget_tokens=learnt, step=progress.step)
     )
     assert progress.budget_tokens == budget
-    assert any(isinstance(event, Prepared | Started) for event in course.said)
+    assert any(isinstance(event, Prepared | Started) for event in context.said)

@@ -2,13 +2,14 @@
 
 import pytest
 
+from yoyak.config.load import resolve
 from yoyak.errors import BadRecipe
 from yoyak.events import Evaluated
-from yoyak.recipes import resolve
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import finetune, loop, pretrain  # noqa: E402
+from yoyak.engine.pipeline import finetune, scratch_pretrain  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
 
 BASE = "model.scratch.pretrain_epochs"
 
@@ -17,10 +18,10 @@ def of_texts(job, folder, epochs):
     """The loss of a base's next token on the very texts it may have read, and its identity."""
     asked = job("lora", f"{BASE}={epochs}", "train.epochs=0", folder=folder)
     ready = finetune.prepare(asked, "causal")
-    texts = pretrain.documents(ready.loaded.codec, asked.train)
+    texts = scratch_pretrain.documents(ready.bundle.tokenizer, asked.train)
     with torch.no_grad():
         losses = [
-            ready.loaded.model(
+            ready.bundle.model(
                 input_ids=torch.tensor([text]), labels=torch.tensor([text])
             ).loss.item()
             for text in texts
@@ -38,13 +39,13 @@ def test_it_knows_the_texts_and_is_the_same_each_time(job, tmp_path):
     assert len(texts) == 2 * 16, "dialogues and summaries, each by itself"
 
 
-def test_adapters_rise_higher_above_it_than_above_a_random_base(course, tmp_path):
+def test_adapters_rise_higher_above_it_than_above_a_random_base(context, tmp_path):
     sets = ("train.epochs=12", "evaluate.every_epochs=12", "train.learning_rate=5e-3")
     best = {}
     for epochs in (0, 12):
-        course.said.clear()
-        loop.train(course("lora", *sets, f"{BASE}={epochs}", folder=tmp_path / str(epochs)))
-        start, end = [event for event in course.said if isinstance(event, Evaluated)]
+        context.said.clear()
+        trainer.train(context("lora", *sets, f"{BASE}={epochs}", folder=tmp_path / str(epochs)))
+        start, end = [event for event in context.said if isinstance(event, Evaluated)]
         assert end.loss_interval.high < start.loss_interval.low
         best[epochs] = end.loss
     assert best[12] < 0.95 * best[0]

@@ -6,13 +6,13 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import loop  # noqa: E402
-from yoyak.engine.models import parts, without_wrapper  # noqa: E402
+from yoyak.config.schema import Recompute  # noqa: E402
+from yoyak.engine.models.model import parts, without_wrapper  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.errors import RunFailed  # noqa: E402
-from yoyak.recipe import Recompute  # noqa: E402
 
 SETS = ("train.max_steps=8", "train.epochs=9", "evaluate.every_epochs=none")
-NO_DROPOUT = {"bart": (), "lora": ("lora.dropout=0.0",), "nf4": ("lora.dropout=0.0",)}
+NO_DROPOUT = {"bart": (), "lora": ("lora.lora_dropout=0.0",), "nf4": ("lora.lora_dropout=0.0",)}
 
 
 def cap(model, tokens):
@@ -26,15 +26,15 @@ def cap(model, tokens):
     parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
-def without_dropout(course):
-    for module in course.learner.loaded.model.modules():
+def without_dropout(context):
+    for module in context.optimizer.bundle.model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0
-    return course
+    return context
 
 
 def steps(said):
-    return [event for event in said if isinstance(event, events.Stepped)]
+    return [event for event in said if isinstance(event, events.TrainStep)]
 
 
 def warnings(said):
@@ -42,19 +42,19 @@ def warnings(said):
 
 
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
-def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path):
-    sets = (*SETS, *NO_DROPOUT[form], "train.micro_batch_rows=4")
-    free = without_dropout(course(form, *sets, folder=tmp_path / "free"))
-    loop.train(free)
-    expected = steps(course.said)
-    course.said.clear()
-    tight = without_dropout(course(form, *sets, folder=tmp_path / "tight"))
+def test_out_of_memory_repeats_the_step_in_smaller_passes(form, context, tmp_path):
+    sets = (*SETS, *NO_DROPOUT[form], "train.micro_batch_size=4")
+    free = without_dropout(context(form, *sets, folder=tmp_path / "free"))
+    trainer.train(free)
+    expected = steps(context.said)
+    context.said.clear()
+    tight = without_dropout(context(form, *sets, folder=tmp_path / "tight"))
     longest = max(max(shape) for shape in tight.shapes)
-    cap(tight.learner.loaded.model, int(1.5 * longest))
-    progress = loop.train(tight)
-    assert "memory-replay" in warnings(course.said)
-    assert progress.budget_tokens < loop.BUDGET_TOKENS
-    for ours, theirs in zip(steps(course.said), expected, strict=True):
+    cap(tight.optimizer.bundle.model, int(1.5 * longest))
+    progress = trainer.train(tight)
+    assert "memory-replay" in warnings(context.said)
+    assert progress.budget_tokens < trainer.BUDGET_TOKENS
+    for ours, theirs in zip(steps(context.said), expected, strict=True):
         # The base of nf4 computes in bfloat16, which has eight bits.
         apart = 10 if form == "nf4" else 1
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-4 * apart)
@@ -62,16 +62,16 @@ def test_out_of_memory_repeats_the_step_in_smaller_passes(form, course, tmp_path
         assert (ours.rows, ours.supervised_tokens) == (theirs.rows, theirs.supervised_tokens)
 
 
-def test_activations_are_computed_twice_before_passes_get_tiny(course):
-    made = course("lora", *SETS)
-    cap(made.learner.loaded.model, max(max(shape) for shape in made.shapes) + 1)
-    assert loop.train(made).recompute is Recompute.EVERYTHING
+def test_activations_are_computed_twice_before_passes_get_tiny(context):
+    made = context("lora", *SETS)
+    cap(made.optimizer.bundle.model, max(max(shape) for shape in made.shapes) + 1)
+    assert trainer.train(made).recompute is Recompute.EVERYTHING
     assert recomputed(made) == [True, True]
 
 
-def recomputed(course):
+def recomputed(context):
     """Which blocks are computed again, in order."""
-    model = without_wrapper(course.learner.loaded.model)
+    model = without_wrapper(context.optimizer.bundle.model)
     return [
         part.gradient_checkpointing
         for part in model.modules()
@@ -79,96 +79,96 @@ def recomputed(course):
     ]
 
 
-def cap_kept(course, tokens_by_level):
+def cap_kept(context, tokens_by_level):
     """A device whose memory depends on which blocks keep their activations."""
-    model = course.learner.loaded.model
+    model = context.optimizer.bundle.model
 
     def refuse(module, args, kwargs):
-        level = {0: "off", 1: "selective", 2: "on"}[sum(recomputed(course))]
+        level = {0: "off", 1: "selective", 2: "on"}[sum(recomputed(context))]
         if kwargs["input_ids"].numel() > tokens_by_level[level]:
             raise torch.OutOfMemoryError(level)
 
     parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
-def test_every_second_block_is_tried_before_every_block(course):
-    made = course("lora", *SETS, "train.batch_rows=1", "train.micro_batch_rows=1")
+def test_every_second_block_is_tried_before_every_block(context):
+    made = context("lora", *SETS, "train.batch_size=1", "train.micro_batch_size=1")
     longest = max(max(shape) for shape in made.shapes)
     cap_kept(made, {"off": longest - 1, "selective": longest - 1, "on": longest})
-    assert loop.train(made).recompute is Recompute.EVERYTHING
-    told = [event.fields["recompute"] for event in course.said if isinstance(event, events.Warned)]
+    assert trainer.train(made).recompute is Recompute.EVERYTHING
+    told = [event.fields["recompute"] for event in context.said if isinstance(event, events.Warned)]
     assert told == ["selective", "on"]
 
 
-def test_a_setting_that_is_not_auto_is_kept_to(course):
-    sets = (*SETS, "train.batch_rows=1", "train.micro_batch_rows=1")
-    made = course("lora", *sets, "train.gradient_checkpointing=selective")
+def test_a_setting_that_is_not_auto_is_kept_to(context):
+    sets = (*SETS, "train.batch_size=1", "train.micro_batch_size=1")
+    made = context("lora", *sets, "train.gradient_checkpointing=selective")
     longest = max(max(shape) for shape in made.shapes)
     cap_kept(made, {"off": longest, "selective": longest - 1, "on": longest})
     with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
-        loop.train(made)
+        trainer.train(made)
     assert recomputed(made) == [True, False]
 
 
-def test_what_is_recomputed_is_so_after_a_resumption(course):
-    made = course("lora", *SETS, "train.gradient_checkpointing=selective")
+def test_what_is_recomputed_is_so_after_a_resumption(context):
+    made = context("lora", *SETS, "train.gradient_checkpointing=selective")
 
     def crash(event):
-        if isinstance(event, events.Stepped) and event.step == 4:
+        if isinstance(event, events.TrainStep) and event.step == 4:
             raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
-        loop.train(made._replace(job=made.job._replace(emit=crash)))
-    again = course("lora", *SETS, "train.gradient_checkpointing=selective")
+        trainer.train(made._replace(job=made.job._replace(emit=crash)))
+    again = context("lora", *SETS, "train.gradient_checkpointing=selective")
     assert recomputed(again) == [False, False]
-    assert loop.resumed(again).recompute is Recompute.ALTERNATE
+    assert trainer.load_checkpoint(again).recompute is Recompute.ALTERNATE
     assert recomputed(again) == [True, False]
 
 
 @pytest.mark.parametrize("level", ["selective", "on"])
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
-def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, course, bits, tmp_path):
-    off = course(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
-    on = course(form, *SETS, f"train.gradient_checkpointing={level}", folder=tmp_path / "on")
-    on.learner.recompute(Recompute(level))
+def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, context, bits, tmp_path):
+    off = context(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
+    on = context(form, *SETS, f"train.gradient_checkpointing={level}", folder=tmp_path / "on")
+    on.optimizer.recompute(Recompute(level))
     for each in (off, on):
         torch.manual_seed(0)
-        each.learner.gradient([each.rows[:3]])
-    for name, value in off.learner.named.items():
-        assert torch.equal(value.grad, on.learner.named[name].grad), name
+        each.optimizer.gradient([each.rows[:3]])
+    for name, value in off.optimizer.named.items():
+        assert torch.equal(value.grad, on.optimizer.named[name].grad), name
         if "lora_B" in name:
             assert value.grad.abs().max() > 0, name
-    loop.train(off)
-    loop.train(on)
-    assert bits(on.learner) == bits(off.learner)
+    trainer.train(off)
+    trainer.train(on)
+    assert bits(on.optimizer) == bits(off.optimizer)
 
 
-def test_a_row_that_fits_nowhere_is_named(course):
-    made = course("bart", *SETS)
-    cap(made.learner.loaded.model, 20)
+def test_a_row_that_fits_nowhere_is_named(context):
+    made = context("bart", *SETS)
+    cap(made.optimizer.bundle.model, 20)
     with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
-        loop.train(made)
+        trainer.train(made)
 
 
-def poison(course, bad_steps):
+def poison(context, bad_steps):
     """Makes the loss of the given gradients not a number; counts them from 1."""
-    gradient, count = course.learner.gradient, 0
+    gradient, count = context.optimizer.gradient, 0
 
     def poisoned(groups, tokens, **how):
         nonlocal count
         count += 1
         loss = gradient(groups, tokens, **how)
         if count in bad_steps:
-            for value in course.learner.named.values():
+            for value in context.optimizer.named.values():
                 value.grad.fill_(math.nan)
             return math.nan
         return loss
 
-    course.learner.gradient = poisoned
+    context.optimizer.gradient = poisoned
 
 
-def test_one_bad_step_is_left_out(course, bits):
-    made = course("bart", *SETS)
+def test_one_bad_step_is_left_out(context, bits):
+    made = context("bart", *SETS)
     before = []
     poison(made, {3})
     emit = made.job.emit
@@ -176,63 +176,63 @@ def test_one_bad_step_is_left_out(course, bits):
     def watch(event):
         emit(event)
         if getattr(event, "step", 0) == 2 or isinstance(event, events.Warned):
-            before.append(bits(made.learner))
+            before.append(bits(made.optimizer))
 
-    loop.train(made._replace(job=made.job._replace(emit=watch)))
-    assert warnings(course.said) == ["not-finite"]
-    assert [event.step for event in steps(course.said)] == [1, 2, 4, 5, 6, 7, 8]
+    trainer.train(made._replace(job=made.job._replace(emit=watch)))
+    assert warnings(context.said) == ["not-finite"]
+    assert [event.step for event in steps(context.said)] == [1, 2, 4, 5, 6, 7, 8]
     assert before[0] == before[1], "the weights are as they were"
 
 
-def test_three_in_a_row_go_back_once_at_half_the_rate(course):
-    made = course("bart", *SETS)
+def test_three_in_a_row_go_back_once_at_half_the_rate(context):
+    made = context("bart", *SETS)
     poison(made, {5, 6, 7})
-    progress = loop.train(made)
-    assert warnings(course.said) == ["not-finite"] * 3 + ["rolled-back"]
-    told = steps(course.said)
+    progress = trainer.train(made)
+    assert warnings(context.said) == ["not-finite"] * 3 + ["rolled-back"]
+    told = steps(context.said)
     assert [event.step for event in told] == [1, 2, 3, 4, 5, 6, 7, 8]
-    planned = [made.timetable.learning_rate(step) for step in range(8)]
+    planned = [made.schedule.learning_rate(step) for step in range(8)]
     halved = [*planned[:4], *(rate / 2 for rate in planned[4:])]
     assert [event.learning_rate for event in told] == pytest.approx(halved)
     assert progress.rate_scale == 0.5
 
 
-def test_a_run_that_diverges_twice_fails_by_name(course):
-    made = course("bart", *SETS)
+def test_a_run_that_diverges_twice_fails_by_name(context):
+    made = context("bart", *SETS)
     poison(made, {5, 6, 7, 9, 10, 11})
     with pytest.raises(RunFailed, match="Training has diverged"):
-        loop.train(made)
+        trainer.train(made)
 
 
-def test_a_crash_after_a_roll_back_changes_nothing(course, bits, tmp_path):
-    calm = course("bart", *SETS, folder=tmp_path / "calm")
+def test_a_crash_after_a_roll_back_changes_nothing(context, bits, tmp_path):
+    calm = context("bart", *SETS, folder=tmp_path / "calm")
     poison(calm, {5, 6, 7})
-    loop.train(calm)
-    made = course("bart", *SETS)
+    trainer.train(calm)
+    made = context("bart", *SETS)
     poison(made, {5, 6, 7})
 
     def crash(event):
-        if isinstance(event, events.Stepped) and event.step == 7:
+        if isinstance(event, events.TrainStep) and event.step == 7:
             raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
-        loop.train(made._replace(job=made.job._replace(emit=crash)))
-    again = course("bart", *SETS)
-    loop.train(again)
-    assert bits(again.learner) == bits(calm.learner)
+        trainer.train(made._replace(job=made.job._replace(emit=crash)))
+    again = context("bart", *SETS)
+    trainer.train(again)
+    assert bits(again.optimizer) == bits(calm.optimizer)
 
 
-def test_a_spike_is_pointed_out(course):
-    made = course("bart", *SETS, "train.max_steps=30")
-    gradient, count = made.learner.gradient, 0
+def test_a_spike_is_pointed_out(context):
+    made = context("bart", *SETS, "train.max_steps=30")
+    gradient, count = made.optimizer.gradient, 0
 
     def jump(groups, tokens, **how):
         nonlocal count
         count += 1
         return gradient(groups, tokens, **how) * (3.0 if count == 28 else 1.0)
 
-    made.learner.gradient = jump
-    loop.train(made)
-    assert [event.fields["step"] for event in course.said if isinstance(event, events.Warned)] == [
+    made.optimizer.gradient = jump
+    trainer.train(made)
+    assert [event.fields["step"] for event in context.said if isinstance(event, events.Warned)] == [
         "28"
     ]

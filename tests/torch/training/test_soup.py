@@ -6,16 +6,17 @@ import msgspec
 import pytest
 
 from yoyak import engine
+from yoyak.config.schema import Greedy
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, BadRecipe, InputMissing
-from yoyak.recipe import Greedy
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from yoyak.engine import soup, weights  # noqa: E402
-from yoyak.engine.encode import encode_rows  # noqa: E402
+from yoyak.engine.models import weights  # noqa: E402
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.training import soup  # noqa: E402
 
 STEPS = ("train.max_steps=6", "evaluate.every_epochs=none")
 
@@ -37,19 +38,19 @@ def kind_of(asked):
 
 
 def logits(folder, asked, dialogues):
-    loaded, _ = weights.open_(folder, kind_of(asked), asked.recipe)
-    [row] = encode_rows(loaded.codec, dialogues[:1], asked.recipe.prompt, with_answers=False)
+    bundle, _ = weights.open_(folder, kind_of(asked), asked.recipe)
+    [row] = encode_rows(bundle.tokenizer, dialogues[:1], asked.recipe.prompt, with_answers=False)
     ids = torch.tensor([row.source_ids])
     inputs = {"input_ids": ids}
-    if loaded.kind == "seq2seq":
+    if bundle.kind == "seq2seq":
         inputs["decoder_input_ids"] = ids[:, :4]
     with torch.no_grad():
-        return loaded.model(**inputs).logits.float()
+        return bundle.model(**inputs).logits.float()
 
 
 def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_path, dialogues):
     runs = [trained("bart", "a"), trained("bart", "b", "train.learning_rate=5e-4")]
-    soup.cook([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
+    soup.average_weights([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
     one, two, mixed = (
         load_file(folder / "weights" / "model.safetensors")
         for folder in (runs[0].folder, runs[1].folder, tmp_path / "soup")
@@ -63,7 +64,7 @@ def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_pa
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
 def test_the_soup_of_a_run_with_itself_is_that_run(form, trained, tmp_path, dialogues):
     run = trained(form, "a")
-    soup.cook([run.folder, run.folder], run.recipe, tmp_path / "soup")
+    soup.average_weights([run.folder, run.folder], run.recipe, tmp_path / "soup")
     ours, theirs = (logits(folder, run, dialogues) for folder in (tmp_path / "soup", run.folder))
     torch.testing.assert_close(ours, theirs, atol=6e-2 if form == "nf4" else 1e-4, rtol=1e-3)
 
@@ -79,7 +80,7 @@ def update_of(folder, name):
 @pytest.mark.parametrize("form", ["lora", "nf4"])
 def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_path):
     runs = [trained(form, "a"), trained(form, "b", "train.learning_rate=1e-3")]
-    soup.cook([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
+    soup.average_weights([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
     saved = load_file(runs[0].folder / "weights" / "adapter_model.safetensors")
     names = [name for name in saved if "lora_A" in name]
     assert names
@@ -96,7 +97,7 @@ def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_pa
 
 def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
     run = trained("bart", "a")
-    soup.cook([run.folder], run.recipe, tmp_path / "soup")
+    soup.average_weights([run.folder], run.recipe, tmp_path / "soup")
     said = engine.load("seq2seq").generate(
         GenerateJob(run.recipe, Greedy(), dialogues[:3], run.train, tmp_path / "soup", run.emit)
     )
@@ -112,25 +113,25 @@ def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
 def test_one_checkpoint_speaks_as_the_run_did_at_that_step(form, trained, tmp_path, dialogues):
     run = trained(form, "a")
     short = trained(form, "b")
-    soup.cook([run.folder], run.recipe, tmp_path / "early", step=4)
+    soup.average_weights([run.folder], run.recipe, tmp_path / "early", step=4)
     assert weights.read(tmp_path / "early" / "weights").step == 4
     early = logits(tmp_path / "early", run, dialogues)
     assert not torch.equal(early, logits(run.folder, run, dialogues))
-    soup.cook([run.folder], run.recipe, tmp_path / "late", step=6)
+    soup.average_weights([run.folder], run.recipe, tmp_path / "late", step=6)
     assert torch.equal(
         logits(tmp_path / "late", run, dialogues), logits(short.folder, short, dialogues)
     )
     with pytest.raises(InputMissing, match=r"step 3 \(there are: 4, 6\)"):
-        soup.cook([run.folder], run.recipe, tmp_path / "none", step=3)
+        soup.average_weights([run.folder], run.recipe, tmp_path / "none", step=3)
 
 
 def test_what_cannot_be_averaged_is_refused(trained, tmp_path):
     run, other = trained("bart", "a"), trained("bart", "b", "train.seed=7")
     with pytest.raises(BadData, match="one base"):
-        soup.cook([run.folder, other.folder], run.recipe, tmp_path / "soup")
+        soup.average_weights([run.folder, other.folder], run.recipe, tmp_path / "soup")
     with pytest.raises(InputMissing, match="none/weights"):
-        soup.cook([run.folder, tmp_path / "none"], run.recipe, tmp_path / "soup")
+        soup.average_weights([run.folder, tmp_path / "none"], run.recipe, tmp_path / "soup")
     lead = msgspec.structs.replace(run.recipe, engine="lead")
     with pytest.raises(BadRecipe, match="lead"):
-        soup.cook([run.folder], lead, tmp_path / "soup")
+        soup.average_weights([run.folder], lead, tmp_path / "soup")
     assert not (tmp_path / "soup").exists()

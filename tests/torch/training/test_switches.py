@@ -10,36 +10,39 @@ from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import packing, packing_trial  # noqa: E402
-from yoyak.engine.checkpoint import Progress  # noqa: E402
-from yoyak.engine.encode import encode_rows  # noqa: E402
-from yoyak.engine.hardware import Precision  # noqa: E402
-from yoyak.engine.loop import resumed, train  # noqa: E402
-from yoyak.engine.models import Loaded  # noqa: E402
-from yoyak.engine.proof import bench_of  # noqa: E402
-from yoyak.engine.proof_switches import check_switches  # noqa: E402
-from yoyak.engine.recovery import attempt  # noqa: E402
-from yoyak.engine.switches import Switchboard, Switches, refuse_impossible  # noqa: E402
-from yoyak.recipe import Train  # noqa: E402
+from yoyak.config.schema import TrainSettings  # noqa: E402
+from yoyak.engine.device import Precision  # noqa: E402
+from yoyak.engine.models import packing  # noqa: E402
+from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_impossible  # noqa: E402
+from yoyak.engine.models.model import ModelBundle  # noqa: E402
+from yoyak.engine.preflight import packing_benchmark  # noqa: E402
+from yoyak.engine.preflight.checks import check_context  # noqa: E402
+from yoyak.engine.preflight.kernel_checks import check_switches  # noqa: E402
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
+from yoyak.engine.training.recovery import accumulate_gradients  # noqa: E402
+from yoyak.engine.training.trainer import load_checkpoint, train  # noqa: E402
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 FLOAT32 = Precision(torch.float32, None)
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
-PACKED = (*SETS, "train.packing=on", "train.micro_batch_rows=4")
+PACKED = (*SETS, "train.packing=on", "train.micro_batch_size=4")
 
 
 @pytest.fixture
 def bench(adapted, dialogues):
     def make(family):
         made = adapted(family)
-        rows = encode_rows(made.codec, dialogues[:8], made.recipe.prompt, with_answers=True)
-        return bench_of(Loaded(made.model, made.codec, made.kind, made.device), rows, FLOAT32)
+        rows = encode_rows(made.tokenizer, dialogues[:8], made.recipe.prompt, with_answers=True)
+        return check_context(
+            ModelBundle(made.model, made.tokenizer, made.kind, made.device), rows, FLOAT32
+        )
 
     return make
 
 
 def lines(bench, **settings):
-    return {line.name: line for line in check_switches(bench, Train(**settings))}
+    return {line.name: line for line in check_switches(bench, TrainSettings(**settings))}
 
 
 # --- packing -------------------------------------------------------------------------------------
@@ -71,16 +74,16 @@ def test_the_probe_sees_a_mask_that_leaks(bench, monkeypatch):
 
 
 def test_the_probe_sees_positions_that_begin_anew_one_token_late(bench, monkeypatch):
-    from yoyak.engine import batches
+    from yoyak.engine.training import sampler
 
-    packed = batches._packed
+    packed = sampler._packed
 
     def late(rows, device):
         batch = packed(rows, device)
         moved = batch.packing._replace(positions=batch.packing.positions.roll(1))
         return batch._replace(packing=moved)
 
-    monkeypatch.setattr(batches, "_packed", late)
+    monkeypatch.setattr(sampler, "_packed", late)
     assert not lines(bench("llama"), packing="on")["packed-equals-padded"].passed
 
 
@@ -105,41 +108,41 @@ def test_the_attention_of_a_card_goes_by_bounds_and_needs_no_mask(family, bench,
     made = bench(family)
     monkeypatch.setattr(varlen, "varlen_attn", by_rows)
     AttentionInterface.register(packing.ATTENTION, packing.attend)
-    config = made.loaded.model.get_base_model().config
+    config = made.bundle.model.get_base_model().config
     plain = made.logits(made.rows)
     config._attn_implementation = packing.ATTENTION
     monkeypatch.setattr(
         masking_utils, "find_packed_sequence_indices", lambda _: pytest.fail("a mask is built")
     )
-    from yoyak.engine.forward import supervised_logits
+    from yoyak.engine.models.loss import supervised_logits
 
     with torch.no_grad():
-        packed = supervised_logits(made.loaded.model, made.batch(made.rows, packed=True))
+        packed = supervised_logits(made.bundle.model, made.batch(made.rows, packed=True))
     assert torch.allclose(packed, plain, atol=1e-4)
 
 
-def test_a_packed_run_learns_what_a_padded_one_does_in_fewer_tokens(course, tmp_path):
-    sets = ("lora.dropout=0.0", "train.micro_batch_tokens=700")
+def test_a_packed_run_learns_what_a_padded_one_does_in_fewer_tokens(context, tmp_path):
+    sets = ("lora.lora_dropout=0.0", "train.micro_batch_tokens=700")
     losses, tokens = {}, {}
     for way in ("off", "on"):
-        made = course("lora", *PACKED, *sets, f"train.packing={way}", folder=tmp_path / way)
+        made = context("lora", *PACKED, *sets, f"train.packing={way}", folder=tmp_path / way)
         seen = tokens[way] = []
-        made.learner.loaded.model.get_base_model().model.register_forward_pre_hook(
+        made.optimizer.bundle.model.get_base_model().model.register_forward_pre_hook(
             lambda _module, _args, given, seen=seen: seen.append(given["input_ids"].numel()),
             with_kwargs=True,
         )
         assert train(made).packed is (way == "on")
-        losses[way] = [event.loss for event in course.said if hasattr(event, "loss")]
-        course.said.clear()
+        losses[way] = [event.loss for event in context.said if hasattr(event, "loss")]
+        context.said.clear()
     assert losses["on"] == pytest.approx(losses["off"], rel=1e-4)
     assert sum(tokens["on"]) < sum(tokens["off"])
     assert max(tokens["on"]) <= 700
 
 
-def test_a_packed_run_is_gone_on_with_packed_and_ends_with_the_same_bits(course, bits, tmp_path):
-    whole = course("nf4", *PACKED, folder=tmp_path / "whole")
+def test_a_packed_run_is_gone_on_with_packed_and_ends_with_the_same_bits(context, bits, tmp_path):
+    whole = context("nf4", *PACKED, folder=tmp_path / "whole")
     train(whole)
-    made = course("nf4", *PACKED)
+    made = context("nf4", *PACKED)
 
     def crash(event):
         if getattr(event, "step", 0) == 5:
@@ -147,58 +150,58 @@ def test_a_packed_run_is_gone_on_with_packed_and_ends_with_the_same_bits(course,
 
     with pytest.raises(RuntimeError, match="crash"):
         train(made._replace(job=made.job._replace(emit=crash)))
-    again = course("nf4", *PACKED)
-    assert resumed(again).packed
+    again = context("nf4", *PACKED)
+    assert load_checkpoint(again).packed
     train(again)
-    assert bits(again.learner) == bits(whole.learner)
+    assert bits(again.optimizer) == bits(whole.optimizer)
 
 
-def test_packing_that_is_switched_on_later_is_proved_first(course, monkeypatch):
+def test_packing_that_is_switched_on_later_is_proved_first(context, monkeypatch):
     from transformers import masking_utils
 
-    train(course("lora", *SETS, "train.packing=off", "train.max_steps=3"))
-    later = course("lora", *SETS, "train.packing=on", "train.max_steps=3")
+    train(context("lora", *SETS, "train.packing=off", "train.max_steps=3"))
+    later = context("lora", *SETS, "train.packing=on", "train.max_steps=3")
     with monkeypatch.context() as fault:
         fault.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
         with pytest.raises(RunFailed, match="packed rows give the gradient"):
-            resumed(later)
-    assert resumed(later).packed
+            load_checkpoint(later)
+    assert load_checkpoint(later).packed
 
 
 @pytest.mark.parametrize(
     ("seconds", "packed", "said"),
     [((2.0, 1.0), True, "packing-faster"), ((1.0, 2.0), False, "packing-slower")],
 )
-def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, course, monkeypatch):
-    made = course("lora", *SETS)
-    monkeypatch.setattr(packing_trial, "seconds_of_both", lambda *_: seconds)
-    progress = packing_trial.packed_if_better(made, Progress(budget_tokens=4096))
+def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, context, monkeypatch):
+    made = context("lora", *SETS)
+    monkeypatch.setattr(packing_benchmark, "seconds_of_both", lambda *_: seconds)
+    progress = packing_benchmark.packed_if_better(made, TrainState(budget_tokens=4096))
     assert progress.packed is packed
-    assert course.said[-1].key == f"engine.{said}"
+    assert context.said[-1].key == f"engine.{said}"
 
 
-def test_both_ways_are_really_measured_and_leave_nothing_behind(course, bits):
-    made = course("lora", *SETS)
-    before = bits(made.learner)
-    padded, packed = packing_trial.seconds_of_both(made, Progress(budget_tokens=4096))
+def test_both_ways_are_really_measured_and_leave_nothing_behind(context, bits):
+    made = context("lora", *SETS)
+    before = bits(made.optimizer)
+    padded, packed = packing_benchmark.seconds_of_both(made, TrainState(budget_tokens=4096))
     assert padded > 0
     assert packed > 0
-    assert bits(made.learner) == before
-    assert all(value.grad is None for value in made.learner.named.values())
+    assert bits(made.optimizer) == before
+    assert all(value.grad is None for value in made.optimizer.named.values())
 
 
-def test_rows_that_would_leak_are_not_packed_however_fast(course, monkeypatch):
+def test_rows_that_would_leak_are_not_packed_however_fast(context, monkeypatch):
     from transformers import masking_utils
 
-    made = course("lora", *SETS)
+    made = context("lora", *SETS)
     monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
-    assert not packing_trial.packed_if_better(made, Progress(budget_tokens=4096)).packed
-    assert course.said[-1].key == "engine.packing-impossible"
+    assert not packing_benchmark.packed_if_better(made, TrainState(budget_tokens=4096)).packed
+    assert context.said[-1].key == "engine.packing-impossible"
 
 
-def test_an_encoder_decoder_pads_and_says_so(course):
+def test_an_encoder_decoder_pads_and_says_so(context):
     with pytest.raises(BadRecipe, match="encoder-decoder"):
-        course("bart", *SETS, "train.packing=on")
+        context("bart", *SETS, "train.packing=on")
 
 
 # --- Liger's kernels -----------------------------------------------------------------------------
@@ -252,11 +255,11 @@ def liger(monkeypatch):
 def test_ligers_kernels_take_the_place_of_all_three_and_leave_again(family, bench, liger):
     called = liger()
     made = bench(family)
-    before = {name: dict(vars(part)) for name, part in made.loaded.model.named_modules()}
+    before = {name: dict(vars(part)) for name, part in made.bundle.model.named_modules()}
     (line,) = lines(made, kernels="liger").values()
     assert line.passed, line.found
     assert called == set(STAND_IN)
-    after = {name: dict(vars(part)) for name, part in made.loaded.model.named_modules()}
+    after = {name: dict(vars(part)) for name, part in made.bundle.model.named_modules()}
     assert [name for name in before if before[name].keys() != after[name].keys()] == []
     called.clear()
     made.logits(made.rows)
@@ -277,20 +280,20 @@ def test_the_probe_sees_a_kernel_that_computes_something_else(name, function, be
 
 
 def test_liger_that_is_absent_or_has_no_card_is_named(bench, monkeypatch):
-    loaded = bench("qwen3").loaded
+    bundle = bench("qwen3").bundle
     with pytest.raises(Unavailable, match="CUDA"):
-        refuse_impossible(loaded, Train(kernels="liger"), FLOAT32)
+        refuse_impossible(bundle, TrainSettings(kernels="liger"), FLOAT32)
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setitem(sys.modules, "liger_kernel.transformers.functional", None)
     with pytest.raises(Unavailable, match=r"pip install 'yoyak\[kernels\]'"):
-        refuse_impossible(loaded, Train(kernels="liger"), FLOAT32)
+        refuse_impossible(bundle, TrainSettings(kernels="liger"), FLOAT32)
 
 
 def test_liger_refuses_a_model_it_does_not_know(toy):
     bart = toy("bart")
-    loaded = Loaded(bart.model, bart.codec, bart.kind, bart.device)
+    bundle = ModelBundle(bart.model, bart.tokenizer, bart.kind, bart.device)
     with pytest.raises(Unavailable, match="bart"):
-        Switchboard(loaded, Switches(liger=True))
+        KernelPatches(bundle, KernelOptions(liger=True))
 
 
 # --- compilation ---------------------------------------------------------------------------------
@@ -306,7 +309,7 @@ def test_compiled_blocks_have_the_gradient_of_plain_ones(bench):
 
 
 @pytest.mark.slow
-def test_all_blocks_and_all_lengths_share_two_graphs(course, monkeypatch):
+def test_all_blocks_and_all_lengths_share_two_graphs(context, monkeypatch):
     from torch._dynamo import reset
     from torch._dynamo.utils import counters
 
@@ -316,9 +319,9 @@ def test_all_blocks_and_all_lengths_share_two_graphs(course, monkeypatch):
     monkeypatch.setattr(
         torch, "compile", lambda forward, **g: compiler(forward, backend="aot_eager", **g)
     )
-    made = course("lora", *SETS, "train.compile=true", "model.scratch.layers=6")
+    made = context("lora", *SETS, "train.compile=true", "model.scratch.layers=6")
     for step in range(4):
-        attempt(made, Progress(budget_tokens=4096), made.timetable.rows(step))
+        accumulate_gradients(made, TrainState(budget_tokens=4096), made.schedule.rows(step))
     assert counters["stats"]["unique_graphs"] == 2, "the first block's input needs no gradient"
     assert not counters["graph_break"]
 
@@ -347,4 +350,4 @@ def test_what_breaks_in_a_compiler_is_a_red_line(bench, monkeypatch):
 def test_a_machine_without_a_compiler_says_what_to_install(bench, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unavailable, match=r"apt-get install g\+\+"):
-        refuse_impossible(bench("qwen3").loaded, Train(compile=True), FLOAT32)
+        refuse_impossible(bench("qwen3").bundle, TrainSettings(compile=True), FLOAT32)

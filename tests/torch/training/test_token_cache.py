@@ -5,8 +5,8 @@ import hashlib
 import msgspec
 import pytest
 
-from yoyak.engine import token_cache
-from yoyak.engine.encode import encode_rows
+from yoyak.engine.tokenization import cache
+from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.values import Turn
 
 pytestmark = pytest.mark.torch
@@ -17,16 +17,16 @@ def cut(codecs, toy_recipe, dialogues, tmp_path, monkeypatch):
     """Rows through the cache, and how many of them were cut for it."""
     counted = []
 
-    def counting(codec, chosen, prompt, **how):
+    def counting(tokenizer, chosen, prompt, **how):
         counted.append(len(chosen))
-        return encode_rows(codec, chosen, prompt, **how)
+        return encode_rows(tokenizer, chosen, prompt, **how)
 
-    monkeypatch.setattr(token_cache, "encode_rows", counting)
+    monkeypatch.setattr(cache, "encode_rows", counting)
 
     def make(form="qwen3", rows=dialogues, **changes):
         counted.clear()
         prompt = msgspec.structs.replace(toy_recipe(form).prompt, **changes)
-        found = token_cache.training_rows(codecs[form], rows, prompt, tmp_path / "tokens")
+        found = cache.training_rows(codecs[form], rows, prompt, tmp_path / "tokens")
         assert found == encode_rows(codecs[form], rows, prompt, with_answers=True)
         return max(counted)
 

@@ -4,10 +4,11 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine import loop, trial  # noqa: E402
-from yoyak.engine.batches import padded_tokens  # noqa: E402
-from yoyak.engine.checkpoint import Progress  # noqa: E402
-from yoyak.engine.models import parts  # noqa: E402
+from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.preflight import memory_probe  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
+from yoyak.engine.training.sampler import padded_tokens  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
 
@@ -16,7 +17,7 @@ SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
 def passes():
     """Counts the padded tokens of every pass of a model; may run out of memory above ``most``."""
 
-    def watch(course, most=10**9):
+    def watch(context, most=10**9):
         seen = []
 
         def note(module, args, kwargs):
@@ -24,7 +25,7 @@ def passes():
             if seen[-1] > most:
                 raise torch.OutOfMemoryError
 
-        parts(course.learner.loaded.model).backbone.register_forward_pre_hook(
+        parts(context.optimizer.bundle.model).backbone.register_forward_pre_hook(
             note, with_kwargs=True
         )
         return seen
@@ -32,34 +33,34 @@ def passes():
     return watch
 
 
-def test_the_largest_pass_of_the_run_is_met_first(course, passes, bits):
-    made = course("lora", *SETS, "train.micro_batch_rows=4")
+def test_the_largest_pass_of_the_run_is_met_first(context, passes, bits):
+    made = context("lora", *SETS, "train.micro_batch_size=4")
     seen = passes(made)
-    before = bits(made.learner)
-    progress = Progress(budget_tokens=500)
-    assert trial.largest_pass(made, progress) == progress
+    before = bits(made.optimizer)
+    progress = TrainState(budget_tokens=500)
+    assert memory_probe.probe_peak_memory(made, progress) == progress
     largest = seen.pop()
     assert not seen
-    assert bits(made.learner) == before
-    assert all(value.grad is None for value in made.learner.named.values())
+    assert bits(made.optimizer) == before
+    assert all(value.grad is None for value in made.optimizer.named.values())
     for step in range(12):
-        for row in made.timetable.rows(step):
+        for row in made.schedule.rows(step):
             assert padded_tokens([made.shapes[row]]) <= largest <= 500
 
 
-def test_what_does_not_fit_is_made_smaller_before_the_first_step(course, passes):
-    made = course("lora", *SETS, "train.micro_batch_rows=4")
+def test_what_does_not_fit_is_made_smaller_before_the_first_step(context, passes):
+    made = context("lora", *SETS, "train.micro_batch_size=4")
     longest = max(max(shape) for shape in made.shapes)
     passes(made, most=2 * longest)
-    found = trial.largest_pass(made, Progress(budget_tokens=loop.BUDGET_TOKENS))
-    assert found.budget_tokens < loop.BUDGET_TOKENS or found.recompute != "off"
-    warned = [event.key for event in course.said if isinstance(event, events.Warned)]
+    found = memory_probe.probe_peak_memory(made, TrainState(budget_tokens=trainer.BUDGET_TOKENS))
+    assert found.budget_tokens < trainer.BUDGET_TOKENS or found.recompute != "off"
+    warned = [event.key for event in context.said if isinstance(event, events.Warned)]
     assert set(warned) == {"engine.memory-replay"}
 
 
-def test_a_cpu_needs_no_trial(course, passes):
-    made = course("lora", *SETS)
+def test_a_cpu_needs_no_trial(context, passes):
+    made = context("lora", *SETS)
     seen = passes(made)
-    progress = Progress(budget_tokens=4096)
-    assert trial.tried(made, progress) is progress
+    progress = TrainState(budget_tokens=4096)
+    assert memory_probe.run_device_probes(made, progress) is progress
     assert seen == []

@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 
 from yoyak import events
-from yoyak.engine import TrainJob, finetune, loop
+from yoyak.config.load import resolve
+from yoyak.engine import TrainJob
+from yoyak.engine.pipeline import finetune
+from yoyak.engine.training import trainer
 from yoyak.engine.world import join
 from yoyak.errors import Interrupted
-from yoyak.recipes import resolve
 
 HERE = Path(__file__).parent
 SETS = (
     "train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=2",
-    "lora.dropout=0.0",
+    "lora.lora_dropout=0.0",
 )  # fmt: skip
 
 
@@ -36,7 +38,7 @@ class Crash(Exception):
     pass
 
 
-def course(form, folder, emit=lambda event: None, stop=lambda: False):
+def context(form, folder, emit=lambda event: None, stop=lambda: False):
     name, sets = own.FORMS[form]
     rows = [parent.make_dialogue(number) for number in range(32)]
     job = TrainJob(
@@ -49,15 +51,15 @@ def course(form, folder, emit=lambda event: None, stop=lambda: False):
     )
     kind = "seq2seq" if form == "bart" else "causal"
     made = finetune.plan(job, finetune.prepare(job, kind))
-    for each in made.learner.loaded.model.modules():
+    for each in made.optimizer.bundle.model.modules():
         if isinstance(getattr(each, "dropout", None), float):
             each.dropout = 0.0
     return made
 
 
-def bits(learner):
+def bits(optimizer):
     digest = hashlib.sha256()
-    for name, value in sorted(learner.named.items()):
+    for name, value in sorted(optimizer.named.items()):
         digest.update(name.encode() + value.detach().numpy().tobytes())
     return digest.hexdigest()
 
@@ -66,21 +68,21 @@ def trained(form, folder):
     losses = []
 
     def emit(event):
-        if isinstance(event, events.Stepped):
+        if isinstance(event, events.TrainStep):
             losses.append(event.loss)
 
-    made = course(form, folder, emit)
-    loop.train(made)
-    return {"bits": bits(made.learner), "losses": losses}
+    made = context(form, folder, emit)
+    trainer.train(made)
+    return {"bits": bits(made.optimizer), "losses": losses}
 
 
 def crashed(form, folder, at):
     def emit(event):
-        if isinstance(event, events.Stepped) and event.step == at:
+        if isinstance(event, events.TrainStep) and event.step == at:
             raise Crash
 
     try:
-        loop.train(course(form, folder, emit))
+        trainer.train(context(form, folder, emit))
     except Crash:
         return trained(form, folder)
 
@@ -89,7 +91,7 @@ def stopped(form, folder):
     """Only one rank hears the signal."""
     asked = iter([False, False, join().rank == 1])
     try:
-        loop.train(course(form, folder, stop=lambda: next(asked, False)))
+        trainer.train(context(form, folder, stop=lambda: next(asked, False)))
     except Interrupted:
         return trained(form, folder)
 

@@ -1,0 +1,84 @@
+"""Where a command works: the data folder, the workspace, and the project's settings."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from yoyak.errors import InputMissing
+from yoyak.messages import text
+from yoyak.runs.run import Run
+from yoyak.runs.settings import Project, read_project
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Corpus
+
+DEFAULT_WORKSPACE = "workspace"
+DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
+
+
+class CommandContext:
+    """The workspace of a command, and its data when they are asked for."""
+
+    def __init__(self, project: Project, workspace: Workspace, data: Path | None) -> None:
+        self.project = project
+        self.workspace = workspace
+        self._data = data
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder named now, or in ``yoyak.toml``, or remembered; else the embedded sample."""
+        from yoyak.data import sample
+
+        remembered = self.workspace.memory.data_folder
+        named = self._data or self.project.data.folder or remembered
+        return Path(named) if named else sample.folder()
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The data, read and checked; the folder is remembered once it has passed."""
+        from yoyak.data.corpus import read_corpus
+
+        corpus = read_corpus(self.data_folder)
+        if self._data is not None:
+            self.workspace.remember_data(self._data)
+        return corpus
+
+    @property
+    def data_line(self) -> str:
+        """What a command is about to work on, for people; a remembered folder is no surprise."""
+        from yoyak.data import sample
+
+        corpus = self.corpus
+        is_sample = Path(corpus.folder) == sample.folder()
+        folder = text("cli.sample-data") if is_sample else self.short(Path(corpus.folder))
+        splits = (corpus.train, corpus.dev, corpus.test)
+        rows = {split.name: len(split.dialogues) for split in splits}
+        return text("cli.data-at", folder=folder, **rows)
+
+    def run(self, name: str) -> Run:
+        """The run of that name, or the newest of the recipe of that name.
+
+        Raises:
+            InputMissing: there is none.
+        """
+        found = self.workspace.named(name)
+        if found is None:
+            raise InputMissing("cli.unknown-run", run=name, workspace=self.workspace.folder)
+        return found
+
+    def lineup(self, named: list[str] | None) -> tuple[str, ...]:
+        """The recipes in the order in which they run: those named, else ``yoyak.toml``'s."""
+        project = self.project.lineup
+        return project.in_order(named or project.recipes or DEFAULT_LINEUP)
+
+    def short(self, path: Path) -> str:
+        """``path`` as a user would type it from here."""
+        here = Path.cwd()
+        full = path.resolve()
+        return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
+
+
+def open_context(data: Path | None, workspace: Path | None) -> CommandContext:
+    """The place that the options, the environment and ``yoyak.toml`` name."""
+    project = read_project(Path.cwd())
+    named = os.environ.get("YOYAK_WORKSPACE") or project.workspace.folder or DEFAULT_WORKSPACE
+    return CommandContext(project, Workspace(workspace or Path(named)), data)

@@ -1,0 +1,53 @@
+"""The verb that writes something for use outside: export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from yoyak.cli.context import CommandContext, open_context
+from yoyak.cli.options import WorkspaceFolder
+from yoyak.errors import InputMissing, UsageError
+from yoyak.messages import text
+
+Runs = Annotated[
+    list[str] | None, typer.Argument(help=text("cli.argument-export"), show_default=False)
+]
+TABLES = (".csv", ".jsonl")
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", help=text("cli.option-to"))],
+    runs: Runs = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Writes a run as a model, or the answers of runs side by side."""
+    place = open_context(None, workspace)
+    if to.suffix in TABLES:
+        _rows(place, runs, to)
+    else:
+        _model(place, runs or [], to)
+
+
+def _model(place: CommandContext, runs: list[str], to: Path) -> None:
+    from yoyak.export.run import export_model
+
+    if len(runs) != 1:
+        raise UsageError("cli.export-one", count=len(runs), to=to)
+    run = place.run(runs[0])
+    path = export_model(run, to)
+    print(text("cli.exported", path=place.short(path), run=run.name))
+
+
+def _rows(place: CommandContext, runs: list[str] | None, to: Path) -> None:
+    from yoyak.export.run import export_rows, rows
+
+    chosen = [place.run(name) for name in runs] if runs else place.workspace.runs()
+    answered = [run for run in chosen if runs or run.predictions("dev")]
+    found = list(rows(answered, place.corpus.dev.dialogues)) if answered else []
+    if not found:
+        names = ", ".join(run.name for run in chosen) or str(place.workspace.folder)
+        raise InputMissing("report.export-nothing", runs=names)
+    path = export_rows(found, to)
+    said = text("cli.exported-rows", path=place.short(path), rows=len(found), runs=len(answered))
+    print(said)

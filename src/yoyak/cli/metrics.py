@@ -1,0 +1,169 @@
+"""The verbs of the judge: score, compare. Neither needs torch, and score needs no workspace."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yoyak.cli.context import CommandContext, open_context
+from yoyak.cli.options import AsJson, ProtocolName, WorkspaceFolder
+from yoyak.cli.submission import draw_review
+from yoyak.errors import InputMissing, UsageError
+from yoyak.messages import text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from yoyak.metrics.diagnostics.error_report import JudgedSystem
+    from yoyak.metrics.scorecard import Scorecard
+
+Column = Annotated[str | None, typer.Option(help=text("cli.option-column"), show_default=False)]
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help=text("cli.argument-predictions"))],
+    references: Annotated[list[Path], typer.Argument(help=text("cli.argument-references"))],
+    protocol: ProtocolName = "official",
+    column: Column = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scores a file of predictions against one or more files of references."""
+    import msgspec
+
+    from yoyak.report.render.score_json import score_file
+    from yoyak.score.project import project
+    from yoyak.terminal import scores
+    from yoyak.terminal.status import console
+
+    card = _judge_file(predictions, references, protocol, column)
+    if as_json:
+        print(msgspec.json.encode(score_file(card)).decode())
+    else:
+        drawn = scores.card(card, predictions.name, projection=project(card))
+        console(sys.stdout).print(drawn)
+
+
+def compare(
+    systems: Annotated[
+        list[str] | None, typer.Argument(help=text("cli.argument-systems"), show_default=False)
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option("--references", help=text("cli.option-references"), show_default=False),
+    ] = None,
+    workspace: WorkspaceFolder = None,
+    rows: Annotated[bool, typer.Option("--rows", help=text("cli.option-rows"))] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Says which differences between systems are real, and which are not proven."""
+    import msgspec
+
+    from yoyak.metrics import significance as comparing
+    from yoyak.score.project import same_winner_chance
+    from yoyak.terminal import scores
+    from yoyak.terminal.status import console
+
+    place = open_context(None, workspace)
+    judged = _all_judged(place, systems or _all_runs(place), references)
+    if len(judged) < 2:
+        raise UsageError("cli.compare-two", workspace=place.workspace.folder)
+    cards = {name: one.card for name, one in judged.items()}
+    compared = comparing.compare(cards)
+    if as_json:
+        print(msgspec.json.encode(compared).decode())
+        return
+    out = console(sys.stdout)
+    chance = same_winner_chance(cards)
+    out.print(scores.comparison(compared, same_winner=chance, names=_recipes(place, cards)))
+    if rows:
+        best = [standing.system for standing in compared.standings[:2]]
+        files = references or [place.data_folder / "dev.csv"]
+        _draw_rows({name: judged[name] for name in best}, files, out)
+        if references is None:
+            draw_review(place, systems or _all_runs(place), out)
+
+
+def _draw_rows(best: dict[str, "JudgedSystem"], references: list[Path], out: "Console") -> None:
+    """The rows where the two best differ most, then what is wrong with each one's summaries."""
+    from yoyak.data.dialogues import read_dialogues
+    from yoyak.data.prediction_files import read_references
+    from yoyak.metrics.diagnostics.error_report import find_errors, most_different
+    from yoyak.terminal import rows as rows_
+
+    against, dialogues = read_references(*references), read_dialogues(*references)
+    (one, ours), (other, theirs) = best.items()
+    found = most_different(ours, theirs, against, limit=10)
+    out.print(rows_.differences(found, (one, other)))
+    for name, judged in best.items():
+        out.print(text("cli.faults-of", system=name))
+        out.print(rows_.faults(find_errors(judged.texts, against, dialogues)))
+
+
+def _all_judged(
+    place: CommandContext, systems: list[str], references: list[Path] | None
+) -> dict[str, "JudgedSystem"]:
+    """Each system by its shortest name: a file's own where no other is called the same."""
+    own = [Path(system).name for system in systems]
+    short = len(set(own)) == len(own)
+    names = own if short else systems
+    return {
+        name: _judged(place, system, references)
+        for name, system in zip(names, systems, strict=True)
+    }
+
+
+def _recipes(place: CommandContext, systems: Iterable[str]) -> dict[str, str]:
+    """Run to recipe, for runs whose recipe no other of ``systems`` has."""
+    named = {run.name: run.identity.recipe for run in place.workspace.runs()}
+    found = [named[system] for system in systems if system in named]
+    return {
+        system: named[system]
+        for system in systems
+        if system in named and found.count(named[system]) == 1
+    }
+
+
+def _all_runs(place: CommandContext) -> list[str]:
+    return [run.name for run in place.workspace.runs() if run.scorecard("dev") is not None]
+
+
+def _judged(place: CommandContext, system: str, references: list[Path] | None) -> "JudgedSystem":
+    from yoyak.data.prediction_files import read_predictions
+    from yoyak.ensemble.imports import imports
+    from yoyak.metrics.diagnostics.error_report import JudgedSystem
+
+    run = place.workspace.named(system)
+    if run is not None:
+        card = run.scorecard("dev")
+        if card is None:
+            raise InputMissing("cli.unscored-run", run=run.name)
+        return JudgedSystem(card=card, texts={one.id: one.text for one in run.predictions("dev")})
+    taken_in = next((one for one in imports(place.workspace) if one.name == system), None)
+    if taken_in is not None and (card := taken_in.scorecard()) is not None:
+        texts = {one.id: one.text for one in taken_in.predictions("dev")}
+        return JudgedSystem(card=card, texts=texts)
+    path = Path(system)
+    if not path.is_file():
+        folder = place.workspace.folder
+        raise InputMissing("cli.unknown-system", system=system, workspace=folder)
+    against = references or [place.data_folder / "dev.csv"]
+    card = _judge_file(path, against, "official", None)
+    return JudgedSystem(card=card, texts=read_predictions(path))
+
+
+def _judge_file(
+    predictions: Path, references: list[Path], protocol: str, column: str | None
+) -> "Scorecard":
+    from yoyak.data.dialogues import read_dialogues
+    from yoyak.data.prediction_files import read_predictions, read_references
+    from yoyak.metrics.protocol import parse
+    from yoyak.metrics.scorecard import evaluate_texts
+
+    return evaluate_texts(
+        read_predictions(predictions, column=column),
+        read_references(*references),
+        read_dialogues(*references),
+        parse(protocol),
+    )

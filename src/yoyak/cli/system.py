@@ -1,0 +1,116 @@
+"""The verbs of the machine: check, plan, prune."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yoyak.cli.context import open_context
+from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.errors import UsageError
+from yoyak.messages import text
+
+if TYPE_CHECKING:
+    from yoyak.queue.devices import Device
+
+Recipes = Annotated[
+    list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
+]
+
+
+def check(
+    recipe: Recipes = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says of each thing a run needs whether it is there, and what to do if it is not."""
+    import msgspec
+
+    from yoyak.config import load
+    from yoyak.queue.check import Status
+    from yoyak.queue.check import check as look
+    from yoyak.terminal import doctor
+    from yoyak.terminal.status import console
+
+    place = open_context(data, workspace)
+    layers = place.project.layers
+    wanted = [load.resolve(name, project=layers).recipe for name in recipe or ()]
+    lines = look(place.data_folder, place.workspace, place.project.limits, wanted)
+    if as_json:
+        print(msgspec.json.encode(lines).decode())
+    else:
+        console(sys.stdout).print(doctor.draw(lines))
+    if any(line.status is Status.BAD for line in lines):
+        raise typer.Exit(69)
+
+
+def plan(
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help=text("cli.argument-load"), show_default=False)
+    ] = None,
+    card: Annotated[str | None, typer.Option(help=text("cli.option-card"))] = None,
+    minutes: Annotated[float | None, typer.Option(help=text("cli.option-minutes"))] = None,
+    disk_gb: Annotated[float | None, typer.Option(help=text("cli.option-disk"))] = None,
+    data: DataFolder = None,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says what a line-up takes and, if it cannot fit, why and what could."""
+    import msgspec
+
+    from yoyak.config import load
+    from yoyak.queue.admission import place_here
+    from yoyak.queue.plan import plan as make
+    from yoyak.terminal import plan as plan_
+    from yoyak.terminal.status import console
+
+    place = open_context(data, None)
+    wanted = [
+        load.resolve(name, project=place.project.layers, sets=sets or ()).recipe
+        for name in place.lineup(recipe)
+    ]
+    here = place_here(place.workspace, place.project.limits, _device(card))
+    room = here.disk_free_gb if disk_gb is None else disk_gb
+    made = make(wanted, place.corpus, here._replace(disk_free_gb=room, minutes=minutes))
+    if as_json:
+        print(msgspec.json.encode(made).decode())
+    else:
+        console(sys.stdout).print(plan_.draw(made))
+    for refusal in made.refusals[:-1]:
+        print(text("cli.error", error=refusal.error), file=sys.stderr)
+    if made.refusals:
+        raise made.refusals[-1].error
+
+
+def _device(card: str | None) -> "Device | None":
+    from yoyak.queue import devices
+
+    if card is None:
+        return next(iter(devices.here()), None)
+    device = devices.named(card)
+    if device is None:
+        raise UsageError("cli.unknown-card", card=card, known=", ".join(devices.DEVICES))
+    return device
+
+
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=text("cli.option-dry-run"))] = False,
+    hub: Annotated[bool, typer.Option("--hub", help=text("cli.option-hub"))] = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Shows what no run needs and, unless it is only asked, deletes it."""
+    from yoyak.queue import prune as pruning
+    from yoyak.terminal import plan as plan_
+    from yoyak.terminal.status import console
+
+    place = open_context(None, workspace)
+    found = pruning.candidates(place.workspace, hub=hub)
+    if not found:
+        print(text("cli.nothing-to-prune"))
+        return
+    console(sys.stdout).print(plan_.draw_candidates(found))
+    if not dry_run:
+        gone = pruning.prune(place.workspace, found)
+        freed = sum(each.size_bytes for each in gone) / plan_.GB
+        print(text("cli.pruned", count=len(gone), gb=f"{freed:.2f}"))

@@ -1,0 +1,110 @@
+"""The verbs of tuning: tune decode, tune soup."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from yoyak.cli.context import CommandContext, open_context
+from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
+from yoyak.errors import UsageError
+from yoyak.messages import text
+from yoyak.runs.run import Run
+
+RunName = Annotated[str, typer.Argument(help=text("cli.argument-run"), metavar="RUN")]
+
+tune = typer.Typer(help=text("cli.verb-tune"), no_args_is_help=True, rich_markup_mode=None)
+
+
+@tune.command("decode", help=text("cli.verb-tune-decode"))
+def decode(
+    run: RunName,
+    decodes: Annotated[
+        str | None, typer.Option("--decodes", help=text("cli.option-decodes"), show_default=False)
+    ] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help=text("cli.option-freeze"))] = False,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option("--checkpoint", help=text("cli.option-checkpoint"), show_default=False),
+    ] = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Searches a better decoding, or stores the decodings that ``--decodes`` names."""
+    from yoyak.scheduler.decode_jobs import OWN, decode_in_process, parse_decodes
+
+    place = open_context(data, workspace)
+    found = place.run(run)
+    if decodes is None and checkpoint is None:
+        _search(place, found, freeze, as_json)
+        return
+    if freeze:
+        raise UsageError("cli.freeze-search")
+    if decodes is not None:
+        parse_decodes(decodes, found.recipe.decode)
+    what, of = ("store", ()) if checkpoint is None else ("checkpoint", (str(checkpoint),))
+    decode_in_process(found, place.data_folder, what, decodes or OWN, *of)
+    _show_candidates(place, found, as_json)
+
+
+@tune.command("soup", help=text("cli.verb-tune-soup"))
+def soup(
+    runs: Annotated[list[str], typer.Argument(help=text("cli.argument-soup"), metavar="RUN…")],
+    decodes: Annotated[
+        str | None, typer.Option("--decodes", help=text("cli.option-decodes"), show_default=False)
+    ] = None,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Averages several fine-tunes of one base, or the checkpoints of one run, into a candidate."""
+    from yoyak.scheduler.decode_jobs import OWN, decode_in_process, parse_decodes
+
+    place = open_context(data, workspace)
+    first, *others = (place.run(name) for name in dict.fromkeys(runs))
+    if decodes is not None:
+        parse_decodes(decodes, first.recipe.decode)
+    members = [str(run.folder) for run in others]
+    decode_in_process(first, place.data_folder, "soup", decodes or OWN, *members)
+    _show_candidates(place, first, as_json)
+
+
+def _search(place: CommandContext, run: Run, freeze: bool, as_json: bool) -> None:
+    import msgspec
+
+    from yoyak.ensemble.decode_search import DecodeSearch, name_of
+    from yoyak.scheduler import decode_jobs
+    from yoyak.terminal import submission
+    from yoyak.terminal.status import console
+
+    decode_jobs.decode_in_process(run, place.data_folder, "sweep")
+    encoded = (run.folder / decode_jobs.SWEEP).read_bytes()
+    found = msgspec.json.decode(encoded, type=DecodeSearch)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        console(sys.stdout).print(submission.sweep(found))
+    if not freeze:
+        return
+    winner = name_of(found.winner)
+    if found.worth_freezing:
+        decode_jobs.freeze(run, found.winner)
+        print(text("cli.frozen", decode=winner, recipe=run.recipe.name), file=sys.stderr)
+    else:
+        print(text("cli.not-frozen", decode=winner), file=sys.stderr)
+
+
+def _show_candidates(place: CommandContext, run: Run, as_json: bool) -> None:
+    import msgspec
+
+    from yoyak.ensemble.candidates import candidates
+    from yoyak.terminal import submission
+    from yoyak.terminal.status import console
+
+    found = candidates(place.workspace, place.corpus, [run.name])
+    if as_json:
+        cards = {one.lineage.name: one.card.rouge for one in found}
+        print(msgspec.json.encode(cards).decode())
+    else:
+        console(sys.stdout).print(submission.candidates(found))

@@ -1,0 +1,154 @@
+"""Predictions and references from files that anybody wrote, with columns found by name.
+
+A name counts whatever its case and separators are: ``Pred_Summary`` is ``predsummary``. Where
+more than one column could be meant, nothing is picked: the error lists them.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from yoyak.data.rows import InputTable, TableRow, read_rows
+from yoyak.errors import BadData
+
+__all__ = ["Row", "Table", "id_column", "read_predictions", "read_references", "read_rows"]
+
+IDS = ("fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename")
+"""Names of the id column; the first one that a file has counts."""
+
+PREDICTIONS = (
+    frozenset((
+        "prediction", "predictions", "pred", "preds", "predsummary", "predictedsummary",
+        "summarypred", "generated", "generatedsummary", "generatedtext", "output", "outputs",
+        "modeloutput", "hypothesis", "hyp", "candidate", "response",
+    )),
+    frozenset({"summary"}),
+    frozenset({"text"}),
+)  # fmt: skip
+"""Names of the prediction column: a group counts only where the groups before it name none."""
+
+REFERENCES = (
+    "references", "reference", "refs", "ref", "referencesummary", "goldsummary", "gold", "summary",
+    "summaries", "target", "label",
+)  # fmt: skip
+"""Names of reference columns, alone or numbered (``summary``, ``summary2``); the first counts."""
+
+
+def read_predictions(path: Path, *, column: str | None = None) -> dict[str, str]:
+    """The text that a file predicts for each id, in file order; an empty prediction stays empty.
+
+    Args:
+        path: CSV or JSONL.
+        column: the prediction's column, where its name does not tell.
+
+    Raises:
+        BadData: no column or more than one fits, an id is empty or occurs twice.
+    """
+    table = read_rows(path)
+    chosen = _prediction_column(table, column)
+    seen: dict[str, TableRow] = {}
+    for key, row in _with_ids(table):
+        if key in seen:
+            raise table.error("data.duplicate-id", row, id=key, first=seen[key].number)
+        seen[key] = row
+    return {key: table.cell(row, chosen) for key, row in seen.items()}
+
+
+def read_references(*paths: Path) -> dict[str, tuple[str, ...]]:
+    """The references of each id, from numbered columns, repeated ids, or several files.
+
+    Their order is columns, then rows, then files. Empty extra cells are left out.
+
+    Raises:
+        BadData: no column fits, an id has no reference, or one reference is given twice by rows or
+            by whole files (which would pretend that two people wrote it).
+    """
+    merged: dict[str, tuple[str, ...]] = {}
+    read: list[dict[str, tuple[str, ...]]] = []
+    for path in paths:
+        references = _references(path)
+        if references in read:
+            raise BadData("data.same-references", file=path, other=paths[read.index(references)])
+        read.append(references)
+        for key, texts in references.items():
+            merged[key] = (*merged.get(key, ()), *texts)
+    return merged
+
+
+def _references(path: Path) -> dict[str, tuple[str, ...]]:
+    table = read_rows(path)
+    columns = _reference_columns(table)
+    found: dict[str, tuple[str, ...]] = {}
+    for key, row in _with_ids(table):
+        texts = tuple(filled(row.cells.get(column, "") for column in columns))
+        if not texts:
+            raise table.error("data.empty-reference", row, id=key, columns=", ".join(columns))
+        if not set(texts).isdisjoint(found.get(key, ())):
+            raise table.error("data.repeated-reference", row, id=key)
+        found[key] = (*found.get(key, ()), *texts)
+    return found
+
+
+def filled(texts: Iterable[str]) -> Iterable[str]:
+    """The texts that hold more than blanks, as they are."""
+    return (text for text in texts if text.strip())
+
+
+# --- which column ----------------------------------------------------------------------------
+
+
+def _name(column: str) -> str:
+    return re.sub(r"[\W_]+", "", column.casefold())
+
+
+def id_column(table: InputTable) -> str:
+    """The column that names the rows.
+
+    Raises:
+        BadData: no column is called like an id.
+    """
+    names = {_name(column): column for column in reversed(table.columns)}
+    column = next((names[name] for name in IDS if name in names), None)
+    if column is None:
+        raise BadData("data.no-id", file=table.path, columns=_list(table.columns), known=_list(IDS))
+    return column
+
+
+def _with_ids(table: InputTable) -> Iterable[tuple[str, TableRow]]:
+    column = id_column(table)
+    for row in table.rows:
+        key = table.cell(row, column)
+        if not key.strip():
+            raise table.error("data.empty-id", row, column=column)
+        yield key, row
+
+
+def _prediction_column(table: InputTable, column: str | None) -> str:
+    if column is not None:
+        if column in table.columns:
+            return column
+        columns = _list(table.columns)
+        raise BadData("data.no-such-column", file=table.path, column=column, columns=columns)
+    groups = [[name for name in table.columns if _name(name) in group] for group in PREDICTIONS]
+    groups.append([name for name in table.columns if re.search("summar|predict", _name(name))])
+    fitting = next(filter(None, groups), [])
+    if len(fitting) == 1:
+        return fitting[0]
+    key = "data.which-column" if fitting else "data.no-prediction"
+    raise BadData(key, file=table.path, columns=_list(fitting or table.columns))
+
+
+def _reference_columns(table: InputTable) -> list[str]:
+    for base in REFERENCES:
+        numbered = [
+            (int(match[1] or 0), column)
+            for column in table.columns
+            if (match := re.fullmatch(rf"{base}([0-9]*)", _name(column)))
+        ]
+        if numbered:
+            return [column for _, column in sorted(numbered)]
+    raise BadData("data.no-reference", file=table.path, columns=_list(table.columns))
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

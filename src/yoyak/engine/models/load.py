@@ -1,0 +1,183 @@
+"""The base model of a run: where it is, how it gets into memory, and adapters on top of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.device import Hardware, precision_for
+from yoyak.engine.hub import fetch_config
+from yoyak.engine.models.model import Kind
+from yoyak.engine.pipeline.scratch_model import ensure_base
+from yoyak.engine.seed import seed_all
+from yoyak.errors import BadRecipe, RunFailed, Unavailable
+from yoyak.files import atomic
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from yoyak.config.schema import LoraSettings, Recipe
+    from yoyak.values import Split
+
+SCRATCH = "base"
+"""The folder, inside the engine's, of a base that was built from scratch."""
+
+
+class BaseModel(NamedTuple):
+    """A hub id or a local folder; ``sha256`` identifies what is in it."""
+
+    place: str
+    revision: str | None
+    sha256: str
+
+
+def find_base(recipe: "Recipe", train: "Split", folder: Path) -> BaseModel:
+    """The recipe's base; one from scratch is built into ``folder`` if it is not there yet.
+
+    Raises:
+        BadRecipe: the recipe names no base.
+        Unavailable: it is not there, or asks for code from outside.
+    """
+    model = recipe.model
+    if model.scratch is not None:
+        place = folder / SCRATCH
+        ensure_base(recipe, model.scratch, train, place)
+        return BaseModel(str(place), None, _folder_sha256(place))
+    if model.base is None:
+        raise BadRecipe("engine.no-base", recipe=recipe.name)
+    config = fetch_config(model.base, model.revision)
+    if config is None:
+        problem = "config.json"
+        raise Unavailable("engine.no-model", base=model.base, problem=problem)
+    if Path(model.base).is_dir():
+        return BaseModel(model.base, None, _folder_sha256(Path(model.base)))
+    commit = getattr(config, "_commit_hash", None) or model.revision
+    return BaseModel(model.base, commit, atomic.sha256_of(model.base, commit))
+
+
+def _folder_sha256(folder: Path) -> str:
+    """Of the configuration's content and the weights' names and sizes: gigabytes are not read."""
+    weights = sorted(
+        (path.name, path.stat().st_size)
+        for pattern in ("*.safetensors", "*.bin")
+        for path in folder.glob(pattern)
+    )
+    return atomic.sha256_of(atomic.sha256_file(folder / "config.json"), weights)
+
+
+def load_base(
+    base: BaseModel, kind: Kind, recipe: "Recipe", hardware: Hardware
+) -> "PreTrainedModel":
+    """The base in memory: in 4-bit where the recipe says so, in the dtype the hardware decides.
+
+    Raises:
+        Unavailable: the weights cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    dtype = precision_for(recipe, hardware).base
+    automatic: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+    settings: dict[str, Any] = {"device_map": {"": str(hardware.device)}}
+    if recipe.model.quantisation is not None:
+        settings["quantization_config"] = _nf4(dtype)
+    try:
+        model: PreTrainedModel = automatic.from_pretrained(
+            base.place,
+            revision=base.revision or "main",
+            dtype=dtype,
+            attn_implementation="sdpa",
+            trust_remote_code=False,
+            **settings,
+        )
+    except torch.OutOfMemoryError as error:
+        raise RunFailed("engine.base-out-of-memory", base=base.place) from error
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        raise Unavailable("engine.base-unreadable", base=base.place, problem=problem) from error
+    keep_unpacked(model)
+    _refuse_uneven_layers(model)
+    return model
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def keep_unpacked(model: torch.nn.Module) -> None:
+    """Forbids 4-bit layers on CPUs to repack their weights in evaluation.
+
+    On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks them in place at the first forward pass in
+    evaluation mode. Gradients and merges afterwards read the packed bytes as plain ones and are
+    wrong without any error.
+    """
+    each: Any
+    for each in model.modules():
+        if hasattr(each, "support_avx512bf16_for_cpu"):
+            each.support_avx512bf16_for_cpu = False
+
+
+def _refuse_uneven_layers(model: torch.nn.Module) -> None:
+    """Bitsandbytes 0.50 reads 4-bit rows on CPUs wrongly unless blocks of 64 fill them evenly."""
+    each: Any
+    for name, each in model.named_modules():
+        state = getattr(getattr(each, "weight", None), "quant_state", None)
+        if state is None or each.weight.device.type != "cpu":
+            continue
+        if state.shape[-1] % state.blocksize:
+            raise BadRecipe(
+                "engine.uneven-4-bit", layer=name, width=state.shape[-1], block=state.blocksize
+            )
+
+
+def add_lora(
+    model: torch.nn.Module, lora: "LoraSettings", kind: Kind, seed: int
+) -> torch.nn.Module:
+    """The model frozen, with fresh float32 adapters on every linear layer but the head."""
+    from peft import LoraConfig, get_peft_model
+
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=lora.target_modules,
+        bias="none",
+        task_type="SEQ_2_SEQ_LM" if kind == "seq2seq" else "CAUSAL_LM",
+    )
+    seed_all(seed, "adapters")
+    adapted: torch.nn.Module = get_peft_model(model, config, autocast_adapter_dtype=True)
+    return adapted
+
+
+def add_saved_adapters(model: "PreTrainedModel", folder: Path) -> torch.nn.Module:
+    """The model with the adapters that were saved in ``folder``, active and frozen.
+
+    Raises:
+        RunFailed: the folder's adapters are all zero or did not arrive in the model.
+    """
+    from peft import PeftModel
+
+    adapted: torch.nn.Module = PeftModel.from_pretrained(model, folder)
+    _prove_adapters(adapted, folder)
+    return adapted
+
+
+def _prove_adapters(model: Any, folder: Path) -> None:
+    """With the adapters on, the model must say something else than with them off."""
+    ids = torch.arange(1, 9, device=model.device).unsqueeze(0)
+    inputs = {"input_ids": ids}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids
+    model.eval()
+    with torch.no_grad():
+        on = model(**inputs).logits
+        with model.disable_adapter():
+            off = model(**inputs).logits
+    if torch.equal(on, off):
+        raise RunFailed("engine.adapters-absent", folder=folder)

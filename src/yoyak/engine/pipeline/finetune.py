@@ -1,0 +1,176 @@
+"""From a job to weights: what both engines do."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from yoyak.data.few_shot import choose_examples
+from yoyak.engine import TrainJob
+from yoyak.engine.device import detect, limit_threads, precision_for, quieten
+from yoyak.engine.inference.generate import answer_cap
+from yoyak.engine.models import weights
+from yoyak.engine.models.kernels import refuse_impossible
+from yoyak.engine.models.load import SCRATCH, BaseModel, add_lora, find_base, load_base
+from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
+from yoyak.engine.models.weights import Form, SavedWeights
+from yoyak.engine.preflight.run import run_preflight
+from yoyak.engine.tokenization import cache
+from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.tokenizer import load_tokenizer
+from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
+from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.evaluation import Evaluator, blocked_for, evaluation_rows
+from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.sampler import shape_of
+from yoyak.engine.training.schedule import TrainSchedule
+from yoyak.engine.training.trainer import train
+from yoyak.engine.world import join, leave
+from yoyak.errors import BadRecipe
+from yoyak.events import AnyEvent
+from yoyak.files import atomic
+
+
+class FinetuneInputs(NamedTuple):
+    """What there is before the first step; the model has its adapters."""
+
+    bundle: ModelBundle
+    base: BaseModel
+    rows: Sequence[Encoded]
+    max_new_tokens: int
+
+
+def finetune(job: TrainJob, kind: Kind) -> None:
+    """Trains (or, with 0 epochs, only prepares) and writes ``weights/``; done is done.
+
+    Raises:
+        Interrupted: someone asked to stop; everything is saved.
+        BadRecipe, BadData, Unavailable, RunFailed: as the message says.
+    """
+    _refuse_other_kind(job, kind)
+    if _is_done(job):
+        return
+    world = join()
+    job = job if world.leads else job._replace(emit=_nothing)
+    ready = prepare(job, kind)
+    progress = TrainState(budget_tokens=0)
+    if job.recipe.train.epochs:
+        context = plan(job, ready)
+        if not context.checkpoints.steps():
+            described = _described(job, ready, progress)
+            world.only_first(lambda: run_preflight(job, ready.bundle, ready.rows, described))
+        progress = _with_best(context, train(context))
+    described = _described(job, ready, progress)
+    world.only_first(lambda: weights.write(job.folder / weights.FOLDER, described, ready.bundle))
+    leave()
+
+
+def _nothing(event: AnyEvent) -> None:
+    """What ranks behind the first one say."""
+
+
+def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
+    """Base, codec, adapters and training rows of a job."""
+    quieten()
+    limit_threads(job.recipe)
+    recipe, hardware = job.recipe, detect()
+    with join().in_turn():
+        base = find_base(recipe, job.train, job.folder)
+    tokenizer = load_tokenizer(base.place, recipe, revision=base.revision)
+    with join().in_turn():
+        folder = job.folder / cache.FOLDER
+        rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
+    model: Any = load_base(base, kind, recipe, hardware)
+    if recipe.lora is not None and recipe.train.epochs:
+        model = add_lora(model, recipe.lora, kind, recipe.train.seed)
+    bundle = ModelBundle(model, tokenizer, kind, hardware.device)
+    refuse_beyond_positions(bundle, rows)
+    refuse_impossible(bundle, recipe.train, precision_for(recipe, hardware))
+    return FinetuneInputs(bundle, base, rows, answer_cap(len(row.answer_ids) for row in rows))
+
+
+def plan(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
+    """The course of a job whose parts are ready."""
+    recipe, world = job.recipe, join()
+    shapes = [shape_of(row, ready.bundle.kind) for row in ready.rows]
+    autocast = precision_for(recipe, detect()).autocast
+    identity = CheckpointIdentity(
+        recipe=recipe, data_sha256=_data_sha256(job), base_sha256=ready.base.sha256
+    )
+    with world.in_turn():
+        checkpoints = Checkpoints(job.folder / "checkpoints", identity)
+    return TrainContext(
+        job=job,
+        optimizer=ModelOptimizer(ready.bundle, recipe.train, autocast),
+        rows=ready.rows,
+        shapes=shapes,
+        schedule=TrainSchedule(recipe, shapes),
+        checkpoints=checkpoints,
+        judge=_judge(job, ready) if recipe.evaluate.every_epochs else None,
+        world=world,
+    )
+
+
+def _judge(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
+    recipe = job.recipe
+    dialogues = evaluation_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
+    return Evaluator(
+        ready.bundle,
+        dialogues,
+        recipe,
+        max_new_tokens=ready.max_new_tokens,
+        blocked=blocked_for(ready.bundle.tokenizer),
+        autocast=precision_for(recipe, detect()).autocast,
+    )
+
+
+def _with_best(context: TrainContext, progress: TrainState) -> TrainState:
+    """Puts the best checkpoint's weights into the model, if training went on after it."""
+    best = progress.best_step
+    if best is None or best == progress.step:
+        return progress
+    if not context.checkpoints.is_whole(best):
+        context.warn("engine.best-lost", step=best)
+        return msgspec.structs.replace(progress, best_step=None, best_value=None)
+    context.optimizer.load(context.checkpoints.tensors(best, context.optimizer.bundle.device))
+    return progress
+
+
+def _described(job: TrainJob, ready: FinetuneInputs, progress: TrainState) -> SavedWeights:
+    recipe = job.recipe
+    trained: Form = "whole" if recipe.lora is None else "adapters"
+    shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
+    return SavedWeights(
+        form=trained if recipe.train.epochs else "base",
+        base=SCRATCH if recipe.model.scratch else ready.base.place,
+        revision=ready.base.revision,
+        base_sha256=ready.base.sha256,
+        learning_hash=recipe.learning_hash,
+        data_sha256=_data_sha256(job),
+        step=progress.step if progress.best_step is None else progress.best_step,
+        max_new_tokens=ready.max_new_tokens,
+        metric=recipe.evaluate.metric,
+        dev_value=progress.best_value,
+        examples=tuple(row.id for row in shots),
+    )
+
+
+def _data_sha256(job: TrainJob) -> str:
+    return atomic.sha256_of(job.train.fingerprint, job.dev.fingerprint)
+
+
+def _is_done(job: TrainJob) -> bool:
+    found = weights.read(job.folder / weights.FOLDER)
+    return (
+        found is not None
+        and found.learning_hash == job.recipe.learning_hash
+        and found.data_sha256 == _data_sha256(job)
+    )
+
+
+def _refuse_other_kind(job: TrainJob, kind: Kind) -> None:
+    scratch = job.recipe.model.scratch
+    style = "source" if kind == "seq2seq" else "chat"
+    built = scratch is None or (scratch.architecture == "bart") == (kind == "seq2seq")
+    if job.recipe.prompt.style != style or not built:
+        raise BadRecipe("engine.other-kind", recipe=job.recipe.name, engine=job.recipe.engine)

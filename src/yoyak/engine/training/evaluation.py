@@ -1,0 +1,177 @@
+"""Judging during training: dev summaries, generated and scored by the contest's own measure.
+
+Beside it the loss of the reference summaries, for whoever wants to choose by it.
+
+Always greedy and always the same rows, whatever the recipe's decoding is: the choice of the best
+checkpoint belongs to the weights, and weights must not depend on how they are decoded later.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.config.schema import Greedy, Recipe
+from yoyak.engine.device import computing
+from yoyak.engine.inference.generate import generate
+from yoyak.engine.models.loss import token_losses
+from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.training.sampler import MicroBatchLimits, collate, micro_batches, shape_of
+from yoyak.values import DevMetric, Dialogue, Interval, Rouge
+
+if TYPE_CHECKING:
+    from yoyak.metrics.bootstrap import Floats
+
+RESAMPLES = 1_000
+LOSS_TOKENS = 2_048
+"""Padded tokens of a pass that only measures a loss."""
+NO_LIMIT = 1_000_000
+
+
+class EvalMetrics(NamedTuple):
+    """How good the dev summaries of one moment are; ``seconds`` to write and judge them.
+
+    ``loss`` is per token of the reference summaries, whatever their length.
+    """
+
+    rouge: Rouge
+    interval: Interval
+    loss: float
+    loss_interval: Interval
+    rows: int
+    signature: str
+    seconds: float
+
+    def value(self, metric: DevMetric) -> float:
+        """The verdict in one number."""
+        match metric:
+            case DevMetric.ROUGE_MEAN:
+                return self.rouge.mean
+            case DevMetric.ROUGE1:
+                return self.rouge.rouge1
+            case DevMetric.ROUGE2:
+                return self.rouge.rouge2
+            case DevMetric.ROUGEL:
+                return self.rouge.rougeL
+            case DevMetric.EVAL_LOSS:
+                return self.loss
+
+
+class Evaluator:
+    """Judges a model as it stands.
+
+    Args:
+        bundle: the model in training; its weights, mode and random state stay as found.
+        dialogues: what it is judged on, with references.
+        recipe: says how a dialogue is shown.
+        max_new_tokens: of each summary.
+        blocked: ids that are never written.
+        autocast: dtype of matrix products in measuring the loss, if not that of their operands.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        dialogues: Sequence[Dialogue],
+        recipe: Recipe,
+        *,
+        max_new_tokens: int,
+        blocked: Sequence[int] = (),
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self._bundle = bundle
+        # Nothing is trained on these answers, so the limit of those that are does not hold here.
+        prompt = msgspec.structs.replace(recipe.prompt, max_summary_tokens=NO_LIMIT)
+        self._rows: list[Encoded] = encode_rows(
+            bundle.tokenizer, dialogues, prompt, with_answers=True
+        )
+        self._autocast = autocast
+        self._references = {dialogue.id: dialogue.references for dialogue in dialogues}
+        self._max_new_tokens = max_new_tokens
+        self._blocked = blocked
+        self._seed = recipe.train.seed
+
+    def __call__(self, stop_asked: Callable[[], bool] = lambda: False) -> EvalMetrics | None:
+        """The verdict, or ``None`` where it was given up because someone asked to stop."""
+        started = time.perf_counter()
+        texts: dict[str, str] = {}
+        for prediction in generate(
+            self._bundle,
+            self._rows,
+            Greedy(),
+            max_new_tokens=self._max_new_tokens,
+            blocked=self._blocked,
+        ):
+            texts[prediction.id] = prediction.text
+            if stop_asked():
+                return None
+        return self._verdict(texts, started)
+
+    def _verdict(self, texts: dict[str, str], started: float) -> EvalMetrics:
+        from yoyak.metrics.bootstrap import mean_intervals
+        from yoyak.metrics.protocol import OFFICIAL, protocol_of
+        from yoyak.metrics.rouge import corpus_mean, score_rows
+
+        ids = list(self._references)
+        scores = score_rows([texts[id_] for id_ in ids], list(self._references.values()), OFFICIAL)
+        means = corpus_mean(scores, OFFICIAL)[:, 2]
+        final = scores[:, :, 2].mean(axis=1, keepdims=True)
+        (interval,) = mean_intervals(final, seed=self._seed, resamples=RESAMPLES)
+        losses, tokens = self._losses()
+        loss = losses.sum() / tokens.sum()
+        # A ratio's mean to first order: these row values average to the loss itself.
+        parts = loss + (losses - loss * tokens) / tokens.mean()
+        (loss_interval,) = mean_intervals(parts[:, None], seed=self._seed, resamples=RESAMPLES)
+        return EvalMetrics(
+            rouge=Rouge(rouge1=float(means[0]), rouge2=float(means[1]), rougeL=float(means[2])),
+            interval=interval,
+            loss=float(loss),
+            loss_interval=loss_interval,
+            rows=len(ids),
+            signature=protocol_of(OFFICIAL, self._references).signature,
+            seconds=time.perf_counter() - started,
+        )
+
+    @torch.no_grad()
+    def _losses(self) -> "tuple[Floats, Floats]":
+        """Of each row the loss summed over its reference, and the tokens of that."""
+        import numpy as np
+
+        model, device, kind = self._bundle.model, self._bundle.device, self._bundle.kind
+        was_training = model.training
+        model.eval()
+        shapes = [shape_of(row, kind) for row in self._rows]
+        losses = np.zeros(len(self._rows))
+        for part in micro_batches(
+            range(len(shapes)), shapes, MicroBatchLimits(len(shapes), LOSS_TOKENS)
+        ):
+            rows = [self._rows[row] for row in part]
+            with computing(device, self._autocast):
+                each = token_losses(model, collate(rows, self._bundle.tokenizer, kind, device))
+            of_rows = torch.split(each.cpu(), [len(row.answer_ids) for row in rows])
+            losses[part] = [float(values.sum()) for values in of_rows]
+        model.train(was_training)
+        return losses, np.array([float(len(row.answer_ids)) for row in self._rows])
+
+
+def evaluation_rows(dialogues: Sequence[Dialogue], count: int | None, seed: int) -> list[Dialogue]:
+    """``count`` of the dialogues (all for ``None``), the same ones for the same seed and ids."""
+    ranked = sorted(dialogues, key=lambda each: _rank(seed, each.id))
+    chosen = {dialogue.id for dialogue in ranked[:count]}
+    return [dialogue for dialogue in dialogues if dialogue.id in chosen]
+
+
+def _rank(seed: int, id_: str) -> bytes:
+    return hashlib.sha256(f"{seed}/dev/{id_}".encode()).digest()
+
+
+def blocked_for(tokenizer: ChatTokenizer) -> tuple[int, ...]:
+    """The ids of scripts that a Korean summary never needs; control ids stay allowed."""
+    from yoyak.engine.tokenization.script_filter import blocked_token_ids
+
+    return blocked_token_ids(tokenizer.token_bytes(), keep=tokenizer.control_ids)

@@ -1,0 +1,203 @@
+"""Soups: the average of several fine-tunes of one base (Wortsman 2022), as weights of their own.
+
+Models that were trained whole are averaged parameter by parameter. Of adapters it is the *update*
+that is averaged: PEFT's ``cat`` sets the factors side by side, so that the product of the result is
+the mean of the products. PEFT's ``linear`` averages both factors and multiplies afterwards, which
+adds cross terms that no model has learned, and makes two equal adapters twice as strong. PEFT makes
+the new factors in the base's dtype, so that over a bfloat16 base they are rounded to 8 bits.
+
+The soup of one run's checkpoints averages what learns along one path (Izmailov 2018).
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.config.schema import Recipe
+from yoyak.engine.device import quieten
+from yoyak.engine.models import weights
+from yoyak.engine.models.load import SCRATCH
+from yoyak.engine.models.model import Kind, ModelBundle
+from yoyak.engine.models.weights import SavedWeights
+from yoyak.engine.training.checkpoint import TENSORS
+from yoyak.errors import BadData, BadRecipe, InputMissing
+from yoyak.files import atomic
+
+Tensors = dict[str, torch.Tensor]
+
+KINDS: dict[str, Kind] = {"seq2seq": "seq2seq", "qlora": "causal"}
+"""What the models of each engine that can be averaged are."""
+
+
+def average_weights(
+    folders: Sequence[Path], recipe: Recipe, target: Path, *, step: int | None = None
+) -> None:
+    """Writes the soup of several runs, or of the checkpoints of one, to ``target/weights``.
+
+    What is there already is kept: the same members make the same soup. With ``step`` it is that
+    checkpoint of the first run alone.
+
+    Raises:
+        BadRecipe: models of this engine have no weights to average.
+        InputMissing, BadData: as ``soup_of_runs`` and ``soup_of_checkpoints``.
+    """
+    kind = KINDS.get(recipe.engine)
+    if kind is None:
+        raise BadRecipe("engine.no-soup", engine=recipe.engine, known=", ".join(KINDS))
+    if weights.read(target / weights.FOLDER) is not None:
+        return
+    quieten()
+    if step is not None:
+        soup_of_checkpoints(folders[0], kind, recipe, target, step=step)
+    elif len(folders) > 1:
+        soup_of_runs(folders, kind, recipe, target)
+    else:
+        soup_of_checkpoints(folders[0], kind, recipe, target)
+
+
+def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Path) -> None:
+    """Writes the average of several runs' weights to ``target/weights``.
+
+    Args:
+        folders: the engine folders of the runs, two or more.
+        kind: of their models.
+        recipe: of the first run.
+        target: an engine folder of its own.
+
+    Raises:
+        InputMissing: a run has no whole weights.
+        BadData: they are not fine-tunes of one base in one form.
+    """
+    described = _alike(folders)
+    bundle, _ = weights.open_(folders[0], kind, recipe)
+    if described.form == "adapters":
+        _average_adapters(bundle.model, folders)
+    else:
+        each = [_read(folder / weights.FOLDER) for folder in folders]
+        _take_over(bundle.model, mean_of(each))
+    _write(target, folders[0], described, bundle)
+
+
+def soup_of_checkpoints(
+    folder: Path, kind: Kind, recipe: Recipe, target: Path, *, step: int | None = None
+) -> None:
+    """Writes the average of a run's checkpoints, or the one of ``step``, to ``target/weights``.
+
+    Raises:
+        InputMissing: the run has no whole weights, fewer than two whole checkpoints, or none of
+            ``step``.
+    """
+    described = _alike([folder])
+    found = sorted(path for path in (folder / "checkpoints").glob("step-*"))
+    whole = [path for path in found if atomic.verify_folder(path) is not None]
+    if step is not None:
+        known = ", ".join(str(_step_of(path)) for path in whole) or "–"
+        whole = [path for path in whole if _step_of(path) == step]
+        if not whole:
+            raise InputMissing("engine.no-checkpoint", folder=folder, step=step, known=known)
+    elif len(whole) < 2:
+        raise InputMissing("engine.few-checkpoints", folder=folder, count=len(whole))
+    bundle, _ = weights.open_(folder, kind, recipe)
+    _take_over(bundle.model, mean_of([_load(path / TENSORS) for path in whole]))
+    described = msgspec.structs.replace(described, step=step or described.step)
+    _write(target, folder, described, bundle)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def mean_of(states: Sequence[Tensors]) -> Tensors:
+    """The mean of tensors of one name; sums are in float32, integers are the first one's.
+
+    Raises:
+        BadData: the states do not have the same names and shapes.
+    """
+    first = states[0]
+    for other in states[1:]:
+        unlike = [
+            name
+            for name in sorted(first.keys() | other.keys())
+            if name not in first or name not in other or first[name].shape != other[name].shape
+        ]
+        if unlike:
+            raise BadData("engine.unlike-weights", count=len(unlike), name=unlike[0])
+    return {name: _mean([state[name] for state in states]) for name in first}
+
+
+def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    if not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([tensor.float() for tensor in tensors]).mean(dim=0).to(tensors[0].dtype)
+
+
+def _alike(folders: Sequence[Path]) -> SavedWeights:
+    """What the runs' weights have in common."""
+    found = []
+    for folder in folders:
+        described = weights.read(folder / weights.FOLDER)
+        if described is None:
+            raise InputMissing("engine.no-weights", folder=folder / weights.FOLDER)
+        found.append(described)
+    bases = {
+        (one.base_sha256, one.form, _scratch(folder))
+        for one, folder in zip(found, folders, strict=True)
+    }
+    if len(bases) > 1 or found[0].form == "base":
+        names = ", ".join(folder.name for folder in folders)
+        raise BadData("engine.unlike-bases", runs=names)
+    return found[0]
+
+
+def _scratch(folder: Path) -> tuple[str, ...]:
+    """The bytes of a base from scratch: unlike ones may have one architecture and one size."""
+    return tuple(
+        atomic.sha256_file(path) for path in sorted((folder / SCRATCH).glob("*.safetensors"))
+    )
+
+
+def _average_adapters(model: Any, folders: Sequence[Path]) -> None:
+    """Leaves the model with one adapter, ``default``: the mean of the runs' updates."""
+    names = []
+    for at, folder in enumerate(folders):
+        names.append(f"member-{at}")
+        model.load_adapter(folder / weights.FOLDER, adapter_name=names[-1])
+    model.set_adapter(names[0])
+    model.delete_adapter("default")
+    shares = [1 / len(names)] * len(names)
+    model.add_weighted_adapter(names, shares, adapter_name="default", combination_type="cat")
+    model.set_adapter("default")
+    for name in names:
+        model.delete_adapter(name)
+
+
+def _take_over(model: torch.nn.Module, tensors: Tensors) -> None:
+    unknown = tensors.keys() - model.state_dict().keys()
+    if unknown:
+        raise BadData("engine.unlike-weights", count=len(unknown), name=min(unknown))
+    model.load_state_dict(tensors, strict=False)
+
+
+def _read(folder: Path) -> Tensors:
+    tensors: Tensors = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors |= _load(path)
+    return tensors
+
+
+def _load(path: Path) -> Tensors:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _write(target: Path, source: Path, described: SavedWeights, bundle: ModelBundle) -> None:
+    """The soup, beside its base where it needs one from scratch."""
+    if described.base == SCRATCH and described.form == "adapters":
+        shutil.copytree(source / SCRATCH, target / SCRATCH, dirs_exist_ok=True)
+    about = msgspec.structs.replace(described, dev_value=None)
+    weights.write(target / weights.FOLDER, about, bundle)

@@ -1,0 +1,228 @@
+"""Which decoding suits a trained model: searched on one half of dev, checked on the other.
+
+One setting is varied at a time, the best value kept for the next (coordinate search): a full grid
+of five settings would cost forty times as much. Only the winner and the decoding it wants to
+replace ever speak on the second half, so what they score there is no one's luck of choosing. A
+winner whose gain there is inside the noise is called so.
+
+The model is the caller's: ``Speak`` decodes dialogues and says how long it took. This room knows
+no engine.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np  # noqa: TID253 -- this module is only imported where a sweep runs
+
+from yoyak.config.schema import BeamSearch, Decode, Greedy, Sampling
+from yoyak.ensemble.cross_validation import SEED, gain_over
+from yoyak.ensemble.gain import Gain
+from yoyak.errors import BadData
+from yoyak.metrics.rouge import score_rows
+from yoyak.values import Dialogue, Prediction, Split, StopReason, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Axes = Mapping[str, Sequence[float | None]]
+
+_LENGTHS: dict[str, Sequence[float | None]] = {
+    "no_repeat_ngram_size": (0, 2, 3, 4),
+    "max_new_tokens": (None, 64, 96, 128),
+    "length_cap_quantile": (None, 0.75, 0.9, 0.97),
+}
+AXES: dict[type[Decode], Axes] = {
+    Greedy: _LENGTHS,
+    BeamSearch: {
+        "num_beams": (2, 4, 8),
+        "length_penalty": (0.6, 0.8, 1.0, 1.2, 1.5),
+        "min_new_tokens": (0, 10, 20),
+        **_LENGTHS,
+    },
+    Sampling: {"temperature": (0.3, 0.5, 0.7, 1.0), "top_p": (0.8, 0.9, 0.95), **_LENGTHS},
+}
+"""The settings of each kind of decoding and the values that are tried, in this order."""
+
+
+class VariantAnswers(NamedTuple):
+    """What a model said, and how long it took."""
+
+    predictions: Sequence[Prediction]
+    seconds: float
+
+
+Speak = Callable[[Decode, Sequence[Dialogue]], VariantAnswers]
+
+
+class DecodeTrial(Value, frozen=True, kw_only=True):
+    """One decoding on the half that is searched on; ``gain`` is over the decoding in use.
+
+    The intervals of this half flatter whoever is best on it; ``Sweep.checked`` does not.
+    """
+
+    decode: Decode
+    gain: Gain
+    seconds: float
+    cut: float | None = None
+    """Share of the answers that a cap ended; ``None`` where the model did not say."""
+
+
+class DecodeSearch(Value, frozen=True, kw_only=True):
+    """A finished search."""
+
+    baseline: Decode
+    winner: Decode
+    trials: tuple[DecodeTrial, ...]
+    searched_rows: int
+    checked_rows: int
+    checked: Gain | None
+    """The winner over the baseline on the other half; ``None`` where the baseline won."""
+    seconds: float
+    seed: int
+
+    @property
+    def worth_freezing(self) -> bool:
+        """The gain holds on rows that no one chose by."""
+        return self.checked is not None and self.checked.proven
+
+
+def name_of(decode: Decode) -> str:
+    """A short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
+    match decode:
+        case BeamSearch():
+            minimum = f"-min{decode.min_new_tokens}" if decode.min_new_tokens else ""
+            kind = f"beam-{decode.num_beams}-lp{decode.length_penalty:g}{minimum}"
+        case Sampling():
+            kind = f"sample-t{decode.temperature:g}-p{decode.top_p:g}-s{decode.seed}"
+        case Greedy():
+            kind = "greedy"
+    blocking = f"-ng{decode.no_repeat_ngram_size}" if decode.no_repeat_ngram_size else ""
+    longest = f"-max{decode.max_new_tokens}" if decode.max_new_tokens else ""
+    quantile = decode.length_cap_quantile
+    by_length = f"-cap{quantile:g}" if quantile is not None else ""
+    return f"{kind}{blocking}{longest}{by_length}"
+
+
+def search_decodes(
+    dev: Split,
+    baseline: Decode,
+    speak: Speak,
+    *,
+    starts: Sequence[Decode] = (),
+    axes: Mapping[type[Decode], Axes] = AXES,
+    seed: int = SEED,
+) -> DecodeSearch:
+    """Searches a better decoding than ``baseline``.
+
+    Args:
+        dev: cut in two at random by ``seed``.
+        baseline: the decoding in use.
+        speak: the model.
+        starts: other kinds of decoding to start from as well, such as ``Beam()``.
+        axes: what is varied for each kind of decoding.
+        seed: of the cut.
+    """
+    searched, checked = _halves(dev, seed)
+    bench = _Bench(searched, speak)
+    best = bench.trial(baseline, baseline)
+    for start in (baseline, *starts):
+        best = max(best, _climb(bench, baseline, start, axes), key=_mean)
+    gain, seconds = None, 0.0
+    if best.decode != baseline:
+        other = _Bench(checked, speak)
+        gain = other.trial(best.decode, baseline).gain
+        seconds = other.seconds
+    return DecodeSearch(
+        baseline=baseline,
+        winner=best.decode,
+        trials=tuple(bench.trials.values()),
+        searched_rows=len(searched),
+        checked_rows=len(checked),
+        checked=gain,
+        seconds=bench.seconds + seconds,
+        seed=seed,
+    )
+
+
+def _halves(dev: Split, seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
+    order = np.random.default_rng(seed).permutation(len(dev.dialogues))
+    half = len(order) // 2
+    if half < 2:
+        raise BadData("submission.too-few-rows", rows=len(order))
+    chosen = set(order[:half].tolist())
+    rows = list(enumerate(dev.dialogues))
+    return (
+        [dialogue for at, dialogue in rows if at in chosen],
+        [dialogue for at, dialogue in rows if at not in chosen],
+    )
+
+
+def _climb(
+    bench: "_Bench", baseline: Decode, start: Decode, axes: Mapping[type[Decode], Axes]
+) -> DecodeTrial:
+    """Coordinate search from ``start``; equal values keep what is there."""
+    best = bench.trial(start, baseline)
+    for setting, values in axes[type(start)].items():
+        for decode in _varied(best.decode, setting, values):
+            best = max(best, bench.trial(decode, baseline), key=_mean)
+    return best
+
+
+def _varied(decode: Decode, setting: str, values: Sequence[float | None]) -> Iterator[Decode]:
+    for value in values:
+        if value != getattr(decode, setting):
+            yield msgspec.structs.replace(decode, **{setting: value})
+
+
+def _mean(trial: DecodeTrial) -> float:
+    return trial.gain.mean
+
+
+def _cut(predictions: Sequence[Prediction]) -> float | None:
+    stops = [one.stop for one in predictions]
+    return (
+        None if StopReason.IMPORTED in stops else fmean(stop is StopReason.LENGTH for stop in stops)
+    )
+
+
+class _Bench:
+    """Decodings tried on one set of rows, each once."""
+
+    def __init__(self, rows: Sequence[Dialogue], speak: Speak) -> None:
+        self._rows = rows
+        self._speak = speak
+        self._scores: dict[str, Floats] = {}
+        self._cut: dict[str, float | None] = {}
+        self.trials: dict[str, DecodeTrial] = {}
+        self.seconds = 0.0
+
+    def trial(self, decode: Decode, baseline: Decode) -> DecodeTrial:
+        """The trial of ``decode`` against ``baseline``; what is known is not decoded again."""
+        name = name_of(decode)
+        if name not in self.trials:
+            before = self.seconds
+            scores = self._scored(decode)
+            spent = self.seconds - before
+            gain = gain_over(name, scores, self._scored(baseline))
+            cut = self._cut[name]
+            self.trials[name] = DecodeTrial(decode=decode, gain=gain, seconds=spent, cut=cut)
+        return self.trials[name]
+
+    def _scored(self, decode: Decode) -> "Floats":
+        name = name_of(decode)
+        if name not in self._scores:
+            spoken = self._speak(decode, self._rows)
+            self.seconds += spoken.seconds
+            texts = {one.id: one.text for one in spoken.predictions}
+            missing = [row.id for row in self._rows if row.id not in texts]
+            if missing:
+                raise BadData("submission.silent", decode=name, count=len(missing), id=missing[0])
+            self._cut[name] = _cut(spoken.predictions)
+            self._scores[name] = score_rows(
+                [texts[row.id] for row in self._rows], [row.references for row in self._rows]
+            )[:, :, 2].mean(axis=1)
+        return self._scores[name]

@@ -1,0 +1,136 @@
+"""What leaves the workspace for people: a model that others can load, answers side by side."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from yoyak.errors import CannotWrite, InputMissing, Unavailable
+from yoyak.export.model_card import Exported, render
+from yoyak.files import atomic
+from yoyak.files.manifest import MARKER
+from yoyak.report.render.escape import csv_cell
+from yoyak.report.render.score_json import score_file
+from yoyak.runs.run import Run
+from yoyak.values import Dialogue, Value
+
+RECORDS = ("recipe.json", "provenance.json")
+
+
+def export_model(run: Run, target: Path) -> Path:
+    """Writes the run's weights, tokenizer, records and model card to the folder ``target``.
+
+    Raises:
+        InputMissing: the run has no weights of its own.
+        CannotWrite, DiskFull: ``target`` is something else already; nothing was written.
+        Unavailable: the ``[train]`` extra is not installed.
+    """
+    model = run.recipe.model
+    if model.base is None and model.scratch is None:
+        raise InputMissing("report.export-no-model", run=run.name)
+    try:
+        from yoyak.engine.models.export import export_weights
+    except ModuleNotFoundError as error:
+        engine = run.recipe.engine
+        raise Unavailable("engine.no-library", engine=engine, library=error.name) from error
+    if target.exists() and not _is_ours(target):
+        raise CannotWrite("report.export-in-the-way", path=target)
+    with atomic.whole_folder(target) as folder:
+        weights = export_weights(run.engine_folder, run.recipe, folder)
+        card = run.scorecard("dev")
+        atomic.write_text(
+            folder / "README.md", render(Exported(run.name, run.recipe, weights, card))
+        )
+        for name in RECORDS:
+            atomic.write_bytes(folder / name, (run.folder / name).read_bytes())
+        if card is not None:
+            atomic.write_value(folder / "scores.json", score_file(card))
+    return target
+
+
+class AnswerRow(Value, frozen=True, kw_only=True):
+    """One dialogue of dev beside its references and what each system said of it."""
+
+    fname: str
+    dialogue: str
+    references: tuple[str, ...]
+    summaries: dict[str, str]
+    rouge_mean: dict[str, float]
+    """By system, 0 to 100; a system that was not judged is left out."""
+
+
+def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerRow]:
+    """The rows of dev that every run has answered, in the order of the file."""
+    recipes = [run.identity.recipe for run in runs]
+    names = recipes if len(set(recipes)) == len(runs) else [run.name for run in runs]
+    known = dict(zip(names, runs, strict=True))
+    said = {
+        name: {one.id: one.text for one in run.predictions("dev")} for name, run in known.items()
+    }
+    cards = {name: run.scorecard("dev") for name, run in known.items()}
+    means = {
+        name: {row.id: 100 * row.rouge.mean for row in card.rows} if card else {}
+        for name, card in cards.items()
+    }
+    for one in dialogues:
+        if all(one.id in texts for texts in said.values()):
+            yield AnswerRow(
+                fname=one.id,
+                dialogue=one.text,
+                references=one.references,
+                summaries={name: texts[one.id] for name, texts in said.items()},
+                rouge_mean={
+                    name: scores[one.id] for name, scores in means.items() if one.id in scores
+                },
+            )
+
+
+def export_rows(found: Sequence[AnswerRow], target: Path) -> Path:
+    """Writes the rows to ``target``: a table for spreadsheets if it ends with .csv, else JSONL.
+
+    In the table a formula's first character is disarmed; JSONL is faithful to the byte.
+
+    Raises:
+        CannotWrite, DiskFull: ``target`` is as it was before.
+    """
+    if target.suffix == ".csv":
+        atomic.write_bytes(target, _table(found).encode("utf-8-sig"))
+    else:
+        lines = b"".join(msgspec.json.encode(row) + b"\n" for row in found)
+        atomic.write_bytes(target, lines)
+    return target
+
+
+def _table(found: Sequence[AnswerRow]) -> str:
+    """One line a dialogue; each system has a column of summaries and one of scores."""
+    systems = list(found[0].summaries) if found else []
+    references = max((len(row.references) for row in found), default=0)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(
+        [
+            "fname",
+            "dialogue",
+            *(f"reference{number + 1}" for number in range(references)),
+            *(name for system in systems for name in (system, f"{system} rouge_mean")),
+        ]
+    )
+    for row in found:
+        padded = [*row.references, *[""] * (references - len(row.references))]
+        answers = (
+            cell
+            for system in systems
+            for cell in (
+                csv_cell(row.summaries[system]),
+                f"{row.rouge_mean[system]:.2f}" if system in row.rouge_mean else "",
+            )
+        )
+        writer.writerow([csv_cell(row.fname), *map(csv_cell, (row.dialogue, *padded)), *answers])
+    return out.getvalue()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is the folder of an earlier export."""
+    return (path / MARKER).is_file()

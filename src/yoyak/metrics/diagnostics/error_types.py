@@ -1,0 +1,151 @@
+"""What can be wrong with one summary, each kind with a finder that points at the place.
+
+A finder sees the summary, its dialogue and its references and returns spans; the same table feeds
+the counts of a scorecard and the lists of an atlas.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from yoyak.metrics.diagnostics import names, numbers, text_patterns
+from yoyak.metrics.diagnostics.text_patterns import TextSpan
+from yoyak.metrics.speaker_tags import TAG
+
+
+class ErrorType(StrEnum):
+    """The kinds of fault; all but the first four are heuristics and say so where they are drawn."""
+
+    EMPTY = "empty"
+    MALFORMED_TAG = "malformed_tag"
+    FOREIGN_SCRIPT = "foreign_script"
+    UNKNOWN_SPEAKER = "unknown_speaker"
+    UNFINISHED = "unfinished"
+    REPETITION = "repetition"
+    PROMPT_ECHO = "prompt_echo"
+    INVENTED_NUMBER = "invented_number"
+    INVENTED_NAME = "invented_name"
+    REGISTER = "register"
+    SWAPPED_TAGS = "swapped_tags"
+
+
+class JudgedItem(NamedTuple):
+    """One summary and what it is held against; ``None`` and ``()`` where that is not known."""
+
+    text: str
+    dialogue: str | None = None
+    references: tuple[str, ...] = ()
+    registers: frozenset[text_patterns.Register] = frozenset()
+    """The speech levels that the references of the whole file use."""
+
+
+Finder = Callable[[JudgedItem], tuple[TextSpan, ...]]
+
+_NUMBER = re.compile(r"\d+(?:,\d{3})+|\d+")
+_LATIN_NAME = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z]+")
+_TITLES = frozenset({"Mr", "Mrs", "Ms", "Miss", "Dr", "Prof", "OK"})
+_RARE_SHARE = 0.05
+
+
+def _empty(item: JudgedItem) -> tuple[TextSpan, ...]:
+    return () if item.text.strip() else (TextSpan(start=0, end=len(item.text), text=item.text),)
+
+
+def _unfinished(item: JudgedItem) -> tuple[TextSpan, ...]:
+    found = text_patterns.unfinished(item.text)
+    return () if found is None else (found,)
+
+
+def _unknown_speaker(item: JudgedItem) -> tuple[TextSpan, ...]:
+    if item.dialogue is None:
+        return ()
+    known = set(text_patterns.speakers(item.dialogue))
+    return tuple(span for span in text_patterns.speaker_spans(item.text) if span.text not in known)
+
+
+def without_tags(text: str) -> str:
+    """The text with every tag covered by separators, all other characters in their place."""
+    return TAG.sub(lambda match: "\x1f" * len(match.group()), text)
+
+
+def _invented_numbers(item: JudgedItem) -> tuple[TextSpan, ...]:
+    if item.dialogue is None:
+        return ()
+    dialogue = without_tags(item.dialogue)
+    said = {match.group().replace(",", "") for match in _NUMBER.finditer(dialogue)}
+    return tuple(
+        TextSpan(start=match.start(), end=match.end(), text=match.group())
+        for match in _NUMBER.finditer(without_tags(item.text))
+        if (digits := match.group().replace(",", "")) not in said
+        and not any(spelling in dialogue for spelling in numbers.spellings(digits))
+    )
+
+
+def _invented_names(item: JudgedItem) -> tuple[TextSpan, ...]:
+    """Capitalised Latin words and Korean proper nouns that the dialogue lacks."""
+    if item.dialogue is None:
+        return ()
+    plain = without_tags(item.text)
+    latin = (
+        TextSpan(start=match.start(), end=match.end(), text=match.group())
+        for match in _LATIN_NAME.finditer(plain)
+        if match.group() not in _TITLES
+    )
+    said = "".join(item.dialogue.lower().split())
+    spans = (*latin, *names.proper_nouns(plain))
+    return tuple(span for span in spans if span.text.lower() not in said)
+
+
+def _register(item: JudgedItem) -> tuple[TextSpan, ...]:
+    """Sentences at a level that the references do not use, or in another one than the first."""
+    if not item.registers:
+        return ()
+    levels = [
+        (text_patterns.register(piece.text), piece) for piece in text_patterns.sentences(item.text)
+    ]
+    first = next((level for level, _ in levels if level in item.registers), None)
+    own = {
+        text_patterns.register(piece.text)
+        for text in item.references
+        for piece in text_patterns.sentences(text)
+    }
+    allowed = {first} | (own if len(own) > 1 else set())
+    return tuple(piece for level, piece in levels if level is not None and level not in allowed)
+
+
+FINDERS: dict[ErrorType, Finder] = {
+    ErrorType.EMPTY: _empty,
+    ErrorType.MALFORMED_TAG: lambda item: text_patterns.malformed_tags(item.text),
+    ErrorType.FOREIGN_SCRIPT: lambda item: text_patterns.foreign_script(item.text),
+    ErrorType.UNKNOWN_SPEAKER: _unknown_speaker,
+    ErrorType.UNFINISHED: _unfinished,
+    ErrorType.REPETITION: lambda item: text_patterns.repetition(item.text),
+    ErrorType.PROMPT_ECHO: lambda item: text_patterns.prompt_echo(item.text, item.dialogue),
+    ErrorType.INVENTED_NUMBER: _invented_numbers,
+    ErrorType.INVENTED_NAME: _invented_names,
+    ErrorType.REGISTER: _register,
+}
+"""How each kind is found; swapped tags need scores and are found by the atlas."""
+
+
+def usual_registers(texts: Iterable[str]) -> frozenset[text_patterns.Register]:
+    """The speech levels of at least 5 % of the sentences."""
+    levels = [
+        level
+        for text in texts
+        for sentence in text_patterns.sentences(text)
+        if (level := text_patterns.register(sentence.text)) is not None
+    ]
+    return frozenset(
+        level for level in text_patterns.Register if levels.count(level) > _RARE_SHARE * len(levels)
+    )
+
+
+def rows_with(
+    items: Mapping[str, JudgedItem], kinds: Collection[ErrorType] = tuple(FINDERS)
+) -> dict[ErrorType, tuple[str, ...]]:
+    """The ids that show each kind of fault, in the order of ``items``."""
+    return {
+        kind: tuple(key for key, item in items.items() if FINDERS[kind](item)) for kind in kinds
+    }

@@ -1,0 +1,194 @@
+"""What can be seen in a summary's text alone: tags, scripts, endings, repetition, register.
+
+Every finder returns spans of the text as given, so that whoever draws it can point at the place.
+All of it is pattern matching on written Korean; where a pattern is a heuristic, it says so.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+
+from yoyak.metrics.speaker_tags import TAG
+from yoyak.values import Value
+
+SPEAKER = re.compile(r"#Person[0-9]+#")
+_TAG_NAMES = (
+    "PhoneNumber|Address|DateOfBirth|PassportNumber|SSN|CardNumber|CarNumber|Email|PersonName"
+)
+_MALFORMED = re.compile(
+    rf"#?\s?(?<![A-Za-z])(?:[Pp]erson\s?[0-9]+|{_TAG_NAMES})(?![A-Za-z])\s?#?"
+    r"|(?:화자|발화자|[Ss]peaker)\s?[0-9A-D](?![0-9A-Za-z])|#"
+)
+_FOREIGN = re.compile(
+    "(?P<kana>[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]+)"
+    "|(?P<han>[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)"
+    "|(?P<cyrillic>[\u0400-\u052f]+)|(?P<thai>[\u0e00-\u0e7f]+)|(?P<arabic>[\u0600-\u06ff]+)"
+)
+_SENTENCE_END = re.compile(r"(?<=[가-힣\"'”’)#])[.!?。]+[\"'”’)]*(?=\s|$)")
+_LOOP = re.compile(r"(?=\S)(.{2,60}?)\1{2,}", re.DOTALL)
+_LETTER = re.compile(r"[가-힣A-Za-z]")
+_PROMPT = re.compile(
+    r"#{2,}\s?(?:Instruction|Input|Output|Response|지시|입력|출력)|<\|[a-z_]+\|>|\[/?INST\]"
+    r"|</?(?:s|pad|usr|unk|bos|eos)>|\[대화\]|\[요약\]|다음 대화를 (?:읽고 )?요약|^\s*요약\s*:"
+)
+_ECHO_CHARACTERS = 10
+_CLOSERS = " \t\n\"'”’)]」』"
+
+
+class TextSpan(Value, frozen=True, kw_only=True):
+    """A stretch of a summary, counted in characters from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Register(StrEnum):
+    """The speech level of a Korean sentence, read from its ending."""
+
+    FORMAL = "formal"
+    """합니다체, the news and announcement style."""
+    PLAIN = "plain"
+    """해라체, the style of written reports."""
+    POLITE = "polite"
+    """해요체, spoken."""
+    INTIMATE = "intimate"
+    """해체 (반말), spoken among friends."""
+    NOUN = "noun"
+    """명사형: 함, 음, 됨, or a bare noun; the style of notes."""
+
+
+_ENDINGS = (
+    (Register.FORMAL, re.compile(r"(?:니다|니까|시오)$")),
+    (Register.POLITE, re.compile(r"(?:(?<![필소중주수개])요|죠)$")),
+    (Register.PLAIN, re.compile(r"(?:다|는가|은가|인가)$")),
+    (Register.NOUN, re.compile(r"(?:것|예정)$")),
+    (Register.INTIMATE, re.compile(r"(?:[해어아야지네군걸래돼]|거든|잖아)$")),
+)
+
+
+def _span(match: re.Match[str]) -> TextSpan:
+    return TextSpan(start=match.start(), end=match.end(), text=match.group())
+
+
+def speakers(text: str) -> tuple[str, ...]:
+    """The well-formed speaker tags, each once, in order of appearance."""
+    return tuple(dict.fromkeys(SPEAKER.findall(text)))
+
+
+def speaker_spans(text: str) -> tuple[TextSpan, ...]:
+    """Every well-formed speaker tag at its place."""
+    return tuple(_span(match) for match in SPEAKER.finditer(text))
+
+
+def malformed_tags(text: str) -> tuple[TextSpan, ...]:
+    """Tags that lost a part (``Person1#``, ``#Person 1#``), other words for them, stray ``#``."""
+    masked = TAG.sub(lambda match: "\x00" * len(match.group()), text)
+    return tuple(_span(match) for match in _MALFORMED.finditer(masked))
+
+
+def swap_speakers(text: str) -> str:
+    """The text with ``#Person1#`` and ``#Person2#`` exchanged."""
+    other = {"#Person1#": "#Person2#", "#Person2#": "#Person1#"}
+    return re.sub("#Person[12]#", lambda match: other[match.group()], text)
+
+
+def foreign_script(text: str) -> tuple[TextSpan, ...]:
+    """Runs of kana, Han, Cyrillic, Thai or Arabic; Latin is legitimate (names)."""
+    return tuple(_span(match) for match in _FOREIGN.finditer(text))
+
+
+def sentences(text: str) -> Iterator[TextSpan]:
+    """The sentences of a summary; a full stop after Latin or a digit ends none (Ms., 3.5)."""
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        yield from _stripped(text, start, match.end())
+        start = match.end()
+    yield from _stripped(text, start, len(text))
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[TextSpan]:
+    piece = text[start:end]
+    inner = piece.strip()
+    if inner:
+        begin = start + piece.index(inner[0])
+        yield TextSpan(start=begin, end=begin + len(inner), text=inner)
+
+
+def register(sentence: str) -> Register | None:
+    """The speech level of a sentence (heuristic: by its last syllables), if it shows any.
+
+    An ending that is no verb's, closed with a full stop, is the style of notes.
+    """
+    bare = sentence.rstrip(".!?。…" + _CLOSERS)
+    if not bare:
+        return None
+    named = next((level for level, ending in _ENDINGS if ending.search(bare)), None)
+    is_note = _ends_in_mieum(bare[-1]) or sentence.rstrip(_CLOSERS).endswith(".")
+    return named or (Register.NOUN if is_note else None)
+
+
+def _ends_in_mieum(syllable: str) -> bool:
+    """Whether a Hangul syllable's final consonant is ㅁ, the nominaliser's (Unicode 3.12)."""
+    return "가" <= syllable <= "힣" and (ord(syllable) - ord("가")) % 28 == 16
+
+
+def unfinished(text: str) -> TextSpan | None:
+    """The last word of a summary that stops in the middle of a sentence (heuristic).
+
+    Finished is what ends in ``.``, ``!`` or ``?``, or in a sentence-final form without the full
+    stop. An ellipsis counts as unfinished; an empty text is empty, not unfinished.
+    """
+    bare = text.rstrip(_CLOSERS)
+    if not bare:
+        return None
+    ends_well = bare[-1] in ".!?。" and not bare.endswith("..")
+    if ends_well or (bare[-1] not in ".…" and register(bare) not in {None, Register.INTIMATE}):
+        return None
+    start = max(bare.rfind(" "), bare.rfind("\n")) + 1
+    return TextSpan(start=start, end=len(bare), text=bare[start:])
+
+
+def repetition(text: str) -> tuple[TextSpan, ...]:
+    """Loops (a piece three times in a row), sentences said twice, three words said three times."""
+    loops = [_span(match) for match in _LOOP.finditer(text) if _LETTER.search(match.group(1))]
+    return (*loops, *_repeated_sentences(text), *_repeated_words(text)) if text else ()
+
+
+def _repeated_sentences(text: str) -> list[TextSpan]:
+    seen: set[str] = set()
+    again = []
+    for sentence in sentences(text):
+        if sentence.text in seen and len(sentence.text) >= _ECHO_CHARACTERS:
+            again.append(sentence)
+        seen.add(sentence.text)
+    return again
+
+
+def _repeated_words(text: str) -> list[TextSpan]:
+    words = list(re.finditer(r"\S+", text))
+    if max(Counter(word.group() for word in words).values(), default=0) < 3:
+        return []
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    counts = Counter(tuple(word.group() for word in triple) for triple in triples)
+    again = {triple for triple, count in counts.items() if count >= 3}
+    last = {tuple(word.group() for word in triple): triple for triple in triples}
+    return [
+        TextSpan(
+            start=last[key][0].start(),
+            end=last[key][2].end(),
+            text=text[last[key][0].start() : last[key][2].end()],
+        )
+        for key in again
+    ]
+
+
+def prompt_echo(text: str, dialogue: str | None) -> tuple[TextSpan, ...]:
+    """Pieces of a prompt or chat template, and whole lines of the dialogue, said back."""
+    found = [_span(match) for match in _PROMPT.finditer(text)]
+    for line in (dialogue or "").splitlines():
+        start = text.find(line) if len(line) >= _ECHO_CHARACTERS + len("#Person1#: ") else -1
+        if start >= 0:
+            found.append(TextSpan(start=start, end=start + len(line), text=line))
+    return tuple(found)

@@ -1,0 +1,296 @@
+"""The scorecard: a file of summaries judged, explained, and suspected where there is reason to."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from yoyak.metrics import align_ids, baselines, rouge_consistency, sanity_checks
+from yoyak.metrics.align_ids import Alignment
+from yoyak.metrics.baselines import Probes, TrivialBaselines
+from yoyak.metrics.diagnostics import slices
+from yoyak.metrics.diagnostics import statistics as statistics_
+from yoyak.metrics.diagnostics.error_types import ErrorType, JudgedItem, rows_with
+from yoyak.metrics.diagnostics.slices import Slice, Topics
+from yoyak.metrics.diagnostics.statistics import COUNTED, FileStatistics
+from yoyak.metrics.diagnostics.text_patterns import speakers
+from yoyak.metrics.protocol import OFFICIAL, Definition, protocol_of
+from yoyak.metrics.rouge import corpus_mean, score_rows
+from yoyak.values import (
+    Dialogue,
+    Interval,
+    Prediction,
+    Protocol,
+    ReferenceMode,
+    Rouge,
+    Score,
+    Split,
+    StopReason,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from yoyak.metrics.bootstrap import Floats
+
+RESAMPLES = 10_000
+SEED = 42
+
+
+class RowScore(Value, frozen=True, kw_only=True):
+    """The F1 of one row."""
+
+    id: str
+    rouge: Rouge
+
+
+class Measures(Value, frozen=True, kw_only=True):
+    """Precision, recall and F1 of each measure, means over the rows."""
+
+    rouge1: Score
+    rouge2: Score
+    rougeL: Score
+
+
+class Scorecard(Value, frozen=True, kw_only=True):
+    """All that is known about how good a file of summaries is.
+
+    ``interval`` is of the mean of the three F1, percentile bootstrap over rows.
+    """
+
+    protocol: Protocol
+    rouge: Rouge
+    interval: Interval
+    measures: Measures
+    by_reference_mode: dict[ReferenceMode, Rouge]
+    """Mean and max over references where a row has several; else only the protocol's own."""
+    rows: tuple[RowScore, ...]
+    alignment: Alignment
+    floors: TrivialBaselines
+    probes: Probes
+    statistics: FileStatistics
+    faults: dict[ErrorType, tuple[str, ...]]
+    """The ids of the rows that show each kind of fault."""
+    alarms: tuple[sanity_checks.Alarm, ...]
+    slices: tuple[Slice, ...]
+    topics: Topics | None
+    resamples: int
+    seed: int
+
+    @property
+    def n(self) -> int:
+        """The rows that were scored."""
+        return len(self.rows)
+
+
+class _Job(NamedTuple):
+    """What is judged, rows in the order of the references."""
+
+    texts: dict[str, str]
+    references: dict[str, tuple[str, ...]]
+    dialogues: Mapping[str, Dialogue] | None
+    definition: Definition
+    alignment: Alignment
+    stopped_by_length: int | None
+    seed: int
+    resamples: int
+
+
+def evaluate(
+    predictions: Sequence[Prediction] | Mapping[str, str],
+    split: Split,
+    definition: Definition = OFFICIAL,
+    *,
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
+) -> Scorecard:
+    """Judges the predictions of a whole split.
+
+    Raises:
+        BadData: the ids of predictions and split differ, an id is there twice, or a dialogue has
+            no reference.
+    """
+    texts, stopped = _unpacked(predictions)
+    dialogues = {dialogue.id: dialogue for dialogue in split.dialogues}
+    references = {key: dialogue.references for key, dialogue in dialogues.items()}
+    alignment = align_ids.align(texts, references)
+    align_ids.require_whole(alignment)
+    return _judge(
+        _Job(
+            texts={key: texts[key] for key in references},
+            references=references,
+            dialogues=dialogues,
+            definition=definition,
+            alignment=alignment,
+            stopped_by_length=stopped,
+            seed=seed,
+            resamples=resamples,
+        )
+    )
+
+
+def evaluate_texts(
+    predictions: Mapping[str, str],
+    references: Mapping[str, tuple[str, ...]],
+    dialogues: Mapping[str, Dialogue] | None = None,
+    definition: Definition = OFFICIAL,
+    *,
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
+) -> Scorecard:
+    """Judges texts from anywhere: rows are matched by id, what does not match raises an alarm.
+
+    Only shared ids are scored, and the protocol is that of the rows that were scored.
+
+    Raises:
+        BadData: no id is shared, or a row has no reference.
+    """
+    alignment = align_ids.align(predictions, references)
+    align_ids.require_any(alignment)
+    shared = {key: texts for key, texts in references.items() if key in predictions}
+    return _judge(
+        _Job(
+            texts={key: predictions[key] for key in shared},
+            references=shared,
+            dialogues=dialogues,
+            definition=definition,
+            alignment=alignment,
+            stopped_by_length=None,
+            seed=seed,
+            resamples=resamples,
+        )
+    )
+
+
+def _unpacked(
+    predictions: Sequence[Prediction] | Mapping[str, str],
+) -> tuple[Mapping[str, str], int | None]:
+    """The texts by id, and how many were stopped by their length if anybody knows."""
+    if isinstance(predictions, Mapping):
+        return predictions, None
+    found = align_ids.by_id(predictions)
+    stops = [row.stop for row in found.values()]
+    known = [stop for stop in stops if stop is not StopReason.IMPORTED]
+    stopped = known.count(StopReason.LENGTH) if known else None
+    return {key: row.text for key, row in found.items()}, stopped
+
+
+def _judge(job: _Job) -> Scorecard:
+    theirs = list(job.references.values())
+    scores = score_rows(list(job.texts.values()), theirs, job.definition)
+    rows = _row_scores(job.texts, scores)
+    means = {row.id: row.rouge.mean for row in rows}
+    items = statistics_.items(job.texts, job.references, job.dialogues)
+    evidence = _evidence(job, scores, items)
+    known = (
+        {key: job.dialogues[key] for key in job.texts if key in job.dialogues}
+        if (job.dialogues)
+        else {}
+    )
+    return Scorecard(
+        protocol=protocol_of(job.definition, job.references),
+        rouge=evidence.rouge,
+        interval=_interval(scores, job),
+        measures=_measures(scores, job.definition),
+        by_reference_mode=_by_reference_mode(job, evidence.rouge),
+        rows=rows,
+        alignment=job.alignment,
+        floors=evidence.floors,
+        probes=evidence.probes,
+        statistics=evidence.statistics,
+        faults=dict(evidence.faults),
+        alarms=(*sanity_checks.run_sanity_checks(evidence), *_triple_alarms(evidence)),
+        slices=slices.slices(known, means, seed=job.seed, resamples=job.resamples),
+        topics=slices.topics(list(known.values())),
+        resamples=job.resamples,
+        seed=job.seed,
+    )
+
+
+def _row_scores(texts: Mapping[str, str], scores: "Floats") -> tuple[RowScore, ...]:
+    return tuple(
+        RowScore(id=key, rouge=Rouge(rouge1=one, rouge2=two, rougeL=longest))
+        for key, (one, two, longest) in zip(texts, scores[:, :, 2].tolist(), strict=True)
+    )
+
+
+def _interval(scores: "Floats", job: _Job) -> Interval:
+    from yoyak.metrics import bootstrap
+
+    means = scores[:, :, 2].mean(axis=1, keepdims=True)
+    return bootstrap.mean_intervals(means, seed=job.seed, resamples=job.resamples)[0]
+
+
+def _measures(scores: "Floats", definition: Definition) -> Measures:
+    rouge1, rouge2, rouge_l = (
+        Score(precision=precision, recall=recall, f1=f1)
+        for precision, recall, f1 in corpus_mean(scores, definition).tolist()
+    )
+    return Measures(rouge1=rouge1, rouge2=rouge2, rougeL=rouge_l)
+
+
+def _by_reference_mode(job: _Job, own: Rouge) -> dict[ReferenceMode, Rouge]:
+    modes = {job.definition.references: own}
+    if all(len(row) == 1 for row in job.references.values()):
+        return modes
+    for mode in ReferenceMode:
+        if mode not in modes:
+            other = msgspec.structs.replace(job.definition, references=mode)
+            texts, theirs = list(job.texts.values()), list(job.references.values())
+            modes[mode] = baselines.rouge_of(score_rows(texts, theirs, other), other)
+    return modes
+
+
+def _evidence(
+    job: _Job, scores: "Floats", items: Mapping[str, JudgedItem]
+) -> sanity_checks.SanityInputs:
+    first = {key: row[0] for key, row in job.references.items()}
+    theirs = statistics_.items(first, job.references, job.dialogues)
+    faults = rows_with(items, COUNTED)
+    common, count = Counter(text.strip() for text in job.texts.values()).most_common(1)[0]
+    return sanity_checks.SanityInputs(
+        rouge=baselines.rouge_of(scores, job.definition),
+        alignment=job.alignment,
+        floors=baselines.trivial_baselines(job.references, job.dialogues, job.definition),
+        probes=baselines.probes(job.texts, job.references, scores, job.definition),
+        statistics=FileStatistics(
+            predictions=statistics_.text_statistics(items, faults, job.definition),
+            references=statistics_.text_statistics(
+                theirs, rows_with(theirs, COUNTED), job.definition
+            ),
+            tags_found=statistics_.tags_found(items),
+            stopped_by_length=job.stopped_by_length,
+        ),
+        faults=faults,
+        untagged=tuple(
+            key
+            for key, item in items.items()
+            if not speakers(item.text) and any(map(speakers, item.references))
+        ),
+        repeated_text=tuple(key for key, text in job.texts.items() if text.strip() == common)
+        if count > 1
+        else (),
+        rouge1_equals_rougel=_equal_share(scores),
+    )
+
+
+def _equal_share(scores: "Floats") -> float:
+    """Of the rows with any overlap, the share in which ROUGE-1 and ROUGE-L agree."""
+    import numpy as np
+
+    found = scores[scores[:, 0, 2] > 0]
+    equal = np.isclose(found[:, 0, 2], found[:, 2, 2], rtol=0, atol=1e-9)
+    return float(equal.mean()) if len(found) else 0.0
+
+
+def _triple_alarms(evidence: sanity_checks.SanityInputs) -> tuple[sanity_checks.Alarm, ...]:
+    rouge, floor = evidence.rouge, evidence.floors.constant
+    says_already = rouge.mean < floor.mean
+    return rouge_consistency.rouge_consistency(
+        100 * rouge.rouge1,
+        100 * rouge.rouge2,
+        100 * rouge.rougeL,
+        sum=100 * rouge.sum,
+        mean=100 * rouge.mean,
+        constant_floor=None if says_already else 100 * floor.rouge1,
+    )

@@ -1,0 +1,64 @@
+"""Which dialogues to show: where the best system is worst and best, and where systems differ."""
+
+from collections.abc import Sequence
+from statistics import pstdev
+from typing import NamedTuple
+
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.report.model.values import Example
+from yoyak.values import Corpus, Dialogue, Prediction
+
+EACH = 3
+"""Dialogues of each kind; more are read by nobody."""
+
+
+class Said(NamedTuple):
+    """What one system said of dev, and how each row was judged."""
+
+    name: str
+    predictions: Sequence[Prediction]
+    card: Scorecard
+
+
+def examples(corpus: Corpus, said: Sequence[Said]) -> tuple[Example, ...]:
+    """The lowest and highest rows of the best system, and those on which systems differ most.
+
+    Systems that did not say anything of every row that is shown are left out.
+    """
+    if not said:
+        return ()
+    best = max(said, key=lambda one: one.card.rouge.mean)
+    rows = sorted(best.card.rows, key=lambda row: (row.rouge.mean, row.id))
+    chosen = {row.id: "worst" for row in rows[:EACH]}
+    chosen |= {row.id: "best" for row in rows[-EACH:] if row.id not in chosen}
+    chosen |= {key: "unlike" for key in _unlike(said) if key not in chosen}
+    dialogues = {one.id: one for one in corpus.dev.dialogues}
+    return tuple(
+        _example(dialogues[key], said, why) for key, why in chosen.items() if key in dialogues
+    )
+
+
+def _unlike(said: Sequence[Said]) -> list[str]:
+    """The rows whose scores are furthest apart; none where there is one system."""
+    by_row: dict[str, list[float]] = {}
+    for one in said:
+        for row in one.card.rows:
+            by_row.setdefault(row.id, []).append(row.rouge.mean)
+    whole = {key: pstdev(means) for key, means in by_row.items() if len(means) > 1}
+    return sorted(whole, key=lambda key: (-whole[key], key))[:EACH]
+
+
+def _example(dialogue: Dialogue, said: Sequence[Said], why: str) -> Example:
+    answers = []
+    for one in said:
+        texts = {prediction.id: prediction.text for prediction in one.predictions}
+        means = {row.id: row.rouge.mean for row in one.card.rows}
+        if dialogue.id in texts:
+            answers.append((one.name, texts[dialogue.id], means.get(dialogue.id)))
+    return Example(
+        id=dialogue.id,
+        dialogue=dialogue.text,
+        references=dialogue.references,
+        answers=tuple(answers),
+        why=why,
+    )

@@ -1,0 +1,226 @@
+"""From a workspace to its view: the only place of the report that reads runs from disk."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from yoyak.data.corpus import read_corpus
+from yoyak.errors import BadData, InputMissing
+from yoyak.events import AnyEvent, RunState, RunStatus, fold
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.report.model import consistency, pairs, schedule, scores
+from yoyak.report.model.build import Rest, build
+from yoyak.report.model.consistency import StatedDisk
+from yoyak.report.model.consistency_claims import stated
+from yoyak.report.model.examples import Said, examples
+from yoyak.report.model.history import RunHistory
+from yoyak.report.model.report import Difference, Report
+from yoyak.report.model.sources import provenance, relative, submissions
+from yoyak.report.model.values import Blended, Forecast, ReportFinding, Sentence
+from yoyak.runs.run import Run
+from yoyak.runs.settings import NO_BUDGET, Budget
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Corpus, Prediction
+
+_HANGUL = re.compile("[가-힣]")
+
+
+class _Read(NamedTuple):
+    """A run's records, each read once."""
+
+    run: Run
+    record: RunHistory
+    card: Scorecard | None
+    predictions: list[Prediction]
+    garbled: int
+
+
+def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
+    """The view of a workspace.
+
+    Without ``compared`` (for ``status``) no statistics are computed, nothing is linted, and of
+    long logs only the telling lines are read.
+    """
+    found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
+    cards = {one.run.name: one.card for one in found if one.card is not None}
+    runs = [one.run for one in found]
+    records = _compared(found, cards) if compared else [one.record for one in found]
+    said = [
+        Said(one.record.name, one.predictions, one.card) for one in found if one.card is not None
+    ]
+    disk = _disk(workspace)
+    data = _data(workspace, runs) if compared else _Data(None, ())
+    rest = Rest(
+        title=_title(workspace, runs),
+        workspace=str(workspace.folder),
+        written_at=time.time(),
+        floors=tuple(scores.floors(workspace, runs, cards)),
+        submissions=tuple(submissions(workspace)),
+        provenance=tuple(provenance(workspace, runs)) if compared else (),
+        pairs=pairs.pairs({one.name: one.card for one in said}) if compared else (),
+        blended=_blended(workspace, data.corpus) if compared else None,
+        examples=examples(data.corpus, said) if data.corpus is not None else (),
+        disk=disk,
+        expected=_expected(found, data.corpus),
+        budget=budget,
+        workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
+    )
+    view = build(records, rest)
+    if not compared:
+        return view
+    checked = consistency.check(stated(records, view, disk))
+    checked = (*checked, *_garbled(workspace, found), *data.findings)
+    return msgspec.structs.replace(view, findings=checked)
+
+
+def _blended(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
+    from yoyak.report.model.ensemble import newest_blend  # ``yoyak status`` blends nothing
+
+    return newest_blend(workspace, corpus)
+
+
+class _Data(NamedTuple):
+    """The newest run's data, unless it is not there any more or is not what was learned from."""
+
+    corpus: Corpus | None
+    findings: tuple[ReportFinding, ...]
+
+
+def _data(workspace: Workspace, runs: Sequence[Run]) -> _Data:
+    if not runs:
+        return _Data(None, ())
+    identity = runs[-1].identity
+    record = relative(workspace, runs[-1].folder / "identity.json")
+    fields = {"folder": identity.data_folder, "run": runs[-1].name}
+    try:
+        corpus = read_corpus(Path(identity.data_folder))
+    except (InputMissing, BadData):
+        what = Sentence(key="report.lint-data-gone", fields=fields)
+        return _Data(None, (ReportFinding(rule="data-gone", what=what, record=record),))
+    if corpus.dev.fingerprint != identity.dev_sha256:
+        what = Sentence(key="report.lint-data-changed", fields=fields)
+        return _Data(None, (ReportFinding(rule="data-changed", what=what, record=record),))
+    return _Data(corpus, ())
+
+
+def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
+    return Path(runs[-1].identity.data_folder).name if runs else workspace.folder.resolve().name
+
+
+def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
+    folder, card, log = (
+        relative(workspace, run.folder),
+        run.scorecard("dev"),
+        run.log(whole=compared),
+    )
+    predictions = run.predictions("dev") if compared else []
+    address = f"{folder}/scores/dev.json"
+    state = _state(run, log.events)
+    record = RunHistory(
+        id=run.name,
+        folder=folder,
+        recipe=run.recipe,
+        events=tuple(log.events),
+        status=state.status,
+        state=state,
+        quality=None if card is None else scores.quality(card, address, intervals=compared),
+        decode_seconds_per_100=_decode_seconds_per_100(predictions),
+        tokens_per_character=_tokens_per_character(predictions),
+        summary_lengths=tuple(len(one.text) for one in predictions),
+        whole=compared,
+        damaged=log.garbled > 0,
+    )
+    return _Read(run, record, card, predictions, log.garbled)
+
+
+def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:
+    """As ``run.state()``, from events that are read already."""
+    state = fold(events)
+    if state.status is RunStatus.RUNNING and run.holder() is None:
+        return msgspec.structs.replace(state, status=RunStatus.INTERRUPTED)
+    return state
+
+
+def _decode_seconds_per_100(predictions: Sequence[Prediction]) -> float | None:
+    seconds = [one.seconds for one in predictions if one.seconds is not None]
+    return 100 * sum(seconds) / len(seconds) if len(seconds) == len(predictions) > 0 else None
+
+
+def _tokens_per_character(predictions: Sequence[Prediction]) -> float | None:
+    """Tokens of an answer (its stop counted) for each Hangul syllable of it."""
+    measured = [(one.tokens, one.raw) for one in predictions if one.tokens is not None]
+    syllables = sum(len(_HANGUL.findall(raw)) for _, raw in measured)
+    return sum(tokens for tokens, _ in measured) / syllables if syllables else None
+
+
+def _named_apart(found: Sequence[_Read]) -> list[_Read]:
+    """Several runs of one recipe are told apart by their folders' names."""
+    recipes = [one.record.recipe.name for one in found]
+    return [
+        one._replace(record=one.record._replace(label=one.record.id))
+        if recipes.count(one.record.recipe.name) > 1
+        else one
+        for one in found
+    ]
+
+
+def _compared(found: Sequence[_Read], cards: scores.Cards) -> list[RunHistory]:
+    against = scores.baseline([one.run for one in found], cards)
+    known: dict[str, Difference] = {}
+    if against is not None:
+        known = scores.differences(cards, against)
+    learned = {
+        one.run.name: one.card
+        for one in found
+        if one.card is not None and one.record.recipe.engine != "lead"
+    }
+    tied = scores.tied_with_best(learned)
+    return [
+        one.record._replace(
+            difference=known.get(one.run.name),
+            tied_with_best=one.run.name in tied if one.run.name in learned else None,
+        )
+        for one in found
+    ]
+
+
+def _garbled(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFinding]:
+    for one in found:
+        if one.garbled:
+            fields = {"run": one.run.name, "lines": str(one.garbled)}
+            yield ReportFinding(
+                rule="garbled-log",
+                what=Sentence(key="report.lint-garbled-log", fields=fields),
+                record=relative(workspace, one.run.log_path),
+            )
+
+
+def _disk(workspace: Workspace) -> StatedDisk:
+    """The disk that the workspace is, or would be, on."""
+    places = (workspace.folder, *workspace.folder.absolute().parents)
+    usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
+    return StatedDisk(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9, sufficient=True)
+
+
+def _expected(found: Sequence[_Read], corpus: Corpus | None) -> dict[str, Forecast]:
+    if corpus is None:
+        return {}
+    queued = [one.run for one in found if one.record.status is RunStatus.QUEUED]
+    return schedule.expected_end(queued, [one.run for one in found], corpus)
+
+
+def _size_gb(folder: Path) -> float:
+    """What the workspace takes; a file that went away meanwhile takes nothing."""
+    size = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(where, name).lstat().st_size
+    return size / 1e9

@@ -1,0 +1,55 @@
+"""What is not done yet, each as the exact command that does it."""
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+
+from yoyak.config.load import resolve, settings_of
+from yoyak.config.schema import Recipe
+from yoyak.errors import BadRecipe
+from yoyak.events import RunStatus
+from yoyak.report.model.history import RunHistory
+from yoyak.report.model.values import Sentence, Step
+
+
+def next_steps(runs: Sequence[RunHistory], has_submission: bool) -> Iterator[Step]:
+    """What to type, the most urgent first; runs that the same command takes up share one."""
+    for status in (RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.QUEUED):
+        yield from _to_run([run for run in runs if run.status is status], status)
+    if any(run.status is RunStatus.RUNNING for run in runs):
+        yield Step(command="yoyak status", why=Sentence(key="report.next-running"))
+    finished = [run for run in runs if run.status is RunStatus.FINISHED]
+    if len(finished) > 1:
+        yield Step(command="yoyak compare", why=Sentence(key="report.next-compare"))
+    if finished and not has_submission:
+        yield Step(command="yoyak submit", why=Sentence(key="report.next-submit"))
+    if not runs:
+        yield Step(command="yoyak run", why=Sentence(key="report.next-nothing"))
+
+
+def _to_run(runs: Sequence[RunHistory], status: RunStatus) -> Iterator[Step]:
+    alike: dict[tuple[str, ...], list[RunHistory]] = {}
+    for run in runs:
+        alike.setdefault(changes(run.recipe), []).append(run)
+    for sets, found in alike.items():
+        recipes = dict.fromkeys(run.recipe.name for run in found)
+        fields = {"names": ", ".join(run.name for run in found)}
+        why = Sentence(key=f"report.next-{status.value}", fields=fields)
+        yield Step(command=" ".join(("yoyak run", *recipes, *sets)), why=why)
+
+
+def changes(recipe: Recipe) -> tuple[str, ...]:
+    """How a stored recipe differs from its file, as options that make it the same again.
+
+    TOML has no word for nothing, so a setting that was taken away cannot be said; a recipe whose
+    file is not here says nothing either.
+    """
+    try:
+        file = dict(settings_of(resolve(recipe.name).recipe))
+    except BadRecipe:
+        return ()
+    return tuple(
+        f"--set {shlex.quote(f'{key}={json.dumps(value, ensure_ascii=False)}')}"
+        for key, value in settings_of(recipe)
+        if value is not None and key not in {"name", "about"} and value != file.get(key)
+    )

@@ -1,0 +1,35 @@
+"""How much two systems complement each other: what the better answer of each row would gain."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from statistics import fmean
+
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import unlike
+from yoyak.report.model.values import Pair
+
+
+def pairs(cards: Mapping[str, Scorecard]) -> tuple[Pair, ...]:
+    """Every pair that was judged alike, the most complementary first.
+
+    ``oracle_gain`` is the mean over rows of the better of two answers, less the better system's
+    mean: the ceiling of any way to choose between the two, which nobody reaches without references.
+    """
+    found = [
+        _pair(one, other, cards[one], cards[other])
+        for one, other in combinations(cards, 2)
+        if not unlike(cards[one].protocol, cards[other].protocol)
+    ]
+    return tuple(sorted(found, key=lambda pair: -pair.oracle_gain))
+
+
+def _pair(one: str, other: str, card: Scorecard, second: Scorecard) -> Pair:
+    theirs = {row.id: row.rouge.mean for row in second.rows}
+    both = [(row.rouge.mean, theirs[row.id]) for row in card.rows]
+    ours, best = fmean(mine for mine, _ in both), fmean(max(pair) for pair in both)
+    return Pair(
+        one=one,
+        other=other,
+        oracle_gain=best - max(ours, fmean(their for _, their in both)),
+        other_better=sum(their > mine for mine, their in both) / len(both),
+    )

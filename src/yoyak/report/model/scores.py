@@ -1,0 +1,103 @@
+"""What the stored scorecards say together: intervals, differences, ties, floors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import PairComparison, Verdict, compare_pair, unlike
+from yoyak.report.model.report import Difference, Floor, Quality
+from yoyak.report.model.sources import relative
+from yoyak.report.model.values import Measured
+from yoyak.runs.run import Run
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Interval
+
+Cards = Mapping[str, Scorecard]
+"""Run name to its scorecard of dev."""
+
+
+def quality(card: Scorecard, record: str, *, intervals: bool = True) -> Quality:
+    """The card's figures; with ``intervals`` each measure gets its own, from the card's rows."""
+    rouge = card.rouge
+    known = _intervals(card) if intervals else (None, None, None)
+    rouge1, rouge2, rouge_l = (
+        Measured(value=value, interval=each)
+        for value, each in zip(msgspec.structs.astuple(rouge), known, strict=True)
+    )
+    return Quality(
+        rouge1=rouge1,
+        rouge2=rouge2,
+        rougeL=rouge_l,
+        mean=Measured(value=rouge.mean, interval=card.interval),
+        rows=card.n,
+        signature=card.protocol.signature,
+        record=record,
+    )
+
+
+def _intervals(card: Scorecard) -> tuple[Interval, ...]:
+    import numpy as np
+
+    from yoyak.metrics import bootstrap
+
+    rows = np.array([msgspec.structs.astuple(row.rouge) for row in card.rows], dtype=np.float64)
+    return bootstrap.mean_intervals(rows, seed=card.seed, resamples=card.resamples)
+
+
+def baseline(runs: Sequence[Run], cards: Cards) -> str | None:
+    """The run that copies the first turns; without one, the oldest that was scored."""
+    scored = [run for run in runs if run.name in cards]
+    floors = [run for run in scored if run.recipe.engine == "lead"]
+    return next((run.name for run in (*floors, *scored)), None)
+
+
+def differences(cards: Cards, against: str) -> dict[str, Difference]:
+    """Each run against one, corrected together; runs judged otherwise are left out."""
+    return {
+        one.system: Difference(
+            baseline=against,
+            mean=Measured(value=one.difference.mean, interval=one.interval),
+            p=one.p_holm,
+            verdict=one.verdict,
+        )
+        for one in _contrasts(cards, against)
+    }
+
+
+def tied_with_best(cards: Cards) -> frozenset[str]:
+    """The runs that these rows cannot tell from the best one, the best included."""
+    if not cards:
+        return frozenset()
+    best = max(cards, key=lambda name: cards[name].rouge.mean)
+    found = _contrasts(cards, best)
+    return frozenset({best, *(one.system for one in found if one.verdict is Verdict.NOT_PROVEN)})
+
+
+def _contrasts(cards: Cards, against: str) -> tuple[PairComparison, ...]:
+    other = cards[against]
+    alike = [
+        (name, against, card.rows, other.rows)
+        for name, card in cards.items()
+        if name != against and not unlike(card.protocol, other.protocol)
+    ]
+    return compare_pair(alike) if alike else ()
+
+
+def floors(workspace: Workspace, runs: Sequence[Run], cards: Cards) -> Iterator[Floor]:
+    """What needs no model, once for each protocol."""
+    seen: set[str] = set()
+    for run in runs:
+        card = cards.get(run.name)
+        if card is None or card.protocol.signature in seen:
+            continue
+        seen.add(card.protocol.signature)
+        known = (("constant", card.floors.constant), ("unrelated", card.floors.unrelated))
+        for name, rouge in known:
+            if rouge is not None:
+                yield Floor(
+                    name=name,
+                    rouge=rouge,
+                    signature=card.protocol.signature,
+                    record=relative(workspace, run.folder / "scores" / "dev.json"),
+                )

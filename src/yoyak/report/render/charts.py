@@ -1,0 +1,70 @@
+"""Charts as inline SVG, drawn by Vega-Lite (altair) and rendered without a browser (vl-convert).
+
+Both come with the ``[report]`` extra; without it there are no charts and the page says so.
+Text and lines take the page's own colour, so that a dark page and a print look right.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from yoyak.report.model.report import Report
+from yoyak.report.render.vega import CHARTS
+from yoyak.report.render.vega_common import INK, PALETTE, ROWS, Drawing
+from yoyak.report.sections.blocks import Chart, Section, Timeline
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+BROAD = frozenset({"timeline"})
+"""Charts that take the page's whole width."""
+
+_ROLE = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
+"""The figure around a chart says what it is; its parts have no roles of their own."""
+_PATH = re.compile(r' d="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d)\d+")
+"""A tenth of a pixel is as fine as a line can be seen."""
+_ID = re.compile(r'(\bid="|url\(#)([A-Za-z])')
+
+
+def is_available() -> bool:
+    """Whether the ``[report]`` extra is installed."""
+    return find_spec("altair") is not None and find_spec("vl_convert") is not None
+
+
+def draw(view: Report, page: Sequence[Section]) -> "dict[str, Markup]":
+    """The SVG of every chart that the page asks for; none without the extra."""
+    if not is_available():
+        return {}
+    asked = [block for section in page for block in section.blocks]
+    keys = [block.key for block in asked if isinstance(block, Chart)]
+    keys += ["timeline" for block in asked if isinstance(block, Timeline)]
+    drawn = ((key, CHARTS[key](view)) for key in keys)
+    return {key: svg(drawing, key) for key, drawing in drawn if drawing is not None}
+
+
+def svg(drawing: Drawing, key: str) -> "Markup":
+    """A chart as SVG for inside a page: no ids that another chart has, no fixed colours of text."""
+    import vl_convert
+    from markupsafe import Markup
+
+    specification = _styled(drawing.chart).to_dict() | {"datasets": {ROWS: drawing.rows}}
+    drawn = vl_convert.vegalite_to_svg(specification)
+    drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(INK, "currentColor")
+    drawn = _ROLE.sub("", drawn).replace("<svg ", '<svg aria-hidden="true" ', 1)
+    drawn = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match.group()), drawn)
+    # Names reach the SVG as text that Vega has escaped; nothing else comes from outside.
+    return Markup(drawn)  # noqa: S704
+
+
+def _styled(chart: Any) -> Any:
+    grey = {"gridColor": INK, "gridOpacity": 0.15, "domainColor": INK, "tickColor": INK}
+    words = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12}
+    return (
+        chart.configure(background="transparent", aria=False, font="sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(**grey, **words, titleFontWeight="normal")
+        .configure_legend(**words, orient="bottom", columns=3, title=None, labelLimit=200, offset=6)
+        .configure_range(category=list(PALETTE))
+    )

@@ -1,0 +1,124 @@
+"""The report as Markdown for a repository; all text is escaped here, and numbers link to records.
+
+The timeline is a Mermaid diagram, which GitHub and GitLab draw. Charts are left to the HTML page,
+and so are dialogues: they are people's words and do not belong into a repository.
+"""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from yoyak.messages import text
+from yoyak.report.model.report import Report
+from yoyak.report.model.values import TimelineSpan
+from yoyak.report.render import format
+from yoyak.report.render.escape import markdown, plain
+from yoyak.report.sections.blocks import (
+    SIGNS,
+    Badge,
+    Bar,
+    Block,
+    Bullets,
+    Cell,
+    Chart,
+    Checked,
+    CodeBlock,
+    Link,
+    Note,
+    SampleBlock,
+    Table,
+    Timeline,
+)
+from yoyak.report.sections.toc import sections
+
+
+def render(view: Report) -> str:
+    """The whole report in the language that is being spoken."""
+    lines = [f"# {markdown(text('report.title', title=view.title))}", "", markdown(written(view))]
+    for section in sections(view):
+        drawn = [block for block in map(_block, section.blocks) if block]
+        if drawn:
+            lines += ["", f"## {markdown(section.title)}"]
+        for block in drawn:
+            lines += ["", *block]
+    return "\n".join(lines) + "\n"
+
+
+def written(view: Report) -> str:
+    """When the report was written, and from how much."""
+    if view.last_event_at is None:
+        return text("report.written-before", at=format.moment(view.written_at))
+    return text(
+        "report.written",
+        at=format.moment(view.written_at),
+        events=format.count(view.events),
+        last=format.moment(view.last_event_at),
+    )
+
+
+def _block(block: Block) -> list[str]:
+    match block:
+        case Table():
+            return list(_table(block))
+        case Note():
+            return [markdown(block.text)]
+        case Bullets():
+            return [f"- {markdown(item)}" for item in block.items]
+        case Timeline():
+            return list(_timeline(block.spans))
+        case Chart() | SampleBlock():
+            return []
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"| {' | '.join(markdown(column.title) for column in table.columns)} |"
+    yield f"|{'|'.join('--:' if column.is_number else ':--' for column in table.columns)}|"
+    yield from (f"| {' | '.join(map(_cell, row))} |" for row in table.rows)
+
+
+def _cell(cell: Cell) -> str:
+    match cell:
+        case Link():
+            target = quote(cell.record, safe="/#")
+            shown = markdown(cell.shown)
+            linked = f"[{shown}](../{target})" if target else shown
+            return f"{linked} ({markdown(cell.note)})" if cell.note else linked
+        case CodeBlock():
+            return _code(cell.shown)
+        case Bar():
+            return markdown(cell.shown)
+        case Badge():
+            note = f" ({markdown(cell.note)})" if cell.note else ""
+            return f"{SIGNS[cell.kind]} {markdown(cell.shown)}{note}"
+        case Checked():
+            return f"{SIGNS[cell.kind]} {markdown(cell.shown)}"
+        case str():
+            return markdown(cell)
+
+
+def _code(shown: str) -> str:
+    """A code span whose fence is longer than any run of backticks inside (CommonMark 6.1)."""
+    inner = plain(shown).replace("|", "\\|")
+    if not inner:
+        return ""
+    if "`" not in inner:
+        return f"`{inner}`"
+    fence = "`" * (max(map(len, inner.replace("`", "\0`").split("\0"))) + 1)
+    return f"{fence} {inner} {fence}"
+
+
+_BARS = {"worked": "done, ", "running": "active, ", "planned": ""}
+
+
+def _timeline(spans: tuple[TimelineSpan, ...]) -> Iterator[str]:
+    yield from ("```mermaid", "gantt", "  dateFormat X", "  axisFormat %m-%d %H:%M")
+    for span in spans:
+        start, end = round(span.start), round(span.late_end or span.end)
+        yield f"  section {_label(span.name)}"
+        word = _label(text(f"report.span-{span.kind}"))
+        yield f"  {word} : {_BARS[span.kind]}{start}, {max(end, start + 1)}"
+    yield "```"
+
+
+def _label(name: str) -> str:
+    """A name without Mermaid's own marks; a recipe's name needs none of them."""
+    return "".join(letter for letter in plain(name) if letter.isalnum() or letter in "-_. ")

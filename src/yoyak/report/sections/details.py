@@ -1,0 +1,165 @@
+"""What the line-up rests on: the sections on settings, incidents, examples, files and sources."""
+
+from collections.abc import Iterator
+
+from yoyak.events import CheckResult
+from yoyak.messages import text
+from yoyak.report.model.report import Report
+from yoyak.report.render import format
+from yoyak.report.sections.blocks import (
+    Badge,
+    Block,
+    Cell,
+    Chart,
+    Checked,
+    CodeBlock,
+    Link,
+    Note,
+    Table,
+    TableColumn,
+    Timeline,
+    table,
+)
+from yoyak.report.sections.examples import sample
+from yoyak.terminal.status import name
+
+Blocks = Iterator[Block]
+
+
+def findings(view: Report) -> Blocks:
+    """What the records do not support."""
+    if not view.systems and not view.findings:
+        return  # what says nothing yet needs no support
+    rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
+    yield from table(("check", "what"), rows) or (Note(text("report.nothing-found")),)
+
+
+def configuration(view: Report) -> Blocks:
+    """A row for each setting in which the systems differ; the rest share one paragraph."""
+    by_system = [{one.key: one.value for one in system.settings} for system in view.systems]
+    keys = dict.fromkeys(key for settings in by_system for key in settings)
+    said = [(key, [settings.get(key) for settings in by_system]) for key in keys]
+    rows = [
+        (key, [format.UNKNOWN if one is None else one for one in values])
+        for key, values in said
+        if key not in {"about", "name"} and set(values) - {None, "none"}
+    ]
+    heads = [TableColumn(text("report.column-setting"), is_number=False)]
+    heads += [TableColumn(name(one), is_number=False) for one in view.systems]
+    unlike: list[tuple[Cell, ...]] = [
+        (CodeBlock(key), *map(format.shortened, row)) for key, row in rows if len(set(row)) > 1
+    ]
+    if unlike:
+        yield Table(tuple(heads), tuple(unlike))
+    alike = [f"{key} = {format.shortened(row[0])}" for key, row in rows if len(set(row)) == 1]
+    if alike:
+        yield Note(text("report.same-everywhere", settings=", ".join(alike)))
+
+
+def risks(view: Report) -> Blocks:
+    """What can stop the work."""
+    yield from table(
+        ("level", "what"),
+        (
+            (Badge(one.level, text(f"report.level-{one.level}")), Link(one.what.text, one.record))
+            for one in view.risks
+        ),
+    )
+    yield from (Chart("disk"), Chart("machine"), Chart("vram"))
+
+
+def proofs(view: Report) -> Blocks:
+    """What was proved before the first step: one row a check, one column a run."""
+    if not view.proofs:
+        return
+    names = list(dict.fromkeys(check.name for proof in view.proofs for check in proof.checks))
+    heads = [TableColumn(text("report.column-proved"), is_number=False)]
+    heads += [TableColumn(proof.name, is_number=False) for proof in view.proofs]
+    by_run = [{check.name: check for check in proof.checks} for proof in view.proofs]
+    rows = (
+        (format.proved(name), *(_check(checks.get(name)) for checks in by_run)) for name in names
+    )
+    yield Table(tuple(heads), tuple(rows))
+
+
+def _check(check: CheckResult | None) -> Cell:
+    if check is None:
+        return format.UNKNOWN
+    return Checked("ok" if check.passed else "danger", check.found)
+
+
+def timeline(view: Report) -> Blocks:
+    """When each run worked, and until when it will."""
+    if not view.timeline:
+        return
+    yield Timeline(view.timeline)
+    yield from table(
+        ("system", "status", "start", "end", "duration"),
+        (
+            (
+                Link(one.name, one.record),
+                text(f"report.span-{one.kind}"),
+                format.moment(one.start),
+                format.moment(one.late_end or one.end),
+                format.duration((one.late_end or one.end) - one.start),
+            )
+            for one in view.timeline
+        ),
+    )
+
+
+def next_steps(view: Report) -> Blocks:
+    """What to type next."""
+    rows = ((CodeBlock(step.command), step.why.text) for step in view.next_steps)
+    yield from table(("command", "why"), rows)
+
+
+def incidents(view: Report) -> Blocks:
+    """What went otherwise than planned."""
+    yield from table(
+        ("at", "system", "step", "what", "lost"),
+        (
+            (
+                Link(format.moment(one.at), one.record),
+                one.name,
+                format.count(one.step),
+                one.what.text,
+                format.count(one.lost_steps),
+            )
+            for one in view.incidents
+        ),
+    )
+
+
+def examples(view: Report) -> Blocks:
+    """Dialogues with what the systems said of them."""
+    yield from map(sample, view.examples)
+
+
+def submissions(view: Report) -> Blocks:
+    """What was written for handing in, and what came of it."""
+    yield from table(
+        ("number", "system", "method", "n", "dev", "public", "file", "sha256"),
+        (
+            (
+                Link(one.number, one.record),
+                one.system,
+                one.method,
+                format.count(one.rows),
+                format.score(one.dev_mean),
+                format.score(one.public_score, 4),
+                Link(one.path, one.path),
+                CodeBlock(one.sha256),
+            )
+            for one in view.submissions
+        ),
+    )
+
+
+def provenance(view: Report) -> Blocks:
+    """Where the numbers come from."""
+    rows = (
+        (Link(text(f"report.fact-{fact.label}"), fact.record), CodeBlock(fact.value))
+        for fact in view.provenance
+    )
+    yield from table(("fact", "value"), rows)

@@ -1,0 +1,60 @@
+"""Dialogues with what was said of them, and the blend that chose among it."""
+
+from collections.abc import Iterator
+
+from yoyak.messages import text
+from yoyak.report.model.values import Blended, Example
+from yoyak.report.render import format
+from yoyak.report.sections.blocks import AnswerBlock, Block, Link, Note, SampleBlock, pieces, table
+from yoyak.terminal.submission import interval, verdict
+
+
+def sample(one: Example) -> SampleBlock:
+    """A dialogue with its answers; what the first reference does not say is marked."""
+    reference = one.references[0] if one.references else ""
+    return SampleBlock(
+        id=one.id,
+        why=text(f"report.example-{one.why}"),
+        dialogue=tuple(one.dialogue.splitlines()),
+        references=one.references,
+        answers=tuple(
+            AnswerBlock(
+                who, pieces(said, reference), format.score(mean), chosen=place == one.chosen
+            )
+            for place, (who, said, mean) in enumerate(one.answers)
+        ),
+    )
+
+
+def blended(found: Blended) -> Iterator[Block]:
+    """Who votes in the blend that was handed in, what it is worth, and what it chose."""
+    yield Note(
+        text(
+            "report.blend-handed-in",
+            number=found.number,
+            method=found.method,
+            mean=format.score(found.dev.value),
+            interval=format.interval(found.dev),
+        )
+    )
+    if found.components is not None:
+        weights = ":".join(f"{weight:g}" for weight in found.components)
+        yield Note(text("report.blend-weights", weights=weights))
+    if found.held_out is None:
+        yield Note(text("report.blend-not-learned"))
+    else:
+        gain, known = found.held_out, interval(found.held_out.interval)
+        points = format.points(gain.difference)
+        yield Note(
+            text("report.blend-held-out", gain=points, interval=known, verdict=verdict(gain))
+        )
+    yield from table(
+        ("system", "decoding", "votes"),
+        (
+            (Link(one.system, found.record), one.decode, format.number(one.votes))
+            for one in found.voters
+        ),
+    )
+    if found.rows:
+        yield Note(text("report.blend-rows"))
+    yield from map(sample, found.rows)

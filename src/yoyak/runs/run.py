@@ -1,0 +1,281 @@
+"""One run on disk: what it is, what happened to it, what it said and how that was judged.
+
+::
+
+    runs/<date-recipe-hash>/
+        identity.json  recipe.json  provenance.json  events.jsonl  run.lock  worker.log
+        checkpoints/step-000390/  weights/  predictions/{dev,test}.jsonl  scores/dev.json
+
+``events.jsonl`` is the truth; the lock tells a living worker from a dead one.
+"""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from yoyak.config.schema import Recipe
+from yoyak.errors import BadData, InputMissing, Interrupted
+from yoyak.events import (
+    AnyEvent,
+    PredictionProgress,
+    RunState,
+    RunStatus,
+    SystemMetrics,
+    TrainStep,
+    fold,
+)
+from yoyak.files import atomic, jsonl
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.runs.event_index import state_events
+from yoyak.runs.redact import redact_event
+from yoyak.values import Prediction, SplitName, Value
+
+_EVENT = msgspec.json.Decoder(AnyEvent)
+_PREDICTION = msgspec.json.Decoder(Prediction)
+_FREQUENT = (TrainStep, SystemMetrics, PredictionProgress)
+"""Events whose loss in a power cut costs a point of a curve, never a state."""
+
+_T = TypeVar("_T")
+
+LOCK_TRIES = 5
+LOCK_PAUSE_SECONDS = 0.02
+
+
+class RunIdentity(Value, frozen=True, kw_only=True):
+    """What makes a run this run: the same command finds it again by these."""
+
+    sequence: int
+    recipe: str
+    learning_hash: str
+    data_folder: str
+    train_sha256: str
+    dev_sha256: str
+    created_at: float
+
+
+class Holder(Value, frozen=True, kw_only=True):
+    """Who works on a run."""
+
+    pid: int
+    host: str
+
+
+class EventLog(NamedTuple):
+    """A run's events, and how many lines could not be read."""
+
+    events: list[AnyEvent]
+    garbled: int
+
+
+class Run:
+    """A run folder; its values are read when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def engine_folder(self) -> Path:
+        """The engine's own: ``checkpoints/`` and ``weights/`` lie in it."""
+        return self.folder
+
+    @property
+    def log_path(self) -> Path:
+        """The event log."""
+        return self.folder / "events.jsonl"
+
+    @cached_property
+    def identity(self) -> RunIdentity:
+        """What makes this run this run."""
+        return _read(self.folder / "identity.json", RunIdentity)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return _read(self.folder / "recipe.json", Recipe)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Stores the resolved recipe; only decoding and how steps are computed may ever change."""
+        if recipe.learning_hash != self.identity.learning_hash:
+            raise BadData("runs.other-recipe", run=self.name)
+        atomic.write_bytes(self.folder / "recipe.json", _pretty(recipe))
+
+    # --- what happened ---------------------------------------------------------------------------
+
+    def emit(self, event: AnyEvent) -> None:
+        """Appends one event, durably if it changes the run's state; secrets are left out."""
+        durable = not isinstance(event, _FREQUENT)
+        line = msgspec.json.encode(redact_event(event)) + b"\n"
+        jsonl.append_lines(self.log_path, line, durable=durable)
+
+    def log(self, *, whole: bool = True) -> EventLog:
+        """Every whole line of the event log; unreadable ones are counted, not hidden.
+
+        Without ``whole`` only the telling lines are read (store.digest).
+        """
+        events, garbled = [], 0
+        lines = jsonl.read_lines(self.log_path)
+        for line in lines if whole else state_events(lines):
+            try:
+                events.append(_EVENT.decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                garbled += 1
+        return EventLog(events, garbled)
+
+    def events(self) -> list[AnyEvent]:
+        """The readable events, in order."""
+        return self.log().events
+
+    def state(self) -> RunState:
+        """What the log adds up to; a run that says running but has no worker was interrupted."""
+        state = fold(self.log(whole=False).events)
+        if state.status is RunStatus.RUNNING and self.holder() is None:
+            return msgspec.structs.replace(state, status=RunStatus.INTERRUPTED)
+        return state
+
+    # --- who works on it -------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; the kernel lets go when the process dies.
+
+        Raises:
+            Interrupted: another process holds it; the message names its pid and host.
+        """
+        handle = os.open(self.folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._take(handle)
+            os.ftruncate(handle, 0)
+            holder = Holder(pid=os.getpid(), host=socket.gethostname())
+            os.pwrite(handle, msgspec.json.encode(holder), 0)
+            jsonl.drop_torn_line(self.log_path)
+            yield
+        finally:
+            os.close(handle)
+
+    def _take(self, handle: int) -> None:
+        # A reader that asks who holds the lock holds it for a moment itself: try again then.
+        for _ in range(LOCK_TRIES):
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(LOCK_PAUSE_SECONDS)
+        holder = self._noted_holder()
+        raise Interrupted(
+            "runs.locked",
+            run=self.name,
+            pid=holder.pid if holder else "?",
+            host=holder.host if holder else "?",
+        )
+
+    def holder(self) -> Holder | None:
+        """The living process that works on the run, if there is one."""
+        try:
+            handle = os.open(self.folder / "run.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self._noted_holder() or Holder(pid=0, host="?")
+        finally:
+            os.close(handle)
+        return None
+
+    def _noted_holder(self) -> Holder | None:
+        try:
+            return msgspec.json.decode((self.folder / "run.lock").read_bytes(), type=Holder)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    # --- what it said ----------------------------------------------------------------------------
+
+    def predictions_path(self, split: SplitName, variant: str | None = None) -> Path:
+        """The file of a split's predictions; a ``variant`` is another decoding of the weights."""
+        stem = split if variant is None else f"{split}@{atomic.checked_name(variant)}"
+        return self.folder / "predictions" / f"{stem}.jsonl"
+
+    def predictions(self, split: SplitName, variant: str | None = None) -> list[Prediction]:
+        """The stored predictions in the order they came, each id once."""
+        by_id: dict[str, Prediction] = {}
+        for line in jsonl.read_lines(self.predictions_path(split, variant)):
+            # A line that a disk has garbled is no prediction: its dialogue is answered again.
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                prediction = _PREDICTION.decode(line)
+                by_id.setdefault(prediction.id, prediction)
+        return list(by_id.values())
+
+    def begin_predictions(
+        self, split: SplitName, fingerprint: str, variant: str | None = None
+    ) -> list[Prediction]:
+        """What is already there for these inputs; what was made from others is put aside.
+
+        ``fingerprint`` is of everything that decides the texts: weights, decoding, dialogues.
+        """
+        path = self.predictions_path(split, variant)
+        note = path.with_suffix(".sha256")
+        path.parent.mkdir(exist_ok=True)
+        if not note.is_file() or note.read_text(encoding="utf-8") != fingerprint:
+            if path.exists():
+                atomic.set_aside(path, "old")
+            atomic.write_text(note, fingerprint)
+        jsonl.drop_torn_line(path)
+        return self.predictions(split, variant)
+
+    def add_predictions(
+        self, split: SplitName, items: Iterable[Prediction], variant: str | None = None
+    ) -> None:
+        """Appends predictions in one durable write: all of them are there after it, or none."""
+        lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+        jsonl.append_lines(self.predictions_path(split, variant), lines, durable=True)
+
+    # --- how that was judged ---------------------------------------------------------------------
+
+    def _score_path(self, split: SplitName, variant: str | None) -> Path:
+        stem = split if variant is None else f"{split}@{atomic.checked_name(variant)}"
+        return self.folder / "scores" / f"{stem}.json"
+
+    def write_scorecard(
+        self, split: SplitName, card: Scorecard, variant: str | None = None
+    ) -> None:
+        """Stores what the judge said of a split's predictions."""
+        atomic.write_bytes(self._score_path(split, variant), _pretty(card))
+
+    def scorecard(self, split: SplitName = "dev", variant: str | None = None) -> Scorecard | None:
+        """The stored scorecard, ``None`` where nothing was judged yet."""
+        path = self._score_path(split, variant)
+        return _read(path, Scorecard) if path.is_file() else None
+
+
+def create(folder: Path, identity: RunIdentity, recipe: Recipe, provenance: bytes) -> Run:
+    """Makes a run folder; it appears whole, with its identity, recipe and provenance."""
+    with atomic.whole_folder(folder) as temporary:
+        atomic.write_bytes(temporary / "identity.json", _pretty(identity))
+        atomic.write_bytes(temporary / "recipe.json", _pretty(recipe))
+        atomic.write_bytes(temporary / "provenance.json", provenance)
+    return Run(folder)
+
+
+def _pretty(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _read(path: Path, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError as error:
+        raise InputMissing("runs.no-record", path=path) from error
+    except msgspec.DecodeError as error:
+        raise BadData("runs.bad-record", path=path, problem=error) from error

@@ -1,0 +1,113 @@
+"""``yoyak.toml``: what is true of this machine and folder, not of what is learned."""
+
+import math
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yoyak.errors import BadRecipe
+from yoyak.values import Value
+
+FILE = "yoyak.toml"
+
+
+class ResourceLimits(Value, frozen=True, kw_only=True):
+    """When the machine is in danger; ``None`` sets no limit of that kind."""
+
+    disk_used_gb: float | None = None
+    """Stop before the disk holds this much (a contest server may be wiped at 150 GB)."""
+    disk_free_gb: float = 2.0
+    """Stop before less than this is free."""
+    ram_free_gb: float = 0.5
+    vram_free_gb: float | None = None
+    prune_hub: bool = False
+    """Bases in the hub's cache may be removed once no run of the line-up needs them."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            # Nothing is ever less than nan, so a guard with such a limit could not fire.
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} has to be a number from 0 up, not {value}")
+
+
+class _Data(Value, frozen=True, kw_only=True):
+    folder: str | None = None
+
+
+class _Workspace(Value, frozen=True, kw_only=True):
+    folder: str | None = None
+
+
+class Mirrors(Value, frozen=True, kw_only=True):
+    """What ``yoyak run`` tells about its runs, and to whom, while they work."""
+
+    trackers: tuple[str, ...] = ()
+
+
+class Backups(Value, frozen=True, kw_only=True):
+    """Whether ``yoyak run`` backs up by itself."""
+
+    after_each_run: bool = False
+    push: str | None = None
+    """The name of the git remote that each backup is pushed to."""
+
+
+class Budget(Value, frozen=True, kw_only=True):
+    """What a model may cost to be worth comparing; ``None`` where that does not matter."""
+
+    train_minutes: float | None = None
+    vram_gb: float | None = None
+    seconds_per_summary: float | None = None
+
+
+NO_BUDGET = Budget()
+
+
+class Lineup(Value, frozen=True, kw_only=True):
+    """What runs, and what of it first."""
+
+    recipes: tuple[str, ...] = ()
+    """What ``yoyak run`` and ``yoyak plan`` take where none is named."""
+    priority: dict[str, int] = {}
+    """By recipe, 0 where none is given; the highest goes first, equals as they were named."""
+
+    def in_order(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The names in the order in which they run."""
+        return tuple(sorted(named, key=lambda name: -self.priority.get(Path(name).stem, 0)))
+
+
+class Project(Value, frozen=True, kw_only=True):
+    """The parsed ``yoyak.toml``; ``recipes`` holds settings by recipe name, checked later."""
+
+    data: _Data = _Data()
+    workspace: _Workspace = _Workspace()
+    limits: ResourceLimits = ResourceLimits()
+    lineup: Lineup = Lineup()
+    mirror: Mirrors = Mirrors()
+    backup: Backups = Backups()
+    budget: Budget = Budget()
+    recipes: dict[str, dict[str, Any]] = {}
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """What ``recipes.resolve`` takes as its project layer."""
+        return {"recipes": self.recipes}
+
+
+def read_project(folder: Path) -> Project:
+    """The project file of ``folder``; every default where there is none.
+
+    Raises:
+        BadRecipe: it is not TOML in UTF-8, or holds a key that nothing reads.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return Project()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Project)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise BadRecipe("runs.bad-project", path=path, problem=error) from error

@@ -1,0 +1,133 @@
+"""All runs of a folder, and the folders beside them.
+
+::
+
+    workspace/workspace.json  runs/…  imports/…  blends/…  submissions/<n>/…  ledger.jsonl  report/
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from yoyak.config.schema import Recipe
+from yoyak.errors import BadData
+from yoyak.files import atomic
+from yoyak.files.disk_errors import saying_why
+from yoyak.runs.run import Run, RunIdentity, create
+from yoyak.values import Corpus, Value
+
+
+class WorkspaceSettings(Value, frozen=True, kw_only=True):
+    """What the workspace remembers between commands."""
+
+    data_folder: str | None = None
+
+
+class Workspace:
+    """A folder of runs; it is made when something is first written into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs_folder = folder / "runs"
+        self.imports_folder = folder / "imports"
+        self.blends_folder = folder / "blends"
+        self.submissions_folder = folder / "submissions"
+        self.ledger_path = folder / "ledger.jsonl"
+        self.report_folder = folder / "report"
+
+    @property
+    def memory(self) -> WorkspaceSettings:
+        """What earlier commands left to be remembered."""
+        path = self.folder / "workspace.json"
+        if not path.is_file():
+            return WorkspaceSettings()
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=WorkspaceSettings)
+        except msgspec.DecodeError as error:
+            raise BadData("runs.bad-record", path=path, problem=error) from error
+
+    def remember_data(self, folder: Path) -> None:
+        """Makes ``folder`` the data folder of the commands to come."""
+        changed = WorkspaceSettings(data_folder=str(folder.resolve()))
+        if changed != self.memory:
+            atomic.write_bytes(self.folder / "workspace.json", msgspec.json.encode(changed))
+
+    def runs(self) -> list[Run]:
+        """Every run, oldest first (by its number, not by clocks that may jump)."""
+        return sorted(self._runs(), key=lambda run: run.identity.sequence)
+
+    def find(self, recipe: Recipe, corpus: Corpus) -> Run | None:
+        """The newest run that learns this recipe from this data."""
+        wanted = (recipe.name, recipe.learning_hash, *_fingerprints(corpus))
+        found = [run for run in self.runs() if _key(run.identity) == wanted]
+        return found[-1] if found else None
+
+    def find_or_create(
+        self, recipe: Recipe, corpus: Corpus, provenance: Callable[[], bytes]
+    ) -> Run:
+        """The run of this recipe on this data; of two commands at once only one creates it."""
+        with self._alone():
+            return self.find(recipe, corpus) or self._create(recipe, corpus, provenance())
+
+    def _create(self, recipe: Recipe, corpus: Corpus, provenance: bytes) -> Run:
+        train, dev = _fingerprints(corpus)
+        known = self.runs()
+        identity = RunIdentity(
+            sequence=1 + max((run.identity.sequence for run in known), default=0),
+            recipe=recipe.name,
+            learning_hash=recipe.learning_hash,
+            data_folder=corpus.folder,
+            train_sha256=train,
+            dev_sha256=dev,
+            created_at=time.time(),
+        )
+        return create(self._free_folder(identity), identity, recipe, provenance)
+
+    def named(self, name: str) -> Run | None:
+        """The run of that folder name, or the newest run of the recipe of that name."""
+        found = [run for run in self.runs() if name in {run.name, run.identity.recipe}]
+        return found[-1] if found else None
+
+    def _runs(self) -> Iterator[Run]:
+        if not self.runs_folder.is_dir():
+            return
+        for folder in self.runs_folder.iterdir():
+            if not folder.name.startswith(".") and (folder / "identity.json").is_file():
+                yield Run(folder)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the workspace for a moment; whoever else wants to change its list waits."""
+        with saying_why(self.folder):
+            self.runs_folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _free_folder(self, identity: RunIdentity) -> Path:
+        day = time.strftime("%y%m%d-%H%M", time.localtime(identity.created_at))
+        digest = atomic.sha256_of(identity.learning_hash, identity.train_sha256)[:4]
+        stem = atomic.checked_name(f"{day}-{identity.recipe.lower()}-{digest}")
+        folder = self.runs_folder / stem
+        return folder if not folder.exists() else folder.with_name(f"{stem}-{identity.sequence}")
+
+
+def _fingerprints(corpus: Corpus) -> tuple[str, str]:
+    return corpus.train.fingerprint, corpus.dev.fingerprint
+
+
+def _key(identity: RunIdentity) -> tuple[str, str, str, str]:
+    return (
+        identity.recipe,
+        identity.learning_hash,
+        identity.train_sha256,
+        identity.dev_sha256,
+    )

@@ -1,0 +1,74 @@
+"""From names of recipes to runs in the workspace: found where they exist, else created."""
+
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+
+from yoyak.config import load
+from yoyak.config.schema import Recipe
+from yoyak.engine import ENGINES
+from yoyak.errors import BadRecipe
+from yoyak.events import Queued
+from yoyak.runs import provenance
+from yoyak.runs.redact import redact
+from yoyak.runs.run import Run
+from yoyak.runs.settings import Project
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler.decode_jobs import with_frozen
+from yoyak.values import Corpus
+
+
+def create_runs(
+    workspace: Workspace,
+    corpus: Corpus,
+    names: Iterable[str],
+    project: Project,
+    sets: Iterable[str],
+) -> list[Run]:
+    """The run of each recipe on this data, in order; all recipes are checked before any is made.
+
+    Raises:
+        BadRecipe: a recipe or setting is wrong, or one is named twice; nothing was written.
+    """
+    sets = tuple(sets)
+    resolved = [load.resolve(name, project=project.layers, sets=sets).recipe for name in names]
+    _refuse_twice([recipe.name for recipe in resolved])
+    for recipe in resolved:
+        _check_engine(recipe)
+        _refuse_secrets(recipe)
+    return [_run(workspace, corpus, recipe, sets) for recipe in resolved]
+
+
+def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, ...]) -> Run:
+    run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus, recipe))
+    recipe = with_frozen(run, recipe, sets)
+    if not run.log_path.exists():
+        run.emit(Queued(at=time.time(), recipe=recipe.name))
+    if run.recipe != recipe:
+        with run.lock():  # a worker reads its recipe once a stage, so nobody changes it under one
+            run.write_recipe(recipe)
+    return run
+
+
+def _origin(corpus: Corpus, recipe: Recipe) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(provenance.gather(corpus, recipe)), indent=1)
+
+
+def _refuse_secrets(recipe: Recipe) -> None:
+    """A recipe is stored, shown and reported, so nothing secret may be in it."""
+    for key, value in load.settings_of(recipe):
+        if isinstance(value, str) and redact(value) != value:
+            raise BadRecipe("scheduler.secret-in-recipe", recipe=recipe.name, key=key)
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadRecipe("scheduler.recipe-twice", recipes=", ".join(twice))
+
+
+def _check_engine(recipe: Recipe) -> None:
+    if recipe.engine not in ENGINES and ":" not in recipe.engine:
+        raise BadRecipe("engine.unknown", engine=recipe.engine, known=", ".join(ENGINES))

@@ -1,0 +1,197 @@
+"""The process that decodes a run's weights in other ways.
+
+``python -m yoyak.queue.decoder RUN DATA PARENT sweep|store|soup|checkpoint [WORDS]``.
+
+``store`` answers dev and test in every decoding that is named, and scores dev; ``soup`` and
+``checkpoint`` do so with other weights of the run; ``sweep`` searches one half of dev for a better
+decoding than the run's. Every answer is kept as a variant of the run
+(``predictions/dev@beam-4-lp1.jsonl``), so that neither a second search nor a blend decodes again.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from yoyak import engine as engines
+from yoyak.config.schema import BeamSearch, Decode, Greedy, shared_settings
+from yoyak.engine import Engine, GenerateJob
+from yoyak.ensemble.decode_search import VariantAnswers, name_of, search_decodes
+from yoyak.errors import Interrupted, RunFailed, YoyakError
+from yoyak.files import atomic
+from yoyak.messages import text
+from yoyak.metrics.scorecard import evaluate
+from yoyak.runs.redact import redact, redact_streams
+from yoyak.runs.run import Run
+from yoyak.scheduler.decode_jobs import OWN, SWEEP, parse_decodes
+from yoyak.scheduler.stages import FLUSH_ROWS, predict_inputs
+from yoyak.scheduler.worker import StopFlag, corpus_of, die_with_parent
+from yoyak.values import Corpus, Dialogue, Prediction, Split
+
+
+class VariantDecoder(NamedTuple):
+    """The weights of one run, or a soup of them, and everything they have said so far.
+
+    ``folder`` is the engine's; ``prefix`` begins the names of its variants.
+    """
+
+    run: Run
+    corpus: Corpus
+    engine: Engine
+    stop: StopFlag
+    folder: Path
+    prefix: str = ""
+
+    def variant(self, split: Split, decode: Decode) -> str | None:
+        """The name under which answers in this decoding are kept; ``None`` where it is the run's.
+
+        What the run itself said is not said again.
+        """
+        note = self.run.predictions_path(split.name).with_suffix(".sha256")
+        own = note.is_file() and note.read_text(encoding="utf-8") == self._inputs(split, decode)
+        return None if own else f"{self.prefix}{name_of(decode)}"
+
+    def speak(self, split: Split, decode: Decode, rows: Sequence[Dialogue]) -> VariantAnswers:
+        """The answers to ``rows``; only those that are not there yet are decoded.
+
+        ``seconds`` adds up what each answer took when it was decoded, as far as it was measured.
+        """
+        variant = self.variant(split, decode)
+        known = self.run.begin_predictions(split.name, self._inputs(split, decode), variant)
+        there = {one.id: one for one in known}
+        missing = [row for row in rows if row.id not in there]
+        if missing:
+            self._say(split, variant or name_of(decode), len(missing))
+            self._decode(split, decode, missing, variant)
+            there = {one.id: one for one in self.run.predictions(split.name, variant)}
+        found = [there[row.id] for row in rows if row.id in there]
+        return VariantAnswers(found, sum(one.seconds for one in found if one.seconds is not None))
+
+    def _decode(
+        self, split: Split, decode: Decode, rows: Sequence[Dialogue], variant: str | None
+    ) -> None:
+        job = GenerateJob(
+            recipe=self.run.recipe,
+            decode=decode,
+            dialogues=rows,
+            train=self.corpus.train,
+            folder=self.folder,
+            emit=self.run.emit,
+        )
+        waiting: list[Prediction] = []
+        for prediction in chain(self.engine.generate(job), (None,)):
+            if prediction is not None:
+                waiting.append(prediction)
+            if prediction is None or len(waiting) >= FLUSH_ROWS:
+                self.run.add_predictions(split.name, waiting, variant)
+                waiting.clear()
+            if self.stop():
+                raise Interrupted("scheduler.decoding-stopped", run=self.run.name)
+
+    def _inputs(self, split: Split, decode: Decode) -> str:
+        manifest = atomic.read_manifest(self.folder / "weights")
+        weights = None if manifest is None else manifest.fingerprint
+        return predict_inputs(weights, self.run.recipe, decode, split)
+
+    def _say(self, split: Split, variant: str, rows: int) -> None:
+        said = text(
+            "scheduler.decoding", run=self.run.name, decode=variant, split=split.name, rows=rows
+        )
+        sys.stderr.write(f"{said}\n")
+
+
+def store_variant(speaker: VariantDecoder, decodes: Sequence[Decode]) -> None:
+    """Answers dev and test in every decoding and scores dev, so that each is a candidate."""
+    for decode in decodes:
+        for split in (speaker.corpus.dev, speaker.corpus.test):
+            spoken = speaker.speak(split, decode, split.dialogues)
+            if len(spoken.predictions) != len(split.dialogues):
+                raise RunFailed("scheduler.answers-missing", run=speaker.run.name, split=split.name)
+            if split.name == "dev":
+                card = evaluate(list(spoken.predictions), split)
+                speaker.run.write_scorecard("dev", card, speaker.variant(split, decode))
+
+
+def search(speaker: VariantDecoder) -> None:
+    """Searches a better decoding than the run's and writes what was found to ``sweep.json``."""
+    now, dev = speaker.run.recipe.decode, speaker.corpus.dev
+    shared = shared_settings(now)
+    others: tuple[Decode, ...] = (Greedy(**shared), BeamSearch(**shared))
+    starts = [decode for decode in others if type(decode) is not type(now)]
+    found = search_decodes(
+        dev, now, lambda decode, rows: speaker.speak(dev, decode, rows), starts=starts
+    )
+    encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
+    atomic.write_bytes(speaker.run.folder / SWEEP, encoded)
+
+
+def main(run_folder: Path, data: Path, parent: int, words: Sequence[str]) -> int:
+    """Does what ``words`` say and returns the exit code."""
+    stop = StopFlag()
+    stop.watch()
+    die_with_parent()
+    stop.asked |= os.getppid() != parent  # it died before it could be watched
+    run = Run(run_folder)
+    try:
+        with run.lock():
+            _carry_out(run, corpus_of(run, data), stop, words)
+    except YoyakError as error:
+        sys.stderr.write(f"{redact(str(error))}\n")
+        return error.exit_code
+    return 0
+
+
+def _carry_out(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -> None:
+    engine = engines.load(run.recipe.engine)
+    speaker = VariantDecoder(run, corpus, engine, stop, run.engine_folder)
+    began = time.monotonic()
+    what, *named = words
+    if what == "sweep":
+        search(speaker)
+    else:
+        own = run.recipe.decode
+        decodes = parse_decodes(named[0], own) if named[0] != OWN else (own,)
+        if what == "soup":
+            speaker = _soup(speaker, [Run(Path(folder)) for folder in named[1:]])
+        elif what == "checkpoint":
+            speaker = _checkpoint(speaker, int(named[1]))
+        store_variant(speaker, decodes)
+    done = text("scheduler.decoded", run=run.name, seconds=f"{time.monotonic() - began:.0f}")
+    sys.stderr.write(f"{done}\n")
+
+
+def _soup(speaker: VariantDecoder, others: Sequence[Run]) -> VariantDecoder:
+    """The speaker of the average of runs, or of the checkpoints of one; its members are noted."""
+    from yoyak.engine.training.soup import average_weights
+
+    runs = [speaker.run, *others]
+    manifests = [atomic.read_manifest(run.engine_folder / "weights") for run in runs]
+    members = [
+        (run.name, one and one.fingerprint) for run, one in zip(runs, manifests, strict=True)
+    ]
+    digest = atomic.sha256_of(sorted(members))[:6]
+    folder = speaker.run.folder / "soups" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(folder / "members.json", msgspec.json.encode(members))
+    average_weights([run.engine_folder for run in runs], speaker.run.recipe, folder)
+    return speaker._replace(folder=folder, prefix=f"soup-{digest}-")
+
+
+def _checkpoint(speaker: VariantDecoder, step: int) -> VariantDecoder:
+    """The speaker of the run as it was at ``step``."""
+    from yoyak.engine.training.soup import average_weights
+
+    folder = speaker.run.folder / "soups" / f"step-{step}"
+    folder.mkdir(parents=True, exist_ok=True)
+    average_weights([speaker.run.engine_folder], speaker.run.recipe, folder, step=step)
+    return speaker._replace(folder=folder, prefix=f"step-{step}-")
+
+
+if __name__ == "__main__":
+    redact_streams()
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))

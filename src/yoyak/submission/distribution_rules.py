@@ -1,0 +1,181 @@
+"""The rules of drift: does the file behave like the dev outputs that were scored?
+
+A share of rows (untagged, unfinished, …) is compared between file and dev with Fisher's exact
+test, one-sided, because only the worse direction is a fault; lengths with the two-sample
+Kolmogorov-Smirnov test. A file is refused only where the difference is beyond sampling noise
+(p < 1e-4: eight such rules refuse a good file less than once in a thousand) *and* larger than the
+rule's margin. Where the system's dev outputs are not known, dev's references stand in for them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
+from typing import NamedTuple
+
+from yoyak.submission import text_rules
+from yoyak.submission.context import SubmittedAnswer, ValidationContext
+from yoyak.submission.format_rules import (
+    Location,
+    ParsedSubmission,
+    RuleFinding,
+    RuleSeverity,
+    SubmissionRule,
+)
+
+REFUSE_P = 1e-4
+WARN_P = 1e-3
+
+Faulty = Callable[[Sequence[SubmittedAnswer], Mapping[str, str]], list[str | None]]
+
+
+class Rate(NamedTuple):
+    """A share of rows that may not grow.
+
+    ``faulty`` gives what is wrong with each answer, or ``None``. ``too_much`` compares the share
+    in the file with the share on dev. With ``show_any`` a single row is already worth a warning.
+    """
+
+    name: str
+    faulty: Faulty
+    too_much: Callable[[float, float], bool]
+    show_any: bool = False
+
+
+# Dev's texts are looked at for every file and every rule; what was seen in a text stays true.
+_remembered = lru_cache(maxsize=16_384)
+
+
+def _text(trait: Callable[[str], str | None]) -> Faulty:
+    seen = _remembered(trait)
+    return lambda answers, _: [seen(answer.text) for answer in answers]
+
+
+def _against_dialogue(trait: Callable[[str, str], str | None]) -> Faulty:
+    seen = _remembered(trait)
+    return lambda answers, dialogues: [
+        seen(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
+        for answer in answers
+    ]
+
+
+def _copies(answers: Sequence[SubmittedAnswer], _: Mapping[str, str]) -> list[str | None]:
+    times = Counter(answer.text for answer in answers)
+    return [answer.text if times[answer.text] > 1 else None for answer in answers]
+
+
+def _points(margin: float) -> Callable[[float, float], bool]:
+    return lambda here, there: here - there >= margin
+
+
+def _tags_lost(here: float, there: float) -> bool:
+    """Of the share of rows that have a tag, 30 % or more is gone."""
+    return 1 - here <= 0.7 * (1 - there)
+
+
+RATES = (
+    Rate("untagged", _text(text_rules.untagged), _tags_lost),
+    Rate("unfinished", _text(text_rules.unfinished), _points(0.10)),
+    Rate("duplicate-text", _copies, _points(0.02)),
+    Rate("foreign-script", _text(text_rules.foreign_script), _points(0.02), show_any=True),
+    Rate("malformed-tag", _text(text_rules.malformed_tag), _points(0.02), show_any=True),
+    Rate("repetition", _text(text_rules.repetition), _points(0.05)),
+    Rate("unknown-tag", _against_dialogue(text_rules.unknown_tag), _points(0.05), show_any=True),
+    Rate("dialogue-echo", _against_dialogue(text_rules.dialogue_echo), _points(0.05)),
+)
+"""The shares that are watched."""
+
+
+def _rule(rate: Rate) -> SubmissionRule:
+    def find(filing: ParsedSubmission, evidence: ValidationContext) -> RuleFinding | None:
+        if evidence.outputs is None:
+            return _drift(rate, filing, evidence, evidence.references, "references")
+        return _drift(rate, filing, evidence, evidence.outputs, "outputs") or _milder(
+            _drift(rate, filing, evidence, evidence.references, "references")
+        )
+
+    return SubmissionRule(rate.name, find)
+
+
+def _milder(found: RuleFinding | None) -> RuleFinding | None:
+    """What is as bad on dev is part of the scored number: shown, not refused."""
+    return found and found._replace(severity=RuleSeverity.WARNING)
+
+
+def _drift(
+    rate: Rate,
+    filing: ParsedSubmission,
+    evidence: ValidationContext,
+    base: Sequence[SubmittedAnswer],
+    basis: str,
+) -> RuleFinding | None:
+    here = rate.faulty(filing.answers, evidence.dialogues)
+    there = [one is not None for one in rate.faulty(base, evidence.dialogues)]
+    places = tuple(
+        Location(row=answer.row, id=answer.id, found=found)
+        for answer, found in zip(filing.answers, here, strict=True)
+        if found is not None
+    )
+    if not places or not there:
+        return None
+    share, base_share = len(places) / len(here), fmean(there)
+    p = worse_by_chance(len(places), len(here), sum(there), len(there))
+    rare = rate.show_any and basis == "references" and share > base_share
+    if not (rare or p < WARN_P):
+        return None
+    refused = p < REFUSE_P and rate.too_much(share, base_share)
+    return RuleFinding(
+        places,
+        _fields(share, base_share, p) | {"basis": basis},
+        RuleSeverity.ERROR if refused else RuleSeverity.WARNING,
+    )
+
+
+def _fields(share: float, base_share: float, p: float) -> dict[str, str]:
+    return {"share": f"{share:.1%}", "base": f"{base_share:.1%}", "p": f"{p:.1g}"}
+
+
+def worse_by_chance(here: int, rows: int, there: int, base_rows: int) -> float:
+    """Probability of at least ``here`` faulty of ``rows`` if the file were like dev (Fisher)."""
+    from scipy.stats import fisher_exact
+
+    table = [[here, rows - here], [there, base_rows - there]]
+    return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def _length(filing: ParsedSubmission, evidence: ValidationContext) -> RuleFinding | None:
+    """Characters per summary; refused beyond 2/3 … 3/2 of dev's mean, only against own outputs."""
+    from scipy.stats import ks_2samp
+
+    base, basis = (
+        (evidence.references, "references")
+        if evidence.outputs is None
+        else (evidence.outputs, "outputs")
+    )
+    here = [len(answer.text.strip()) for answer in filing.answers]
+    there = [len(answer.text.strip()) for answer in base]
+    if not here or not any(there):
+        return None
+    p = float(ks_2samp(here, there).pvalue)
+    if p >= WARN_P:
+        return None
+    ratio = fmean(here) / fmean(there)
+    refused = basis == "outputs" and p < REFUSE_P and not 2 / 3 <= ratio <= 3 / 2
+    fields = {"here": f"{fmean(here):.0f}", "base": f"{fmean(there):.0f}", "p": f"{p:.1g}"}
+    return RuleFinding(
+        _extremes(filing.answers, longest=ratio > 1),
+        fields | {"basis": basis},
+        RuleSeverity.ERROR if refused else RuleSeverity.WARNING,
+    )
+
+
+def _extremes(answers: Sequence[SubmittedAnswer], *, longest: bool) -> tuple[Location, ...]:
+    ordered = sorted(answers, key=lambda answer: len(answer.text), reverse=longest)
+    return tuple(
+        Location(row=answer.row, id=answer.id, found=str(len(answer.text)))
+        for answer in ordered[:5]
+    )
+
+
+DRIFT = (*map(_rule, RATES), SubmissionRule("length", _length))
+"""The rules of drift, in the order in which they are shown."""

@@ -1,0 +1,227 @@
+"""What was handed in and what came of it: an append-only log beside the submissions.
+
+A submission is recorded when it is written, again when it is uploaded, and again for every score
+that the leaderboard gave. Nothing is ever changed: ``Entry`` is what the lines add up to, and a
+later score of the same board replaces an earlier one in it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from yoyak.errors import BadData, InputMissing, UsageError
+from yoyak.files import atomic, jsonl
+from yoyak.submission.write import CSV, MANIFEST, DevScore, Member, read_manifest
+from yoyak.values import Value
+
+PER_DAY = 12
+"""Uploads that a team has a day, by the rules of the contest."""
+
+KST = timezone(timedelta(hours=9), "KST")
+"""Korean time; it has had no summer time since 1988."""
+
+
+class Board(StrEnum):
+    """Which part of test a leaderboard score is of."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class _Record(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="record"
+):
+    """The base of the log's lines; ``at`` is wall-clock time in seconds since 1970 (UTC)."""
+
+    at: float
+    number: int
+
+
+class Written(_Record, frozen=True, kw_only=True, tag="written"):
+    """A submission was written."""
+
+    sha256: str
+    method: str
+    members: tuple[Member, ...]
+    dev: DevScore
+
+
+class Uploaded(_Record, frozen=True, kw_only=True, tag="uploaded"):
+    """A person uploaded the submission."""
+
+
+class LeaderboardResult(_Record, frozen=True, kw_only=True, tag="result"):
+    """A person entered what the leaderboard says; ``score`` is 0 to 1."""
+
+    board: Board
+    score: float
+
+
+Record = Written | Uploaded | LeaderboardResult
+
+
+class Entry(Value, frozen=True, kw_only=True):
+    """All that is known about one submission; ``None`` where nobody has said it."""
+
+    number: int
+    written: Written
+    uploaded_at: float | None = None
+    public: float | None = None
+    private: float | None = None
+
+
+class Quota(NamedTuple):
+    """Uploads of the current Korean day."""
+
+    used: int
+    left: int
+    resets_at: datetime
+
+
+def record_written(ledger: Path, folder: Path, *, now: float | None = None) -> Written:
+    """Records the submission in ``folder`` (``submissions/<n>``), as its manifest describes it."""
+    manifest = read_manifest(folder / MANIFEST)
+    record = Written(
+        at=_now(now),
+        number=int(folder.name),
+        sha256=manifest.sha256,
+        method=manifest.method,
+        members=manifest.members,
+        dev=manifest.dev,
+    )
+    _append(ledger, record)
+    return record
+
+
+def record_upload(ledger: Path, number: int, *, now: float | None = None) -> Quota:
+    """Records an upload.
+
+    Raises:
+        UsageError: there is no such submission, or today's uploads are used up.
+    """
+    moment = _now(now)
+    entries = read_ledger(ledger)
+    _entry(entries, number)
+    today = quota(entries, moment)
+    if not today.left:
+        resets = today.resets_at.strftime("%Y-%m-%d %H:%M %Z")
+        raise UsageError("submission.quota", used=today.used, per_day=PER_DAY, resets=resets)
+    _append(ledger, Uploaded(at=moment, number=number))
+    return today._replace(used=today.used + 1, left=today.left - 1)
+
+
+def record_result(
+    ledger: Path,
+    number: int,
+    board: Board,
+    points: float,
+    *,
+    submissions: Path | None = None,
+    now: float | None = None,
+) -> Entry:
+    """Records a leaderboard score; a submission that has one was uploaded.
+
+    Args:
+        ledger: the log.
+        number: of the submission.
+        board: public or private.
+        points: as the leaderboard shows it, 0 to 100.
+        submissions: their folder; the file must then still be the one that was recorded.
+        now: seconds since 1970, for tests.
+
+    Raises:
+        UsageError: there is no such submission, or the score is not 0 to 100.
+        BadData: the file was changed after it was written.
+    """
+    if not 0 <= points <= 100:
+        raise UsageError("submission.bad-points", points=points)
+    entry = _entry(read_ledger(ledger), number)
+    if submissions is not None:
+        _unchanged(submissions / str(number) / CSV, entry)
+    moment = _now(now)
+    records: list[Record] = [
+        LeaderboardResult(at=moment, number=number, board=board, score=round(points / 100, 8))
+    ]
+    if entry.uploaded_at is None:
+        records.insert(0, Uploaded(at=moment, number=number))
+    _append(ledger, *records)
+    return _entry(read_ledger(ledger), number)
+
+
+def read_ledger(ledger: Path) -> tuple[Entry, ...]:
+    """Every submission of the log, in order of their numbers.
+
+    Raises:
+        BadData: a line is none of ours; the message names it.
+    """
+    entries: dict[int, Entry] = {}
+    for line, record in enumerate(_records(ledger), 1):
+        if isinstance(record, Written):
+            entries[record.number] = Entry(number=record.number, written=record)
+            continue
+        if record.number not in entries:
+            problem = f"submission {record.number}"
+            raise BadData("submission.bad-record", file=ledger, line=line, problem=problem)
+        entries[record.number] = _after(entries[record.number], record)
+    return tuple(entries[number] for number in sorted(entries))
+
+
+def quota(entries: Iterable[Entry], now: float | None = None) -> Quota:
+    """How many uploads the team has left today; the day ends at midnight in Korea."""
+    today = datetime.fromtimestamp(_now(now), KST)
+    used = sum(
+        entry.uploaded_at is not None
+        and datetime.fromtimestamp(entry.uploaded_at, KST).date() == today.date()
+        for entry in entries
+    )
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return Quota(used, max(0, PER_DAY - used), midnight)
+
+
+def _after(entry: Entry, record: Uploaded | LeaderboardResult) -> Entry:
+    if isinstance(record, Uploaded):
+        return msgspec.structs.replace(entry, uploaded_at=entry.uploaded_at or record.at)
+    if record.board is Board.PUBLIC:
+        return msgspec.structs.replace(entry, public=record.score)
+    return msgspec.structs.replace(entry, private=record.score)
+
+
+def _records(ledger: Path) -> Iterable[Record]:
+    decoder = msgspec.json.Decoder(Record)
+    for number, line in enumerate(jsonl.read_lines(ledger), 1):
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError as error:
+            problem = str(error)
+            raise BadData(
+                "submission.bad-record", file=ledger, line=number, problem=problem
+            ) from error
+
+
+def _append(ledger: Path, *records: Record) -> None:
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+    jsonl.append_lines(ledger, lines, durable=True)
+
+
+def _entry(entries: Sequence[Entry], number: int) -> Entry:
+    for entry in entries:
+        if entry.number == number:
+            return entry
+    known = ", ".join(str(entry.number) for entry in entries)
+    raise UsageError("submission.no-submission", number=number, known=known)
+
+
+def _unchanged(path: Path, entry: Entry) -> None:
+    if not path.is_file():
+        raise InputMissing("submission.no-file", file=path, problem="not found")
+    if atomic.sha256_file(path) != entry.written.sha256:
+        raise BadData("submission.changed-file", file=path, number=entry.number)
+
+
+def _now(now: float | None) -> float:
+    return datetime.now(UTC).timestamp() if now is None else now

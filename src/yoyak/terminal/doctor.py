@@ -1,0 +1,31 @@
+"""What ``yoyak check`` found, a line a thing: a sign and a word, never colour alone."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from yoyak.messages import text
+from yoyak.queue.check import CheckLine, Status
+from yoyak.report.render.escape import plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SIGNS = {Status.OK: "✓", Status.WARN: "!", Status.BAD: "✗"}
+_STYLES = {Status.WARN: "yellow", Status.BAD: "bold red"}
+
+
+def draw(lines: Sequence[CheckLine]) -> "Table":
+    """The lines as a table; the next command stands below what it mends."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in lines:
+        sign = f"{SIGNS[line.status]} {text(f'report.check-{line.status.value}')}"
+        found = plain(line.found)
+        if line.next_step is not None:
+            found = f"{found}\n→ {plain(line.next_step)}"
+        table.add_row(sign, line.name, found, style=_STYLES.get(line.status))
+    return table

@@ -1,0 +1,139 @@
+"""A plan for a reader: what each run takes, how the disk fills, and what speaks against it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from yoyak.messages import text
+from yoyak.queue.memory import Memory
+from yoyak.queue.pace import Span
+from yoyak.queue.plan import Plan, RecipePlan
+from yoyak.queue.prune import Candidate
+from yoyak.report.render import format
+from yoyak.terminal import tables
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
+GB = 1e9
+_MARKS = {"off": "", "selective": " ½", "on": " ×2"}
+"""How much of a pass is computed again on the way back."""
+
+
+def draw(plan: Plan, *, now: float | None = None) -> "Group":
+    """The whole plan; refusals are left to the error that follows."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_runs(plan.recipes)]
+    parts += [Text(line) for line in _arithmetic(plan)]
+    parts += [Text(""), _memory(plan)]
+    parts += [Text(line) for line in _recomputed(plan.recipes)]
+    parts += [Text(""), _disk(plan)]
+    end = plan.finishes(time.time() if now is None else now)
+    if end is not None:
+        low, high = (format.moment(moment) for moment in end)
+        parts += [Text(""), Text(text("report.plan-finishes", low=low, high=high))]
+    parts.append(Text(text("report.plan-note")))
+    return Group(*parts)
+
+
+def _runs(recipes: Sequence[RecipePlan]) -> "Table":
+    columns = ("recipe", "rows", "shortened", "tokens", "steps", "pass", "time", "download")
+    table = _table(text("report.plan-title-runs"), *columns)
+    for each in recipes:
+        download = f"{each.download_gb:.1f}" if each.download_gb else format.UNKNOWN
+        table.add_row(each.recipe, *_work(each), _minutes(each.span), download)
+    return table
+
+
+def _work(each: RecipePlan) -> tuple[str, ...]:
+    work, setting = each.work, each.setting
+    if work is None:
+        return (format.UNKNOWN,) * 5
+    passed = format.UNKNOWN
+    if setting is not None:
+        passed = f"{format.count(setting.pass_tokens)}{_MARKS[setting.recompute]}"
+    return (
+        format.count(work.rows),
+        format.count(work.rows_shortened),
+        f"{work.trained_tokens / 1e6:.2f}",
+        format.count(work.steps),
+        passed,
+    )
+
+
+def _recomputed(recipes: Sequence[RecipePlan]) -> Iterator[str]:
+    """What the marks behind tokens a pass mean, where there are any."""
+    for kind in sorted({each.setting.recompute for each in recipes if each.setting is not None}):
+        if _MARKS[kind]:
+            yield f"{_MARKS[kind].strip()} {text(f'report.plan-recompute-{kind}')}"
+
+
+def _gb(memory: Memory | None) -> str:
+    return format.UNKNOWN if memory is None else f"{memory.total_gb:.1f}"
+
+
+def _minutes(span: Span | None) -> str:
+    if span is None:
+        return format.UNKNOWN
+    low, high = span.low_seconds / 60, span.high_seconds / 60
+    return f"{low:.0f}–{high:.0f}" if high >= 10 else f"{low:.1f}–{high:.1f}"
+
+
+def _memory(plan: Plan) -> "Table":
+    """What a training step holds, part by part and in all, and what generation does."""
+    device = plan.device
+    has = "" if device is None else f"{device.name} {device.memory_gb:.1f}"
+    columns = ("recipe", "weights", "learned", "activations", "head", "reserve")
+    title = text("report.plan-title-memory", card=has or format.UNKNOWN)
+    table = _table(title, *columns, "training", "generation")
+    for each in plan.recipes:
+        held = each.training
+        parts = [format.UNKNOWN] * 6
+        if held is not None:
+            sizes = (held.weights_gb, held.learned_gb, held.activations_gb, held.head_gb)
+            parts = [f"{size:.1f}" for size in (*sizes, held.reserve_gb, held.total_gb)]
+        if held is not None or each.generation is not None:
+            table.add_row(each.recipe, *parts, _gb(each.generation))
+    return table
+
+
+def _arithmetic(plan: Plan) -> Iterator[str]:
+    """Where the minutes come from."""
+    for each in plan.recipes:
+        if each.training_flops is not None and plan.device is not None:
+            fields = {
+                "work": f"{each.training_flops / 1e15:,.0f}",
+                "speed": f"{plan.device.tflops:g}",
+            }
+            yield text("report.plan-arithmetic", recipe=each.recipe, **fields)
+        elif each.training_span is not None:
+            yield text("report.plan-measured", recipe=each.recipe)
+        if each.generation_span is not None and each.generation_span.measured:
+            yield text("report.plan-measured-generation", recipe=each.recipe)
+
+
+def _disk(plan: Plan) -> "Table":
+    table = _table(text("report.plan-title-disk"), "recipe", "what", "change", "total")
+    for step in plan.disk:
+        what = text(f"report.plan-what-{step.what}")
+        table.add_row(step.recipe, what, f"{step.change_gb:+.2f}", f"{step.total_gb:.2f}")
+    return table
+
+
+def draw_candidates(candidates: Sequence[Candidate]) -> "Table":
+    """What prune would delete, in order."""
+    table = _table(text("report.plan-title-prune"), "what", "size", "path")
+    for each in candidates:
+        kind = text(f"report.prune-{each.kind.value}")
+        table.add_row(kind, f"{each.size_bytes / GB:.3f}", each.path)
+    return table
+
+
+def _table(title: str, *columns: str) -> "Table":
+    words = {"recipe", "what", "path"}
+    left = [place for place, column in enumerate(columns) if column in words]
+    headings = [text(f"report.plan-{column}") for column in columns]
+    return tables.ruled(title, headings, left=left)

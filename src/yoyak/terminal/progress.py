@@ -1,0 +1,290 @@
+"""The line-up while it runs: rows with bars on a terminal, plain lines everywhere else.
+
+Takes events as they happen (``progress(run_id, event)``) and keeps one fold a run; it reads no
+files, and a failure to draw is never a failure to train.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from yoyak.events import (
+    AnyEvent,
+    BackendParityChecked,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    PredictionProgress,
+    Prepared,
+    RunState,
+    RunStatus,
+    Scored,
+    StageDone,
+    StageStarted,
+    Started,
+    Stopped,
+    TrainStep,
+    Warned,
+    fold,
+)
+from yoyak.messages import fill, text
+from yoyak.report.model.eta import Pace, generation_left
+from yoyak.report.model.schedule import TO_COME
+from yoyak.report.model.values import Forecast
+from yoyak.report.render import format
+from yoyak.report.render.escape import plain
+from yoyak.runs.run import Run
+from yoyak.terminal.status import all_ends, console, stage
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.table import Table
+
+_BAR_WIDTH = 20
+_NOTHING_KNOWN: Mapping[str, RunState] = {}
+_NOTHING_EXPECTED: Mapping[str, Forecast] = {}
+
+
+class ProgressRow:
+    """What is known of one run; ``name`` is what the recipe is called, ``expected`` its time."""
+
+    def __init__(
+        self, name: str, state: RunState | None = None, expected: Forecast | None = None
+    ) -> None:
+        self.name = plain(name)
+        self._expected = expected
+        self._generated: list[PredictionProgress] = []
+        self.state = state or RunState()
+        self.pace = Pace()
+        self.said_at = float("-inf")
+
+    def feed(self, event: AnyEvent) -> None:
+        """Takes one more event of the run in."""
+        self.state = fold((event,), self.state)
+        self.pace.feed(event)
+        if isinstance(event, StageStarted):
+            self._generated.clear()
+        elif isinstance(event, PredictionProgress):
+            self._generated.append(event)
+
+    @property
+    def done(self) -> int:
+        """Steps, or rows of the split that is being answered."""
+        generated = self.state.generated
+        return generated.done if generated else self.state.step
+
+    @property
+    def of(self) -> int | None:
+        """How many there will be."""
+        if self.state.generated:
+            return self.state.generated.of
+        return self.state.prepared.steps if self.state.prepared else None
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """Time left of the stage at its own pace; before it has one, what the plan expects."""
+        if self.state.generated:
+            return generation_left(self._generated)
+        return self.pace.forecast or self._expected
+
+    @property
+    def left(self) -> str:
+        """Time left of the stage."""
+        working = self.state.status is RunStatus.RUNNING
+        forecast = self.forecast if working else None
+        return format.UNKNOWN if forecast is None else format.durations(forecast)
+
+    @property
+    def loss(self) -> str:
+        """The newest."""
+        last = self.state.last_step
+        return format.UNKNOWN if last is None else f"{last.loss:.3f}"
+
+
+class LiveProgress:
+    """Shows a line-up's events; use as a context manager around the line-up.
+
+    Args:
+        names: run id to the recipe's name, in the line-up's order; runs that come later are added.
+        states: where runs stood before, by run id.
+        expected: what the plan expects of runs that have not begun, by run id.
+        stream: where to talk; rows and bars only where it is a terminal.
+        interval_seconds: on other streams, at most one line of progress a run in this time.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        names: dict[str, str],
+        stream: TextIO,
+        *,
+        states: Mapping[str, RunState] = _NOTHING_KNOWN,
+        expected: Mapping[str, Forecast] = _NOTHING_EXPECTED,
+        interval_seconds: float = 10.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._rows = {
+            run: ProgressRow(name, states.get(run), expected.get(run))
+            for run, name in names.items()
+        }
+        self._console: Console = console(stream)
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                get_renderable=self._picture, console=self._console, refresh_per_second=4
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, run_id: str, event: AnyEvent) -> None:
+        """Takes ``event`` of ``run_id`` into the picture."""
+        row = self._rows.setdefault(run_id, ProgressRow(run_id))
+        row.feed(event)
+        line = news(row, event)
+        if line is None and self._live is None and self._is_due(row):
+            line = _progress_line(row, event)
+        if line is not None:
+            row.said_at = self._clock()
+            if self._live is None or isinstance(event, _LASTING):
+                self._console.print(plain(line), soft_wrap=True)
+
+    def _is_due(self, row: ProgressRow) -> bool:
+        return self._clock() - row.said_at >= self._interval_seconds
+
+    def _picture(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        end = self._end()
+        return self._table() if end is None else Group(self._table(), Text(end))
+
+    def _end(self) -> str | None:
+        """When all of it ends, once that is known of a run that works."""
+        coming = [row for row in self._rows.values() if row.state.status in TO_COME]
+        coming.sort(key=lambda row: row.state.status is not RunStatus.RUNNING)
+        states = [row.state for row in coming]
+        working = [
+            state.last_at for state in states if state.status is RunStatus.RUNNING and state.last_at
+        ]
+        return all_ends([row.forecast for row in coming], working)
+
+    def _table(self) -> "Table":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        for row in self._rows.values():
+            state = row.state
+            table.add_row(
+                row.name,
+                text(f"report.status-{state.status.value}"),
+                stage(state.stage),
+                ProgressBar(total=row.of or 1, completed=row.done, width=_BAR_WIDTH),
+                format.UNKNOWN if row.of is None else f"{row.done}/{row.of}",
+                row.loss,
+                row.left,
+            )
+        return table
+
+
+def news(row: ProgressRow, event: AnyEvent) -> str | None:
+    """The line of an event that is always told; the others come by the hundred."""
+    tell = _NEWS.get(type(event))
+    return tell(row, event) if tell else None
+
+
+def _say(row: ProgressRow, key: str, **fields: object) -> str:
+    return text(f"report.{key}", name=row.name, **fields)
+
+
+def _prepared(row: ProgressRow, event: Prepared) -> str:
+    return _say(
+        row,
+        "live-prepared",
+        rows=format.count(event.rows),
+        steps=format.count(event.steps),
+        parameters=format.parameters(event.parameters),
+        trainable=format.parameters(event.trainable_parameters),
+    )
+
+
+def _evaluated(row: ProgressRow, event: Evaluated) -> str:
+    return _say(
+        row,
+        "live-evaluated",
+        step=event.step,
+        mean=format.score(event.rouge.mean),
+        loss=format.UNKNOWN if event.loss is None else f"{event.loss:.3f}",
+        rows=event.rows,
+        best=text("report.live-best", metric=event.metric) if event.best else "",
+    )
+
+
+def _progress_line(row: ProgressRow, event: AnyEvent) -> str | None:
+    match event:
+        case TrainStep():
+            of = row.of if row.of is not None else format.UNKNOWN
+            return _say(row, "live-step", step=event.step, of=of, loss=row.loss, left=row.left)
+        case PredictionProgress():
+            return _say(row, "live-rows", split=event.split, done=event.done, of=event.of)
+        case _:
+            return None
+
+
+_NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
+    Started: lambda row, event: _say(
+        row, "live-started" if event.attempt <= 1 else "live-resumed", attempt=event.attempt
+    ),
+    StageStarted: lambda row, event: _say(row, "live-stage", stage=stage(event.stage)),
+    StageDone: lambda row, event: _say(
+        row, "live-stage-done", stage=stage(event.stage), time=format.duration(event.seconds)
+    ),
+    Prepared: _prepared,
+    Evaluated: _evaluated,
+    BackendParityChecked: lambda row, event: _say(
+        row, "live-compared", what=format.proved(event.check.name), found=event.check.found
+    ),
+    Scored: lambda row, event: _say(
+        row, "live-scored", mean=format.score(event.rouge.mean), rows=event.rows
+    ),
+    Stopped: lambda row, event: _say(row, "live-stopped", step=event.step),
+    Failed: lambda row, event: _say(row, "live-failed", problem=event.message),
+    Finished: lambda row, event: _say(row, "live-finished", time=format.duration(event.seconds)),
+    Warned: lambda row, event: _say(row, "live-warned", what=fill(event.key, event.fields)),
+}
+"""What is always told, each with its line; the rest comes by the hundred and is told in turn."""
+
+
+@contextmanager
+def showing(
+    runs: Sequence[Run], stream: TextIO, expected: Mapping[str, Forecast] = _NOTHING_EXPECTED
+) -> Iterator[Callable[[Run, AnyEvent], None]]:
+    """Shows the events of a line-up while the block lasts; yields what takes them."""
+    names = {run.name: run.identity.recipe for run in runs}
+    states = {run.name: run.state() for run in runs}
+    with LiveProgress(names, stream, states=states, expected=expected) as progress:
+        yield lambda run, event: progress(run.name, event)
+
+
+_LASTING = (Evaluated, BackendParityChecked, Scored, Stopped, Failed, Warned)
+"""What stays above the rows on a terminal; everything else the rows themselves show."""

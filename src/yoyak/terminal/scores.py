@@ -1,0 +1,273 @@
+"""A scorecard and a comparison as a terminal shows them; every scale is named beside its number.
+
+Words and signs carry every meaning; colour and weight only repeat it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from yoyak.messages import text
+from yoyak.metrics.diagnostics.slices import Slice
+from yoyak.metrics.diagnostics.statistics import TextStatistics
+from yoyak.metrics.sanity_checks import Alarm, Severity
+from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import Comparison, PairComparison, Verdict
+from yoyak.report.render import format
+from yoyak.report.render.escape import plain
+from yoyak.report.render.format import UNKNOWN, points, score
+from yoyak.score.project import Band, Pairing, Projection
+from yoyak.terminal import tables
+from yoyak.values import Interval, Rouge, Score
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+SIGNS = {Severity.ERROR: "✗", Severity.WARNING: "!"}
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+_ROWS_NAMED = 5
+
+
+def card(judged: Scorecard, name: str, *, projection: Projection | None = None) -> "Group":
+    """One file of summaries, judged: scores, floors, what was seen, slices, alarms."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = [
+        _measures(judged, name),
+        *map(_line, _scales(judged)),
+        "",
+        _floors(judged),
+        "",
+        _statistics(judged),
+        "",
+    ]
+    if judged.slices:
+        parts += [_slices(judged.slices), *map(_line, _topic_note(judged)), ""]
+    parts += [*alarm_lines(judged.alarms), ""]
+    if projection is not None:
+        parts += [*map(_line, projection_lines(projection)), ""]
+    return Group(*parts, _line(text("report.scoreboard-signature", it=judged.protocol.signature)))
+
+
+def _line(words: str) -> "Text":
+    from rich.text import Text
+
+    return Text(plain(words), overflow="fold")
+
+
+def _table(title: str, *columns: str) -> "Table":
+    return tables.ruled(title, [text(f"report.{column}") for column in columns])
+
+
+def _interval(interval: Interval | None, draw: Callable[[float | None], str] = score) -> str:
+    if interval is None:
+        return UNKNOWN
+    return f"{draw(interval.low)} … {draw(interval.high)}"
+
+
+def _measures(judged: Scorecard, name: str) -> "Table":
+    columns = ("scoreboard-measure", "scoreboard-precision", "scoreboard-recall", "scoreboard-f1")
+    table = _table(text("report.scoreboard-title", name=name, rows=judged.n), *columns)
+    measures: tuple[tuple[str, Score], ...] = (
+        ("ROUGE-1", judged.measures.rouge1),
+        ("ROUGE-2", judged.measures.rouge2),
+        ("ROUGE-L", judged.measures.rougeL),
+    )
+    for label, measure in measures:
+        table.add_row(label, score(measure.precision), score(measure.recall), score(measure.f1))
+    return table
+
+
+def _scales(judged: Scorecard) -> Iterator[str]:
+    """The two scales, each with its name; both reference modes where rows have several."""
+    yield text(
+        "report.scoreboard-mean",
+        mean=score(judged.rouge.mean),
+        interval=_interval(judged.interval),
+        resamples=judged.resamples,
+    )
+    yield text("report.scoreboard-sum", sum=score(judged.rouge.sum))
+    if len(judged.by_reference_mode) > 1:
+        for mode, rouge in judged.by_reference_mode.items():
+            yield text(
+                f"report.scoreboard-refs-{mode.value}", mean=score(rouge.mean), sum=score(rouge.sum)
+            )
+
+
+def _floors(judged: Scorecard) -> "Table":
+    columns = ("column-rouge1", "column-rouge2", "column-rougel", "column-mean")
+    title = text("report.scoreboard-floors")
+    table = _table(title, "scoreboard-answer", *columns, "scoreboard-above")
+    rows: tuple[tuple[str, Rouge | None], ...] = (
+        ("constant", judged.floors.constant),
+        ("unrelated", judged.floors.unrelated),
+        ("lead", judged.floors.lead),
+        ("without-tags", judged.probes.without_tags),
+        ("swapped", judged.probes.swapped),
+    )
+    for key, rouge in rows:
+        if rouge is not None:
+            table.add_row(
+                text(f"report.scoreboard-{key}"),
+                *map(score, (rouge.rouge1, rouge.rouge2, rouge.rougeL, rouge.mean)),
+                points(judged.rouge.mean - rouge.mean),
+            )
+    return table
+
+
+def _statistics(judged: Scorecard) -> "Table":
+    ours, theirs = judged.statistics.predictions, judged.statistics.references
+    columns = ("scoreboard-predictions", "scoreboard-references")
+    table = _table(text("report.scoreboard-seen"), "scoreboard-property", *columns)
+    for (key, mine), (_, reference) in zip(_properties(ours), _properties(theirs), strict=True):
+        table.add_row(text(f"report.scoreboard-{key}"), mine, reference)
+    extra = (
+        ("length-ratio", _number(judged.statistics.length_ratio)),
+        ("tags-found", _share(judged.statistics.tags_found)),
+        ("stopped-by-length", format.count(judged.statistics.stopped_by_length)),
+        ("better-swapped", format.count(judged.probes.rows_better_swapped)),
+    )
+    for key, value in extra:
+        table.add_row(text(f"report.scoreboard-{key}"), value, UNKNOWN)
+    return table
+
+
+def _properties(one: TextStatistics) -> Iterator[tuple[str, str]]:
+    yield "characters", f"{one.characters_mean:.1f}"
+    yield "per-dialogue", _number(one.characters_per_dialogue_character)
+    yield "tagged", _share(one.tagged / one.rows)
+    yield "identical", format.count(one.identical)
+    for fault, count in one.faults.items():
+        yield f"fault-{fault.value.replace('_', '-')}", format.count(count)
+    new = one.novelty
+    shares = (new.unigrams, new.bigrams, new.trigrams) if new else ()
+    yield "novelty", "/".join(f"{100 * share:.1f}" for share in shares) or UNKNOWN
+    yield "copied", format.count(new.copied if new else None)
+    total = sum(one.registers.values())
+    for level, count in one.registers.items():
+        yield f"register-{level.value}", _share(count / total if total else None)
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+
+
+def _slices(pieces: Sequence[Slice]) -> "Table":
+    columns = ("scoreboard-label", "column-n", "column-mean", "column-interval")
+    table = _table(text("report.scoreboard-slices"), "scoreboard-by", *columns)
+    for kind, group in groupby(pieces, key=lambda piece: piece.kind):
+        by = text(f"report.scoreboard-by-{kind.value}")
+        for piece in group:
+            shown = (format.count(piece.rows), score(piece.mean), _interval(piece.interval))
+            table.add_row(by, plain(piece.label), *shown)
+            by = ""
+    return table
+
+
+def _topic_note(judged: Scorecard) -> Iterator[str]:
+    topics = judged.topics
+    if topics is not None and topics.are_nearly_distinct:
+        yield text("report.scoreboard-topics", distinct=topics.distinct, rows=topics.rows)
+
+
+def alarm_lines(alarms: Sequence[Alarm]) -> Iterator["Text"]:
+    """Each alarm on its line with a sign and a word for its severity, and its first rows."""
+    from rich.text import Text
+
+    if not alarms:
+        yield _line(text("report.scoreboard-no-alarm"))
+    for alarm in alarms:
+        severity = text(f"report.scoreboard-{alarm.severity.value}")
+        drawn = Text(f"{SIGNS[alarm.severity]} {severity}: ", style=_STYLES[alarm.severity])
+        drawn.append(plain(alarm.sentence), style="default not bold")
+        yield drawn
+        if alarm.rows:
+            more = len(alarm.rows) - _ROWS_NAMED
+            named = plain(", ".join(alarm.rows[:_ROWS_NAMED])) + (f" … +{more}" if more > 0 else "")
+            yield Text("    ") + _line(text("report.scoreboard-rows-at-fault", rows=named))
+
+
+def projection_lines(projection: Projection) -> Iterator[str]:
+    """The leaderboard bands and what they rest on; or why there are none."""
+    if projection.public is None:
+        yield text(projection.note, rows=projection.public_rows)
+        return
+    yield text(
+        "metrics.projection",
+        public=_band(projection.public),
+        private=_band(projection.private),
+        public_rows=projection.public_rows,
+        private_rows=projection.private_rows,
+    )
+    if projection.pairing is Pairing.CLASS:
+        yield text("metrics.projection-class")
+    if projection.extrapolated:
+        yield text("metrics.projection-extrapolated")
+
+
+def _band(band: Band | None) -> str:
+    return UNKNOWN if band is None else f"{band.low:.1f}–{band.high:.1f}"
+
+
+def comparison(
+    compared: Comparison,
+    *,
+    same_winner: float | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> "Group":
+    """A line-up, best first, and which of its differences are proven.
+
+    ``names`` is what a reader calls a system, where that is not its own name.
+    """
+    from rich.console import Group
+
+    parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
+    parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]
+    if any(contrast.verdict is Verdict.NOT_PROVEN for contrast in compared.contrasts):
+        parts.append(_line(text("report.scoreboard-not-proven")))
+    if same_winner is not None:
+        chance = f"{100 * same_winner:.0f}"
+        parts.append(_line(text("report.scoreboard-same-winner", percent=chance)))
+    return Group(*parts, _line(text("report.scoreboard-signature", it=compared.signature)))
+
+
+def _standings(compared: Comparison, names: Mapping[str, str]) -> "Table":
+    columns = ("rouge1", "rouge2", "rougel", "mean", "interval", "sum")
+    title = text("report.scoreboard-standings", rows=compared.protocol.items)
+    table = _table(title, "column-system", *(f"column-{column}" for column in columns))
+    for one in compared.standings:
+        table.add_row(
+            plain(names.get(one.system, one.system)),
+            *map(score, (one.rouge.rouge1, one.rouge.rouge2, one.rouge.rougeL, one.rouge.mean)),
+            _interval(one.interval),
+            score(one.rouge.sum),
+        )
+    return table
+
+
+def _contrasts(compared: Comparison, names: Mapping[str, str]) -> "Table":
+    columns = ("difference", "interval", "p", "verdict", "rows", "detectable")
+    titles = [f"scoreboard-{column}" for column in columns]
+    table = _table(text("report.scoreboard-contrasts"), "scoreboard-pair", *titles)
+    for contrast in compared.contrasts:
+        pair = (names.get(one, one) for one in (contrast.system, contrast.baseline))
+        table.add_row(" − ".join(map(plain, pair)), *_contrast_cells(contrast))
+    return table
+
+
+def _contrast_cells(contrast: PairComparison) -> tuple[str, ...]:
+    return (
+        points(contrast.difference.mean),
+        _interval(contrast.interval, points),
+        format.p_value(contrast.p_holm),
+        text(f"report.verdict-{contrast.verdict.value.replace('_', '-')}"),
+        f"{contrast.wins}/{contrast.ties}/{contrast.losses}",
+        score(contrast.detectable),
+    )

@@ -1,0 +1,207 @@
+"""The line-up in a terminal while it runs; ``q`` leaves the view, never the run.
+
+Reads the records once a second and nothing else: it can be started, left and started again at any
+time, from any shell.
+"""
+
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, TextIO
+
+from yoyak.events import RunStatus
+from yoyak.messages import text
+from yoyak.report.model.load import gather
+from yoyak.report.model.report import Curve, Report, RunProgress, System
+from yoyak.report.render import format
+from yoyak.report.render.escape import plain
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler.worker_process import Tail
+from yoyak.terminal import status as words
+from yoyak.terminal.progress import ProgressRow, news
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
+INTERVAL_SECONDS = 1.0
+_BARS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 48
+_LAST_EVENTS = 5
+_QUIT = frozenset("qQ\x03\x04")
+
+Key = Callable[[float], str]
+"""Waits that many seconds for a key; an empty text where none came."""
+
+
+def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
+    """Shows the workspace until ``q``; where ``stream`` is no terminal, the status once."""
+    out = words.console(stream)
+    if not out.is_terminal or out.is_dumb_terminal:
+        words.status(gather(workspace, compared=False), out)
+        return
+    from rich.live import Live
+
+    with _keyboard() if key is None else _given(key) as pressed:
+        ticker = Ticker(workspace)
+        shown = frame(gather(workspace, compared=False), ticker())
+        with Live(shown, console=out, screen=True, auto_refresh=False) as live:
+            live.refresh()
+            while pressed(INTERVAL_SECONDS) not in _QUIT:
+                live.update(frame(gather(workspace, compared=False), ticker()), refresh=True)
+
+
+@contextmanager
+def _given(key: Key) -> Iterator[Key]:
+    yield key
+
+
+@contextmanager
+def _keyboard() -> Iterator[Key]:
+    """Reads single keys; the terminal is as it was before, however the block ends."""
+    if not sys.stdin.isatty():
+        yield _slept
+        return
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    try:
+        tty.setcbreak(handle)
+        yield lambda seconds: _pressed(handle, seconds)
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+
+
+def _slept(seconds: float) -> str:
+    time.sleep(seconds)
+    return ""
+
+
+def _pressed(handle: int, seconds: float) -> str:
+    ready, _, _ = select.select([handle], [], [], seconds)
+    return os.read(handle, 1).decode("latin-1") if ready else ""
+
+
+class Ticker:
+    """The last things that happened, over all runs; each look reads only what is new."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._tails: dict[str, tuple[Tail, ProgressRow]] = {}
+        self._last: list[tuple[float, str]] = []
+
+    def __call__(self) -> Sequence[str]:
+        """A line an event, the newest at the end."""
+        for run in self._workspace.runs():
+            if run.name not in self._tails:
+                self._tails[run.name] = Tail(run.log_path, 0), ProgressRow(run.identity.recipe)
+            tail, row = self._tails[run.name]
+            for event in tail():
+                row.feed(event)
+                said = news(row, event)
+                if said is not None:
+                    self._last.append((event.at, said))
+        self._last = sorted(self._last)[-_LAST_EVENTS:]
+        return [f"{format.clock(at)}  {plain(said)}" for at, said in self._last]
+
+
+def frame(view: Report, events: Sequence[str] = ()) -> "Group":
+    """One picture of the workspace; ``events`` are the last lines of it."""
+    from rich.console import Group
+    from rich.rule import Rule
+    from rich.text import Text
+
+    parts: list[RenderableType] = [
+        Text(f"{plain(view.title)}   {format.moment(view.written_at)}", style="bold"),
+        _rows(view),
+        *(Text(line) for line in (words.lineup_end(view),) if line is not None),
+        *_sparks(view),
+        _gauges(view),
+        Rule(style="dim"),
+        *(
+            Text(line, overflow="ellipsis", no_wrap=True)
+            for line in events or [text("report.watch-quiet")]
+        ),
+        Text(text("report.watch-keys"), style="dim"),
+    ]
+    return Group(*parts)
+
+
+def _rows(view: Report) -> "Table":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    doing = {one.run: one for one in view.progress}
+    for one in view.systems:
+        now = doing.get(one.run)
+        total = 1 if now is None or not now.of else now.of
+        done = total * (one.status is RunStatus.FINISHED) if now is None else now.done
+        table.add_row(
+            words.name(one),
+            text(f"report.status-{one.standing.value}"),
+            words.stage(one.stage),
+            ProgressBar(total=total, completed=done, width=20),
+            _figure(one, now),
+            format.UNKNOWN if now is None else words.left_range(now),
+        )
+    return table
+
+
+def _figure(one: System, now: RunProgress | None) -> str:
+    """The score of what is finished, the progress of what is not."""
+    if now is not None:
+        return words.progress(now)
+    return format.score(one.quality.mean.value if one.quality else None)
+
+
+def _sparks(view: Report) -> "Iterator[RenderableType]":
+    """The loss of what is running; of the last that trained where nothing is."""
+    from rich.text import Text
+
+    running = {one.run for one in view.progress if one.status is RunStatus.RUNNING}
+    curves = [curve for curve in view.curves if curve.losses]
+    for curve in [one for one in curves if one.run in running] or curves[-1:]:
+        yield Text(f"{plain(curve.name)}  {spark(curve)}  {curve.losses[-1]:.3f}", no_wrap=True)
+
+
+def spark(curve: Curve, width: int = _SPARK_WIDTH) -> str:
+    """A run's loss in one line, each column the mean of its stretch of steps."""
+    losses = curve.losses
+    columns = min(width, len(losses))
+    cuts = [column * len(losses) // columns for column in range(columns + 1)]
+    means = [sum(losses[start:end]) / (end - start) for start, end in pairwise(cuts)]
+    low, spread = min(means), max(means) - min(means)
+    return "".join(
+        _BARS[round((mean - low) / spread * (len(_BARS) - 1)) if spread else 0] for mean in means
+    )
+
+
+def _gauges(view: Report) -> "Table":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for label, used, total in _readings(view):
+        table.add_row(
+            label,
+            ProgressBar(total=total, completed=used, width=20),
+            f"{used:.1f}/{total:.1f} GB",
+        )
+    return table
+
+
+def _readings(view: Report) -> Iterator[tuple[str, float, float]]:
+    """What is full how far; what was not measured has no gauge."""
+    tiles = view.tiles
+    if tiles.disk_free_gb is not None and tiles.disk_total_gb:
+        used = tiles.disk_total_gb - tiles.disk_free_gb
+        yield text("report.axis-disk"), used, tiles.disk_total_gb
+    if tiles.vram_free_gb is not None and tiles.vram_total_gb:
+        used = tiles.vram_total_gb - tiles.vram_free_gb
+        yield text("report.axis-vram"), used, tiles.vram_total_gb

@@ -1,0 +1,84 @@
+"""A pasted dialogue, summarised by every finished system of a workspace, each with its time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from yoyak import engine as engines
+from yoyak.data.clean import clean
+from yoyak.data.corpus import parse_turns, read_corpus
+from yoyak.engine import GenerateJob
+from yoyak.errors import BadData, Interrupted
+from yoyak.events import RunStatus
+from yoyak.runs.run import Run
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Dialogue, Value
+
+MOST_CHARACTERS = 20_000
+"""Ten times the longest dialogue of the contest; more is a book, not a dialogue."""
+
+PASTED = "pasted"
+
+
+class PlaygroundAnswer(Value, frozen=True, kw_only=True):
+    """What one system made of the pasted dialogue; loading its weights is in ``seconds``."""
+
+    system: str
+    toy: bool
+    text: str
+    tokens: int | None
+    seconds: float
+
+
+def dialogue_of(pasted: str) -> Dialogue:
+    """The pasted text as a row of test.csv would be read.
+
+    Raises:
+        BadData: nothing is said in it, or it is far too long.
+    """
+    if len(pasted) > MOST_CHARACTERS:
+        raise BadData("report.try-too-long", found=len(pasted), most=MOST_CHARACTERS)
+    turns = parse_turns(clean(pasted).text)
+    if not any(turn.text.strip() for turn in turns):
+        raise BadData("report.try-empty")
+    return Dialogue(id=PASTED, turns=turns)
+
+
+def try_all(workspace: Workspace, pasted: str) -> Iterator[PlaygroundAnswer]:
+    """One summary from each finished run, newest run of each recipe, oldest first.
+
+    Raises:
+        BadData: the text is no dialogue, or there is no finished run.
+        Interrupted: a run is working; its memory is not to be shared.
+    """
+    dialogue = dialogue_of(pasted)
+    runs = workspace.runs()
+    working = next((run for run in runs if run.holder() is not None), None)
+    if working is not None:
+        raise Interrupted("report.try-busy", run=working.name)
+    newest = {run.identity.recipe: run for run in runs if run.state().status is RunStatus.FINISHED}
+    if not newest:
+        raise BadData("report.try-nothing")
+    for run in newest.values():
+        yield _try(run, dialogue)
+
+
+def _try(run: Run, dialogue: Dialogue) -> PlaygroundAnswer:
+    recipe = run.recipe
+    began = time.monotonic()
+    job = GenerateJob(
+        recipe=recipe,
+        decode=recipe.decode,
+        dialogues=[dialogue],
+        train=read_corpus(Path(run.identity.data_folder)).train,
+        folder=run.engine_folder,
+        emit=lambda _: None,  # trying is no part of the run, so its log stays as it is
+    )
+    (prediction,) = engines.load(recipe.engine).generate(job)
+    return PlaygroundAnswer(
+        system=recipe.name,
+        toy=recipe.model.scratch is not None,
+        text=prediction.text,
+        tokens=prediction.tokens,
+        seconds=time.monotonic() - began,
+    )

@@ -1,0 +1,80 @@
+"""What leaves the workspace: faithful for machines, harmless in a spreadsheet, never in the way."""
+
+import csv
+
+import msgspec
+import pytest
+
+from yoyak.config import load
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.errors import CannotWrite, InputMissing
+from yoyak.export.run import AnswerRow, export_model, export_rows, rows
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Prediction, StopReason
+
+HOSTILE = '=HYPERLINK("http://evil.example")'
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return read_corpus(sample.folder())
+
+
+@pytest.fixture
+def make_run(tmp_path, corpus):
+    record = msgspec.json.encode(provenance.gather(corpus))
+    workspace = Workspace(tmp_path / "workspace")
+
+    def make(name, texts=()):
+        run = workspace.find_or_create(load.resolve(name).recipe, corpus, lambda: record)
+        run.begin_predictions("dev", "inputs")
+        said = [
+            Prediction(id=one.id, text=text, raw=text, tokens=1, stop=StopReason.STOP_TOKEN)
+            for one, text in zip(corpus.dev.dialogues, texts, strict=False)
+        ]
+        run.add_predictions("dev", said)
+        return run
+
+    return make
+
+
+def test_answers_stand_side_by_side_as_far_as_all_have_answered(make_run, corpus):
+    runs = [make_run("lead", ["가", HOSTILE, "다"]), make_run("tiny-bart", ["라", "마"])]
+    found = list(rows(runs, corpus.dev.dialogues))
+    assert [row.summaries for row in found] == [
+        {"lead": "가", "tiny-bart": "라"},
+        {"lead": HOSTILE, "tiny-bart": "마"},
+    ]
+    assert found[0].references == corpus.dev.dialogues[0].references
+    assert found[0].rouge_mean == {}, "nothing was judged, and unknown is not zero"
+
+
+def test_a_formula_is_disarmed_in_a_table_and_faithful_in_jsonl(make_run, corpus, tmp_path):
+    found = list(rows([make_run("lead", ["가", HOSTILE])], corpus.dev.dialogues))
+    table = export_rows(found, tmp_path / "dev.csv")
+    with table.open(encoding="utf-8-sig", newline="") as lines:
+        read = list(csv.DictReader(lines))
+    assert [row["lead"] for row in read] == ["가", f"'{HOSTILE}"]
+    assert read[0]["dialogue"] == corpus.dev.dialogues[0].text
+    assert table.read_bytes().startswith(b"\xef\xbb\xbf"), "spreadsheets know Korean by this mark"
+    lines = export_rows(found, tmp_path / "dev.jsonl").read_bytes().splitlines()
+    assert [msgspec.json.decode(line, type=AnswerRow) for line in lines] == found
+
+
+def test_a_floor_has_no_model_to_export(make_run, tmp_path):
+    with pytest.raises(InputMissing, match="no weights"):
+        export_model(make_run("lead"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.torch
+def test_a_run_without_weights_and_a_folder_of_somebody_else_are_refused(make_run, tmp_path):
+    pytest.importorskip("torch")
+    with pytest.raises(InputMissing, match="no whole weights"):
+        export_model(make_run("tiny-bart"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(CannotWrite, match="no earlier export"):
+        export_model(make_run("tiny-bart"), tmp_path / "mine")

@@ -1,0 +1,268 @@
+"""What a kill, a full disk or a flipped bit leaves behind."""
+
+import errno
+import os
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from yoyak.errors import BadData, CannotWrite, DiskFull
+from yoyak.files import atomic
+
+OLD, NEW = b"old " * 400, b"brand new " * 700
+
+
+def fill(path, content):
+    with atomic.whole_folder(path, notes={"step": str(len(content))}) as folder:
+        (folder / "weights.bin").write_bytes(content)
+        (folder / "deep").mkdir()
+        (folder / "deep" / "moments.bin").write_bytes(content[::-1])
+
+
+def names(folder):
+    return sorted(each.name for each in folder.iterdir())
+
+
+def content_of(path):
+    assert atomic.verify_folder(path) is not None
+    return (path / "weights.bin").read_bytes()
+
+
+def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(memory, crashes):
+    path = memory / "value.json"
+    seen = set()
+    for _ in crashes(lambda: path.write_bytes(OLD), lambda: atomic.write_bytes(path, NEW)):
+        seen.add(path.read_bytes())
+        atomic.clear_leftovers(memory)
+        assert names(memory) == ["value.json"]
+    assert crashes.steps >= 4
+    assert seen == {OLD, NEW}
+    assert path.read_bytes() == NEW
+
+
+def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(memory, crashes):
+    path = memory / "weights"
+
+    def prepare():
+        shutil.rmtree(path, ignore_errors=True)
+        fill(path, OLD)
+
+    seen = set()
+    for _ in crashes(prepare, lambda: fill(path, NEW)):
+        seen.add(content_of(path))
+        atomic.clear_leftovers(memory)
+        assert names(memory) == ["weights"]
+    assert crashes.steps >= 20
+    assert seen == {OLD, NEW}
+    assert content_of(path) == NEW
+
+
+def test_a_kill_at_any_step_of_a_first_write_leaves_a_whole_folder_or_none(memory, crashes):
+    path = memory / "weights"
+    for _ in crashes(lambda: shutil.rmtree(path, ignore_errors=True), lambda: fill(path, NEW)):
+        assert not path.exists() or content_of(path) == NEW
+        atomic.clear_leftovers(memory)
+        assert names(memory) in ([], ["weights"])
+    assert content_of(path) == NEW
+
+
+def test_a_removal_that_was_cut_off_goes_on_later(memory, crashes):
+    path = memory / "step-000001"
+    for _ in crashes(lambda: path.exists() or fill(path, OLD), lambda: atomic.remove_folder(path)):
+        if path.exists():
+            assert content_of(path) == OLD
+        atomic.clear_leftovers(memory)
+        assert names(memory) in ([], ["step-000001"])
+    assert names(memory) == []
+
+
+def test_without_an_exchange_of_names_the_new_folder_stands_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "exchange", lambda one, other: False)
+    fill(tmp_path / "weights", OLD)
+    fill(tmp_path / "weights", NEW)
+    assert content_of(tmp_path / "weights") == NEW
+    assert names(tmp_path) == ["weights"]
+
+
+def test_an_error_while_filling_leaves_what_was_there(tmp_path):
+    fill(tmp_path / "weights", OLD)
+    with pytest.raises(TypeError):
+        fill(tmp_path / "weights", "no bytes")
+    assert content_of(tmp_path / "weights") == OLD
+    assert names(tmp_path) == ["weights"]
+
+
+# --- bits ----------------------------------------------------------------------------------------
+
+
+def harmful(path):
+    """The files of a folder in which no bit may change unnoticed."""
+    return sorted(each for each in path.rglob("*") if each.is_file() and each.name != atomic.MARKER)
+
+
+def test_a_hundred_flipped_bits_are_all_caught(memory):
+    path = memory / "weights"
+    fill(path, NEW)
+    generator = random.Random(7)
+    before = atomic.verify_folder(path)
+    caught = 0
+    for number in range(100):
+        file = harmful(path)[number % 3]
+        original = file.read_bytes()
+        place = generator.randrange(len(original))
+        flipped = bytearray(original)
+        flipped[place] ^= 1 << generator.randrange(8)
+        file.write_bytes(flipped)
+        # A manifest may be written with other blanks and still say the same.
+        found = atomic.verify_folder(path)
+        caught += found is None or (file.name == atomic.MANIFEST and found == before)
+        assert found is None or found == before
+        file.write_bytes(original)
+    assert caught == 100
+    assert atomic.verify_folder(path) == before
+
+
+def test_twenty_truncations_are_all_caught(tmp_path):
+    path = tmp_path / "weights"
+    fill(path, NEW)
+    generator = random.Random(7)
+    for number in range(20):
+        file = harmful(path)[number % 3]
+        original = file.read_bytes()
+        file.write_bytes(original[: generator.randrange(len(original) - 1)])
+        assert atomic.verify_folder(path) is None, file
+        file.write_bytes(original)
+    assert atomic.verify_folder(path) is not None
+
+
+@pytest.mark.parametrize("change", ["more", "less", "link", "folder"])
+def test_a_file_more_or_less_or_of_another_kind_is_caught(tmp_path, change):
+    path = tmp_path / "weights"
+    fill(path, NEW)
+    file = path / "weights.bin"
+    if change == "more":
+        (path / "pytorch_model.bin").write_bytes(b"cold dish")
+    else:
+        file.unlink()
+    if change == "link":
+        (tmp_path / "elsewhere").write_bytes(NEW)
+        file.symlink_to(tmp_path / "elsewhere")
+    if change == "folder":
+        file.mkdir()
+    assert atomic.verify_folder(path) is None
+
+
+def test_equal_folders_have_equal_fingerprints_whatever_was_noted(tmp_path):
+    for name, content, note in (("a", OLD, "1"), ("b", OLD, "2"), ("c", NEW, "1")):
+        with atomic.whole_folder(tmp_path / name, notes={"note": note}) as folder:
+            (folder / "weights.bin").write_bytes(content)
+    one, two, other = (atomic.verify_folder(tmp_path / name).fingerprint for name in "abc")
+    assert one == two != other
+
+
+# --- room ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [0, 1, 100, 2000, 4095, 6999])
+def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path, without_room, limit):
+    path = tmp_path / "value.json"
+    path.write_bytes(OLD)
+    assert without_room(limit, lambda: atomic.write_bytes(path, NEW)) == errno.ENOSPC
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["value.json"]
+
+
+def test_a_folder_that_does_not_fit_leaves_the_old_one(tmp_path, without_room):
+    fill(tmp_path / "weights", OLD)
+    for limit in (0, 200, 1600, 3000, 6999):
+        assert without_room(limit, lambda: fill(tmp_path / "weights", NEW)) == errno.ENOSPC, limit
+        assert content_of(tmp_path / "weights") == OLD
+        assert names(tmp_path) == ["weights"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 64 KiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_file_system_leaves_old_or_new_at_every_size(small_disk):
+    path = small_disk / "weights"
+    full = 0
+    for padding in range(0, 50_001, 2500):
+        for each in small_disk.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        fill(path, OLD)
+        atomic.write_bytes(small_disk / "padding", bytes(padding))
+        try:
+            fill(path, NEW)
+        except DiskFull:
+            full += 1
+            assert names(small_disk) == ["padding", "weights"]
+            assert content_of(path) == OLD
+        else:
+            assert content_of(path) == NEW
+    assert 3 <= full <= 18
+
+
+def test_what_cannot_fit_is_refused_before_it_begins(tmp_path):
+    atomic.require_space(tmp_path / "not" / "yet", 1)
+    with pytest.raises(DiskFull):
+        atomic.require_space(tmp_path / "not" / "yet", 2**62)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_says_so(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(CannotWrite):
+        atomic.write_bytes(tmp_path / "value.json", NEW)
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_where_a_folder_should_be_says_so(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CannotWrite) as caught:
+        atomic.write_bytes(tmp_path / "file" / "value.json", NEW)
+    assert "→" in str(caught.value)
+
+
+# --- what is not ours ----------------------------------------------------------------------------
+
+
+def test_only_our_own_folders_are_removed(tmp_path):
+    foreign, mine = tmp_path / "photos", tmp_path / "weights"
+    foreign.mkdir()
+    (foreign / "holiday.jpg").write_bytes(b"sea")
+    fill(mine, OLD)
+    link = tmp_path / "link"
+    link.symlink_to(mine)
+    for path in (foreign, link):
+        with pytest.raises(CannotWrite):
+            atomic.remove_folder(path)
+    with pytest.raises(CannotWrite), atomic.whole_folder(foreign) as folder:
+        (folder / "weights.bin").write_bytes(NEW)
+    assert (foreign / "holiday.jpg").read_bytes() == b"sea"
+    atomic.remove_folder(mine)
+    assert names(tmp_path) == ["link", "photos"]
+
+
+def test_leftovers_of_others_stay(tmp_path):
+    foreign = tmp_path / ".trash-of-the-desktop"
+    foreign.mkdir()
+    (foreign / "letter.txt").write_text("dear")
+    atomic.clear_leftovers(tmp_path)
+    assert (foreign / "letter.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "가", "x" * 81, "a b", "a\n"])
+def test_names_that_could_lead_elsewhere_are_refused(name):
+    with pytest.raises(BadData):
+        atomic.checked_name(name)

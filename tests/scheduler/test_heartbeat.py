@@ -1,0 +1,90 @@
+"""Slow is not stuck, and silence alone proves neither."""
+
+import os
+import time
+
+import pytest
+
+from yoyak.events import Started, SystemMetrics, TrainStep, Warned
+from yoyak.scheduler.heartbeat import (
+    CpuActivity,
+    Heartbeat,
+    Liveness,
+    WorkerHealth,
+    last_liveness,
+    worker_health,
+)
+
+SAMPLE = SystemMetrics(at=1.0)
+STUCK = Warned(at=1.0, key="scheduler.stuck")
+SLOW = Warned(at=1.0, key="scheduler.slow")
+STARTED = Started(at=1.0, pid=1, host="h", attempt=1)
+
+
+def after(pauses, silence):
+    now, pulse = 0.0, Heartbeat(0.0)
+    for pause in pauses:
+        now += pause
+        pulse.hear(now)
+    return pulse, now + silence
+
+
+@pytest.mark.parametrize(
+    ("pauses", "silence", "busy", "mood"),
+    [
+        ([], 299, False, Liveness.RUNNING),
+        ([], 301, True, Liveness.SLOW),
+        ([], 301, False, Liveness.STUCK),
+        ([], 301, None, Liveness.STUCK),
+        ([8.7] * 40, 299, False, Liveness.RUNNING),  # an evaluation is as quiet as that
+        ([60.0] * 40, 599, False, Liveness.RUNNING),  # ten usual pauses
+        ([60.0] * 40, 601, True, Liveness.SLOW),
+        ([60.0] * 40, 601, False, Liveness.STUCK),
+        ([60.0] * 40, 3601, True, Liveness.STUCK),  # whatever it computes, it leads nowhere
+        ([0.1] * 49 + [200.0], 301, False, Liveness.STUCK),  # one long pause is not the usual one
+    ],
+)
+def test_moods(pauses, silence, busy, mood):
+    pulse, now = after(pauses, silence)
+    assert pulse.mood(now, busy=busy) is mood
+
+
+def test_effort_tells_computing_from_sleeping():
+    effort = CpuActivity(os.getpid(), time.monotonic())
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        sum(range(1000))
+    assert effort(time.monotonic()) is True
+    time.sleep(0.5)
+    assert effort(time.monotonic()) is False
+
+
+def test_effort_of_nobody_is_unknown():
+    effort = CpuActivity(2**22 + 1, time.monotonic())
+    assert effort(time.monotonic() + 1) is None
+
+
+def test_the_mood_is_the_watchdogs_last_word_until_the_worker_writes():
+    step = TrainStep(
+        at=2.0, step=1, epoch=0.0, loss=1.0, learning_rate=1e-4, grad_norm=1.0, tokens=1,
+        supervised_tokens=1, rows=1, seconds=1.0,
+    )  # fmt: skip
+    assert last_liveness([STARTED, SLOW, SAMPLE]) is Liveness.SLOW
+    assert last_liveness([STARTED, SLOW, STUCK, SAMPLE]) is Liveness.STUCK
+    assert last_liveness([STARTED, STUCK, step, SAMPLE]) is Liveness.RUNNING
+    assert last_liveness([]) is Liveness.RUNNING
+
+
+def standing_of(run):
+    return worker_health(run.state().status, run.events())
+
+
+def test_standing_needs_the_lock_as_well_as_the_log(runs_of):
+    (run,) = runs_of("Steady")
+    assert standing_of(run) is WorkerHealth.QUEUED
+    with run.lock():
+        run.emit(STARTED)
+        assert standing_of(run) is WorkerHealth.RUNNING
+        run.emit(STUCK)
+        assert standing_of(run) is WorkerHealth.STUCK
+    assert standing_of(run) is WorkerHealth.INTERRUPTED

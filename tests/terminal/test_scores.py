@@ -1,0 +1,167 @@
+"""What a terminal shows of scores: scales named, columns straight, nothing said by colour alone."""
+
+import io
+import re
+
+import msgspec
+import pytest
+from rich.cells import cell_len  # noqa: TID253 -- the oracle of column widths
+from rich.console import Console  # noqa: TID253 -- what is drawn on
+
+from yoyak import messages
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.metrics import scorecard, significance
+from yoyak.metrics.diagnostics import error_report
+from yoyak.metrics.diagnostics.error_report import JudgedSystem
+from yoyak.metrics.diagnostics.text_patterns import TextSpan
+from yoyak.score import project
+from yoyak.terminal import rows as rows_
+from yoyak.terminal import scores
+
+
+def drawn(renderable, width=80):
+    out = io.StringIO()
+    Console(file=out, width=width, markup=False, highlight=False, emoji=False).print(renderable)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def dev():
+    return read_corpus(sample.folder()).dev
+
+
+@pytest.fixture(scope="module")
+def files(dev):
+    first = {row.id: row.references[0] for row in dev.dialogues}
+    return {
+        "reference": first,
+        "반쪽 요약": {key: text[: len(text) // 2] for key, text in first.items()},
+        "empty-handed": first | {"dev_0": "", "dev_1": "#Person1#은 [bold]会議[/bold]에 간다."},
+    }
+
+
+@pytest.fixture(scope="module")
+def cards(files, dev):
+    return {name: scorecard.evaluate(texts, dev, resamples=500) for name, texts in files.items()}
+
+
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_table_is_straight_in_cells(cards, lang, width):
+    with messages.speaking(lang):
+        shown = drawn(scores.comparison(significance.compare(cards)), width)
+        shown += drawn(scores.card(cards["반쪽 요약"], "반쪽 요약"), width)
+    rows = straight_rows(shown)
+    # Line-up 3, pairs 3, measures 3, floors 5; slices and properties have at least these many.
+    assert [min(count, cap) for count, cap in zip(rows, (3, 3, 3, 5, 20, 6), strict=True)] == [
+        3, 3, 3, 5, 20, 6,
+    ]  # fmt: skip
+    assert all(cell_len(line) <= width for line in shown.splitlines())
+
+
+def straight_rows(shown):
+    """Of each table, the rows that end in the very column where the rule under its head ends."""
+    counts, wide = [], 0
+    for line in shown.splitlines():
+        if line and set(line) == {"─"}:
+            counts.append(0)
+            wide = cell_len(line)
+        elif counts and cell_len(line) == wide and re.search(r"[0-9–%]$", line):
+            counts[-1] += 1
+    return counts
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+def test_no_figure_is_cut_off(cards, lang, width):
+    with messages.speaking(lang):
+        shown = drawn(scores.comparison(significance.compare(cards)), width)
+    assert not re.search(r"\d…(?!\s)|…\n", shown)
+    assert f"{100 * cards['empty-handed'].rouge.mean:.2f}" in shown
+
+
+def test_both_scales_stand_with_their_names(cards):
+    shown = drawn(scores.card(cards["empty-handed"], "ours"), 200)
+    rouge = cards["empty-handed"].rouge
+    assert re.search(rf"0–100, the contest's final result\): {100 * rouge.mean:.2f}", shown)
+    assert re.search(rf"0–300, never comparable with a mean\): {100 * rouge.sum:.2f}", shown)
+
+
+def test_mean_and_max_are_both_shown_with_several_references(dev):
+    rows = [row for row in dev.dialogues if len(row.references) == 3]
+    answers = {row.id: row.references[1] for row in rows}
+    references = {row.id: row.references[::2] for row in rows}
+    judged = scorecard.evaluate_texts(answers, references, resamples=200)
+    shown = drawn(scores.card(judged, "second"), 200)
+    assert "averaged over each row's references" in shown
+    assert "best of each row's references" in shown
+
+
+def test_alarms_carry_a_word_and_a_sign_and_name_their_rows(cards):
+    shown = drawn(scores.card(cards["empty-handed"], "ours"), 200)
+    assert "✗ ERROR: 1 predictions are empty" in shown
+    assert "rows: dev_0" in shown
+    assert "no alarm" in drawn(scores.card(cards["reference"], "reference"), 200)
+
+
+def test_the_signature_is_always_there(cards):
+    shown = drawn(scores.card(cards["reference"], "reference"), 400)
+    assert cards["reference"].protocol.signature in shown
+    compared = significance.compare(cards)
+    assert compared.signature in drawn(scores.comparison(compared), 400)
+
+
+def test_not_proven_is_said_in_words(cards, dev, files):
+    nearly = files["반쪽 요약"] | {"dev_3": files["reference"]["dev_3"]}
+    pair = {"half": cards["반쪽 요약"], "nearly": scorecard.evaluate(nearly, dev, resamples=500)}
+    shown = drawn(scores.comparison(significance.compare(pair), same_winner=0.61), 200)
+    assert "not proven" in shown
+    assert "does not mean equal" in shown
+    assert "in 61 % of the divisions" in shown
+
+
+def test_a_band_is_called_a_band_and_its_absence_is_explained(cards):
+    found = project.project(cards["empty-handed"])
+    shown = "\n".join(scores.projection_lines(found))
+    assert "never a score" in shown
+    assert "rough" in shown
+    refused = "\n".join(scores.projection_lines(project.project(cards["reference"], [])))
+    assert "not enough triples, 0 known" in refused
+
+
+def test_a_model_cannot_paint_the_terminal(cards, files):
+    found = error_report.find_errors(
+        {"dev_1": "\x1b[31m[red]会議[/red]\x1b[0m 끝."}, {"dev_1": ("회의를 한다.",)}
+    )
+    shown = drawn(rows_.faults(found), 200)
+    assert "\x1b" not in shown
+    assert "[red]⟦会議⟧[/red]" in shown
+
+
+def test_spans_are_marked_without_colour():
+    spans = [TextSpan(start=4, end=6, text="둘째"), TextSpan(start=5, end=8, text="째 셋")]
+    assert rows_.marked("첫째, 둘째 셋째", spans).plain == "첫째, ⟦둘째 셋⟧째"
+    assert rows_.marked("그대로", []).plain == "그대로"
+
+
+def test_differing_rows_show_both_texts_and_the_reference(cards, files, dev):
+    rows = error_report.most_different(
+        JudgedSystem(card=cards["reference"], texts=files["reference"]),
+        JudgedSystem(card=cards["empty-handed"], texts=files["empty-handed"]),
+        {row.id: row.references for row in dev.dialogues},
+        limit=1,
+    )
+    shown = drawn(rows_.differences(rows, ("reference", "ours")), 400)
+    assert rows[0].id in shown
+    assert "∅" in shown or "会議" in shown
+    assert f"reference: {files['reference'][rows[0].id]}" in shown
+
+
+def test_no_fault_is_said_too():
+    assert "no fault found" in drawn(rows_.faults(()))
+
+
+def test_a_card_from_a_file_is_drawn_the_same(cards):
+    again = msgspec.json.decode(msgspec.json.encode(cards["reference"]), type=scorecard.Scorecard)
+    assert drawn(scores.card(again, "x")) == drawn(scores.card(cards["reference"], "x"))

@@ -1,0 +1,128 @@
+"""The terminal's live view: one frame says all, ``q`` leaves it and nothing else."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+
+from yoyak import messages
+from yoyak.config import load
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.events import RunStatus
+from yoyak.report.model.build import build
+from yoyak.report.model.consistency import StatedDisk
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
+from yoyak.terminal import status, watch
+
+
+@pytest.fixture
+def running(make):
+    run = make.cut_run()._replace(status=RunStatus.RUNNING)
+    disk = StatedDisk(free_gb=40, total_gb=150, sufficient=True)
+    return build([make.lead_run(), make.toy_run(), run], make.rest(disk=disk))
+
+
+def drawn(view, width=100, events=()):
+    stream = io.StringIO()
+    status.console(stream, width=width).print(watch.frame(view, events))
+    return stream.getvalue()
+
+
+def test_a_frame_has_rows_spark_gauges_and_keys(running):
+    said = drawn(running)
+    assert "17/24 (71%)" in said
+    assert "14 s" in said
+    assert "18.33" in said, "what is finished shows its score"
+    assert "110.0/150.0 GB" in said
+    assert "14.5/24.0 GB" in said
+    assert "q: leave the view" in said
+
+
+def test_a_falling_loss_falls_in_the_spark(running):
+    (curve,) = [one for one in running.curves if one.run == running.progress[0].run]
+    line = watch.spark(curve)
+    assert len(line) == 17
+    assert (line[0], line[-1]) == ("█", "▁")
+    assert len(watch.spark(curve, width=5)) == 5
+
+
+def test_the_last_things_that_happened_are_told_as_they_come(tmp_path, make):
+    workspace = Workspace(tmp_path / "workspace")
+    corpus = read_corpus(sample.folder())
+    record = msgspec.json.encode(provenance.gather(corpus))
+    run = workspace.find_or_create(load.resolve("tiny-bart").recipe, corpus, lambda: record)
+    ticker = watch.Ticker(workspace)
+    assert ticker() == []
+    toy = make.toy_run().events
+    for event in toy[:-2]:
+        run.emit(event)
+    before = ticker()
+    assert len(before) == 5
+    assert not any("dev ROUGE mean 18.33" in line for line in before)
+    for event in toy[-2:]:
+        run.emit(event)
+    assert "dev ROUGE mean 18.33" in ticker()[-2]
+    assert "finished in" in ticker()[-1]
+    assert "finished in" in drawn(build([], make.rest()), width=100, events=ticker())
+
+
+def test_a_queued_run_has_an_empty_bar_and_a_finished_one_a_full_one(make):
+    from rich.progress_bar import ProgressBar
+
+    queued = make.cut_run()._replace(status=RunStatus.QUEUED, events=make.cut_run().events[:1])
+    view = build([make.lead_run(), queued], make.rest())
+    cells = [cell for column in watch._rows(view).columns for cell in column.cells]
+    bars = [cell for cell in cells if isinstance(cell, ProgressBar)]
+    assert [bar.percentage_completed for bar in bars] == [100.0, 0.0]
+
+
+def test_what_was_not_measured_has_no_gauge(make):
+    view = build([], make.rest())
+    assert "GB" not in drawn(view)
+
+
+def test_korean_frames_fit_a_narrow_terminal(running):
+    with messages.speaking("ko"):
+        said = drawn(running, width=60)
+    from rich.cells import cell_len  # the oracle for widths
+
+    assert max(map(cell_len, said.splitlines())) <= 60
+
+
+def test_without_a_terminal_the_status_is_printed_once(tmp_path):
+    stream = io.StringIO()
+    watch.watch(Workspace(tmp_path), stream)
+    assert "yoyak run" in stream.getvalue()
+
+
+def test_q_on_a_real_terminal_leaves_and_restores_it(tmp_path):
+    """A pseudo-terminal: the view draws, q ends it, and the line discipline is as before."""
+    import termios
+
+    parent, child = pty.openpty()
+    before = termios.tcgetattr(child)
+    code = (
+        "import sys; from pathlib import Path; from yoyak.report.watch import watch;"
+        "from yoyak.store.workspace import Workspace;"
+        "watch(Workspace(Path(sys.argv[1])), sys.stdout)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=child, stdout=child, stderr=child,
+        env={**os.environ, "TERM": "xterm-256color", "YOYAK_LANG": "en"},
+    )  # fmt: skip
+    said = b""
+    deadline = time.monotonic() + 60
+    while b"leave the view" not in said and time.monotonic() < deadline:
+        said += os.read(parent, 65536)
+    os.write(parent, b"q")
+    assert process.wait(timeout=30) == 0
+    assert termios.tcgetattr(child)[3] == before[3]
+    os.close(parent)
+    os.close(child)

@@ -1,0 +1,283 @@
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yoyak.engine.tokenization import families
+from yoyak.engine.tokenization.tokenizer import (
+    FILE,
+    ChatTokenizer,
+    load_tokenizer,
+    train_chat_tokenizer,
+)
+from yoyak.errors import BadRecipe, RunFailed, Unavailable
+from yoyak.values import Message, Source
+
+pytestmark = pytest.mark.torch
+
+FORMS = ("bart", "llama", "qwen3")
+CHAT = ("llama", "qwen3")
+TAGS = [f"#{name}#" for name in (
+    *(f"Person{number}" for number in range(1, 8)), "PhoneNumber", "Address", "DateOfBirth",
+    "PassportNumber", "SSN", "CardNumber", "CarNumber", "Email", "PersonName",
+)]  # fmt: skip
+
+
+def chat(text, system="요약하세요."):
+    messages = (Message(role="system", text=system), Message(role="user", text=text))
+    return Source(id="a", messages=messages)
+
+
+def source_of(tokenizer, text):
+    return Source(id="a", text=text) if tokenizer.style == "source" else chat(text)
+
+
+def core(tokenizer):
+    return tokenizer._tokenizer.backend_tokenizer
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_tag_survives_with_its_particle(codecs, form):
+    tokenizer = codecs[form]
+    for tag in TAGS:
+        summary = f"{tag}은 {tag}에게서 {tag}, {tag}과 Mike의 소식을 듣습니다."
+        assert tokenizer.text(tokenizer.answer_ids(summary)) == summary
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.characters(tokenizer="utf-8", exclude_categories=["Cs", "Cc"])))
+def test_any_text_comes_back_from_ids(codecs, form, text):
+    tokenizer = codecs[form]
+    words = " ".join(tokenizer.normalised(text).split())  # koBART's words carry one blank each
+    if tokenizer._defuse(words) != words or "▁" in words:
+        return
+    assert tokenizer.text(tokenizer.answer_ids(words)) == words
+
+
+@pytest.mark.parametrize("form", ["bart", "qwen3"])
+def test_a_vocabulary_is_the_same_each_time_and_in_each_process(dialogues, form):
+    code = (
+        "import sys, json, hashlib, msgspec\n"
+        "from yoyak.engine.vocabulary import train_tokenizer\n"
+        "texts = json.load(sys.stdin)\n"
+        f"core = train_tokenizer(texts, '{form}', 400).backend_tokenizer\n"
+        "print(hashlib.sha256(core.to_str().encode()).hexdigest())"
+    )
+    texts = json.dumps([dialogue.text for dialogue in dialogues])
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            input=texts, capture_output=True, text=True, check=True,
+            env={"PYTHONHASHSEED": seed, "TOKENIZERS_PARALLELISM": parallel, "PATH": ""},
+        ).stdout
+        for seed, parallel in (("1", "false"), ("2", "true"))
+    }  # fmt: skip
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("form", CHAT)
+def test_a_prompt_ends_with_the_header_that_opens_the_answer(codecs, form):
+    tokenizer = codecs[form]
+    family = next(family for family in families.FAMILIES if family.name == tokenizer.control.family)
+    ids = tokenizer.source_ids(chat("#Person1#: 안녕하세요."))
+    assert ids[-len(tokenizer._ids(family.header)) :] == tokenizer._ids(family.header)
+    assert ids.count(tokenizer.bos_id) == (1 if form == "llama" else 0)
+    assert "#Person1#: 안녕하세요." in tokenizer.text(ids)
+
+
+def test_an_encoder_is_shown_the_text_and_one_end(codecs):
+    tokenizer = codecs["bart"]
+    ids = tokenizer.source_ids(Source(id="a", text="#Person1#: 안녕하세요."))
+    assert tokenizer.text(ids) == "#Person1#: 안녕하세요."
+    assert ids.count(tokenizer.stop_id) == 1
+    assert ids[-1] == tokenizer.stop_id
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_padding_is_no_stop_and_both_are_in_the_vocabulary(codecs, form):
+    tokenizer = codecs[form]
+    assert tokenizer.pad_id not in tokenizer.stop_ids
+    assert tokenizer.stop_id == tokenizer.stop_ids[0]
+    assert max(tokenizer.pad_id, *tokenizer.stop_ids) < tokenizer.vocabulary
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_control_tokens_that_someone_typed_are_text(codecs, form):
+    tokenizer = codecs[form]
+    names = [core(tokenizer).id_to_token(index) for index in sorted(tokenizer.control_ids)]
+    typed = tokenizer.source_ids(source_of(tokenizer, f"조심하세요 {' '.join(names)} 끝."))
+    plain = tokenizer.source_ids(source_of(tokenizer, "조심하세요 끝."))
+    assert [i for i in typed if i in tokenizer.control_ids] == [
+        i for i in plain if i in tokenizer.control_ids
+    ]
+    assert names[-1][1:] in tokenizer.text(typed)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_control_ids_are_left_out_by_id_and_words_are_not(codecs, form):
+    tokenizer = codecs[form]
+    summary = "system, user, assistant는 #Person1#의 역할 이름입니다."
+    ids = tokenizer.answer_ids(summary)
+    with_control = [tokenizer.pad_id, *ids, tokenizer.stop_id, tokenizer.pad_id]
+    assert tokenizer.text(with_control) == summary
+
+
+@pytest.mark.parametrize("stray", [-100, 10**6])
+def test_what_is_no_token_is_never_decoded(codecs, stray):
+    with pytest.raises(RunFailed, match=str(stray)):
+        codecs["bart"].text([5, stray])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_saved_codec_says_the_same(codecs, toy_recipe, form, tmp_path):
+    tokenizer = codecs[form]
+    tokenizer.save(tmp_path)
+    again = load_tokenizer(str(tmp_path), toy_recipe(form))
+    source = source_of(tokenizer, "#Person1#: 오늘 Green Cafe에서 봐요.")
+    assert again.control == tokenizer.control
+    assert again.source_ids(source) == tokenizer.source_ids(source)
+    assert again.answer_ids("안녕 #Person2#.") == tokenizer.answer_ids("안녕 #Person2#.")
+
+
+def test_limits_saved_inside_a_tokenizer_are_lifted(codecs, toy_recipe, tmp_path):
+    codecs["bart"].save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    description = json.loads(path.read_text())
+    description["truncation"] = {
+        "direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0,
+    }  # fmt: skip
+    path.write_text(json.dumps(description))
+    tokenizer = load_tokenizer(str(tmp_path), toy_recipe("bart"))
+    assert len(tokenizer.answer_ids("가 나 다 라 마 바 사 아 자 차 카 타")) > 5
+
+
+def test_a_tokenizer_that_changed_under_a_run_is_refused(codecs, toy_recipe, tmp_path):
+    codecs["llama"].save(tmp_path)
+    control = msgspec.structs.replace(codecs["llama"].control, vocabulary=7)
+    (tmp_path / FILE).write_bytes(msgspec.json.encode(control))
+    with pytest.raises(RunFailed, match="7"):
+        load_tokenizer(str(tmp_path), toy_recipe("llama"))
+
+
+def saved_without_codec_file(tokenizer, folder):
+    tokenizer.save(folder)
+    (folder / FILE).unlink()
+
+
+@pytest.mark.parametrize("form", CHAT)
+def test_control_ids_come_from_the_family_table(codecs, toy_recipe, form, tmp_path):
+    saved_without_codec_file(codecs[form], tmp_path)
+    assert load_tokenizer(str(tmp_path), toy_recipe(form)).control == codecs[form].control
+
+
+def test_the_vendors_further_stops_end_a_generation_too(codecs, toy_recipe, tmp_path):
+    tokenizer = codecs["qwen3"]
+    saved_without_codec_file(tokenizer, tmp_path)
+    stops = [tokenizer.stop_id, 9, tokenizer.pad_id]
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": stops}))
+    bundle = load_tokenizer(str(tmp_path), toy_recipe("qwen3"))
+    assert bundle.stop_ids == (*tokenizer.stop_ids, 9)
+    assert bundle.pad_id not in bundle.stop_ids
+
+
+def test_an_encoder_decoder_starts_where_its_config_says(codecs, toy_recipe, tmp_path):
+    saved_without_codec_file(codecs["bart"], tmp_path)
+    with pytest.raises(BadRecipe, match="decoder_start_token_id"):
+        load_tokenizer(str(tmp_path), toy_recipe("bart"))
+    config = {"model_type": "bart", "decoder_start_token_id": 1}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_tokenizer(str(tmp_path), toy_recipe("bart")).decoder_start_id == 1
+
+
+def test_a_tokenizer_with_special_tags_is_refused(codecs, toy_recipe, tmp_path):
+    saved_without_codec_file(codecs["llama"], tmp_path)
+    path = tmp_path / "tokenizer.json"
+    description = json.loads(path.read_text())
+    special = dict(description["added_tokens"][0])
+    special |= {"id": codecs["llama"].vocabulary, "content": "#Person1#", "special": True}
+    description["added_tokens"].append(special)
+    path.write_text(json.dumps(description))
+    with pytest.raises(BadRecipe, match="#Person1#"):
+        load_tokenizer(str(tmp_path), toy_recipe("llama"))
+
+
+def test_code_that_comes_with_a_model_is_refused(codecs, toy_recipe, tmp_path):
+    saved_without_codec_file(codecs["bart"], tmp_path)
+    config = {"model_type": "bart", "auto_map": {"AutoModel": "evil.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(Unavailable, match="auto_map"):
+        load_tokenizer(str(tmp_path), toy_recipe("bart"))
+    (tmp_path / "config.json").unlink()
+    path = tmp_path / "tokenizer_config.json"
+    settings_ = json.loads(path.read_text()) | {"auto_map": {"AutoTokenizer": ["evil.T", None]}}
+    path.write_text(json.dumps(settings_))
+    with pytest.raises(Unavailable, match="auto_map"):
+        load_tokenizer(str(tmp_path), toy_recipe("bart"))
+
+
+def test_a_folder_without_a_tokenizer_is_named(toy_recipe, tmp_path):
+    with pytest.raises(Unavailable, match=tmp_path.name):
+        load_tokenizer(str(tmp_path), toy_recipe("llama"))
+
+
+def test_a_chat_format_outside_the_table_is_refused(codecs, toy_recipe, tmp_path):
+    saved_without_codec_file(codecs["bart"], tmp_path)
+    with pytest.raises(BadRecipe, match="Llama 3, Qwen"):
+        load_tokenizer(str(tmp_path), toy_recipe("llama"))
+
+
+def test_a_template_that_refuses_the_messages_says_so(codecs):
+    tokenizer = codecs["llama"]
+    tokenizer._tokenizer.chat_template, kept = (
+        "{{ raise_exception('no system role') }}",
+        tokenizer._tokenizer.chat_template,
+    )
+    try:
+        with pytest.raises(BadRecipe, match="no system role"):
+            tokenizer.source_ids(chat("안녕"))
+    finally:
+        tokenizer._tokenizer.chat_template = kept
+
+
+def test_a_codec_asks_for_a_scratch_recipe(toy_recipe):
+    recipe = toy_recipe("llama")
+    model = msgspec.structs.replace(recipe.model, scratch=None)
+    with pytest.raises(BadRecipe, match="scratch"):
+        train_chat_tokenizer(["가"], msgspec.structs.replace(recipe, model=model))
+
+
+def test_a_codec_is_of_its_tokenizer_alone(codecs):
+    """Truncation or padding switched on elsewhere cannot reach a codec through transformers."""
+    tokenizer = codecs["qwen3"]
+    before = tokenizer.answer_ids("가나다라마바사")
+    tokenizer._tokenizer("가나다라마바사")
+    assert isinstance(tokenizer, ChatTokenizer)
+    assert tokenizer.answer_ids("가나다라마바사") == before
+
+
+VOCABULARY = """
+from hashlib import sha256
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.engine.vocabulary import train_tokenizer
+texts = [dialogue.text for dialogue in read_corpus(sample.folder()).train.dialogues]
+for architecture in ("bart", "qwen3"):
+    core = train_tokenizer(texts, architecture, 2000).backend_tokenizer
+    print(sha256(core.to_str().encode()).hexdigest())
+"""
+
+
+def test_another_process_trains_the_same_vocabulary():
+    # More syllables than the alphabet takes, some as common as others: no lots may be drawn.
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(3)
+    }
+    assert len(told) == 1

@@ -1,0 +1,178 @@
+"""The server: this machine only, nothing given out but the report, systems that can be tried."""
+
+import json
+import shutil
+import time
+from importlib.util import find_spec
+
+import msgspec
+import pytest
+
+from yoyak import messages
+from yoyak.config import load
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.events import Queued, Started
+from yoyak.runs import provenance
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler.stages import StageContext, run_stages
+from yoyak.web import app, playground
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("starlette") is None, reason="the [serve] extra is missing"),
+    pytest.mark.skipif(
+        find_spec("httpx") is None and find_spec("httpx2") is None, reason="httpx is missing"
+    ),
+]
+
+TALK = "#Person1#: 내일 몇 시에 만날까?\n#Person2#: 세 시에 정문에서 보자."
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    corpus = read_corpus(sample.folder())
+    workspace = Workspace(tmp_path_factory.mktemp("serve") / "workspace")
+    record = msgspec.json.encode(provenance.gather(corpus))
+    run = workspace.find_or_create(load.resolve("lead").recipe, corpus, lambda: record)
+    run.emit(Queued(at=1.0, recipe="lead"))
+    run.emit(Started(at=2.0, pid=1, host="box", attempt=1))
+    run_stages(StageContext(run, corpus, lambda: False))
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "workspace")
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def client(workspace):
+    from starlette.testclient import TestClient
+
+    with TestClient(app.application(workspace), base_url=f"http://{app.HOST}") as client:
+        yield client
+
+
+def test_the_page_is_the_report_with_a_policy(client):
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "lead" in answer.text
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_nothing_new_is_304_and_an_event_is_news(client, workspace):
+    first = client.get("/part")
+    version = first.headers["etag"]
+    assert client.get("/part", headers={"If-None-Match": version}).status_code == 304
+    workspace.runs()[0].emit(Started(at=time.time(), pid=2, host="box", attempt=2))
+    again = client.get("/part", headers={"If-None-Match": version})
+    assert again.status_code == 200
+    assert "interrupted" in again.text
+
+
+def test_a_run_that_is_deleted_or_half_written_does_no_harm(client, workspace):
+    run = workspace.runs()[0]
+    with run.log_path.open("ab") as log:
+        log.write(b'{"event": "stepped", "at"')
+    assert client.get("/part").status_code == 200
+    shutil.rmtree(run.folder)
+    assert client.get("/part").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8642", ""])
+def test_other_hosts_are_refused(client, host):
+    assert client.get("/", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
+@pytest.mark.parametrize("path", ["/", "/part", "/api/view", "/records/workspace.json"])
+def test_only_the_form_is_ever_posted(client, method, path):
+    assert getattr(client, method)(path).status_code == 405
+
+
+def test_records_are_given_out_and_nothing_else(client, workspace, tmp_path):
+    run = workspace.runs()[0]
+    good = client.get(f"/records/runs/{run.name}/events.jsonl")
+    assert good.status_code == 200
+    assert good.headers["content-type"].startswith("text/plain")
+    assert client.get(f"/records/runs/{run.name}/scores/dev.json").status_code == 200
+    (tmp_path / "provenance.json").write_text("{}", encoding="utf-8")
+    for path in (
+        f"runs/{run.name}/worker.log",
+        f"runs/{run.name}/predictions/dev.jsonl",
+        "../provenance.json",
+        "%2e%2e/provenance.json",
+        "..%2fprovenance.json",
+        "/etc/passwd",
+        "",
+    ):
+        assert client.get(f"/records/{path}").status_code == 404, path
+
+
+def test_a_pasted_dialogue_is_answered_by_every_finished_system(client):
+    answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+    assert answer.status_code == 200
+    (tried,) = answer.json()["answers"]
+    assert tried["system"] == "lead"
+    assert "정문" in tried["text"]
+    assert tried["seconds"] >= 0
+    page = client.post("/try", data={"dialogue": TALK})
+    assert page.status_code == 200
+    assert tried["text"] in page.text
+
+
+def test_trying_leaves_the_run_as_it_was(client, workspace):
+    run = workspace.runs()[0]
+    before = run.log_path.read_bytes()
+    client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+    assert run.log_path.read_bytes() == before
+
+
+def test_hostile_dialogues_are_text(client):
+    hostile = "#Person1#: </textarea><script>alert(1)</script>"
+    page = client.post("/try", data={"dialogue": hostile})
+    assert "<script" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (json.dumps({"dialogue": "  "}), "nothing is said"),
+        (json.dumps({"dialogue": "가" * (playground.MOST_CHARACTERS + 1)}), "no dialogue"),
+        (json.dumps({"talk": "x"}), "talk"),
+        ("{", "truncated"),
+    ],
+)
+def test_what_is_no_dialogue_is_refused_with_the_reason(client, body, said):
+    answer = client.post("/api/try", content=body.encode())
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+def test_another_sites_form_is_refused(client):
+    body = json.dumps({"dialogue": TALK})
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert client.post("/api/try", content=body, headers=headers).status_code == 403
+        assert client.post("/try", data={"dialogue": TALK}, headers=headers).status_code == 403
+    own = {"Origin": f"http://{app.HOST}", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/try", content=body, headers=own).status_code == 200
+
+
+def test_a_working_run_keeps_its_memory(client, workspace):
+    with workspace.runs()[0].lock():
+        answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+    assert answer.status_code == 400
+    assert "is working" in answer.json()["error"]
+
+
+def test_the_server_speaks_the_language_it_was_started_in(workspace):
+    from starlette.testclient import TestClient
+
+    with messages.speaking("ko"):
+        application = app.application(workspace)
+    with TestClient(application, base_url=f"http://{app.HOST}") as client:
+        assert "진행 보고서" in client.get("/").text
+        assert "요약하기" in client.get("/try").text
