@@ -190,9 +190,24 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
 
 
 AnyEvent = (
-    Queued | Started | StageStarted | StageDone | PreflightPassed | BackendParityChecked | Prepared | TrainStep
-    | Evaluated | CheckpointSaved | PredictionProgress | Scored | SystemMetrics | Warned | Stopped | Failed | Finished
-)  # fmt: skip
+    Queued
+    | Started
+    | StageStarted
+    | StageDone
+    | PreflightPassed
+    | BackendParityChecked
+    | Prepared
+    | TrainStep
+    | Evaluated
+    | CheckpointSaved
+    | PredictionProgress
+    | Scored
+    | SystemMetrics
+    | Warned
+    | Stopped
+    | Failed
+    | Finished
+)
 """Every event a log can hold."""
 
 

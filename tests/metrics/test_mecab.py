@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.metrics import mecab as mecab_
+from yoyak.metrics import mecab as mecab_module
 from yoyak.metrics.tokenizers import load
 
 needs_mecab_ko = pytest.mark.skipif(
@@ -29,7 +29,7 @@ def test_one_morpheme_a_line_is_what_the_public_interface_gives():
 
 @needs_mecab_ko
 def test_the_two_engines_are_told_apart_by_their_golden_sentences():
-    ko, stock = dict(mecab_.GOLDEN_MECAB_KO), dict(mecab_.GOLDEN_MECAB_STOCK)
+    ko, stock = dict(mecab_module.GOLDEN_MECAB_KO), dict(mecab_module.GOLDEN_MECAB_STOCK)
     assert ko.keys() == stock.keys()
     assert [sentence for sentence in ko if ko[sentence] != stock[sentence]] == [
         "법무 상담사에게 물어봤다.",
@@ -43,17 +43,17 @@ def test_the_fingerprint_of_the_known_dictionary():
     path = Path(mecab_ko_dic.dictionary_path) / "sys.dic"
     with path.open("rb") as file:
         assert hashlib.file_digest(file, "md5").hexdigest() == "d5b9fad0216aafa8a6b3fdf9ab18bf22"
-    fingerprint = mecab_.dictionary_fingerprint(path)
+    fingerprint = mecab_module.dictionary_fingerprint(path)
     assert load("mecab").id.endswith(f"/dic-2.1.1.post2+{fingerprint}")
 
 
 def test_another_dictionary_has_another_fingerprint(tmp_path):
     path = tmp_path / "sys.dic"
     path.write_bytes(bytes(2_000_000))
-    before = mecab_.dictionary_fingerprint(path)
+    before = mecab_module.dictionary_fingerprint(path)
     changed = bytearray(2_000_000)
     changed[4_000] = 1
     path.write_bytes(changed)
-    assert mecab_.dictionary_fingerprint(path) != before
+    assert mecab_module.dictionary_fingerprint(path) != before
     path.write_bytes(bytes(2_000_001))
-    assert mecab_.dictionary_fingerprint(path) != before
+    assert mecab_module.dictionary_fingerprint(path) != before

@@ -77,9 +77,14 @@ def test_every_rung_keeps_the_batch_and_divides_it(batch, rung, data):
 
 def test_recomputing_comes_second_and_never_against_the_users_will():
     recipe = load.resolve("qwen3-4b").recipe
-    assert [with_smaller_batches(recipe, rung).train.gradient_checkpointing for rung in range(4)] == [
-        "auto", "auto", "selective", "on",
-    ]  # fmt: skip
+    assert [
+        with_smaller_batches(recipe, rung).train.gradient_checkpointing for rung in range(4)
+    ] == [
+        "auto",
+        "auto",
+        "selective",
+        "on",
+    ]
     off = load.resolve("qwen3-4b", sets=["train.gradient_checkpointing=off"]).recipe
     assert with_smaller_batches(off, 3).train.gradient_checkpointing == "off"
 

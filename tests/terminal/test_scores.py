@@ -16,7 +16,7 @@ from yoyak.metrics.diagnostics import error_report
 from yoyak.metrics.diagnostics.error_report import JudgedSystem
 from yoyak.metrics.diagnostics.text_patterns import TextSpan
 from yoyak.score import project
-from yoyak.terminal import rows as rows_
+from yoyak.terminal import rows as rows_view
 from yoyak.terminal import scores
 
 
@@ -134,15 +134,15 @@ def test_a_model_cannot_paint_the_terminal(cards, files):
     found = error_report.find_errors(
         {"dev_1": "\x1b[31m[red]会議[/red]\x1b[0m 끝."}, {"dev_1": ("회의를 한다.",)}
     )
-    shown = drawn(rows_.faults(found), 200)
+    shown = drawn(rows_view.faults(found), 200)
     assert "\x1b" not in shown
     assert "[red]⟦会議⟧[/red]" in shown
 
 
 def test_spans_are_marked_without_colour():
     spans = [TextSpan(start=4, end=6, text="둘째"), TextSpan(start=5, end=8, text="째 셋")]
-    assert rows_.marked("첫째, 둘째 셋째", spans).plain == "첫째, ⟦둘째 셋⟧째"
-    assert rows_.marked("그대로", []).plain == "그대로"
+    assert rows_view.marked("첫째, 둘째 셋째", spans).plain == "첫째, ⟦둘째 셋⟧째"
+    assert rows_view.marked("그대로", []).plain == "그대로"
 
 
 def test_differing_rows_show_both_texts_and_the_reference(cards, files, dev):
@@ -152,14 +152,14 @@ def test_differing_rows_show_both_texts_and_the_reference(cards, files, dev):
         {row.id: row.references for row in dev.dialogues},
         limit=1,
     )
-    shown = drawn(rows_.differences(rows, ("reference", "ours")), 400)
+    shown = drawn(rows_view.differences(rows, ("reference", "ours")), 400)
     assert rows[0].id in shown
     assert "∅" in shown or "会議" in shown
     assert f"reference: {files['reference'][rows[0].id]}" in shown
 
 
 def test_no_fault_is_said_too():
-    assert "no fault found" in drawn(rows_.faults(()))
+    assert "no fault found" in drawn(rows_view.faults(()))
 
 
 def test_a_card_from_a_file_is_drawn_the_same(cards):

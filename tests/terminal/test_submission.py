@@ -76,10 +76,17 @@ def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):
 def sweep(checked: Gain | None) -> DecodeSearch:
     winner = Greedy() if checked is None else BeamSearch()
     return DecodeSearch(
-        baseline=Greedy(), winner=winner, searched_rows=249, checked_rows=250, seconds=12.0,
-        checked=checked, seed=42,
-        trials=(DecodeTrial(decode=Greedy(), gain=gain("greedy", 0, 0, 0), seconds=3.0, cut=0.127),),
-    )  # fmt: skip
+        baseline=Greedy(),
+        winner=winner,
+        searched_rows=249,
+        checked_rows=250,
+        seconds=12.0,
+        checked=checked,
+        seed=42,
+        trials=(
+            DecodeTrial(decode=Greedy(), gain=gain("greedy", 0, 0, 0), seconds=3.0, cut=0.127),
+        ),
+    )
 
 
 def test_a_search_says_whether_its_winner_holds():

@@ -82,22 +82,39 @@ def config_of(architecture: str, tokenizer):
 
     if architecture == "bart":
         return hf.BartConfig(
-            vocab_size=tokenizer.vocabulary, d_model=32, max_position_embeddings=600,
-            encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
-            decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
-            pad_token_id=tokenizer.pad_id, bos_token_id=tokenizer.bos_id, eos_token_id=tokenizer.stop_id,
-            decoder_start_token_id=tokenizer.decoder_start_id, forced_eos_token_id=2, init_std=0.3,
-        )  # fmt: skip
+            vocab_size=tokenizer.vocabulary,
+            d_model=32,
+            max_position_embeddings=600,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=64,
+            decoder_ffn_dim=64,
+            pad_token_id=tokenizer.pad_id,
+            bos_token_id=tokenizer.bos_id,
+            eos_token_id=tokenizer.stop_id,
+            decoder_start_token_id=tokenizer.decoder_start_id,
+            forced_eos_token_id=2,
+            init_std=0.3,
+        )
     kinds = {"llama": hf.LlamaConfig, "qwen2": hf.Qwen2Config, "qwen3": hf.Qwen3Config}
     return kinds[architecture](
         # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
         vocab_size=(tokenizer.vocabulary + 63) // 64 * 64,
         # Multiples of 64: in 4-bit on CPUs narrower layers are read wrongly (engine.base).
-        hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=64, max_position_embeddings=2048,
-        pad_token_id=tokenizer.pad_id, eos_token_id=tokenizer.stop_id, bos_token_id=tokenizer.bos_id,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=64,
+        max_position_embeddings=2048,
+        pad_token_id=tokenizer.pad_id,
+        eos_token_id=tokenizer.stop_id,
+        bos_token_id=tokenizer.bos_id,
         initializer_range=0.3,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

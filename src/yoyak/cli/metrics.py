@@ -90,15 +90,15 @@ def _draw_rows(best: dict[str, "JudgedSystem"], references: list[Path], out: "Co
     from yoyak.data.dialogues import read_dialogues
     from yoyak.data.prediction_files import read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
-    from yoyak.terminal import rows as rows_
+    from yoyak.terminal import rows as rows_view
 
     against, dialogues = read_references(*references), read_dialogues(*references)
     (one, ours), (other, theirs) = best.items()
     found = most_different(ours, theirs, against, limit=10)
-    out.print(rows_.differences(found, (one, other)))
+    out.print(rows_view.differences(found, (one, other)))
     for name, judged in best.items():
         out.print(text("cli.faults-of", system=name))
-        out.print(rows_.faults(find_errors(judged.texts, against, dialogues)))
+        out.print(rows_view.faults(find_errors(judged.texts, against, dialogues)))
 
 
 def _all_judged(

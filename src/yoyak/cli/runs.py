@@ -26,7 +26,7 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
     from yoyak.config import load
     from yoyak.runs.redact import redact
     from yoyak.runs.settings import read_project
-    from yoyak.terminal import recipe as recipe_
+    from yoyak.terminal import recipe as recipe_view
 
     layers = read_project(Path.cwd()).layers
     if recipe is None:
@@ -34,13 +34,13 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:
-            recipe_.draw_recipes(known)
+            recipe_view.draw_recipes(known)
         return
     resolved = load.resolve(recipe, project=layers, sets=sets or ())
     if as_json:
         print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
-        recipe_.draw_settings(resolved)
+        recipe_view.draw_settings(resolved)
 
 
 def run(

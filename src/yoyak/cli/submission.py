@@ -43,7 +43,7 @@ def import_(
     import msgspec
 
     from yoyak.ensemble.imports import import_files
-    from yoyak.terminal import submission as submission_
+    from yoyak.terminal import submission as submission_view
     from yoyak.terminal.status import console
 
     place = open_context(data, workspace)
@@ -51,7 +51,7 @@ def import_(
     if as_json:
         print(msgspec.json.encode(found.record).decode())
     else:
-        console(sys.stdout).print(submission_.imported(found))
+        console(sys.stdout).print(submission_view.imported(found))
 
 
 def submit(
@@ -95,12 +95,12 @@ def submit(
 
 def _hand_in(place: CommandContext, systems: list[str], blend: str | None, as_json: bool) -> None:
     from yoyak.submission.submit import Submitted, submit_ensemble
-    from yoyak.submission.submit import submit as submit_
+    from yoyak.submission.submit import submit as submit_system
 
     method = blend or ("mbr" if len(systems) > 1 else None)
     if method is None:
         one = systems[0] if systems else None
-        handed = Submitted(submit_(place.workspace, place.corpus, one), None)
+        handed = Submitted(submit_system(place.workspace, place.corpus, one), None)
     else:
         handed = submit_ensemble(place.workspace, place.corpus, method, systems)
         if handed.left_out:
@@ -112,7 +112,7 @@ def _hand_in(place: CommandContext, systems: list[str], blend: str | None, as_js
 def _show(place: CommandContext, handed: "Submitted", as_json: bool) -> None:
     import msgspec
 
-    from yoyak.terminal import submission as submission_
+    from yoyak.terminal import submission as submission_view
     from yoyak.terminal.status import console
 
     submission = msgspec.structs.replace(
@@ -127,7 +127,7 @@ def _show(place: CommandContext, handed: "Submitted", as_json: bool) -> None:
         print(msgspec.json.encode(shown).decode())
         return
     if handed.nested is not None:
-        console(sys.stdout).print(submission_.nested(handed.nested))
+        console(sys.stdout).print(submission_view.nested(handed.nested))
     print(text("cli.submission-at", path=submission.path))
     for line in _about(Path(handed.submission.manifest)):
         print(line, file=sys.stderr)
@@ -202,7 +202,7 @@ def _ledger(place: CommandContext, words: str, as_json: bool) -> None:
     import msgspec
 
     from yoyak.submission.ledger import read_ledger
-    from yoyak.terminal import submission as submission_
+    from yoyak.terminal import submission as submission_view
     from yoyak.terminal.status import console
 
     if words != LIST:
@@ -214,7 +214,7 @@ def _ledger(place: CommandContext, words: str, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
-        console(sys.stdout).print(submission_.ledger(shown))
+        console(sys.stdout).print(submission_view.ledger(shown))
 
 
 def _record(place: CommandContext, result: _Result) -> None:
@@ -257,13 +257,13 @@ def draw_review(place: CommandContext, systems: list[str], out: "Console") -> No
     from yoyak.ensemble.mbr import fit
     from yoyak.ensemble.review import review_rows
     from yoyak.terminal import review
-    from yoyak.terminal import submission as submission_
+    from yoyak.terminal import submission as submission_view
 
     found = _candidates(place, systems)
     if len(found) < 2:
         return
     nested = fit(found, place.corpus).nested
-    out.print(submission_.nested(nested))
+    out.print(submission_view.nested(nested))
     for order in ("disagreement", "regret", "worst"):
         rows = review_rows(found, place.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
         out.print()

@@ -62,7 +62,7 @@ def plan(
     from yoyak.config import load
     from yoyak.queue.admission import place_here
     from yoyak.queue.plan import plan as make
-    from yoyak.terminal import plan as plan_
+    from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
     place = open_context(data, None)
@@ -76,7 +76,7 @@ def plan(
     if as_json:
         print(msgspec.json.encode(made).decode())
     else:
-        console(sys.stdout).print(plan_.draw(made))
+        console(sys.stdout).print(plan_view.draw(made))
     for refusal in made.refusals[:-1]:
         print(text("cli.error", error=refusal.error), file=sys.stderr)
     if made.refusals:
@@ -101,7 +101,7 @@ def prune(
 ) -> None:
     """Shows what no run needs and, unless it is only asked, deletes it."""
     from yoyak.queue import prune as pruning
-    from yoyak.terminal import plan as plan_
+    from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
     place = open_context(None, workspace)
@@ -109,8 +109,8 @@ def prune(
     if not found:
         print(text("cli.nothing-to-prune"))
         return
-    console(sys.stdout).print(plan_.draw_candidates(found))
+    console(sys.stdout).print(plan_view.draw_candidates(found))
     if not dry_run:
         gone = pruning.prune(place.workspace, found)
-        freed = sum(each.size_bytes for each in gone) / plan_.GB
+        freed = sum(each.size_bytes for each in gone) / plan_view.GB
         print(text("cli.pruned", count=len(gone), gb=f"{freed:.2f}"))

@@ -11,7 +11,14 @@ from pathlib import Path
 from yoyak.data.rows import InputTable, TableRow, read_rows
 from yoyak.errors import BadData
 
-__all__ = ["Row", "Table", "id_column", "read_predictions", "read_references", "read_rows"]
+__all__ = [
+    "InputTable",
+    "TableRow",
+    "id_column",
+    "read_predictions",
+    "read_references",
+    "read_rows",
+]
 
 IDS = ("fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename")
 """Names of the id column; the first one that a file has counts."""

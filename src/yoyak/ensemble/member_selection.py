@@ -1,8 +1,8 @@
 """Who answers: members, votes and component weights, learned on rows that are given.
 
-Nothing here looks at the rows that a choice is later judged on; ``yoyak.ensemble.cross_validation`` sees to
-that. What a choice answers on every row is worked out once and kept, so that learning on another
-part of dev costs one mean per choice.
+Nothing here looks at the rows that a choice is later judged on (see
+``yoyak.ensemble.cross_validation``). What a choice answers on every row is worked out once and
+kept, so that learning on another part of dev costs one mean per choice.
 """
 
 from collections.abc import Iterable, Sequence

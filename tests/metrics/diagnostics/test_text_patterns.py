@@ -127,10 +127,13 @@ def test_swapping_speakers_twice_is_the_text(text):
 @given(TEXTS)
 def test_every_span_points_at_its_text(text):
     finders = (
-        text_patterns.malformed_tags, text_patterns.foreign_script, text_patterns.repetition, text_patterns.speaker_spans,
+        text_patterns.malformed_tags,
+        text_patterns.foreign_script,
+        text_patterns.repetition,
+        text_patterns.speaker_spans,
         lambda given: tuple(text_patterns.sentences(given)),
         lambda given: text_patterns.prompt_echo(given, given),
-    )  # fmt: skip
+    )
     for finder in finders:
         for span in finder(text):
             assert text[span.start : span.end] == span.text != ""

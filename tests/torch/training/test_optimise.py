@@ -32,10 +32,10 @@ def test_matrices_decay_and_vectors_do_not():
         "matrix": torch.nn.Parameter(torch.ones(2, 2)),
         "bias": torch.nn.Parameter(torch.ones(2)),
     }
-    optimizer = optimizer.build_optimizer(named, TrainSettings(weight_decay=0.5, learning_rate=0.1))
+    adamw = optimizer.build_optimizer(named, TrainSettings(weight_decay=0.5, learning_rate=0.1))
     for value in named.values():
         value.grad = torch.zeros_like(value)
-    optimizer.step()
+    adamw.step()
     assert torch.equal(named["matrix"], torch.full((2, 2), 0.95))
     assert torch.equal(named["bias"], torch.ones(2))
 

@@ -6,7 +6,7 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.training import trainer as trainer_  # noqa: E402
+from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.engine.training.sampler import MicroBatchLimits, micro_batches  # noqa: E402
 
 STEPS = 50
@@ -93,7 +93,7 @@ def by_trainer(context, folder):
 def test_fifty_steps_have_the_losses_of_transformers(name, context, tmp_path):
     form = "bart" if name == "bart" else "lora"
     ours = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "ours"))
-    trainer_.train(ours)
+    trainer.train(ours)
     told = [event for event in context.said if isinstance(event, events.TrainStep)]
     theirs = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "theirs"))
     logged = by_trainer(theirs, tmp_path / "trainer")

@@ -32,7 +32,7 @@ def training_rows(
     Raises:
         BadData, BadRecipe: as ``encode_rows``.
     """
-    path = folder / f"{_key(codec, dialogues, prompt)}.msgpack"
+    path = folder / f"{_key(tokenizer, dialogues, prompt)}.msgpack"
     found = _read(path)
     if found is not None and _still_true(found, tokenizer, dialogues, prompt):
         return found

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from yoyak.engine import TrainJob
     from yoyak.engine.tokenization.encode import Encoded
     from yoyak.engine.training.checkpoint import Checkpoints
+    from yoyak.engine.training.evaluation import EvalMetrics
     from yoyak.engine.training.model_optimizer import ModelOptimizer
     from yoyak.engine.training.sampler import RowShape
     from yoyak.engine.training.schedule import TrainSchedule
 
-Judges = Callable[[Callable[[], bool]], "Verdict | None"]
+Judges = Callable[[Callable[[], bool]], "EvalMetrics | None"]
 """How good the model is right now; ``None`` where the argument said to stop meanwhile."""
 
 

@@ -27,9 +27,13 @@ Blocks = Iterator[Block]
 
 
 _ORDER = (
-    RunStatus.FINISHED, RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED,
+    RunStatus.FINISHED,
+    RunStatus.RUNNING,
+    RunStatus.INTERRUPTED,
+    RunStatus.STOPPED,
+    RunStatus.FAILED,
     RunStatus.QUEUED,
-)  # fmt: skip
+)
 
 
 def _status(one: System) -> Badge:

@@ -1,0 +1,1 @@
+"""Recipes: typed schema, layered loading with the origin of every value, bundled recipes."""

@@ -1,0 +1,1 @@
+"""The engines that a recipe can name: Lead-n, encoder-decoders, causal language models."""

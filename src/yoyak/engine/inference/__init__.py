@@ -1,0 +1,1 @@
+"""Generate summaries: greedy decoding, sampling, beam search, CTranslate2."""

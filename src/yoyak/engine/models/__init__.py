@@ -1,0 +1,1 @@
+"""Load models, add adapters, collate batches, compute losses, write weights."""

@@ -1,0 +1,1 @@
+"""Assemble a run: base model or model from scratch, tokenization, training, weights."""

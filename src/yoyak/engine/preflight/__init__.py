@@ -1,0 +1,1 @@
+"""Check a model and its rows before the first optimizer step."""

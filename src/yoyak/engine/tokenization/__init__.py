@@ -1,0 +1,1 @@
+"""Turn dialogues and summaries into token ids and back."""

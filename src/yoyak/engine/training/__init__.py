@@ -1,0 +1,1 @@
+"""Train: sampler, optimizer, schedule, checkpoints, evaluation, the loop."""

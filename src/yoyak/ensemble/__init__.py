@@ -1,0 +1,1 @@
+"""Choose one answer per dialogue out of many: MBR, voting, decode search, cross-validation."""

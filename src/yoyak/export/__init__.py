@@ -1,0 +1,1 @@
+"""Write results for use outside the workspace: models, answers, git backups."""

@@ -1,0 +1,1 @@
+"""Diagnose summaries: error types, text patterns, slices, invented names and numbers."""

@@ -1,0 +1,1 @@
+"""Render a report as HTML, Markdown, CSV and JSON."""

@@ -1,0 +1,1 @@
+"""Arrange a report's values into sections, tables and charts."""

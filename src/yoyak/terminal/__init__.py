@@ -1,0 +1,1 @@
+"""Render the records as text for a terminal."""

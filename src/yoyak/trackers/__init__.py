@@ -1,0 +1,1 @@
+"""Send recorded metrics to W&B, trackio and TensorBoard."""

@@ -1,0 +1,1 @@
+"""Serve the live report and a playground on the local machine."""
