@@ -82,14 +82,12 @@ def main():
     warm = seconds(lambda: run_method("mbr", ensemble_inputs(pool)), times=3)
     table = similarity(pool)
     chosen = seconds(lambda: run_method("mbr", ensemble_inputs(pool, table=table)), times=3)
-    pruned = seconds(lambda: run_method("mbr-pruned", ensemble_inputs(pool)))
     slow = seconds(lambda: naive(pool.texts[:NAIVE_ROWS])) * ROWS / NAIVE_ROWS
     count = SYSTEMS * DECODES
     print(f"consensus of {count} candidates x {ROWS} rows = {ROWS * count * (count - 1):,} pairs")
     print(f"  with tokenising        {cold:8.2f} s")
     print(f"  tokenised already      {warm:8.2f} s")
     print(f"  pairs scored already   {chosen:8.3f} s")
-    print(f"  mbr-pruned, tokenised  {pruned:8.2f} s")
     print(f"  loop over rouge 1.0.1  {slow:8.1f} s (measured on {NAIVE_ROWS} rows, scaled)")
     print(f"  ratio, tokenising      {slow / cold:8.0f} x")
     print(f"  ratio, tokenised       {slow / warm:8.0f} x")

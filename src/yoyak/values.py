@@ -144,14 +144,6 @@ class Prediction(Value, frozen=True, kw_only=True):
 # --- how good a summary is -----------------------------------------------------------------------
 
 
-class Metric(StrEnum):
-    """The three measures of the contest; a name outside this list cannot be written."""
-
-    ROUGE1 = "rouge1"
-    ROUGE2 = "rouge2"
-    ROUGEL = "rougeL"
-
-
 class ReferenceMode(StrEnum):
     """How the scores against several references become one."""
 

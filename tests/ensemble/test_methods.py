@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
-from yoyak.ensemble.methods import BLENDS, EQUAL, ensemble_inputs, run_method, similarity
+from yoyak.ensemble.methods import BLENDS, EQUAL, ensemble_inputs, run_method
 from yoyak.errors import BadData, UsageError
 from yoyak.metrics.protocol import Definition
 from yoyak.metrics.rouge import score_rows
@@ -87,35 +87,6 @@ def test_ids_are_never_invented_or_lost_and_texts_are_candidates(method, columns
     for one, texts in zip(answer.predictions, pool.texts, strict=True):
         assert one.text in texts
     assert answer == run_method(method, ensemble_inputs(pool, definition=SPACE, seed=seed))
-
-
-@settings(max_examples=60)
-@given(columns=COLUMNS)
-def test_pruning_below_its_first_round_changes_no_answer(columns):
-    # A set of distinct texts has no copies whose first vote could count either way.
-    pool = pool_of(*columns)
-    exact = run_method("mbr", ensemble_inputs(pool, definition=SPACE)).predictions
-    pruned = run_method("mbr-pruned", ensemble_inputs(pool, definition=SPACE)).predictions
-    assert [one.text for one in exact] == [one.text for one in pruned]
-
-
-def test_pruning_a_large_pool_keeps_the_winner():
-    import random
-
-    draw = random.Random(7)
-    words = ["비", "눈", "해", "달", "별", "강", "산", "꽃", "길", "집"]
-    truth = [" ".join(draw.choices(words, k=12)) for _ in range(20)]
-
-    def noisy(text, share):
-        return " ".join(w if draw.random() > share else draw.choice(words) for w in text.split())
-
-    columns = [[noisy(text, 0.1 + 0.02 * at) for text in truth] for at in range(40)]
-    pool = pool_of(*columns)
-    table = similarity(pool, SPACE)
-    exact = run_method("mbr", ensemble_inputs(pool, definition=SPACE, table=table)).predictions
-    pruned = run_method("mbr-pruned", ensemble_inputs(pool, definition=SPACE)).predictions
-    same = sum(one.text == two.text for one, two in zip(exact, pruned, strict=True))
-    assert same >= 19
 
 
 @settings(max_examples=40)

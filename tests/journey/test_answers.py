@@ -1,8 +1,9 @@
-"""From other people's files to the two final picks, by the real command line and without torch."""
+"""From other people's files to the ledger, by the real command line and without torch."""
 
 import csv
 import json
 import re
+import shutil
 
 import pytest
 
@@ -46,6 +47,16 @@ def team(tmp_path, files, corpus):
 
 
 @pytest.fixture
+def contest(tmp_path):
+    """The sample as the data of a contest with a daily quota."""
+    folder = tmp_path / "contest"
+    shutil.copytree(sample.folder(), folder)
+    rules = 'uploads_per_day = 12\nutc_offset = "+09:00"\n'
+    (folder / "contest.toml").write_text(rules, encoding="utf-8")
+    return str(folder)
+
+
+@pytest.fixture
 def refused(yoyak):
     """Runs the command line and returns (exit code, what it said on stderr)."""
 
@@ -56,11 +67,15 @@ def refused(yoyak):
     return call
 
 
-def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(team, yoyak, tmp_path, corpus):
+def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(
+    team, yoyak, tmp_path, corpus, contest
+):
     handed = yoyak("submit", "--blend", "mbr")
     said = handed.stdout
     assert re.search(r"answer +\w+: .*; dev \d\d\.\d\d .* rules checked", handed.stderr)
     assert "yoyak submit --result 1=SCORE" in handed.stderr
+    assert "there is no" in handed.stderr
+    assert "contest.toml" in handed.stderr
     assert "best single system" in said
     assert "control: longest" in said
     assert ": proven" in said or ": not proven" in said
@@ -71,23 +86,23 @@ def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(team, yoyak
     assert yoyak("submit", "--check", single["path"]).returncode == 0
     yoyak("submit", "--result", "1=46.2,45.9")
     board = json.loads(yoyak("submit", "--result", "2=44.8", "--json").stdout)
-    assert (board["used"], board["left"]) == (2, 10)
+    assert (board["used"], board["left"]) == (None, None)
     assert [entry["public"] for entry in board["entries"]] == [0.462, 0.448]
     assert board["entries"][0]["private"] == 0.459
-    assert sorted(board["advice"]["picks"]) == [1, 2]
     assert json.loads(yoyak("submit", "--result", "list", "--json").stdout) == board
-    assert board["advice"]["standings"][0]["number"] == 1
+    limited = json.loads(yoyak("submit", "--result", "list", "--data", contest, "--json").stdout)
+    assert (limited["used"], limited["left"]) == (2, 10)
 
 
-def test_an_upload_without_a_score_takes_from_the_quota(team, yoyak, refused):
+def test_an_upload_without_a_score_takes_from_the_quota(team, yoyak, refused, contest):
     code, said = refused("submit", "--result", "list")
     assert code == 66
     assert "→ yoyak submit" in said
     yoyak("submit")
-    board = json.loads(yoyak("submit", "--result", "1", "--json").stdout)
+    board = json.loads(yoyak("submit", "--result", "1", "--data", contest, "--json").stdout)
     assert (board["used"], board["left"]) == (1, 11)
     assert board["entries"][0]["public"] is None
-    assert "final pick: 1" in yoyak("submit", "--result", "list").stdout
+    assert "11 left" in yoyak("submit", "--result", "list", "--data", contest).stdout
 
 
 def test_rows_show_what_the_blend_chooses(team, yoyak):

@@ -8,7 +8,6 @@ import pytest
 from yoyak.data.corpus import parse_turns
 from yoyak.metrics import scorecard, significance
 from yoyak.metrics.diagnostics import error_report, text_patterns
-from yoyak.score import project
 from yoyak.values import Dialogue, Split
 
 pytestmark = pytest.mark.real
@@ -103,19 +102,12 @@ def test_a_card_takes_less_than_a_second_and_a_half_of_cpu(predictions, dev):
     assert min(seconds) < 1.5
 
 
-def test_a_better_system_is_proven_better_and_wins_both_halves(kobart, older, dev):
+def test_a_better_system_is_proven_better(kobart, older, dev):
     cards = {"kobart": kobart, "older translation": scorecard.evaluate(older, dev)}
     (found,) = significance.compare(cards).contrasts
     assert found.verdict is significance.Verdict.BETTER
     assert 100 * found.difference.mean == pytest.approx(17.77, abs=0.01)
     assert 1.8 < 100 * found.detectable < 2.2
-    assert project.same_winner_chance(cards) == 1.0
-
-
-def test_the_band_of_kobart_holds_the_leaderboard_rows_of_its_class(kobart):
-    band = project.project(kobart)
-    assert band.public.low < 46.85 < band.public.high
-    assert band.private.low < 44.6 < band.private.high
 
 
 def test_swapped_speakers_are_found_where_summaries_are_good(older, dev):

@@ -1,13 +1,13 @@
-"""The ledger adds up, survives a torn line, and counts Korean days."""
+"""The ledger adds up, survives a torn line, and counts the days of the contest."""
 
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from yoyak.data.contest import Contest
 from yoyak.errors import BadData, UsageError
 from yoyak.submission.ledger import (
-    KST,
     Board,
     quota,
     read_ledger,
@@ -16,6 +16,13 @@ from yoyak.submission.ledger import (
     record_written,
 )
 from yoyak.submission.write import write_submission
+
+KST = timezone(timedelta(hours=9))
+CONTEST = Contest(
+    uploads_per_day=12,
+    utc_offset="+09:00",
+    closes_at=datetime(2025, 10, 15, 19, tzinfo=KST),
+)
 
 
 def korean(text: str) -> float:
@@ -38,7 +45,7 @@ def ledger(folder):
 
 
 def test_a_submission_is_traced_from_file_to_scores(ledger, folder):
-    record_upload(ledger, 1, now=korean("2025-10-01 10:00"))
+    record_upload(ledger, 1, CONTEST, now=korean("2025-10-01 10:00"))
     record_result(ledger, 1, Board.PUBLIC, 47.12, submissions=folder / "submissions")
     entry = record_result(ledger, 1, Board.PRIVATE, 44.5)
     assert (entry.public, entry.private) == (0.4712, 0.445)
@@ -55,12 +62,15 @@ def test_a_result_implies_an_upload_and_a_later_result_replaces_it(ledger):
     assert entry.uploaded_at == korean("2025-10-01 12:00")
 
 
-def test_the_quota_resets_at_midnight_in_korea(ledger):
+def test_the_quota_resets_at_midnight_where_the_contest_is(ledger):
     late = korean("2025-10-01 23:59")
-    record_upload(ledger, 1, now=late)
-    assert quota(read_ledger(ledger), late)[:2] == (1, 11)
-    assert quota(read_ledger(ledger), late).resets_at.isoformat() == "2025-10-02T00:00:00+09:00"
-    assert quota(read_ledger(ledger), late + 120)[:2] == (0, 12)
+    record_upload(ledger, 1, CONTEST, now=late)
+    assert quota(read_ledger(ledger), CONTEST, late)[:2] == (1, 11)
+    assert (
+        quota(read_ledger(ledger), CONTEST, late).resets_at.isoformat()
+        == "2025-10-02T00:00:00+09:00"
+    )
+    assert quota(read_ledger(ledger), CONTEST, late + 120)[:2] == (0, 12)
 
 
 def test_the_thirteenth_upload_of_a_day_is_refused(folder):
@@ -70,18 +80,32 @@ def test_the_thirteenth_upload_of_a_day_is_refused(folder):
             shutil.copytree(folder / "submissions" / "1", folder / "submissions" / str(number))
         record_written(path, folder / "submissions" / str(number))
         if number <= 12:
-            left = record_upload(path, number, now=korean("2025-10-03 08:00")).left
+            left = record_upload(path, number, CONTEST, now=korean("2025-10-03 08:00")).left
     assert left == 0
-    with pytest.raises(UsageError, match=r"12 of today's 12.*2025-10-04 00:00 KST"):
-        record_upload(path, 13, now=korean("2025-10-03 20:00"))
-    record_upload(path, 13, now=korean("2025-10-04 00:00"))
+    with pytest.raises(UsageError, match=r"12 of today's 12.*2025-10-04 00:00 UTC\+09:00"):
+        record_upload(path, 13, CONTEST, now=korean("2025-10-03 20:00"))
+    record_upload(path, 13, CONTEST, now=korean("2025-10-04 00:00"))
+
+
+def test_without_a_limit_every_upload_is_recorded_and_nothing_is_counted(ledger):
+    for _ in range(30):
+        assert record_upload(ledger, 1, Contest(), now=korean("2025-10-03 08:00")) is None
+    assert quota(read_ledger(ledger), Contest()) is None
+    assert quota(read_ledger(ledger), Contest(utc_offset="+09:00")) is None
+
+
+def test_after_the_closing_time_scores_are_recorded_and_uploads_are_not(ledger):
+    record_upload(ledger, 1, CONTEST, now=korean("2025-10-15 18:59"))
+    with pytest.raises(UsageError, match=r"closed at 2025-10-15 19:00 UTC\+09:00"):
+        record_upload(ledger, 2, CONTEST, now=korean("2025-10-15 19:00"))
+    assert record_result(ledger, 1, Board.PRIVATE, 44.5).private == 0.445
 
 
 def test_a_torn_last_line_is_forgotten_and_the_log_goes_on(ledger):
     whole = ledger.read_bytes()
     ledger.write_bytes(whole + b'{"record":"uploaded","at":1')
     assert len(read_ledger(ledger)) == 2
-    record_upload(ledger, 1, now=korean("2025-10-01 10:00"))
+    record_upload(ledger, 1, CONTEST, now=korean("2025-10-01 10:00"))
     assert read_ledger(ledger)[0].uploaded_at is not None
 
 
@@ -107,7 +131,7 @@ def test_a_score_outside_0_to_100_is_refused(ledger, points):
 
 def test_an_unknown_number_is_refused(ledger):
     with pytest.raises(UsageError, match=r"no submission 7.*1, 2"):
-        record_upload(ledger, 7)
+        record_upload(ledger, 7, CONTEST)
 
 
 def test_an_empty_ledger_has_no_entries(tmp_path):

@@ -1,6 +1,7 @@
 """From a workspace to a file: the best system, a named one, a blend; each file once."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -137,9 +138,13 @@ def test_the_gate_stands_before_the_workspace(workspace, corpus, predicted, run)
     assert not workspace.submissions_folder.exists()
 
 
-def test_a_breach_of_the_contests_rules_is_refused(workspace, corpus, run):
+def test_a_breach_of_the_contests_rules_is_refused(workspace, corpus, run, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(corpus.folder, folder)
+    rules = "forbid_test_in_training = true"
+    (folder / "contest.toml").write_text(rules, encoding="utf-8")
     copied = msgspec.structs.replace(corpus.test.dialogues[0], id="train_x", references=("요약.",))
     train = msgspec.structs.replace(corpus.train, dialogues=(*corpus.train.dialogues, copied))
     with pytest.raises(BadData, match=r"train_x in train is the dialogue of test_0"):
-        submit(workspace, msgspec.structs.replace(corpus, train=train))
+        submit(workspace, msgspec.structs.replace(corpus, folder=str(folder), train=train))
     assert not workspace.submissions_folder.exists()

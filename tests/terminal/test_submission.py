@@ -2,7 +2,7 @@
 
 import io
 import re
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -12,8 +12,7 @@ from yoyak.ensemble.decode_search import DecodeSearch, DecodeTrial
 from yoyak.ensemble.gain import Gain
 from yoyak.ensemble.member_selection import EnsembleConfig
 from yoyak.ensemble.review import ReviewOption, ReviewRow
-from yoyak.final.picks import advise
-from yoyak.submission.ledger import KST, Entry, Written
+from yoyak.submission.ledger import Entry, Written
 from yoyak.submission.write import DevScore, Member
 from yoyak.terminal import review, submission
 from yoyak.values import Interval, Rouge
@@ -110,17 +109,29 @@ def entry(number: int, mean: float, public: float | None) -> Entry:
     return Entry(number=number, written=written, uploaded_at=1.0, public=public)
 
 
-def test_the_ledger_shows_unknown_scores_as_unknown():
+def board(**limits) -> submission.Board:
+    known = {"used": None, "left": None, "resets_at": None, "closes_at": None} | limits
     entries = (entry(1, 0.42, 0.461), entry(2, 0.41, None))
-    board = submission.Board(
-        entries=entries, used=1, left=11, resets_at=datetime(2026, 1, 2, tzinfo=KST),
-        advice=advise(entries),
+    return submission.Board(entries=entries, contest="data/contest.toml", **known)
+
+
+def test_the_ledger_shows_unknown_scores_as_unknown():
+    korea = timezone(timedelta(hours=9))
+    limited = board(
+        used=1, left=11, resets_at=datetime(2026, 1, 2, tzinfo=korea),
+        closes_at=datetime(2026, 1, 9, 19, tzinfo=korea),
     )  # fmt: skip
-    shown = drawn(submission.ledger(board))
+    shown = drawn(submission.ledger(limited))
     assert "46.10" in shown
-    assert "11 left until 2026-01-02 00:00 KST" in shown
-    assert "final picks: 1, 2" in shown
+    assert "11 left until 2026-01-02 00:00 UTC+09:00" in shown
+    assert "closes at 2026-01-09 19:00 UTC+09:00" in shown
     assert "–" in next(line for line in shown.splitlines() if line.lstrip().startswith("2 "))
+
+
+def test_the_ledger_says_what_is_not_limited():
+    shown = drawn(submission.ledger(board()))
+    assert "not limited: data/contest.toml sets no uploads_per_day" in shown
+    assert "data/contest.toml sets no closes_at" in shown
 
 
 def test_rows_mark_what_is_handed_in_and_disarm_what_models_write():
@@ -164,13 +175,3 @@ def test_decodings_that_say_the_same_share_a_line_that_is_set_in():
     assert "  solo 20.00: 혼자" in [line.rstrip() for line in shown]
     assert shown[2].startswith("dev_1: disagreement 60.00; no candidate is better")
     assert all(line.startswith("  ") for line in shown[3:] if line.strip())
-
-
-def test_one_submission_is_no_advice():
-    board = submission.Board(
-        entries=(entry(1, 0.42, None),), used=0, left=12,
-        resets_at=datetime(2026, 1, 2, tzinfo=KST), advice=advise([entry(1, 0.42, None)]),
-    )  # fmt: skip
-    shown = drawn(submission.ledger(board))
-    assert "final pick: 1" in shown
-    assert "100%" not in shown

@@ -16,7 +16,7 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.consistency import StatedDisk
+from yoyak.report.model.values import DiskSpace
 from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
 from yoyak.terminal import status, watch
@@ -25,7 +25,7 @@ from yoyak.terminal import status, watch
 @pytest.fixture
 def running(make):
     run = make.cut_run()._replace(status=RunStatus.RUNNING)
-    disk = StatedDisk(free_gb=40, total_gb=150, sufficient=True)
+    disk = DiskSpace(free_gb=40, total_gb=150)
     return build([make.lead_run(), make.toy_run(), run], make.rest(disk=disk))
 
 

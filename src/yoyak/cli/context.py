@@ -3,6 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yoyak.errors import InputMissing
 from yoyak.messages import text
@@ -10,6 +11,9 @@ from yoyak.runs.run import Run
 from yoyak.runs.settings import Project, read_project
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus
+
+if TYPE_CHECKING:
+    from yoyak.data.contest import Contest
 
 DEFAULT_WORKSPACE = "workspace"
 DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
@@ -38,9 +42,17 @@ class CommandContext:
         from yoyak.data.corpus import read_corpus
 
         corpus = read_corpus(self.data_folder)
+        _ = self.contest  # a mistake in it is refused before anything is trained, not after
         if self._data is not None:
             self.workspace.remember_data(self._data)
         return corpus
+
+    @cached_property
+    def contest(self) -> "Contest":
+        """What the contest of the data folder limits; nothing where it has no ``contest.toml``."""
+        from yoyak.data.contest import read_contest
+
+        return read_contest(self.data_folder)
 
     @property
     def data_line(self) -> str:

@@ -33,7 +33,6 @@ def score(
     import msgspec
 
     from yoyak.report.render.score_json import score_file
-    from yoyak.score.project import project
     from yoyak.terminal import scores
     from yoyak.terminal.status import console
 
@@ -41,8 +40,7 @@ def score(
     if as_json:
         print(msgspec.json.encode(score_file(card)).decode())
     else:
-        drawn = scores.card(card, predictions.name, projection=project(card))
-        console(sys.stdout).print(drawn)
+        console(sys.stdout).print(scores.card(card, predictions.name))
 
 
 def compare(
@@ -61,7 +59,6 @@ def compare(
     import msgspec
 
     from yoyak.metrics import significance as comparing
-    from yoyak.score.project import same_winner_chance
     from yoyak.terminal import scores
     from yoyak.terminal.status import console
 
@@ -75,8 +72,7 @@ def compare(
         print(msgspec.json.encode(compared).decode())
         return
     out = console(sys.stdout)
-    chance = same_winner_chance(cards)
-    out.print(scores.comparison(compared, same_winner=chance, names=_recipes(place, cards)))
+    out.print(scores.comparison(compared, names=_recipes(place, cards)))
     if rows:
         best = [standing.system for standing in compared.standings[:2]]
         files = references or [place.data_folder / "dev.csv"]

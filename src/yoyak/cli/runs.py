@@ -131,19 +131,13 @@ def report(
     mirror: Annotated[
         str | None, typer.Option("--mirror", help=text("cli.option-mirror"), show_default=False)
     ] = None,
-    claims: Annotated[
-        Path | None, typer.Option("--claims", help=text("cli.option-claims"), show_default=False)
-    ] = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes the report; or replays the runs into a tracker, or checks a stated report."""
+    """Writes the report, or replays the runs into a tracker."""
     from yoyak.report.model.load import gather
     from yoyak.report.render.write import write_report
 
-    if claims is not None:
-        _check_claims(claims, as_json)
-        return
     place = open_context(None, workspace)
     if mirror is not None:
         _mirror(place, mirror, as_json)
@@ -168,21 +162,6 @@ def _mirror(place: CommandContext, tracker: str, as_json: bool) -> None:
         return
     for run, points in told.items():
         print(text("cli.mirrored", run=run, points=points, tracker=tracker))
-
-
-def _check_claims(path: Path, as_json: bool) -> None:
-    """What a stated report says that does not hold; any such thing ends the command with 65."""
-    from yoyak.report import claimboard
-    from yoyak.report.model import consistency
-    from yoyak.terminal.status import console
-
-    found = consistency.check(consistency.read(path))
-    if as_json:
-        print(claimboard.encode(found))
-    else:
-        console(sys.stdout).print(claimboard.draw(found))
-    if found:
-        raise BadData("report.claims-refuted", path=path, count=len(found))
 
 
 def watch(

@@ -8,6 +8,7 @@ import typer
 
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
+from yoyak.data.contest import FILE as CONTEST
 from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
@@ -129,6 +130,9 @@ def _show(place: CommandContext, handed: "Submitted", as_json: bool) -> None:
     if handed.nested is not None:
         console(sys.stdout).print(submission_view.nested(handed.nested))
     print(text("cli.submission-at", path=submission.path))
+    contest = place.data_folder / CONTEST
+    if not contest.is_file():
+        print(text("cli.no-contest", file=place.short(contest)), file=sys.stderr)
     for line in _about(Path(handed.submission.manifest)):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
@@ -210,7 +214,7 @@ def _ledger(place: CommandContext, words: str, as_json: bool) -> None:
     entries = read_ledger(place.workspace.ledger_path)
     if not entries:
         raise InputMissing("cli.no-submission", workspace=place.workspace.folder)
-    shown = _board(entries)
+    shown = _board(place, entries)
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
@@ -222,27 +226,27 @@ def _record(place: CommandContext, result: _Result) -> None:
 
     ledger, folder = place.workspace.ledger_path, place.workspace.submissions_folder
     if result.public is None:
-        record_upload(ledger, result.number)
+        record_upload(ledger, result.number, place.contest)
     boards = ((Board.PUBLIC, result.public), (Board.PRIVATE, result.private))
     for board, points in boards:
         if points is not None:
             record_result(ledger, result.number, board, points, submissions=folder)
 
 
-def _board(entries: "tuple[Entry, ...]") -> "Board":
-    """The ledger, with picks among the submissions whose dev score is comparable with the last."""
-    from yoyak.final.picks import advise
+def _board(place: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
+    """The ledger, and what the contest leaves of today's uploads."""
     from yoyak.submission.ledger import quota
     from yoyak.terminal.submission import Board
 
-    signature = entries[-1].written.dev.signature
-    today = quota(entries)
+    contest = place.contest
+    today = quota(entries, contest)
     return Board(
         entries=entries,
-        used=today.used,
-        left=today.left,
-        resets_at=today.resets_at,
-        advice=advise([one for one in entries if one.written.dev.signature == signature]),
+        contest=place.short(place.data_folder / CONTEST),
+        used=None if today is None else today.used,
+        left=None if today is None else today.left,
+        resets_at=None if today is None else today.resets_at,
+        closes_at=contest.closes_at,
     )
 
 

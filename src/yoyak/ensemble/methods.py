@@ -34,7 +34,6 @@ _DIGITS = 12
 BLENDS = {
     "best": "yoyak.ensemble.methods:best",
     "mbr": "yoyak.ensemble.methods:mbr",
-    "mbr-pruned": "yoyak.submission.pruned:mbr_pruned",
     "vote": "yoyak.ensemble.methods:vote",
     "longest": "yoyak.ensemble.methods:longest",
     "random": "yoyak.ensemble.methods:random",

@@ -1,4 +1,4 @@
-"""Whether three ROUGE figures can come from one run of one judge (stated claims included).
+"""Whether three ROUGE figures can come from one run of one judge.
 
 T1: an LCS is a common sub-multiset, so RL ≤ R1 always. T2: every matched bigram starts at a
 matched token, so R2 exceeds R1 only on very short texts. T3: RL < R2 is possible, but no real

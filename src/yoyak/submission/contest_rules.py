@@ -1,8 +1,8 @@
 """The rules of the contest that code can check before anything is handed in.
 
-No DialogSum in any form (data, translations of it, models trained on it), nothing of test in
-training, and no input that test does not have. What is only declared by a name is found by its
-name: this catches accidents, not intent.
+No source that ``contest.toml`` forbids (data, or models trained on it), nothing of test in training
+where it forbids that, and no input that test does not have. What is only declared by a name is
+found by its name: this catches accidents, not intent.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from yoyak.config.schema import Recipe
+from yoyak.data.contest import Contest, read_contest
 from yoyak.errors import BadData
 from yoyak.messages import fill
 from yoyak.values import Corpus, Value
 
-_DIALOGSUM = re.compile(r"dialog(?:ue)?[\s_.-]?sum(?!mar)", re.IGNORECASE)
 _FIELD = re.compile(r"\{\s*(topic|summary|reference)s?\s*\}|\[topic\]", re.IGNORECASE)
 _CARDS = ("README.md", "config.json", "adapter_config.json", "dataset_infos.json")
 _SHOWN = 5
@@ -33,47 +33,70 @@ class Breach(Value, frozen=True, kw_only=True):
         return fill(f"submission.guard-{self.rule}", self.fields)
 
 
-def find_breaches(corpus: Corpus, recipes: Sequence[Recipe] = ()) -> tuple[Breach, ...]:
-    """Every breach that data and recipes show; the order is that of the rules above."""
+def find_breaches(
+    corpus: Corpus, recipes: Sequence[Recipe] = (), contest: Contest | None = None
+) -> tuple[Breach, ...]:
+    """Return every breach that data and recipes show; the order is that of the rules above.
+
+    Without ``contest`` only what test does not have is looked for.
+    """
+    contest = contest or Contest()
+    named = _pattern(contest.forbidden_sources)
     return (
-        *_data_names(Path(corpus.folder)),
-        *(breach for recipe in recipes for breach in _base(recipe)),
-        *_test_in_training(corpus),
+        *_data_names(Path(corpus.folder), named),
+        *(breach for recipe in recipes for breach in _base(recipe, named)),
+        *(_test_in_training(corpus) if contest.forbid_test_in_training else ()),
         *(breach for recipe in recipes for breach in _fields(recipe)),
     )
 
 
 def check_contest_rules(corpus: Corpus, recipes: Sequence[Recipe]) -> None:
-    """Raises BadData where a rule of the contest seems broken; the message names each breach."""
-    breaches = find_breaches(corpus, recipes)
+    """Hold data and recipes to the ``contest.toml`` of the data folder.
+
+    Raises:
+        BadData: a rule seems broken, and the message names each breach; or the file is wrong.
+    """
+    breaches = find_breaches(corpus, recipes, read_contest(Path(corpus.folder)))
     if breaches:
         shown = "\n".join(f"  {breach.text}" for breach in breaches[:_SHOWN])
         raise BadData("submission.breaks-rules", count=len(breaches), breaches=shown)
 
 
-def _data_names(folder: Path) -> Iterable[Breach]:
-    if not folder.is_dir():
+def _pattern(sources: Sequence[str]) -> re.Pattern[str] | None:
+    """Match any of the names, its words together or apart, and not as the start of a longer word.
+
+    ``"dialog sum"`` is found in ``DialogSum-ko`` and ``dialog_sum.csv``, not in
+    ``dialog-summarization``.
+    """
+    names = [r"[\s_.-]?".join(map(re.escape, re.findall(r"[^\W_]+", name))) for name in sources]
+    if not names:
+        return None
+    return re.compile(rf"(?:{'|'.join(names)})(?-i:(?![a-z]))", re.IGNORECASE)
+
+
+def _data_names(folder: Path, named: re.Pattern[str] | None) -> Iterable[Breach]:
+    if named is None or not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        if path.suffix in _DATA and _DIALOGSUM.search(path.name):
-            yield Breach(rule="dialogsum-data", fields={"file": str(path)})
+        if path.suffix in _DATA and (found := named.search(path.name)):
+            yield Breach(rule="forbidden-data", fields={"file": str(path), "found": found[0]})
 
 
-def _base(recipe: Recipe) -> Iterable[Breach]:
+def _base(recipe: Recipe, named: re.Pattern[str] | None) -> Iterable[Breach]:
     base = recipe.model.base
-    if base is None:
+    if base is None or named is None:
         return
-    if found := _DIALOGSUM.search(base):
+    if found := named.search(base):
         yield _base_breach(recipe, base, found[0])
         return
     for card in (Path(base) / name for name in _CARDS):
-        if card.is_file() and (found := _DIALOGSUM.search(card.read_text("utf-8", "replace"))):
+        if card.is_file() and (found := named.search(card.read_text("utf-8", "replace"))):
             yield _base_breach(recipe, str(card), found[0])
 
 
 def _base_breach(recipe: Recipe, where: str, found: str) -> Breach:
     fields = {"recipe": recipe.name, "where": where, "found": found}
-    return Breach(rule="dialogsum-base", fields=fields)
+    return Breach(rule="forbidden-base", fields=fields)
 
 
 def _test_in_training(corpus: Corpus) -> Iterable[Breach]:

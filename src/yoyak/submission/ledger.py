@@ -6,23 +6,18 @@ later score of the same board replaces an earlier one in it.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from yoyak.data.contest import Contest
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.files import atomic, jsonl
 from yoyak.submission.write import CSV, MANIFEST, DevScore, Member, read_manifest
 from yoyak.values import Value
-
-PER_DAY = 12
-"""Uploads that a team has a day, by the rules of the contest."""
-
-KST = timezone(timedelta(hours=9), "KST")
-"""Korean time; it has had no summer time since 1988."""
 
 
 class Board(StrEnum):
@@ -75,7 +70,7 @@ class Entry(Value, frozen=True, kw_only=True):
 
 
 class Quota(NamedTuple):
-    """Uploads of the current Korean day."""
+    """Uploads of the current day in the time zone of the contest."""
 
     used: int
     left: int
@@ -97,21 +92,31 @@ def record_written(ledger: Path, folder: Path, *, now: float | None = None) -> W
     return record
 
 
-def record_upload(ledger: Path, number: int, *, now: float | None = None) -> Quota:
-    """Records an upload.
+def record_upload(
+    ledger: Path, number: int, contest: Contest, *, now: float | None = None
+) -> Quota | None:
+    """Record an upload and return what is left of today's; ``None`` where nothing limits them.
 
     Raises:
-        UsageError: there is no such submission, or today's uploads are used up.
+        UsageError: there is no such submission, today's uploads are used up, or the contest is
+            closed.
     """
     moment = _now(now)
     entries = read_ledger(ledger)
     _entry(entries, number)
-    today = quota(entries, moment)
-    if not today.left:
-        resets = today.resets_at.strftime("%Y-%m-%d %H:%M %Z")
-        raise UsageError("submission.quota", used=today.used, per_day=PER_DAY, resets=resets)
+    closes = contest.closes_at
+    if closes is not None and moment >= closes.timestamp():
+        raise UsageError("submission.closed", closed=_shown(closes), number=number)
+    today = quota(entries, contest, moment)
+    if today is not None and not today.left:
+        raise UsageError(
+            "submission.quota",
+            used=today.used,
+            per_day=contest.uploads_per_day,
+            resets=_shown(today.resets_at),
+        )
     _append(ledger, Uploaded(at=moment, number=number))
-    return today._replace(used=today.used + 1, left=today.left - 1)
+    return None if today is None else today._replace(used=today.used + 1, left=today.left - 1)
 
 
 def record_result(
@@ -170,16 +175,22 @@ def read_ledger(ledger: Path) -> tuple[Entry, ...]:
     return tuple(entries[number] for number in sorted(entries))
 
 
-def quota(entries: Iterable[Entry], now: float | None = None) -> Quota:
-    """How many uploads the team has left today; the day ends at midnight in Korea."""
-    today = datetime.fromtimestamp(_now(now), KST)
+def quota(entries: Iterable[Entry], contest: Contest, now: float | None = None) -> Quota | None:
+    """Return how many uploads the team has left today; ``None`` where nothing limits them.
+
+    The day ends at midnight in the contest's time zone.
+    """
+    zone, per_day = contest.time_zone, contest.uploads_per_day
+    if zone is None or per_day is None:
+        return None
+    today = datetime.fromtimestamp(_now(now), zone)
     used = sum(
         entry.uploaded_at is not None
-        and datetime.fromtimestamp(entry.uploaded_at, KST).date() == today.date()
+        and datetime.fromtimestamp(entry.uploaded_at, zone).date() == today.date()
         for entry in entries
     )
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return Quota(used, max(0, PER_DAY - used), midnight)
+    return Quota(used, max(0, per_day - used), midnight)
 
 
 def _after(entry: Entry, record: Uploaded | LeaderboardResult) -> Entry:
@@ -221,6 +232,10 @@ def _unchanged(path: Path, entry: Entry) -> None:
         raise InputMissing("submission.no-file", file=path, problem="not found")
     if atomic.sha256_file(path) != entry.written.sha256:
         raise BadData("submission.changed-file", file=path, number=entry.number)
+
+
+def _shown(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _now(now: float | None) -> float:

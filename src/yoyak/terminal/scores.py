@@ -17,7 +17,6 @@ from yoyak.metrics.significance import Comparison, PairComparison, Verdict
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
-from yoyak.score.project import Band, Pairing, Projection
 from yoyak.terminal import tables
 from yoyak.values import Interval, Rouge, Score
 
@@ -31,7 +30,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 _ROWS_NAMED = 5
 
 
-def card(judged: Scorecard, name: str, *, projection: Projection | None = None) -> "Group":
+def card(judged: Scorecard, name: str) -> "Group":
     """One file of summaries, judged: scores, floors, what was seen, slices, alarms."""
     from rich.console import Group
 
@@ -47,8 +46,6 @@ def card(judged: Scorecard, name: str, *, projection: Projection | None = None) 
     if judged.slices:
         parts += [_slices(judged.slices), *map(_line, _topic_note(judged)), ""]
     parts += [*alarm_lines(judged.alarms), ""]
-    if projection is not None:
-        parts += [*map(_line, projection_lines(projection)), ""]
     return Group(*parts, _line(text("report.scoreboard-signature", it=judged.protocol.signature)))
 
 
@@ -194,34 +191,7 @@ def alarm_lines(alarms: Sequence[Alarm]) -> Iterator["Text"]:
             yield Text("    ") + _line(text("report.scoreboard-rows-at-fault", rows=named))
 
 
-def projection_lines(projection: Projection) -> Iterator[str]:
-    """The leaderboard bands and what they rest on; or why there are none."""
-    if projection.public is None:
-        yield text(projection.note, rows=projection.public_rows)
-        return
-    yield text(
-        "metrics.projection",
-        public=_band(projection.public),
-        private=_band(projection.private),
-        public_rows=projection.public_rows,
-        private_rows=projection.private_rows,
-    )
-    if projection.pairing is Pairing.CLASS:
-        yield text("metrics.projection-class")
-    if projection.extrapolated:
-        yield text("metrics.projection-extrapolated")
-
-
-def _band(band: Band | None) -> str:
-    return UNKNOWN if band is None else f"{band.low:.1f}–{band.high:.1f}"
-
-
-def comparison(
-    compared: Comparison,
-    *,
-    same_winner: float | None = None,
-    names: Mapping[str, str] = MappingProxyType({}),
-) -> "Group":
+def comparison(compared: Comparison, *, names: Mapping[str, str] = MappingProxyType({})) -> "Group":
     """A line-up, best first, and which of its differences are proven.
 
     ``names`` is what a reader calls a system, where that is not its own name.
@@ -232,9 +202,6 @@ def comparison(
     parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]
     if any(contrast.verdict is Verdict.NOT_PROVEN for contrast in compared.contrasts):
         parts.append(_line(text("report.scoreboard-not-proven")))
-    if same_winner is not None:
-        chance = f"{100 * same_winner:.0f}"
-        parts.append(_line(text("report.scoreboard-same-winner", percent=chance)))
     return Group(*parts, _line(text("report.scoreboard-signature", it=compared.signature)))
 
 

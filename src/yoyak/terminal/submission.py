@@ -1,4 +1,4 @@
-"""What is to be handed in, as a terminal shows it: the worth of a blend, a decode search, picks.
+"""What is to be handed in, as a terminal shows it: candidates, blends, decode search, ledger.
 
 A gain is called better or worse only where its interval leaves zero out; else it is not proven.
 """
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from yoyak.ensemble.gain import Gain
     from yoyak.ensemble.imports import Import
     from yoyak.ensemble.member_selection import EnsembleConfig
-    from yoyak.final.picks import Advice
     from yoyak.submission.ledger import Entry
 
 
@@ -34,13 +33,18 @@ PAIRED = 8
 
 
 class Board(Value, frozen=True, kw_only=True):
-    """Everything that was handed in, what is left of today's uploads, and the advised picks."""
+    """Everything that was handed in, and what the contest still allows.
+
+    ``used``, ``left`` and ``resets_at`` are of today's uploads, and ``None`` where the file at
+    ``contest`` limits none.
+    """
 
     entries: "tuple[Entry, ...]"
-    used: int
-    left: int
-    resets_at: datetime
-    advice: "Advice"
+    contest: str
+    used: int | None
+    left: int | None
+    resets_at: datetime | None
+    closes_at: datetime | None
 
 
 # --- pieces --------------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ def sweep_verdict(found: "DecodeSearch") -> str:
 
 
 def ledger(board: Board) -> "Group":
-    """Every submission with its scores, today's uploads, and the two advised picks."""
+    """Every submission with its scores, today's uploads, and when the contest closes."""
     from rich.console import Group
 
     columns = ("submission", "answered", "on-dev", "on-public", "on-private")
@@ -243,24 +247,21 @@ def ledger(board: Board) -> "Group":
         means = (entry.written.dev.rouge.mean, entry.public, entry.private)
         answer = plain(f"{entry.written.method}: {members}")
         table.add_row(str(entry.number), answer, *map(score, means))
-    return Group(table, "", quota_line(board), "", *_picks(board.advice))
+    return Group(table, "", *map(_line, _limits(board)))
 
 
-def quota_line(board: Board) -> "Text":
-    """How many uploads are left today, and until when."""
-    resets = board.resets_at.strftime("%Y-%m-%d %H:%M %Z")
-    return _line(text("report.answer-quota", used=board.used, left=board.left, resets=resets))
+def _limits(board: Board) -> Iterable[str]:
+    """How many uploads are left today, and until when; what is not limited is said to be so."""
+    if board.resets_at is None:
+        yield text("report.answer-no-quota", file=board.contest)
+    else:
+        resets = _moment(board.resets_at)
+        yield text("report.answer-quota", used=board.used, left=board.left, resets=resets)
+    if board.closes_at is None:
+        yield text("report.answer-no-closing", file=board.contest)
+    else:
+        yield text("report.answer-closing", moment=_moment(board.closes_at))
 
 
-def _picks(advice: "Advice") -> Iterable["RenderableType"]:
-    if len(advice.standings) == 1:
-        yield _line(text("report.answer-one-pick", pick=advice.picks[0]))
-        return
-    table = _table(text("report.answer-standings"), "submission", "difference", "error", "chance")
-    for one in advice.standings:
-        cells = (points(one.estimate), f"±{score(one.error)}", f"{one.best_on_private:.0%}")
-        table.add_row(str(one.number), *cells)
-    picks = ", ".join(map(str, advice.picks))
-    yield table
-    yield ""
-    yield _line(text("report.answer-picks", picks=picks, adds=points(advice.second_adds)))
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M %Z")

@@ -6,9 +6,9 @@ import msgspec
 
 from yoyak.config import load
 from yoyak.events import Queued, RunStatus, SystemMetrics
-from yoyak.report.model.consistency import StatedDisk
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.risks import disk_forecast, risks
+from yoyak.report.model.values import DiskSpace
 
 
 def waiting(name):
@@ -19,12 +19,12 @@ def waiting(name):
 
 
 def on_disk(runs, **room):
-    disk = StatedDisk(sufficient=True, **room)
+    disk = DiskSpace(**room)
     return list(risks(runs, disk_forecast(runs, disk, workspace_gb=0.001)))
 
 
 def test_the_parts_of_the_disk_are_the_whole_disk(make):
-    disk = StatedDisk(free_gb=40.0, total_gb=150.0, sufficient=True)
+    disk = DiskSpace(free_gb=40.0, total_gb=150.0)
     room = disk_forecast([make.cut_run(), waiting("qwen3-4b")], disk, workspace_gb=5.0)
     assert room.used_gb == 105.0
     parts = msgspec.structs.astuple(room)

@@ -10,7 +10,7 @@ import pytest
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.consistency import StatedDisk
+from yoyak.report.model.values import DiskSpace
 from yoyak.report.render import html, markdown
 from yoyak.report.sections.toc import SECTIONS, sections
 
@@ -83,7 +83,7 @@ def test_a_section_with_nothing_to_say_is_left_out(make):
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 def test_before_the_first_run_a_report_says_so_and_has_no_empty_section(make, language):
-    disk = StatedDisk(free_gb=40.0, total_gb=150.0, sufficient=True)
+    disk = DiskSpace(free_gb=40.0, total_gb=150.0)
     view = build([], make.rest(floors=(), disk=disk))
     with messages.speaking(language):
         page, said = html.render(view), markdown.render(view)

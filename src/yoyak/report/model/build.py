@@ -15,7 +15,6 @@ from yoyak.events import (
     fold,
 )
 from yoyak.report.model import history, schedule
-from yoyak.report.model.consistency import StatedDisk
 from yoyak.report.model.eta import until_all
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.next_steps import next_steps
@@ -24,6 +23,7 @@ from yoyak.report.model.report import Cost, Floor, Report, RunProgress, SettingR
 from yoyak.report.model.risks import disk_forecast, risks
 from yoyak.report.model.values import (
     Blended,
+    DiskSpace,
     Example,
     Fact,
     Forecast,
@@ -47,7 +47,7 @@ class Rest(NamedTuple):
     examples: tuple[Example, ...] = ()
     pairs: tuple[Pair, ...] = ()
     blended: Blended | None = None
-    disk: StatedDisk | None = None
+    disk: DiskSpace | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
     expected: Mapping[str, Forecast] = {}

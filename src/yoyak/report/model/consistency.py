@@ -1,36 +1,33 @@
 """What a report says and its records do not support: a table of rules over stated figures.
 
-The same rules read this project's own records (``report.claims``) and what anybody else has
-stated (``read``): a report that is generated passes them, one that is typed often does not.
+``check`` takes what a view says of the records and holds each statement against the others, the
+events of the log and the algebra of ROUGE.
 """
 
-import tomllib
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from yoyak.errors import BadData
+from yoyak.config.schema import Recipe, Sampling
+from yoyak.events import Prepared, RunStatus
 from yoyak.metrics.rouge_consistency import rouge_consistency
-from yoyak.report.model.values import ReportFinding, Sentence
+from yoyak.report.model.history import RunHistory
+from yoyak.report.model.report import Report, RunProgress
+from yoyak.report.model.values import DiskSpace, ReportFinding, Sentence
 from yoyak.values import Value
-
-Scale = Literal["sum", "mean"]
 
 
 class StatedModel(Value, frozen=True, kw_only=True):
-    """What is said of one model; scores are as printed (0–100, sum 0–300)."""
+    """What a report says of one run; scores are as printed (0–100)."""
 
     name: str
     record: str = ""
     status: str | None = None
     parameters: int | None = None
     downloaded: bool | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    took_seconds: float | None = None
     step: int | None = None
     steps: int | None = None
     seconds_per_step: float | None = None
@@ -40,49 +37,34 @@ class StatedModel(Value, frozen=True, kw_only=True):
     batch_size: int | None = None
     rows: int | None = None
     steps_limited: bool = False
-    """Whether a limit on the steps is stated, which explains fewer epochs."""
+    """Whether a limit on the steps is set, which explains fewer epochs."""
     schedule: str | None = None
     schedule_seen: str | None = None
-    """``constant`` or ``moving``, from the log or as the log's words have it."""
+    """``constant`` or ``moving``, from the log."""
     rouge1: float | None = None
     rouge2: float | None = None
     rougeL: float | None = None
-    sum: float | None = None
     mean: float | None = None
     sampled: bool | None = None
-    """Whether the scored summaries were drawn at random."""
-    seeds: int = 1
+    """Whether the scored summaries were drawn at random, which a run does with one seed."""
 
 
 class Figure(Value, frozen=True, kw_only=True):
-    """A score that stands beside others; ``None`` where nothing says what it is."""
+    """The mean score of a system on dev; ``signature`` is that of its protocol."""
 
     name: str
     value: float
-    record: str = ""
-    scale: Scale | None = None
-    split: str | None = None
-    signature: str | None = None
-
-
-class StatedDisk(Value, frozen=True, kw_only=True):
-    """What is said of the disk."""
-
-    free_gb: float
-    total_gb: float
-    sufficient: bool
+    signature: str
 
 
 class Stated(Value, frozen=True, kw_only=True):
     """Everything a report states that a rule can hold against something."""
 
-    record: str = ""
     text: str = ""
     models: tuple[StatedModel, ...] = ()
     figures: tuple[Figure, ...] = ()
     next_models: tuple[str, ...] = ()
-    links: dict[str, str] = msgspec.field(default_factory=dict)
-    disk: StatedDisk | None = None
+    disk: DiskSpace | None = None
 
 
 class Hit(NamedTuple):
@@ -96,7 +78,7 @@ Rule = Callable[[Stated], Iterator[Hit]]
 
 
 def check(stated: Stated) -> tuple[ReportFinding, ...]:
-    """Everything that does not hold, in the order of the table."""
+    """Return everything that does not hold, in the order of the table."""
     return tuple(
         ReportFinding(
             rule=name,
@@ -108,16 +90,103 @@ def check(stated: Stated) -> tuple[ReportFinding, ...]:
     )
 
 
-def read(path: Path) -> Stated:
-    """The figures of a report, written down as TOML.
+# --- what a view states --------------------------------------------------------------------------
 
-    Raises:
-        BadData: it is not TOML, or states something no rule knows.
+
+def stated(records: Sequence[RunHistory], view: Report, disk: DiskSpace | None = None) -> Stated:
+    """Return the statements of ``view``, which was built from ``records``."""
+    doing = {one.run: one for one in view.progress}
+    return Stated(
+        text="\n".join(one.what.text for one in view.incidents),
+        models=tuple(_model(record, doing.get(record.id)) for record in records),
+        figures=tuple(
+            Figure(name=system.name, value=100 * quality.mean.value, signature=quality.signature)
+            for system, quality in view.scored
+        ),
+        next_models=tuple(
+            name
+            for step in view.next_steps
+            if step.command.startswith("yoyak run ")
+            for name in takewhile(_is_name, step.command.split()[2:])
+        ),
+        disk=disk,
+    )
+
+
+def _is_name(word: str) -> bool:
+    return not word.startswith("--")
+
+
+def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
+    recipe, quality = record.recipe, record.quality
+    prepared = next((event for _, event in reversed(record.of(Prepared))), None)
+    # A toy's figures claim nothing about quality, so the rules of real systems do not hold them.
+    judged = quality if recipe.model.scratch is None else None
+    scores = (judged.rouge1, judged.rouge2, judged.rougeL) if judged else ()
+    rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
+    running = doing if doing is not None and doing.status is RunStatus.RUNNING else None
+    return StatedModel(
+        name=recipe.name,
+        record=record.log,
+        status=record.status.value,
+        parameters=recipe.model.parameters,
+        downloaded=is_downloaded(recipe),
+        step=running.done if running and running.unit == "step" else None,
+        steps=prepared.steps if prepared else None,
+        seconds_per_step=running.seconds_per_unit if running else None,
+        stated_at=_moment(running.last_at) if running and running.last_at else None,
+        ends_at=_end(running),
+        epochs=recipe.train.epochs if prepared else None,
+        batch_size=recipe.train.batch_size if prepared else None,
+        rows=prepared.rows if prepared else None,
+        steps_limited=recipe.train.max_steps is not None,
+        schedule=recipe.train.lr_scheduler.value if prepared else None,
+        schedule_seen=schedule_seen(record, recipe),
+        rouge1=rouge1,
+        rouge2=rouge2,
+        rougeL=rouge_l,
+        mean=100 * judged.mean.value if judged else None,
+        sampled=isinstance(recipe.decode, Sampling) if quality else None,
+    )
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _end(running: RunProgress | None) -> datetime | None:
+    if running is None or running.forecast is None or running.last_at is None:
+        return None
+    return _moment(running.last_at + running.forecast.p50_seconds)
+
+
+def schedule_seen(record: RunHistory, recipe: Recipe) -> str | None:
+    """Whether the learning rate moved after its warm-up; ``None`` before there is enough to tell.
+
+    A rate that moves by less than a hundredth over a tenth of the training does not move.
     """
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Stated)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise BadData("report.bad-claims", path=path, problem=error) from error
+    prepared = next((event for _, event in record.of(Prepared)), None)
+    if prepared is None or prepared.steps < 10:
+        return None
+    warm_up = recipe.train.warmup_ratio * prepared.steps
+    rates = [step.learning_rate for step in record.latest if step.step > warm_up + 1]
+    if len(rates) < 0.3 * prepared.steps:
+        return None
+    low, high = min(rates), max(rates)
+    return "constant" if high - low < 0.01 * high else "moving"
+
+
+def is_downloaded(recipe: Recipe) -> bool | None:
+    """Whether the base lies on this machine: a folder, or in the hub's cache."""
+    base = recipe.model.base
+    if base is None or Path(base).is_dir():
+        return True
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return (cache / f"models--{base.replace('/', '--')}" / "snapshots").is_dir()
+
+
+# --- the rules -----------------------------------------------------------------------------------
 
 
 def _time_left(stated: Stated) -> Iterator[Hit]:
@@ -140,18 +209,6 @@ def _time_left(stated: Stated) -> Iterator[Hit]:
                     "pace": f"{one.seconds_per_step:.3g}",
                 },
             )
-
-
-def _duration(stated: Stated) -> Iterator[Hit]:
-    """The stated duration against start and end, to a tenth of it and a minute."""
-    for one in stated.models:
-        if one.started_at is None or one.finished_at is None or one.took_seconds is None:
-            continue
-        between = (one.finished_at - one.started_at).total_seconds()
-        if abs(between - one.took_seconds) > 0.1 * between + 60:
-            minutes = {"stated": one.took_seconds / 60, "between": between / 60}
-            shown = {key: f"{value:.0f}" for key, value in minutes.items()}
-            yield Hit(one.record, {"model": one.name, **shown})
 
 
 def _schedule(stated: Stated) -> Iterator[Hit]:
@@ -191,30 +248,24 @@ def _triple(stated: Stated) -> Iterator[Hit]:
     for one in stated.models:
         if one.rouge1 is None or one.rouge2 is None or one.rougeL is None:
             continue
-        alarms = rouge_consistency(one.rouge1, one.rouge2, one.rougeL, sum=one.sum, mean=one.mean)
+        alarms = rouge_consistency(one.rouge1, one.rouge2, one.rougeL, mean=one.mean)
         if alarms:
             problem = " ".join(alarm.sentence for alarm in alarms)
             yield Hit(one.record, {"model": one.name, "problem": problem})
 
 
 def _scales(stated: Stated) -> Iterator[Hit]:
-    """Scores that stand side by side say what they are, and are the same kind of number."""
-    for part in ("scale", "split", "signature"):
-        kinds = {getattr(figure, part) for figure in stated.figures}
-        if len(stated.figures) > 1 and len(kinds) > 1:
-            shown = (
-                f"{figure.name} {figure.value:g} ({getattr(figure, part) or '?'})"
-                for figure in stated.figures
-            )
-            yield Hit(stated.record, {"part": part, "figures": "; ".join(shown)})
-            return
+    """Scores that stand side by side were computed in the same way."""
+    if len({figure.signature for figure in stated.figures}) > 1:
+        shown = (f"{one.name} {one.value:.4g} ({one.signature})" for one in stated.figures)
+        yield Hit("", {"figures": "; ".join(shown)})
 
 
 def _line_up(stated: Stated) -> Iterator[Hit]:
     known = [one.name for one in stated.models]
     for name in stated.next_models:
         if name not in known:
-            yield Hit(stated.record, {"model": name, "known": ", ".join(known)})
+            yield Hit("", {"model": name, "known": ", ".join(known)})
 
 
 BYTES_PER_WEIGHT = 2
@@ -227,28 +278,19 @@ _MARGIN = 0.1
 def _disk(stated: Stated) -> Iterator[Hit]:
     """Free space less the downloads that are still to come."""
     disk = stated.disk
-    if disk is None or not disk.sufficient:
+    if disk is None:
         return
     waiting = [one for one in stated.models if one.status == "queued" and not one.downloaded]
     needed = sum(BYTES_PER_WEIGHT * (one.parameters or 0) for one in waiting) / 1e9
     if needed and disk.free_gb - needed < _MARGIN * disk.total_gb:
         fields = {"free": f"{disk.free_gb:.1f}", "needed": f"{needed:.1f}"}
-        yield Hit(stated.record, fields | {"models": ", ".join(one.name for one in waiting)})
+        yield Hit("", fields | {"models": ", ".join(one.name for one in waiting)})
 
 
 def _sampling(stated: Stated) -> Iterator[Hit]:
     for one in stated.models:
-        if one.sampled and one.seeds < 3:
-            yield Hit(one.record, {"model": one.name, "seeds": str(one.seeds)})
-
-
-_PLACEHOLDERS = ("[", "<", "…", "TODO", "TBD", "확인 필요", "needs checking")
-
-
-def _links(stated: Stated) -> Iterator[Hit]:
-    for name, target in stated.links.items():
-        if not target.strip() or any(mark in target for mark in _PLACEHOLDERS):
-            yield Hit(stated.record, {"link": name, "found": target})
+        if one.sampled:
+            yield Hit(one.record, {"model": one.name})
 
 
 def _encoding(stated: Stated) -> Iterator[Hit]:
@@ -256,9 +298,9 @@ def _encoding(stated: Stated) -> Iterator[Hit]:
     texts = {"": stated.text} | {one.record or one.name: one.name for one in stated.models}
     for record, written in texts.items():
         if "\ufffd" in written:
-            yield Hit(record or stated.record, {"found": "U+FFFD"})
+            yield Hit(record, {"found": "U+FFFD"})
         elif _reads_as_korean(written):
-            yield Hit(record or stated.record, {"found": written[:40]})
+            yield Hit(record, {"found": written[:40]})
 
 
 def _reads_as_korean(written: str) -> bool:
@@ -272,7 +314,6 @@ def _reads_as_korean(written: str) -> bool:
 
 RULES: dict[str, Rule] = {
     "time-left": _time_left,
-    "duration": _duration,
     "schedule": _schedule,
     "epochs": _epochs,
     "triple": _triple,
@@ -280,7 +321,6 @@ RULES: dict[str, Rule] = {
     "line-up": _line_up,
     "disk": _disk,
     "sampling": _sampling,
-    "links": _links,
     "encoding": _encoding,
 }
 """Every rule by its name; its sentence is ``report.lint-NAME``."""

@@ -17,13 +17,11 @@ from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.model import consistency, pairs, schedule, scores
 from yoyak.report.model.build import Rest, build
-from yoyak.report.model.consistency import StatedDisk
-from yoyak.report.model.consistency_claims import stated
 from yoyak.report.model.examples import Said, examples
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import Difference, Report
 from yoyak.report.model.sources import provenance, relative, submissions
-from yoyak.report.model.values import Blended, Forecast, ReportFinding, Sentence
+from yoyak.report.model.values import Blended, DiskSpace, Forecast, ReportFinding, Sentence
 from yoyak.runs.run import Run
 from yoyak.runs.settings import NO_BUDGET, Budget
 from yoyak.runs.workspace import Workspace
@@ -75,7 +73,7 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     view = build(records, rest)
     if not compared:
         return view
-    checked = consistency.check(stated(records, view, disk))
+    checked = consistency.check(consistency.stated(records, view, disk))
     checked = (*checked, *_garbled(workspace, found), *data.findings)
     return msgspec.structs.replace(view, findings=checked)
 
@@ -202,11 +200,11 @@ def _garbled(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFin
             )
 
 
-def _disk(workspace: Workspace) -> StatedDisk:
+def _disk(workspace: Workspace) -> DiskSpace:
     """The disk that the workspace is, or would be, on."""
     places = (workspace.folder, *workspace.folder.absolute().parents)
     usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
-    return StatedDisk(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9, sufficient=True)
+    return DiskSpace(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9)
 
 
 def _expected(found: Sequence[_Read], corpus: Corpus | None) -> dict[str, Forecast]:

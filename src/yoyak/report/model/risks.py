@@ -6,10 +6,9 @@ from yoyak.config.schema import Recipe
 from yoyak.events import CheckpointSaved, RunStatus, SystemMetrics
 from yoyak.queue.memory import checkpoint_bytes
 from yoyak.queue.shapes import shape_of
-from yoyak.report.model.consistency import BYTES_PER_WEIGHT, StatedDisk
-from yoyak.report.model.consistency_claims import is_downloaded
+from yoyak.report.model.consistency import BYTES_PER_WEIGHT, is_downloaded
 from yoyak.report.model.history import RunHistory
-from yoyak.report.model.values import DiskForecast, Risk, Sentence
+from yoyak.report.model.values import DiskForecast, DiskSpace, Risk, Sentence
 
 _CHECKPOINTS_KEPT = 2
 """The newest and the one being written."""
@@ -26,9 +25,7 @@ def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Ris
         yield from _card(run)
 
 
-def disk_forecast(
-    runs: Sequence[RunHistory], disk: StatedDisk, workspace_gb: float
-) -> DiskForecast:
+def disk_forecast(runs: Sequence[RunHistory], disk: DiskSpace, workspace_gb: float) -> DiskForecast:
     """Free space against downloads to come and two checkpoints of the largest kind.
 
     How large one is, a run has shown, or the plan's arithmetic says it of those to come.

@@ -76,6 +76,13 @@ class Risk(Value, frozen=True, kw_only=True):
     record: str
 
 
+class DiskSpace(Value, frozen=True, kw_only=True):
+    """The disk of the workspace as it is now."""
+
+    free_gb: float
+    total_gb: float
+
+
 class DiskForecast(Value, frozen=True, kw_only=True):
     """The disk when all runs are done: five shares of the whole; ``left_gb`` may be negative."""
 

@@ -1,0 +1,71 @@
+"""``contest.toml`` in the data folder: the rules of a contest that code can hold a team to.
+
+The file is optional, and so is every key of it: what is not set is not limited.
+"""
+
+import tomllib
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from yoyak.errors import BadData
+from yoyak.values import Value
+
+FILE = "contest.toml"
+
+
+class Contest(Value, frozen=True, kw_only=True):
+    """What a contest limits; ``None``, an empty list and ``false`` limit nothing."""
+
+    uploads_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Uploads that a team has a day; needs ``utc_offset``."""
+    utc_offset: str | None = None
+    """The contest's time zone, as ``"+09:00"``: its midnight begins a new day of uploads."""
+    closes_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """No upload is recorded from this moment on."""
+    forbidden_sources: tuple[str, ...] = ()
+    """Names of data that nothing may be trained on, as separate words (``"dialog sum"``)."""
+    forbid_test_in_training: bool = False
+    """Whether dialogues of test may not be trained on, nor have summaries."""
+
+    def __post_init__(self) -> None:
+        if self.uploads_per_day is not None and self.utc_offset is None:
+            raise ValueError('uploads_per_day needs utc_offset, such as utc_offset = "+09:00"')
+        if self.utc_offset is not None:
+            _offset(self.utc_offset)
+        for name in self.forbidden_sources:
+            if not any(letter.isalnum() for letter in name):
+                raise ValueError(f"forbidden_sources holds a name without a letter: {name!r}")
+
+    @property
+    def time_zone(self) -> timezone | None:
+        """The zone that ``utc_offset`` names."""
+        return None if self.utc_offset is None else timezone(_offset(self.utc_offset))
+
+
+def read_contest(folder: Path) -> Contest:
+    """Return the contest of a data folder; one that limits nothing where there is no file.
+
+    Raises:
+        BadData: the file is not TOML in UTF-8, or a key is unknown or has a wrong value.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return Contest()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Contest)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        known = ", ".join(Contest.__struct_fields__)
+        raise BadData("data.bad-contest", file=path, problem=error, known=known) from error
+
+
+def _offset(text: str) -> timedelta:
+    try:
+        offset = datetime.strptime(text, "%z").utcoffset()
+    except ValueError:
+        offset = None
+    if offset is None:
+        raise ValueError(f'utc_offset has to be like "+09:00", not {text!r}')
+    return offset

@@ -1,0 +1,68 @@
+"""``contest.toml``: nothing is limited without it, and a mistake is named with file and key."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from yoyak import messages
+from yoyak.data.contest import Contest, read_contest
+from yoyak.errors import BadData
+
+
+def write(folder, text):
+    (folder / "contest.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_without_a_file_nothing_is_limited(tmp_path):
+    contest = read_contest(tmp_path)
+    assert contest == Contest()
+    assert (contest.uploads_per_day, contest.time_zone, contest.closes_at) == (None, None, None)
+    assert contest.forbidden_sources == ()
+    assert not contest.forbid_test_in_training
+
+
+def test_what_is_written_is_read(tmp_path):
+    contest = read_contest(
+        write(
+            tmp_path,
+            'uploads_per_day = 12\nutc_offset = "+09:00"\ncloses_at = 2025-10-15T19:00:00+09:00\n'
+            'forbidden_sources = ["dialog sum"]\nforbid_test_in_training = true\n',
+        )
+    )
+    assert contest.uploads_per_day == 12
+    assert contest.time_zone.utcoffset(None) == timedelta(hours=9)
+    assert contest.closes_at == datetime(2025, 10, 15, 10, tzinfo=UTC)
+    assert contest.forbidden_sources == ("dialog sum",)
+    assert contest.forbid_test_in_training
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("upload_per_day = 12", "upload_per_day"),
+        ('uploads_per_day = 0\nutc_offset = "+09:00"', "uploads_per_day"),
+        ("uploads_per_day = 12", "utc_offset"),
+        ('uploads_per_day = "12"', "uploads_per_day"),
+        ('utc_offset = "KST"', "utc_offset"),
+        ("closes_at = 2025-10-15T19:00:00", "closes_at"),
+        ('forbidden_sources = "dialog sum"', "forbidden_sources"),
+        ('forbidden_sources = [" - "]', "forbidden_sources"),
+        ("= 12", "line 1"),
+    ],
+)
+def test_a_mistake_is_refused_with_file_and_key(tmp_path, text, key, language):
+    with messages.speaking(language), pytest.raises(BadData) as caught:
+        read_contest(write(tmp_path, text))
+    with messages.speaking(language):
+        said = str(caught.value)
+    assert str(tmp_path / "contest.toml") in said
+    assert key in said.partition("→")[0]
+    assert caught.value.exit_code == 65
+
+
+def test_another_encoding_is_refused_and_not_guessed(tmp_path):
+    (tmp_path / "contest.toml").write_bytes('forbidden_sources = ["대화"]'.encode("cp949"))
+    with pytest.raises(BadData, match=r"contest\.toml"):
+        read_contest(tmp_path)
