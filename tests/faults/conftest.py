@@ -99,10 +99,9 @@ def corpus():
     return read_corpus(sample.folder())
 
 
-def prepared(form, folder, corpus, workspace=None, steps=STEPS, processes=1):
+def prepared(form, folder, corpus, workspace=None, steps=STEPS):
     path = folder / f"{form}.toml"
-    train = f"max_steps = {steps}\nprocesses = {processes}"
-    text = RECIPES[form].replace(f"max_steps = {STEPS}", train)
+    text = RECIPES[form].replace(f"max_steps = {STEPS}", f"max_steps = {steps}")
     path.write_text(text, encoding="utf-8")
     place = Workspace(workspace or folder / f"workspace-{time.monotonic_ns()}")
     (run,) = create_runs.create_runs(place, corpus, [str(path)], Project(), ())

@@ -28,7 +28,6 @@ MATRIX = {
         "kill −9 at a random moment of training",
         "the same command goes on; no step beyond the last checkpoint is lost; the same bits",
         ("faults/test_kills.py::test_random_kills_change_no_bit",
-         "faults/test_ranks.py::test_kills_of_either_process_and_a_stop_change_no_bit",
          "journey/test_killed.py::test_a_killed_line_up_ends_as_if_nothing_had_happened"),
     ),
     2: Row(
@@ -188,7 +187,8 @@ MATRIX = {
     30: Row(
         "a tracker that is dead or missing", "training does not know of it; it is fed later",
         ("journey/test_killed.py::"
-         "test_a_killed_mirror_and_a_failing_backup_change_nothing_in_the_run",
+         "test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run",
+         "journey/test_killed.py::test_a_mirror_that_hangs_is_not_waited_for_at_the_exit",
          "report/test_beside.py::test_a_tracker_that_dies_is_shown_once_and_the_log_knows_nothing",
          "report/test_mirror.py::"
          "test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole",

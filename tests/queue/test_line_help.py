@@ -5,7 +5,7 @@ import os
 import pytest
 
 from yoyak import messages
-from yoyak.errors import DiskFull, Unavailable
+from yoyak.errors import DiskFull
 from yoyak.events import RunStatus, Started, Warned
 from yoyak.files import atomic
 from yoyak.queue import limits
@@ -113,28 +113,6 @@ def test_one_card_has_one_run_at_a_time(four, corpus):
     line_of(corpus, cards=("3",)).carry_out(four[:2])
     assert {(run.folder / "card").read_text() for run in four[:2]} == {"3"}
     assert four[1].state().started_at >= four[0].state().last_at
-
-
-@pytest.fixture
-def pair(tmp_path, workspace, corpus):
-    path = tmp_path / "pair.toml"
-    path.write_text('engine = "doubles:Slow"\n[train]\nprocesses = 2', encoding="utf-8")
-    return create_runs.create_runs(workspace, corpus, [str(path)], Project(), ())
-
-
-def test_a_run_of_two_processes_has_two_cards_and_waits_for_them(four, pair, corpus):
-    runs = [four[0], *pair, four[1]]
-    outcomes = line_of(corpus, cards=("0", "1", "4")).carry_out(runs)
-    assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 3
-    cards = [(run.folder / "card").read_text() for run in runs]
-    assert cards == ["0", "1,4", "0"]
-    assert runs[2].state().started_at >= runs[0].state().last_at
-
-
-def test_more_processes_than_cards_are_refused_before_anything_starts(pair, corpus):
-    with pytest.raises(Unavailable, match=r"2 processes.*1 cards.*train.processes=1"):
-        line_of(corpus, cards=("3",)).carry_out(pair)
-    assert pair[0].state().attempts == 0
 
 
 def test_the_cards_are_those_that_may_be_seen(monkeypatch):

@@ -124,22 +124,6 @@ def test_spans_add_up_and_remember_what_was_guessed():
     assert (total.low_seconds, total.high_seconds, total.measured) == (4, 7, False)
 
 
-def test_ranks_share_the_training_and_not_the_generation(run):
-    alone, shape = recipe_and_shape("llama32-ko-3b")
-    shared, _ = recipe_and_shape("llama32-ko-3b", "train.processes=2")
-    slow, fast = (
-        training_span(shape, recipe, WORK, CARD, recompute=Recompute.NOTHING)
-        for recipe in (alone, shared)
-    )
-    assert fast.low_seconds == pytest.approx(slow.low_seconds / 2)
-    assert generation_span(shape, alone, WORK, CARD) == generation_span(shape, shared, WORK, CARD)
-    for number in range(1, 30):
-        run.emit(step(number, 1.0))
-    usual = measured_span([run], run.recipe, WORK, "RTX 3090")
-    four = load.resolve("tiny-bart", sets=["train.processes=4"]).recipe
-    assert measured_span([run], four, WORK, "RTX 3090").low_seconds == usual.low_seconds / 4
-
-
 def test_generation_that_was_measured_here_goes_before_arithmetic(run):
     # Dev at a second a row, then test, whose clock begins anew, at two.
     for split, pace in (("dev", 1.0), ("test", 2.0)):

@@ -1,5 +1,7 @@
 """Recipes resolve from their layers, say where each value comes from, and refuse nonsense."""
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from yoyak.config.schema import (
     BeamSearch,
     Greedy,
     LrScheduler,
+    Recipe,
     Sampling,
     TrainSettings,
 )
@@ -154,7 +157,6 @@ HOW_SETS = [
     ["train.micro_batch_size=2"],
     ["train.gradient_checkpointing=on"],
     ["train.save_every_steps=7"],
-    ["train.processes=2"],
     ["train.deterministic=false"],
 ]
 
@@ -186,3 +188,27 @@ def test_every_misspelt_setting_is_refused(setting, data):
     misspelt = setting[:position] + "x" + setting[position:]
     with pytest.raises(BadRecipe):
         load.resolve("qwen3-4b", sets=[f"{misspelt}=1"])
+
+
+def test_the_removed_setting_of_several_gpus_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "kobart"\n[train]\nprocesses = 2', encoding="utf-8")
+    with pytest.raises(BadRecipe, match=r"was removed: one run trains on one GPU.*mine\.toml"):
+        load.resolve(str(path))
+    with pytest.raises(BadRecipe, match=r"delete train\.processes"):
+        load.resolve("kobart", sets=["train.processes=1"])
+
+
+def test_the_record_of_a_run_from_when_it_was_a_setting_is_the_same_recipe():
+    recipe = load.resolve("kobart").recipe
+    record = msgspec.to_builtins(recipe)
+    record["train"]["processes"] = 2
+    assert msgspec.json.decode(msgspec.json.encode(record), type=Recipe) == recipe
+
+
+def test_its_hashes_are_what_they_were_when_it_was_a_setting():
+    recipe = load.resolve("kobart", sets=["about="]).recipe
+    record = msgspec.to_builtins(recipe)
+    record["train"]["processes"] = 1
+    written = msgspec.json.encode(record, order="sorted")
+    assert recipe.full_hash == hashlib.sha256(written).hexdigest()

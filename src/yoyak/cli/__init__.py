@@ -7,6 +7,7 @@ start it again · 78 bad recipe (``yoyak.errors`` draws the tree).
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from yoyak import messages
@@ -16,6 +17,18 @@ from yoyak.errors import YoyakError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs ``yoyak`` with ``arguments`` (default: the process's own) and exits."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(words)
+    except SystemExit as error:
+        if any(thread.name == "yoyak-beside" for thread in threading.enumerate()):
+            # A tracker that hangs (report.beside) would be waited for by its library at exit.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.code if isinstance(error.code, int) else int(bool(error.code)))
+        raise
+
+
+def _run(words: Sequence[str]) -> None:
     with messages.speaking(_language(words)):
         try:
             # Help texts are looked up while the application is built, in the language just chosen.

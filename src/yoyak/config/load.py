@@ -153,6 +153,8 @@ def _without_none(table: Table) -> Table:
 def _check_keys(table: Table, kind: type[Settings], origin: str, prefix: str = "") -> None:
     known = _keys(kind)
     for key, value in table.items():
+        if f"{prefix}{key}" == "train.processes":
+            raise BadRecipe("config.no-processes", origin=origin)
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = close[0] if close else ", ".join(sorted(known))

@@ -114,8 +114,8 @@ class Recompute(StrEnum):
         return order.index(self) > order.index(other)
 
 
-class TrainSettings(Settings, frozen=True, kw_only=True):
-    """The settings of the optimiser and the loop."""
+class TrainSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The settings of the optimiser and the loop; old records may hold ``processes`` as well."""
 
     epochs: Annotated[int, Meta(ge=0)] = 1
     """A ceiling, because early stopping is on; 0 means zero-shot."""
@@ -141,8 +141,6 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     compile: bool = False
     """``torch.compile`` of each block of the model."""
     save_every_steps: Positive = 200
-    processes: Positive = 1
-    """Ranks that train this run together, one a card; each takes its share of every step."""
     deterministic: bool = True
     """On a card, kernels that repeat themselves to the bit, if two short runs show that they do;
     it is shown once, before the first step."""
@@ -171,7 +169,6 @@ RESUMABLE_SETTINGS = (
     "kernels",
     "compile",
     "save_every_steps",
-    "processes",
     "deterministic",
 )
 """Settings of [train] that say how a step is computed, not which: its gradient is the same within
@@ -283,8 +280,11 @@ class Recipe(Settings, frozen=True, kw_only=True):
         return _sha256(msgspec.structs.replace(self, about=""))
 
 
-def _sha256(value: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+def _sha256(recipe: Recipe) -> str:
+    values = msgspec.to_builtins(recipe)
+    # It was a setting once, and runs from then are to be found again by their hashes.
+    values["train"]["processes"] = 1
+    return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
 
 
 def convert(values: dict[str, object], name: str) -> Recipe:

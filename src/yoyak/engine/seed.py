@@ -1,4 +1,4 @@
-"""Randomness that needs no storing: what a step draws is a pure function of (seed, step, rank).
+"""Randomness that needs no storing: what a step draws is a pure function of (seed, step).
 
 Dropout is the only thing that draws during training. Seeding every generator anew at each step
 makes a replayed, resumed or re-run step draw the same numbers, with no generator state on disk.

@@ -2,28 +2,26 @@
 
 Only what is listed here is taken: reports, scores, recipes, event logs, manifests and what was
 handed in. Weights, data, predictions, examples and logs of workers are not, whatever the size.
-Every file passes a scan for secrets; one that fails stops the backup. Git is called with argument
-lists and plumbing commands only, the branch moves forward by compare-and-swap, and a push is
-never forced.
+The files are copied into a temporary repository, scanned for secrets there (one that is found
+stops the backup) and committed; the user's repository gets the finished commit and the branch
+moves forward if nobody has moved it meanwhile. A push is never forced.
 """
 
-import os
 import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from yoyak.errors import BadData, CannotWrite, Unavailable, UsageError, YoyakError
+from yoyak.errors import BadData, CannotWrite, UsageError
 from yoyak.messages import text
-from yoyak.report.model.load import gather
-from yoyak.report.render.write import write_report
+from yoyak.runs.git import PUSH_PROTOCOLS, git, git_or_none
 from yoyak.runs.redact import redact
 from yoyak.runs.workspace import Workspace
 
 BRANCH = "yoyak-backup"
+_REF = f"refs/heads/{BRANCH}"
 MOST_BYTES = 50_000_000
 
 ALLOWED = (
@@ -40,9 +38,12 @@ ALLOWED = (
 """What is taken; a ``*`` stands for one part of a path. The Markdown report has no dialogues."""
 
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
-_AUTHOR = {"GIT_AUTHOR_NAME": "yoyak", "GIT_AUTHOR_EMAIL": "yoyak@localhost"}
-_COMMITTER = {"GIT_COMMITTER_NAME": "yoyak", "GIT_COMMITTER_EMAIL": "yoyak@localhost"}
+_WHO = {
+    "GIT_AUTHOR_NAME": "yoyak",
+    "GIT_AUTHOR_EMAIL": "yoyak@localhost",
+    "GIT_COMMITTER_NAME": "yoyak",
+    "GIT_COMMITTER_EMAIL": "yoyak@localhost",
+}
 
 
 class Backup(NamedTuple):
@@ -68,7 +69,7 @@ class Backup(NamedTuple):
 
 
 def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
-    """Commits the allowed records to the branch, and pushes it to ``remote`` if one is named.
+    """Commit the allowed records to the branch, and push it to ``remote`` if one is named.
 
     Raises:
         UsageError: the remote is no configured name, or its address is unsafe.
@@ -76,18 +77,28 @@ def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
         CannotWrite: there is no repository, or git refused.
         Unavailable: git is not installed.
     """
-    git = Git(workspace.folder)
-    if remote is not None:
-        _check_remote(git, remote)
-    taken = list(_allowed(workspace.folder))
+    folder = workspace.folder
+    objects = git_or_none(folder, "rev-parse", "--git-path", "objects") if folder.is_dir() else None
+    if objects is None:
+        raise CannotWrite("report.backup-no-repository", folder=folder)
+    addresses = () if remote is None else _addresses(folder, remote)
+    taken = list(_allowed(folder))
     size = sum(path.stat().st_size for path in taken)
     if size > MOST_BYTES:
         raise BadData("report.backup-too-large", found=size, most=MOST_BYTES)
-    for path in taken:
-        _refuse_secrets(path)
-    commit = _commit(git, workspace.folder, taken)
-    if remote is not None:
-        git.call("push", "--quiet", "--", remote, f"refs/heads/{BRANCH}:refs/heads/{BRANCH}")
+    with TemporaryDirectory(prefix="yoyak-backup-") as scratch:
+        copy = Path(scratch)
+        for path in taken:
+            _copy(path, copy / path.relative_to(folder))
+        parent = git_or_none(folder, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}")
+        commit = _commit(copy, folder / objects, _format(folder), parent, len(taken))
+        if commit is not None:
+            _hand_over(copy, folder, commit, parent)
+        for address in addresses:
+            # From the copy: the repository's own settings for connections may name programs.
+            words = ("push", "--quiet", "--no-verify", "--", address, f"{_REF}:{_REF}")
+            place = {"GIT_DIR": str(copy / ".git")}
+            git(_top(folder), *words, environment=place, protocols=PUSH_PROTOCOLS)
     return Backup(commit, len(taken), size, remote)
 
 
@@ -102,99 +113,74 @@ def _allowed(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _refuse_secrets(path: Path) -> None:
-    written = path.read_text(encoding="utf-8", errors="replace")
+def _copy(path: Path, copy: Path) -> None:
+    """Copy one file and refuse it if it holds a secret; a log may grow meanwhile."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, copy, follow_symlinks=False)
+    written = copy.read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(written.splitlines(), 1):
         if redact(line) != line:
             raise BadData("report.backup-secret", path=path, line=number)
 
 
-def _check_remote(git: "Git", remote: str) -> None:
-    """Only a configured remote's name; its address runs no program and holds no password."""
-    if not _REMOTE.fullmatch(remote) or remote not in git.call("remote").splitlines():
+def _addresses(folder: Path, remote: str) -> tuple[str, ...]:
+    """Return where a configured remote is pushed to; no address runs a program or holds a password.
+
+    Raises:
+        UsageError: no such remote is configured, or one of its addresses is unsafe.
+    """
+    known = (git_or_none(folder, "remote") or "").splitlines()
+    if not _REMOTE.fullmatch(remote) or remote not in known:
         raise UsageError("report.backup-no-remote", remote=remote)
-    addresses = git.call("remote", "get-url", "--push", "--all", "--", remote).splitlines()
-    for address in addresses:
+    said = git(folder, "remote", "get-url", "--push", "--all", "--", remote).decode()
+    for address in said.splitlines():
         if "::" in address or address.startswith("-") or re.match(r"\w+://[^/@]*:[^/@]*@", address):
             raise UsageError("report.backup-bad-remote", remote=remote)
+    return tuple(said.splitlines())
 
 
-def _commit(git: "Git", folder: Path, taken: Sequence[Path]) -> str | None:
-    """One commit holding exactly ``taken``; none where the branch has it already."""
-    parent = git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}^{{commit}}")
-    with tempfile.TemporaryDirectory() as scratch:
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        for path in taken:
-            blob = git.call("hash-object", "-w", "--no-filters", "--", str(path.resolve()))
-            name = path.relative_to(folder).as_posix()
-            git.call(
-                "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", environment=index
-            )
-        tree = git.call("write-tree", environment=index)
-    if parent and git.call("rev-parse", f"{parent}^{{tree}}") == tree:
+def _top(folder: Path) -> Path:
+    """Return where a relative address begins: the top of the working tree."""
+    return Path(git_or_none(folder, "rev-parse", "--show-toplevel") or folder)
+
+
+def _format(folder: Path) -> str:
+    return git(folder, "rev-parse", "--show-object-format").decode().strip()
+
+
+def _commit(copy: Path, objects: Path, hashes: str, parent: str | None, files: int) -> str | None:
+    """Commit all files of ``copy`` after ``parent``; return ``None`` where that holds them already.
+
+    Args:
+        copy: becomes a repository of its own.
+        objects: of the user's repository, which are read and never written.
+        hashes: the user's repository's object format.
+        parent: the commit that the branch has now.
+        files: how many they are.
+    """
+    git(copy, "init", "--quiet", "--template=", f"--object-format={hashes}")
+    alternates = copy / ".git" / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_text(f"{objects.resolve()}\n", encoding="utf-8")
+    git(copy, "config", "core.autocrlf", "false")  # whatever the user's own configuration says
+    git(copy, "symbolic-ref", "HEAD", _REF)
+    if parent is not None:
+        git(copy, "update-ref", _REF, parent)
+    git(copy, "add", "--all", "--force", ".")
+    tree = git(copy, "write-tree")
+    if parent is not None and git(copy, "rev-parse", f"{parent}^{{tree}}") == tree:
         return None
-    parents = ("-p", parent) if parent else ()
-    message = f"Back up {len(taken)} records"
-    who = _AUTHOR | _COMMITTER
-    commit = git.call("commit-tree", tree, *parents, "-m", message, environment=who)
-    # Fails if anybody has moved the branch meanwhile, so that nothing of theirs is lost.
-    git.call("update-ref", f"refs/heads/{BRANCH}", commit, parent or "0" * len(commit))
-    return commit
+    message = ("--quiet", "--allow-empty", "--no-verify", "--message", f"Back up {files} records")
+    git(copy, "commit", *message, environment=_WHO)
+    return git(copy, "rev-parse", "HEAD").decode().strip()
 
 
-class Git:
-    """Git in the repository that holds a folder; hooks and prompts are switched off."""
+def _hand_over(copy: Path, folder: Path, commit: str, parent: str | None) -> None:
+    """Copy what the commit is made of into the user's repository and move the branch to it.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        if not folder.is_dir() or self.ask("rev-parse", "--git-dir") is None:
-            raise CannotWrite("report.backup-no-repository", folder=folder)
-
-    def call(self, *words: str, environment: Mapping[str, str] | None = None) -> str:
-        """What git prints.
-
-        Raises:
-            CannotWrite: git refused; the message holds its reason.
-        """
-        done = self._run(words, environment)
-        if done.returncode:
-            problem = redact(done.stderr.strip()) or f"exit code {done.returncode}"
-            raise CannotWrite("report.backup-git", command=words[0], problem=problem)
-        return done.stdout.strip()
-
-    def ask(self, *words: str) -> str | None:
-        """What git prints, or ``None`` where it says no."""
-        done = self._run(words, None)
-        return None if done.returncode else done.stdout.strip()
-
-    def _run(
-        self, words: Sequence[str], environment: Mapping[str, str] | None
-    ) -> subprocess.CompletedProcess[str]:
-        command = ("git", "-c", "core.hooksPath=/dev/null", "-C", str(self._folder), *words)
-        quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        # Inside a git hook these name another repository and another index.
-        inherited = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-        try:
-            return subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=300,
-                env={**inherited, **quiet, **(environment or {})},
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise Unavailable("report.backup-no-git") from error
-
-
-def main(folder: str, remote: str | None = None) -> int:
-    """Writes the report and backs up, beside a line-up; returns the exit code."""
-    workspace = Workspace(Path(folder))
-    try:
-        write_report(workspace, gather(workspace))
-        done = backup(workspace, remote=remote)
-    except YoyakError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"{done.sentence}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    Fails if anybody has moved the branch meanwhile, so that nothing of theirs is lost.
+    """
+    wanted = f"{commit}\n" if parent is None else f"{commit}\n^{parent}\n"
+    pack = git(copy, "pack-objects", "--revs", "--stdout", "--quiet", content=wanted.encode())
+    git(folder, "unpack-objects", "-q", content=pack)
+    git(folder, "update-ref", _REF, commit, parent or "0" * len(commit))

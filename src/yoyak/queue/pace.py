@@ -61,13 +61,11 @@ def training_span(
 ) -> Span | None:
     """Seconds of training by arithmetic; ``None`` for a card without a data sheet, and for toys.
 
-    Ranks share each step evenly; what they tell each other is left to the range.
     A toy's time goes into starting kernels, of which arithmetic knows nothing.
     """
     if not device.tflops or recipe.model.scratch is not None:
         return None
     at_peak = training_flops(shape, recipe, work, recompute=recompute) / (device.tflops * 1e12)
-    at_peak /= recipe.train.processes
     slow, fast = UTILISATION
     return Span(low_seconds=at_peak / fast, high_seconds=at_peak / slow)
 
@@ -99,12 +97,7 @@ def measured_span(runs: Iterable[Run], recipe: Recipe, work: Workload, device: s
 
     The low end is the median step, the high end the slowest tenth; ``None`` below ten steps.
     """
-    rates = sorted(
-        rate * recipe.train.processes / run.recipe.train.processes
-        for run in runs
-        if is_alike(run, recipe, device)
-        for rate in _rates(run)
-    )
+    rates = sorted(rate for run in runs if is_alike(run, recipe, device) for rate in _rates(run))
     if len(rates) < MEASURED_STEPS:
         return None
     tenths = quantiles(rates, n=10)

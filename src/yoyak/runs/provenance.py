@@ -10,10 +10,14 @@ from pathlib import Path
 
 from yoyak import __version__
 from yoyak.config.schema import Recipe
+from yoyak.errors import CannotWrite, Unavailable
 from yoyak.files import atomic
 from yoyak.queue import machine
+from yoyak.runs.git import git
 from yoyak.runs.redact import redact, redact_words
 from yoyak.values import Corpus, Value
+
+GIT_SECONDS = 10.0
 
 ALLOWED_ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES",
@@ -103,31 +107,24 @@ def _packages() -> set[tuple[str, str]]:
 
 def _gpus() -> tuple[str, ...]:
     """Name, memory and driver of each card, as the driver's own tool says; none without it."""
-    said = _said(
-        "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
-    )
-    return tuple(said.splitlines()) if said else ()
+    asked = "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
+    try:
+        said = subprocess.run(("nvidia-smi", *asked), capture_output=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(said.stdout.decode(errors="replace").strip().splitlines())
 
 
 def _code() -> CodeVersion | None:
-    commit = _said("git", "rev-parse", "HEAD")
-    if commit is None:
+    here = Path.cwd()
+    try:
+        commit = git(here, "rev-parse", "HEAD", seconds=GIT_SECONDS).decode().strip()
+    except (CannotWrite, Unavailable):
         return None
-    # Plain git: somebody's own program for showing differences is not run.
-    changes = _output("git", "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD")
-    if changes is None:
+    # Neither somebody's own program for showing differences nor a git of each submodule is run.
+    plain = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--binary")
+    try:
+        changes = git(here, "diff", *plain, "HEAD", seconds=GIT_SECONDS)
+    except CannotWrite:
         return CodeVersion(commit=commit, dirty_sha256="unknown")
     return CodeVersion(commit=commit, dirty_sha256=sha256(changes).hexdigest() if changes else None)
-
-
-def _said(*words: str) -> str | None:
-    output = _output(*words)
-    return None if output is None else output.decode(errors="replace").strip()
-
-
-def _output(*words: str) -> bytes | None:
-    """What a program prints, ``None`` where it is missing, fails or takes too long."""
-    try:
-        return subprocess.run(words, capture_output=True, check=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from yoyak.errors import DiskFull, Interrupted, Unavailable, YoyakError
+from yoyak.errors import DiskFull, Interrupted, YoyakError
 from yoyak.events import AnyEvent, Failed, RunStatus, Warned
 from yoyak.messages import text
 from yoyak.queue import machine
@@ -88,12 +88,7 @@ class Scheduler:
         return (DiskFull if about_disk else Interrupted)(stop.key, **stop.fields)
 
     def carry_out(self, runs: Sequence[Run]) -> list[RunOutcome]:
-        """Brings every run to its end; after a signal the rest is left for later.
-
-        Raises:
-            Unavailable: a run wants more cards than there are; nothing was started.
-        """
-        self._refuse_too_few_cards(runs)
+        """Brings every run to its end; after a signal the rest is left for later."""
         outcomes: dict[str, RunOutcome] = {}
         self._waiting.extend(runs)
         with self._listening():
@@ -110,8 +105,8 @@ class Scheduler:
     # --- runs come and go ------------------------------------------------------------------------
 
     def _begun(self) -> Iterator[RunOutcome]:
-        """Gives free cards to the next run; those that need no worker come out at once."""
-        while self._waiting and (self._asked or self._has_room_for(self._waiting[0])):
+        """Gives a free card to the next run; those that need no worker come out at once."""
+        while self._waiting and (self._asked or self._free_cards()):
             run = self._waiting.popleft()
             if self._asked:
                 yield RunOutcome(run, RunResult.INTERRUPTED)
@@ -121,33 +116,12 @@ class Scheduler:
                 self._say_locked(run)
                 yield RunOutcome(run, RunResult.INTERRUPTED, Interrupted.exit_code)
             else:
-                self._children.append(
-                    WorkerProcess(run, Path(self._corpus.folder), self._cards_for(run))
-                )
-
-    def _has_room_for(self, run: Run) -> bool:
-        return len(self._free_cards()) >= self._needed(run)
-
-    def _needed(self, run: Run) -> int:
-        """One card a process; without any card all share the one place that there is."""
-        return 1 if self._cards == (None,) else run.recipe.train.processes
-
-    def _cards_for(self, run: Run) -> str | None:
-        chosen = self._free_cards()[: self._needed(run)]
-        return ",".join(card for card in chosen if card is not None) or None
+                card = self._free_cards()[0]
+                self._children.append(WorkerProcess(run, Path(self._corpus.folder), card))
 
     def _free_cards(self) -> list[str | None]:
-        taken = [card for child in self._children for card in (child.card or "").split(",")]
-        return [card for card in self._cards if (card or "") not in taken]
-
-    def _refuse_too_few_cards(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            wanted = self._needed(run)
-            if wanted > len(self._cards):
-                found = len(self._cards)
-                raise Unavailable(
-                    "scheduler.too-few-cards", run=run.name, wanted=wanted, found=found
-                )
+        taken = [child.card for child in self._children]
+        return [card for card in self._cards if card not in taken]
 
     def _ended(self) -> Iterator[RunOutcome]:
         for child in tuple(self._children):

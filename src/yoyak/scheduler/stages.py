@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from yoyak import engine as engines
 from yoyak.config.schema import Decode, Recipe
-from yoyak.engine import Emit, Engine, GenerateJob, TrainJob
+from yoyak.engine import Engine, GenerateJob, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
@@ -28,7 +28,6 @@ from yoyak.events import (
 from yoyak.files import atomic
 from yoyak.metrics import scorecard
 from yoyak.metrics.protocol import OFFICIAL, protocol_of
-from yoyak.queue import ranks
 from yoyak.runs.run import Run
 from yoyak.scheduler.retry_policy import oom_retry_level, with_smaller_batches
 from yoyak.values import Corpus, Prediction, Split, SplitName
@@ -121,28 +120,15 @@ def _stage(work: StageContext, name: str, inputs: Callable[[], str]) -> Iterator
 
 
 def _train(work: StageContext, engine: Engine) -> None:
-    processes = work.recipe.train.processes
-    with ranks.beside(work.run.folder, Path(work.corpus.folder), processes):
-        engine.train(_job(work, work.run.emit))
-
-
-def follow(work: StageContext) -> None:
-    """What a rank above 0 does: its share of training, and not a word.
-
-    Raises:
-        YoyakError: what the engine said.
-    """
-    engines.load(work.run.recipe.engine).train(_job(work, lambda _event: None))
-
-
-def _job(work: StageContext, emit: Emit) -> TrainJob:
-    return TrainJob(
-        recipe=work.recipe,
-        train=work.corpus.train,
-        dev=work.corpus.dev,
-        folder=work.run.engine_folder,
-        emit=emit,
-        stop_asked=work.stop_asked,
+    engine.train(
+        TrainJob(
+            recipe=work.recipe,
+            train=work.corpus.train,
+            dev=work.corpus.dev,
+            folder=work.run.engine_folder,
+            emit=work.run.emit,
+            stop_asked=work.stop_asked,
+        )
     )
 
 

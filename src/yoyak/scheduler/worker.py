@@ -2,8 +2,7 @@
 
 Carries one run out on the data where they lie now, which may have moved since the run began.
 It ends with the exit code of ``yoyak.errors``: 0 when the run is finished, 75 when it was asked to
-stop and has saved everything, 70 for a failure nobody foresaw. Where several processes train a
-run, those of a rank above 0 only train: they hold no lock, write no record, and die with rank 0.
+stop and has saved everything, 70 for a failure nobody foresaw.
 """
 
 import ctypes
@@ -20,10 +19,9 @@ from types import FrameType
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, Started
-from yoyak.queue import ranks
 from yoyak.runs.redact import redact, redact_streams
 from yoyak.runs.run import Run
-from yoyak.scheduler.stages import StageContext, follow, run_stages
+from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.values import Corpus
 
 _PR_SET_PDEATHSIG = 1
@@ -55,15 +53,11 @@ def main(folder: Path, data: Path, parent: int) -> int:
     """Carries the run in ``folder`` out and returns the exit code."""
     stop = StopFlag()
     stop.watch()
-    follows = ranks.rank() > 0
-    die_with_parent(signal.SIGKILL if follows else signal.SIGTERM)
+    die_with_parent()
     stop.asked |= os.getppid() != parent  # it died before it could be watched
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
     try:
-        if follows:
-            follow(StageContext(run, corpus_of(run, data), stop))
-            return 0
         with run.lock():
             return _work(run, data, stop)
     except YoyakError as error:

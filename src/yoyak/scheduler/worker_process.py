@@ -68,8 +68,7 @@ class WorkerProcess:
     Args:
         run: not locked by anybody else.
         data_folder: where the run's data lie now.
-        card: value of CUDA_VISIBLE_DEVICES, one card a process of the run; or ``None`` to leave
-            the environment's.
+        card: value of CUDA_VISIBLE_DEVICES, or ``None`` to leave the environment's.
     """
 
     def __init__(self, run: Run, data_folder: Path, card: str | None = None) -> None:

@@ -93,10 +93,11 @@ class Mirror:
                 self._stack.callback(telling.close, whole=error is None)
 
     def __call__(self) -> dict[str, int]:
-        """How many points each run of the workspace has gained."""
-        return {run.name: self._tell(run) for run in self._workspace.runs()}
+        """Tell what is new of every run of the workspace; return how many points each gained."""
+        return {run.name: self.tell(run) for run in self._workspace.runs()}
 
-    def _tell(self, run: Run) -> int:
+    def tell(self, run: Run) -> int:
+        """Tell what is new of one run; return how many points it gained."""
         note = self._folder / f"{run.name}.told"
         telling = self._telling.get(run.name)
         if telling is None:

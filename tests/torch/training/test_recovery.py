@@ -154,10 +154,10 @@ def poison(context, bad_steps):
     """Makes the loss of the given gradients not a number; counts them from 1."""
     gradient, count = context.optimizer.gradient, 0
 
-    def poisoned(groups, tokens, **how):
+    def poisoned(groups, **how):
         nonlocal count
         count += 1
-        loss = gradient(groups, tokens, **how)
+        loss = gradient(groups, **how)
         if count in bad_steps:
             for value in context.optimizer.named.values():
                 value.grad.fill_(math.nan)
@@ -226,10 +226,10 @@ def test_a_spike_is_pointed_out(context):
     made = context("bart", *SETS, "train.max_steps=30")
     gradient, count = made.optimizer.gradient, 0
 
-    def jump(groups, tokens, **how):
+    def jump(groups, **how):
         nonlocal count
         count += 1
-        return gradient(groups, tokens, **how) * (3.0 if count == 28 else 1.0)
+        return gradient(groups, **how) * (3.0 if count == 28 else 1.0)
 
     made.optimizer.gradient = jump
     trainer.train(made)

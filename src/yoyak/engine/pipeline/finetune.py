@@ -25,9 +25,7 @@ from yoyak.engine.training.model_optimizer import ModelOptimizer
 from yoyak.engine.training.sampler import shape_of
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
-from yoyak.engine.world import join, leave
 from yoyak.errors import BadRecipe
-from yoyak.events import AnyEvent
 from yoyak.files import atomic
 
 
@@ -50,23 +48,15 @@ def finetune(job: TrainJob, kind: Kind) -> None:
     _refuse_other_kind(job, kind)
     if _is_done(job):
         return
-    world = join()
-    job = job if world.leads else job._replace(emit=_nothing)
     ready = prepare(job, kind)
     progress = TrainState(budget_tokens=0)
     if job.recipe.train.epochs:
         context = plan(job, ready)
         if not context.checkpoints.steps():
-            described = _described(job, ready, progress)
-            world.only_first(lambda: run_preflight(job, ready.bundle, ready.rows, described))
+            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, progress))
         progress = _with_best(context, train(context))
     described = _described(job, ready, progress)
-    world.only_first(lambda: weights.write(job.folder / weights.FOLDER, described, ready.bundle))
-    leave()
-
-
-def _nothing(event: AnyEvent) -> None:
-    """What ranks behind the first one say."""
+    weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 
 
 def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
@@ -74,12 +64,10 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
     quieten()
     limit_threads(job.recipe)
     recipe, hardware = job.recipe, detect()
-    with join().in_turn():
-        base = find_base(recipe, job.train, job.folder)
+    base = find_base(recipe, job.train, job.folder)
     tokenizer = load_tokenizer(base.place, recipe, revision=base.revision)
-    with join().in_turn():
-        folder = job.folder / cache.FOLDER
-        rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
+    folder = job.folder / cache.FOLDER
+    rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
     model: Any = load_base(base, kind, recipe, hardware)
     if recipe.lora is not None and recipe.train.epochs:
         model = add_lora(model, recipe.lora, kind, recipe.train.seed)
@@ -91,23 +79,20 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
 
 def plan(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
     """The course of a job whose parts are ready."""
-    recipe, world = job.recipe, join()
+    recipe = job.recipe
     shapes = [shape_of(row, ready.bundle.kind) for row in ready.rows]
     autocast = precision_for(recipe, detect()).autocast
     identity = CheckpointIdentity(
         recipe=recipe, data_sha256=_data_sha256(job), base_sha256=ready.base.sha256
     )
-    with world.in_turn():
-        checkpoints = Checkpoints(job.folder / "checkpoints", identity)
     return TrainContext(
         job=job,
         optimizer=ModelOptimizer(ready.bundle, recipe.train, autocast),
         rows=ready.rows,
         shapes=shapes,
         schedule=TrainSchedule(recipe, shapes),
-        checkpoints=checkpoints,
+        checkpoints=Checkpoints(job.folder / "checkpoints", identity),
         judge=_judge(job, ready) if recipe.evaluate.every_epochs else None,
-        world=world,
     )
 
 

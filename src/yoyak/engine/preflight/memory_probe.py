@@ -38,6 +38,6 @@ def probe_peak_memory(context: TrainContext, progress: TrainState) -> TrainState
         bounds.tokens_of([context.shapes[row] for row in rows[: count + 1]]) <= bounds.tokens
     ):
         count += 1
-    _, found = accumulate_gradients(context, progress, rows[: count * context.world.size])
+    _, found = accumulate_gradients(context, progress, rows[:count])
     context.optimizer.forget()
     return found

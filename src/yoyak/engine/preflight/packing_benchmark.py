@@ -23,16 +23,13 @@ WORTHWHILE = 0.99
 
 
 def packed_if_better(context: TrainContext, progress: TrainState) -> TrainState:
-    """The progress with packing on if it holds and pays here; what was found is told.
-
-    All ranks try, and rank 0's clock decides for them all.
-    """
+    """The progress with packing on if it holds and pays here; what was found is told."""
     reason = _reason_against(context)
-    if context.world.any(reason is not None):
-        context.warn("engine.packing-impossible", reason=reason or "–")
+    if reason is not None:
+        context.warn("engine.packing-impossible", reason=reason)
         return progress
     padded, packed = seconds_of_both(context, progress)
-    pays = context.world.tell(b"packed" if packed < WORTHWHILE * padded else b"padded") == b"packed"
+    pays = packed < WORTHWHILE * padded
     context.warn(
         "engine.packing-faster" if pays else "engine.packing-slower",
         padded=f"{padded:.2f}",

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from yoyak.engine.world import World
 from yoyak.events import Warned
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ class TrainContext(NamedTuple):
     schedule: "TrainSchedule"
     checkpoints: "Checkpoints"
     judge: Judges | None
-    world: World = World()
 
     def warn(self, key: str, **fields: object) -> None:
         """Tells a catalogue sentence as an event."""

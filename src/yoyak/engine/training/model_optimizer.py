@@ -39,7 +39,6 @@ class ModelOptimizer:
     def gradient(
         self,
         groups: Sequence[Sequence["Encoded"]],
-        tokens: int | None = None,
         *,
         packed: bool = False,
     ) -> float:
@@ -50,12 +49,11 @@ class ModelOptimizer:
 
         Args:
             groups: the rows of each pass.
-            tokens: supervised tokens of the step, where ``groups`` are only a share of it.
             packed: the rows of a pass stand behind one another instead of being padded.
         """
         bundle = self.bundle
         bundle.model.train()
-        tokens = tokens or sum(len(row.answer_ids) for group in groups for row in group)
+        tokens = sum(len(row.answer_ids) for group in groups for row in group)
         total = torch.zeros((), dtype=torch.float64, device=bundle.device)
         with self._switchboard.on(packed=packed):
             for group in groups:

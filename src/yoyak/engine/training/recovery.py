@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -44,21 +45,18 @@ def accumulate_gradients(
     Raises:
         RunFailed: a single row does not fit.
     """
-    world, optimizer = context.world, context.optimizer
-    tokens = sum(len(context.rows[row].answer_ids) for row in chosen)
+    optimizer = context.optimizer
     while True:
         cut = micro_batches(chosen, context.shapes, micro_batch_limits(context, progress))
-        parts = [[context.rows[row] for row in part] for part in world.share_of(cut)]
-        seed_all(context.job.recipe.train.seed, "step", progress.step, world.rank)
-        fits = True
-        try:
-            loss = optimizer.gradient(parts, tokens, packed=progress.packed)
-        except torch.OutOfMemoryError:
-            # Handled below: a live traceback would keep the failed pass's tensors.
-            fits, loss = False, math.nan
-        if not world.any(not fits):
-            world.add_gradients(optimizer.named.values())
-            return world.sum(loss), progress
+        parts = [[context.rows[row] for row in part] for part in cut]
+        # The 0 is what earlier versions drew with, whose checkpoints go on to the same bits.
+        seed_all(context.job.recipe.train.seed, "step", progress.step, 0)
+        loss: float | None = None
+        # What follows is no handler: a live traceback would keep the failed pass's tensors.
+        with suppress(torch.OutOfMemoryError):
+            loss = optimizer.gradient(parts, packed=progress.packed)
+        if loss is not None:
+            return loss, progress
         smaller = _smaller(context, progress, cut)
         optimizer.forget()
         torch.cuda.empty_cache()
@@ -85,7 +83,7 @@ def roll_back(context: TrainContext, progress: TrainState) -> TrainState:
     good = context.checkpoints.newest_good()
     if progress.rolled_back or good is None:
         raise RunFailed("engine.diverged", step=progress.step, tolerated=TOLERATED)
-    context.world.only_first(lambda: context.checkpoints.remove_after(good))
+    context.checkpoints.remove_after(good)
     context.restore(good)
     context.warn("engine.rolled-back", step=progress.step, good=good)
     return msgspec.structs.replace(
@@ -118,11 +116,11 @@ def detect_loss_spike(context: TrainContext, progress: TrainState, loss: float) 
 
 
 def micro_batch_limits(context: TrainContext, progress: TrainState) -> MicroBatchLimits:
-    """What bounds one forward pass of this rank."""
+    """What bounds one forward pass."""
     settings = context.job.recipe.train
-    rows_a_rank = -(-settings.batch_size // context.world.size)
-    rows = min(settings.micro_batch_size or settings.batch_size, rows_a_rank)
-    return MicroBatchLimits(rows, progress.budget_tokens, progress.packed)
+    return MicroBatchLimits(
+        settings.micro_batch_size or settings.batch_size, progress.budget_tokens, progress.packed
+    )
 
 
 def _smaller(

@@ -55,7 +55,7 @@ def train(context: TrainContext) -> TrainState:
         if _is_over(context, progress) and not given_up:
             _warn_if_nothing_gained(context, progress)
             return progress
-        if given_up or context.world.any(context.job.stop_asked()):
+        if given_up or context.job.stop_asked():
             _stop(context, progress, saved)
         progress = _step(context, progress)
         if progress.skipped_steps == TOLERATED:
@@ -75,8 +75,7 @@ def load_checkpoint(context: TrainContext) -> TrainState | None:
     Raises:
         RunFailed: the checkpoint is of another recipe, other data or another base.
     """
-    with context.world.in_turn():
-        progress = context.checkpoints.newest()
+    progress = context.checkpoints.newest()
     for name in context.checkpoints.torn:
         context.warn("engine.torn-checkpoint", name=name)
     if progress is None:
@@ -177,13 +176,8 @@ def _is_over(context: TrainContext, progress: TrainState) -> bool:
 
 def _evaluate(context: TrainContext, progress: TrainState) -> TrainState:
     """The progress with this moment's verdict; unchanged where someone asked to stop meanwhile."""
-    verdict = (
-        context.judge(context.job.stop_asked) if context.judge and context.world.leads else None
-    )
-    if verdict is not None:
-        progress = _record_evaluation(context, progress, verdict)
-    told = context.world.tell(msgspec.json.encode(progress))
-    return msgspec.json.decode(told, type=TrainState)
+    verdict = context.judge(context.job.stop_asked) if context.judge else None
+    return progress if verdict is None else _record_evaluation(context, progress, verdict)
 
 
 def _record_evaluation(
@@ -229,11 +223,6 @@ def _warn_if_nothing_gained(context: TrainContext, progress: TrainState) -> None
 
 
 def _save(context: TrainContext, progress: TrainState) -> TrainState:
-    context.world.only_first(lambda: _write_checkpoint(context, progress))
-    return progress
-
-
-def _write_checkpoint(context: TrainContext, progress: TrainState) -> None:
     started = time.perf_counter()
     optimizer = context.optimizer
     size = context.checkpoints.save(progress, optimizer.named, optimizer.moments())
@@ -246,6 +235,7 @@ def _write_checkpoint(context: TrainContext, progress: TrainState) -> None:
             seconds=time.perf_counter() - started,
         )
     )
+    return progress
 
 
 def _prepared(context: TrainContext) -> events.Prepared:
