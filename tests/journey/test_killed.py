@@ -132,7 +132,7 @@ def test_a_mirror_that_hangs_is_not_waited_for_at_the_exit(tmp_path):
 
 HANGS = """
 import atexit, threading
-from yoyak.report import beside, mirror
+from yoyak.trackers import live as beside, mirror
 from yoyak.cli import main
 
 def wandb(folder):

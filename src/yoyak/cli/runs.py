@@ -54,11 +54,11 @@ def run(
 ) -> None:
     """Brings each recipe's run to its end, then writes the report and the submission."""
     from yoyak.queue.admission import admit
-    from yoyak.report.beside import Beside
     from yoyak.report.model import schedule
     from yoyak.scheduler.create_runs import create_runs
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.terminal.progress import showing
+    from yoyak.trackers.live import Beside
 
     place = open_context(data, workspace)
     print(place.data_line, file=sys.stderr)

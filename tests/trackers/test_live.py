@@ -15,12 +15,12 @@ from yoyak.errors import UsageError
 from yoyak.events import Finished, Queued, Warned
 from yoyak.export.git_backup import Backup
 from yoyak.messages import fill
-from yoyak.report import beside
-from yoyak.report.beside import Beside
 from yoyak.runs import provenance
 from yoyak.runs.settings import Backups, Mirrors, Project
 from yoyak.runs.workspace import Workspace
+from yoyak.trackers import live as beside
 from yoyak.trackers import trackers
+from yoyak.trackers.live import Beside
 
 BACKED_UP = Project(backup=Backups(after_each_run=True))
 MIRRORED = Project(mirror=Mirrors(trackers=("wandb",)))
