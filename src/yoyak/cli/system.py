@@ -47,7 +47,7 @@ def check(
 
 def plan(
     recipe: Annotated[
-        list[str] | None, typer.Argument(help=text("cli.argument-load"), show_default=False)
+        list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
     ] = None,
     card: Annotated[str | None, typer.Option(help=text("cli.option-card"))] = None,
     minutes: Annotated[float | None, typer.Option(help=text("cli.option-minutes"))] = None,

@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from yoyak.config.aliases import Renamed, with_current_names
 from yoyak.config.schema import Recipe, Settings, convert
 from yoyak.errors import BadRecipe, InputMissing
+
+RECIPES = files(__package__) / "recipes"
+"""The folder of the bundled recipes."""
 
 Table = dict[str, Any]
 
@@ -20,15 +24,19 @@ NONE = "none"
 
 
 class Resolved(NamedTuple):
-    """A recipe, and for each ``a.b`` of it the layer that said it (``default`` where none did)."""
+    """A recipe, and for each ``a.b`` of it the layer that said it (``default`` where none did).
+
+    ``renamed`` lists the settings that were given under another name, each with its layer.
+    """
 
     recipe: Recipe
     origins: dict[str, str]
+    renamed: tuple[tuple[str, Renamed], ...] = ()
 
 
 def names() -> tuple[str, ...]:
     """The bundled recipes that can be run, in alphabetical order (bases to extend left out)."""
-    found = (entry.name.removesuffix(".toml") for entry in files(__package__).iterdir())
+    found = (entry.name.removesuffix(".toml") for entry in RECIPES.iterdir())
     return tuple(sorted(name for name in found if _is_recipe(name)))
 
 
@@ -44,7 +52,10 @@ def resolve(
     """
     merged: Table = {}
     origins: dict[str, str] = {}
-    for origin, table in _layers(name, project or {}, sets):
+    renamed: list[tuple[str, Renamed]] = []
+    for origin, given in _layers(name, project or {}, sets):
+        table, aliases = with_current_names(given)
+        renamed += [(origin, alias) for alias in aliases]
         _check_keys(table, Recipe, origin)
         _merge(merged, table, origins, origin)
     label = Path(name).stem
@@ -53,7 +64,8 @@ def resolve(
     if "engine" not in merged:
         raise BadRecipe("config.no-engine", recipe=label)
     recipe = convert(_without_none(merged), label)
-    return Resolved(recipe, {key: origins.get(key, "default") for key, _ in settings_of(recipe)})
+    said = {key: origins.get(key, "default") for key, _ in settings_of(recipe)}
+    return Resolved(recipe, said, tuple(renamed))
 
 
 def settings_of(value: Settings, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -96,7 +108,7 @@ def _read(name: str) -> tuple[str, Table]:
         if not path.is_file():
             raise InputMissing("config.no-file", path=name)
         return name, _parse(path.read_text(encoding="utf-8"), name)
-    bundled = files(__package__) / f"{name}.toml"
+    bundled = RECIPES / f"{name}.toml"
     if not bundled.is_file():
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"'{close[0]}'" if close else ", ".join(names())

@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from yoyak.config.aliases import with_current_names
 from yoyak.config.schema import Recipe
 from yoyak.errors import BadData, InputMissing, Interrupted
 from yoyak.events import (
@@ -104,7 +105,12 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
-        return _read(self.folder / "recipe.json", Recipe)
+        path = self.folder / "recipe.json"
+        current, _ = with_current_names(_read(path, dict[str, Any]))
+        try:
+            return msgspec.convert(current, Recipe)
+        except msgspec.ValidationError as error:
+            raise BadData("runs.bad-record", path=path, problem=error) from error
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Stores the resolved recipe; only decoding and how steps are computed may ever change."""

@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.submission import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.runs import *  # noqa: F403

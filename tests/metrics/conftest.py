@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.metrics import *  # noqa: F403

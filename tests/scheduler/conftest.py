@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.scheduler import *  # noqa: F403

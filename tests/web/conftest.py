@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.report import *  # noqa: F403
