@@ -30,7 +30,7 @@ from yoyak.engine.inference import generate
 from yoyak.engine.inference.ctranslate2 import Translator
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.queue.shapes import shape_of
+from yoyak.planning.model_shapes import shape_of
 
 DECODINGS = {"greedy": Greedy(), "beam 4": BeamSearch(num_beams=4)}
 

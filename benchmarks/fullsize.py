@@ -1,6 +1,6 @@
 """The real models' architectures with random weights, and rows as long as the contest's.
 
-Nothing is downloaded: shapes are the published ones (queue/bases.toml), weights are drawn and
+Nothing is downloaded: shapes are the published ones (planning/bases.toml), weights are drawn and
 quantised one layer at a time, so that an 8B model never stands in memory whole, and rows are
 random ids whose lengths follow the dialogues' (log-normal through their mean and 99th percentile,
 counted with each tokenizer on 499 dialogues).
@@ -17,7 +17,7 @@ from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.load import keep_unpacked
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.queue.shapes import Shape
+from yoyak.planning.model_shapes import ModelShape
 
 PROMPT_TOKENS = 50
 """Of the system message, the instruction and the template around a dialogue."""
@@ -57,7 +57,7 @@ class Ids(NamedTuple):
 IDS = Ids(pad_id=0, decoder_start_id=2, stop_id=1)
 
 
-def tiny(shape: Shape) -> Shape:
+def tiny(shape: ModelShape) -> ModelShape:
     """The same family at a size for tests; widths that 4-bit blocks of 64 divide."""
     narrow = shape.family in {"bart", "qwen2"}  # their heads share the width
     values = {name: getattr(shape, name) for name in shape.__struct_fields__}
@@ -70,10 +70,10 @@ def tiny(shape: Shape) -> Shape:
         "mlp_width": 2 * TINY_WIDTH,
         "vocabulary": TINY_VOCABULARY,
     }
-    return Shape(**(values | small))
+    return ModelShape(**(values | small))
 
 
-def draw_rows(shape: Shape, count: int, *, shrink: int = 1) -> list[Encoded]:
+def draw_rows(shape: ModelShape, count: int, *, shrink: int = 1) -> list[Encoded]:
     """Rows of random ids; ``shrink`` divides their lengths."""
     luck = random.Random(42)
     dialogue, summary = LENGTHS[shape.family]
@@ -89,7 +89,7 @@ def draw_rows(shape: Shape, count: int, *, shrink: int = 1) -> list[Encoded]:
     return found
 
 
-def config_of(shape: Shape) -> transformers.PretrainedConfig:
+def config_of(shape: ModelShape) -> transformers.PretrainedConfig:
     shared = {
         "vocab_size": shape.vocabulary,
         "pad_token_id": IDS.pad_id,
@@ -129,7 +129,7 @@ def config_of(shape: Shape) -> transformers.PretrainedConfig:
     )
 
 
-def build(shape: Shape, recipe: Recipe, hardware: Hardware) -> Any:
+def build(shape: ModelShape, recipe: Recipe, hardware: Hardware) -> Any:
     """The model on its device, in the formats the engine would load it in."""
     dtype = precision_for(recipe, hardware).base
     config = config_of(shape)
@@ -184,7 +184,7 @@ def _fill(module: torch.nn.Module, dtype: torch.dtype, device: torch.device) -> 
             setattr(child, name, torch.nn.Parameter(filled, requires_grad=False))
 
 
-def needed_flops(shape: Shape, recipe: Recipe, rows: list[Encoded]) -> float:
+def needed_flops(shape: ModelShape, recipe: Recipe, rows: list[Encoded]) -> float:
     """Of matrix products that the rows need: no padding, nothing twice, head on answers only.
 
     Attention's own products are left out; at 300 tokens they are about a hundredth.

@@ -40,7 +40,7 @@ from yoyak.engine.device import Hardware, detect, precision_for
 from yoyak.engine.models.load import add_lora
 from yoyak.engine.models.model import trainable_parameters
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.queue.shapes import shape_of
+from yoyak.planning.model_shapes import shape_of
 
 MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 RUNS: dict[str, Callable[[Bench], Run]] = {

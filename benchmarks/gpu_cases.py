@@ -22,7 +22,7 @@ from yoyak.engine.training.recovery import gradients_with_oom_retry
 from yoyak.engine.training.sampler import epoch_steps, padded_tokens
 from yoyak.engine.training.sampler import shape_of as shape_of_row
 from yoyak.engine.training.trainer import BUDGET_TOKENS
-from yoyak.queue.shapes import Shape
+from yoyak.planning.model_shapes import ModelShape
 
 WARM_UP = 2
 
@@ -32,7 +32,7 @@ class Bench(NamedTuple):
 
     model: Any
     recipe: Recipe
-    shape: Shape
+    shape: ModelShape
     rows: list[Encoded]
     hardware: Hardware
     steps: int

@@ -36,13 +36,13 @@ from yoyak.engine.inference.merge_lora import without_rounding
 from yoyak.engine.models.load import add_lora
 from yoyak.engine.models.model import ModelBundle, without_wrapper
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.queue.shapes import Shape, shape_of
+from yoyak.planning.model_shapes import ModelShape, shape_of
 
 MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 CASES = ("nf4", "merged", "plain")
 
 
-def built(shape: Shape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> ModelBundle:
+def built(shape: ModelShape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> ModelBundle:
     hardware = detect()
     used = without_rounding(recipe) if merged else recipe
     base = fullsize.build(shape, used, hardware)

@@ -19,8 +19,8 @@ from yoyak.events import Prepared, Queued, StageStarted, Started, TrainStep
 from yoyak.report.model.load import gather
 from yoyak.report.render import html, markdown
 from yoyak.report.render.write import write_report
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 
 RUNS, STEPS = 50, 10_000
 

@@ -1,12 +1,18 @@
 """Fixtures that every room's tests share."""
 
+import csv
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
 from yoyak import messages
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
+from yoyak.runs.workspace import Workspace
 
 # A slow moment of the machine is no finding; what CI finds it has to find again.
 settings.register_profile("yoyak", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -55,3 +61,89 @@ def shared() -> Path:
     if os.environ.get("YOYAK_REQUIRE_SHARED") == "1":
         pytest.fail(f"YOYAK_REQUIRE_SHARED is set and {folder} is not there")
     pytest.skip(f"the contest files are not here: {folder} (set YOYAK_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """The sample's first rows of each split, as a folder."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("train", "dev", "test"):
+        with (sample.folder() / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))[:13]
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(data):
+    return read_corpus(data)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+class FakeNvml:
+    """A driver with the given GPUs, as the module ``pynvml`` shows one."""
+
+    class NVMLError(Exception):
+        """What every call of the library raises."""
+
+    def __init__(self, gpus, processes=()):
+        self._gpus, self._processes = gpus, processes
+        self.users = 0
+
+    def nvmlInit(self):
+        self.users += 1
+
+    def nvmlShutdown(self):
+        self.users -= 1
+
+    def nvmlDeviceGetCount(self):
+        return len(self._gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return index
+
+    def _of(self, handle, field):
+        assert self.users > 0, "not initialised"
+        found = self._gpus[handle].get(field)
+        if found is None:
+            raise self.NVMLError(f"{field}: not supported")
+        return found
+
+    def nvmlDeviceGetUUID(self, handle):
+        return self._of(handle, "uuid")
+
+    def nvmlDeviceGetName(self, handle):
+        return self._of(handle, "name")
+
+    def nvmlSystemGetDriverVersion(self):
+        return "550.54.14"
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle):
+        return self._of(handle, "capability")
+
+    def nvmlDeviceGetMemoryInfo(self, handle):
+        total, used = (mebibytes * 2**20 for mebibytes in self._of(handle, "memory"))
+        return SimpleNamespace(total=total, used=used, free=total - used)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
+        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in self._processes]
+
+
+@pytest.fixture
+def fake_gpus(monkeypatch):
+    """Install a driver with GPUs that are an RTX 3090 but for the given fields; none: no GPU."""
+
+    def install(*changes, processes=()):
+        usual = {"name": "NVIDIA GeForce RTX 3090", "capability": (8, 6), "memory": (24576, 312)}
+        gpus = [{"uuid": f"GPU-{n}a0b", **usual, **each} for n, each in enumerate(changes)]
+        nvml = FakeNvml(gpus, processes)
+        monkeypatch.setitem(sys.modules, "pynvml", nvml)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        return nvml
+
+    return install

@@ -16,7 +16,7 @@ SAID_FULL_SIZE = """
 import json, msgspec, fullsize
 from yoyak.engine.hardware import detect, quieten
 from yoyak.engine.models import count_parameters, parts
-from yoyak.queue.shapes import shape_of
+from yoyak.planning.model_shapes import shape_of
 from yoyak.recipes import resolve
 quieten()
 found = {}

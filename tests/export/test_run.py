@@ -10,8 +10,8 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import CannotWrite, InputMissing
 from yoyak.export.run import AnswerRow, export_model, export_rows, rows
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.values import Prediction, StopReason
 
 HOSTILE = '=HYPERLINK("http://evil.example")'

@@ -115,7 +115,7 @@ MATRIX = {
     16: Row(
         "every checkpoint damaged", "set aside and named, none deleted; a fresh start",
         ("torch/training/test_loop.py::test_a_damaged_checkpoint_is_set_aside",
-         "queue/test_prune.py::test_a_torn_checkpoint_does_not_count_as_one_of_the_two"),
+         "system/test_prune.py::test_a_torn_checkpoint_does_not_count_as_one_of_the_two"),
     ),
     17: Row(
         "a pickle planted in a checkpoint", "never opened",
@@ -196,8 +196,8 @@ MATRIX = {
     ),
     31: Row(
         "the hub cannot be reached", "a cached base works, any other is told before the run",
-        ("queue/test_check.py::test_a_base_is_here_or_can_be_fetched_or_neither",
-         "queue/test_check.py::test_the_hub_is_asked_for_two_seconds_at_most"),
+        ("system/test_doctor.py::test_a_base_is_here_or_can_be_fetched_or_neither",
+         "system/test_probe.py::test_the_hub_is_asked_for_two_seconds_at_most"),
     ),
     32: Row(
         "a download that was cut off", "the hub's client goes on with it",
@@ -226,8 +226,8 @@ MATRIX = {
     ),
     37: Row(
         "a plan that cannot fit", "refused with the arithmetic and what would fit",
-        ("queue/test_plan.py::test_ten_epochs_of_the_3b_in_forty_minutes_is_a_contradiction",
-         "queue/test_plan.py::test_forty_gigabytes_for_three_pending_bases_is_a_contradiction"),
+        ("planning/test_plan.py::test_ten_epochs_of_the_3b_in_forty_minutes_is_a_contradiction",
+         "planning/test_plan.py::test_forty_gigabytes_for_three_pending_bases_is_a_contradiction"),
     ),
 }  # fmt: skip
 

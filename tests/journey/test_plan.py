@@ -82,16 +82,24 @@ def test_whoever_knows_better_starts_all_the_same(yoyak, room, large):
     assert "already done" in yoyak("run", large).stderr
 
 
-def test_a_card_that_is_too_small_is_refused_with_the_parts_of_its_memory(
-    yoyak, room, large, tmp_path, monkeypatch
+def test_a_gpu_that_is_too_small_is_refused_with_the_parts_of_its_memory(
+    yoyak, room, large, fake_gpus
 ):
-    driver = tmp_path / "bin" / "nvidia-smi"
-    driver.parent.mkdir()
-    driver.write_text("#!/bin/sh\necho '0, Tesla T4, 580.65, 7.5, 4096, 100, 3996'\n")
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", str(driver.parent), prepend=":")
+    fake_gpus({"name": "Tesla T4", "capability": (7, 5), "memory": (4096, 100)})
     room(100)
     done = yoyak("run", large, check=False)
     assert done.returncode == 69, done.stderr
     assert "5.7 weights" in done.stderr
     assert events(yoyak) == ["queued"]
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_base_folder_that_does_not_exist_is_an_error_before_anything_starts(yoyak, verb):
+    (yoyak.folder / "mine.toml").write_text(
+        'extends = "qwen3-4b"\nengine = "lead"\nmodel.base = "./gone"\n', encoding="utf-8"
+    )
+    done = yoyak(verb, "mine.toml", check=False)
+    assert done.returncode == 66, done.stderr
+    assert "./gone" in done.stderr
+    assert "--set model.base" in done.stderr
+    assert "started" not in events(yoyak)

@@ -15,8 +15,8 @@ from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import Prepared, Queued, StageStarted, Started, TrainStep
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 
 pytestmark = [pytest.mark.browser]
 if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":

@@ -12,8 +12,8 @@ import pytest
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.trackers import trackers
 
 pytestmark = [

@@ -8,9 +8,9 @@ import pytest
 
 from yoyak.errors import CannotWrite, Unavailable
 from yoyak.export.git_backup import BRANCH, backup
-from yoyak.runs import provenance
 from yoyak.runs.git import git, git_or_none
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 
 DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD")
 

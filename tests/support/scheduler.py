@@ -1,40 +1,14 @@
 """A small corpus, engines that misbehave, and runs of them."""
 
-import csv
 import os
 from pathlib import Path
 
 import pytest
 
-from yoyak.data import sample
-from yoyak.data.corpus import read_corpus
 from yoyak.runs.settings import Project
-from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import create_runs
 
 DOUBLES = Path(__file__).parent / "doubles"
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory) -> Path:
-    """The sample's first rows of each split, as a folder."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("train", "dev", "test"):
-        with (sample.folder() / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))[:13]
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(rows)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def corpus(data):
-    return read_corpus(data)
-
-
-@pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    return Workspace(tmp_path / "workspace")
 
 
 @pytest.fixture(autouse=True)

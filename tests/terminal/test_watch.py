@@ -17,8 +17,8 @@ from yoyak.data.corpus import read_corpus
 from yoyak.events import RunStatus
 from yoyak.report.model.build import build
 from yoyak.report.model.values import DiskSpace
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.terminal import status, watch
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from yoyak.config.schema import LoraSettings, Recipe, Recompute, TrainSettings
-from yoyak.queue.memory import MASK_BYTES_CPU, Load, kept_bytes, layer_bytes
-from yoyak.queue.shapes import Shape
+from yoyak.planning.memory_estimate import MASK_BYTES_CPU, ForwardPass, kept_bytes, layer_bytes
+from yoyak.planning.model_shapes import ModelShape
 
 pytestmark = pytest.mark.torch
 
@@ -18,7 +18,7 @@ ROWS, TOKENS, ANSWER = 4, 256, 64
 
 def shape(family, layers, **changes):
     sizes = {"width": 96, "heads": 4, "kv_heads": 2, "head_width": 32, "mlp_width": 224} | changes
-    return Shape(
+    return ModelShape(
         family=family, layers=layers, vocabulary=64, tied=True, tokens_per_character=0.6, **sizes
     )
 
@@ -82,7 +82,7 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
     two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
     recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=dropout))
-    load = Load(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
+    load = ForwardPass(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
     assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
         three - two, rel=0.02
@@ -93,7 +93,7 @@ def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
 def test_two_further_blocks_keep_what_the_planner_says_also_when_recomputed(level):
     two, four = (causal_bytes("qwen3", layers, 0.0, level) for layers in (2, 4))
     recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=0.0))
-    load = Load(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
+    load = ForwardPass(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
     planned = [kept_bytes(shape("qwen3", layers), recipe, load) for layers in (2, 4)]
     block, given = layer_bytes(shape("qwen3", 4), recipe, load), 2 * 96 * ROWS * TOKENS
     assert planned[1] - planned[0] == pytest.approx(four - two, abs=0.04 * block)
@@ -120,7 +120,7 @@ def bart_bytes(layers, width, mlp_width):
 def test_a_pair_of_bart_blocks_keeps_what_the_planner_says(width, mlp_width):
     blocks = bart_bytes(3, width, mlp_width) - bart_bytes(2, width, mlp_width)
     one = shape("bart", 3, width=width, mlp_width=mlp_width, kv_heads=4, head_width=width // 4)
-    load = Load(ROWS * TOKENS, ROWS * ANSWER, Recompute.NOTHING, MASK_BYTES_CPU)
+    load = ForwardPass(ROWS * TOKENS, ROWS * ANSWER, Recompute.NOTHING, MASK_BYTES_CPU)
     assert layer_bytes(one, Recipe(name="r", engine="seq2seq"), load) == pytest.approx(
         blocks, rel=0.02
     )

@@ -15,9 +15,9 @@ from yoyak.errors import UsageError
 from yoyak.events import Finished, Queued, Warned
 from yoyak.export.git_backup import Backup
 from yoyak.messages import fill
-from yoyak.runs import provenance
 from yoyak.runs.settings import Backups, Mirrors, Project
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.trackers import live as beside
 from yoyak.trackers import trackers
 from yoyak.trackers.live import Beside

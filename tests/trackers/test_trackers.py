@@ -13,8 +13,8 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import Unavailable, UsageError
 from yoyak.events import Evaluated, Finished, Scored, Started, SystemMetrics, TrainStep
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.trackers import trackers
 from yoyak.trackers.metrics import TrackerMetrics
 

@@ -13,8 +13,8 @@ from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import Queued, Started
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.web import app, playground
 

@@ -53,10 +53,11 @@ def run(
     ] = False,
 ) -> None:
     """Brings each recipe's run to its end, then writes the report and the submission."""
-    from yoyak.queue.admission import admit
+    from yoyak.planning.plan import admit
     from yoyak.report.model import schedule
     from yoyak.scheduler.create_runs import create_runs
     from yoyak.scheduler.scheduler import RunResult, Scheduler
+    from yoyak.scheduler.stages import is_finished, is_trained
     from yoyak.terminal.progress import showing
     from yoyak.trackers.live import Beside
 
@@ -67,7 +68,10 @@ def run(
         place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ()
     )
     if not unplanned:
-        admit(runs, place.corpus, place.workspace, place.project.limits)
+        corpus = place.corpus
+        todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]
+        trained = {run: is_trained(run, corpus) for run in todo}
+        admit(trained, corpus, place.workspace, place.project.limits)
     expected = schedule.expected_of_queued(place.workspace.runs(), place.corpus)
     with beside:
         with showing(runs, sys.stderr, expected) as show:

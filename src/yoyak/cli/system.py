@@ -11,7 +11,7 @@ from yoyak.errors import UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
-    from yoyak.queue.devices import Device
+    from yoyak.planning.gpu_catalogue import GpuSpec
 
 Recipes = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
@@ -28,20 +28,20 @@ def check(
     import msgspec
 
     from yoyak.config import load
-    from yoyak.queue.check import Status
-    from yoyak.queue.check import check as look
+    from yoyak.system.doctor import CheckStatus
+    from yoyak.system.doctor import check as run_checks
     from yoyak.terminal import doctor
     from yoyak.terminal.status import console
 
     place = open_context(data, workspace)
     layers = place.project.layers
     wanted = [load.resolve(name, project=layers).recipe for name in recipe or ()]
-    lines = look(place.data_folder, place.workspace, place.project.limits, wanted)
+    lines = run_checks(place.data_folder, place.workspace, place.project.limits, wanted)
     if as_json:
         print(msgspec.json.encode(lines).decode())
     else:
         console(sys.stdout).print(doctor.draw(lines))
-    if any(line.status is Status.BAD for line in lines):
+    if any(line.status is CheckStatus.BAD for line in lines):
         raise typer.Exit(69)
 
 
@@ -60,8 +60,8 @@ def plan(
     import msgspec
 
     from yoyak.config import load
-    from yoyak.queue.admission import place_here
-    from yoyak.queue.plan import plan as make
+    from yoyak.planning.plan import plan as make_plan
+    from yoyak.planning.plan import target_here
     from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
@@ -70,9 +70,10 @@ def plan(
         load.resolve(name, project=place.project.layers, sets=sets or ()).recipe
         for name in place.lineup(recipe)
     ]
-    here = place_here(place.workspace, place.project.limits, _device(card))
-    room = here.disk_free_gb if disk_gb is None else disk_gb
-    made = make(wanted, place.corpus, here._replace(disk_free_gb=room, minutes=minutes))
+    target = target_here(place.workspace, place.project.limits, _gpu(card))
+    room = target.disk_free_gb if disk_gb is None else disk_gb
+    target = target._replace(disk_free_gb=room, minutes=minutes)
+    made = make_plan(wanted, place.corpus, target)
     if as_json:
         print(msgspec.json.encode(made).decode())
     else:
@@ -83,15 +84,15 @@ def plan(
         raise made.refusals[-1].error
 
 
-def _device(card: str | None) -> "Device | None":
-    from yoyak.queue import devices
+def _gpu(card: str | None) -> "GpuSpec | None":
+    from yoyak.planning import gpu_catalogue
 
     if card is None:
-        return next(iter(devices.here()), None)
-    device = devices.named(card)
-    if device is None:
-        raise UsageError("cli.unknown-card", card=card, known=", ".join(devices.DEVICES))
-    return device
+        return next(iter(gpu_catalogue.installed_gpus()), None)
+    spec = gpu_catalogue.find_spec(card)
+    if spec is None:
+        raise UsageError("cli.unknown-card", card=card, known=", ".join(gpu_catalogue.GPUS))
+    return spec
 
 
 def prune(
@@ -100,7 +101,7 @@ def prune(
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Shows what no run needs and, unless it is only asked, deletes it."""
-    from yoyak.queue import prune as pruning
+    from yoyak.system import prune as pruning
     from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 

@@ -11,11 +11,11 @@ from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
 from yoyak.events import Queued
-from yoyak.runs import provenance
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.scheduler.decode_jobs import with_frozen
 from yoyak.values import Corpus
 

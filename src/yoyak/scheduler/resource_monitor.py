@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from yoyak.events import Warned
-from yoyak.queue import limits
-from yoyak.queue.limits import GB, Decision, Fine, Stop
-from yoyak.queue.prune import Candidate, candidates, prune
 from yoyak.runs.run import Run
 from yoyak.runs.settings import ResourceLimits
 from yoyak.runs.workspace import Workspace
+from yoyak.system import limits
+from yoyak.system.limits import LimitDecision, OverLimit, WithinLimits
+from yoyak.system.probe import GB
+from yoyak.system.prune import PruneCandidate, candidates, prune
 
 SAMPLE_SECONDS = 5.0
 
@@ -28,9 +29,9 @@ class ResourceMonitor:
         self._limits = limits_
         self._stop = stop
         self._looked = float("-inf")
-        self._said: Decision = Fine()
+        self._said: LimitDecision = WithinLimits()
         self._pruned = False
-        self.danger: Stop | None = None
+        self.danger: OverLimit | None = None
 
     def look(self, working: Sequence[Run], needed_bases: Iterable[str]) -> None:
         """One look, if it is time; ``needed_bases`` are bases of runs still to come."""
@@ -43,7 +44,7 @@ class ResourceMonitor:
         if getattr(decision, "key", None) in DISK_KEYS and self._made_room(working, needed_bases):
             readings = limits.read(working[0].folder)
             decision = limits.decide(readings, self._limits)
-        if isinstance(decision, Stop):
+        if isinstance(decision, OverLimit):
             self.danger = decision
             self._stop()
         for run in working:
@@ -62,14 +63,14 @@ class ResourceMonitor:
             self._tell_pruned(gone, working)
         return bool(gone)
 
-    def _tell_pruned(self, gone: Sequence[Candidate], working: Sequence[Run]) -> None:
+    def _tell_pruned(self, gone: Sequence[PruneCandidate], working: Sequence[Run]) -> None:
         freed = sum(each.size_bytes for each in gone) / GB
         fields = {"count": str(len(gone)), "freed": f"{freed:.1f}"}
         for run in working:
             run.emit(Warned(at=time.time(), key="scheduler.pruned", fields=fields))
 
-    def _say(self, decision: Decision, working: Sequence[Run]) -> None:
-        if isinstance(decision, Fine):
+    def _say(self, decision: LimitDecision, working: Sequence[Run]) -> None:
+        if isinstance(decision, WithinLimits):
             self._pruned = False
         elif type(decision) is not type(self._said):
             for run in working:

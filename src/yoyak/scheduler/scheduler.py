@@ -19,7 +19,6 @@ from typing import NamedTuple
 from yoyak.errors import DiskFull, Interrupted, YoyakError
 from yoyak.events import AnyEvent, Failed, RunStatus, Warned
 from yoyak.messages import text
-from yoyak.queue import machine
 from yoyak.runs.run import Run
 from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler import retry_policy
@@ -27,6 +26,7 @@ from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts
 from yoyak.scheduler.stages import is_finished
 from yoyak.scheduler.worker_process import WorkerProcess
+from yoyak.system.probe import gpus
 from yoyak.values import Corpus
 
 POLL_SECONDS = 0.2
@@ -222,7 +222,7 @@ def visible_gpus() -> tuple[str | None, ...]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(card.strip() for card in named.split(",") if card.strip()) or (None,)
-    return tuple(str(card.index) for card in machine.cards()) or (None,)
+    return tuple(str(gpu.index) for gpu in gpus()) or (None,)
 
 
 def _record_death(run: Run, code: int) -> None:

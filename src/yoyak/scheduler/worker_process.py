@@ -15,7 +15,6 @@ from yoyak import messages
 from yoyak.config.schema import Recipe
 from yoyak.events import AnyEvent, Warned
 from yoyak.files.jsonl import read_lines_from
-from yoyak.queue import machine
 from yoyak.runs.run import Run
 from yoyak.scheduler.heartbeat import (
     SLOW_KEY,
@@ -25,6 +24,7 @@ from yoyak.scheduler.heartbeat import (
     Liveness,
     is_worker_event,
 )
+from yoyak.system.probe import threads_for
 
 WORKER = (sys.executable, "-m", "yoyak.scheduler.worker")
 
@@ -184,8 +184,10 @@ def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str
     """
     chosen = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
     return {
-        "OMP_NUM_THREADS": str(machine.threads_for(recipe)),
+        "OMP_NUM_THREADS": str(threads_for(recipe)),
         "TOKENIZERS_PARALLELISM": "false",
+        # CUDA then numbers the cards as the driver does.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         # Without it cuBLAS may add up in another order each time; it is read when CUDA starts.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
-from yoyak.queue.check import CheckLine, Status
 from yoyak.report.render.escape import plain
+from yoyak.system.doctor import CheckLine, CheckStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SIGNS = {Status.OK: "✓", Status.WARN: "!", Status.BAD: "✗"}
-_STYLES = {Status.WARN: "yellow", Status.BAD: "bold red"}
+SIGNS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.BAD: "✗"}
+_STYLES = {CheckStatus.WARN: "yellow", CheckStatus.BAD: "bold red"}
 
 
 def draw(lines: Sequence[CheckLine]) -> "Table":

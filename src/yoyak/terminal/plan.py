@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
-from yoyak.queue.memory import Memory
-from yoyak.queue.pace import Span
-from yoyak.queue.plan import Plan, RecipePlan
-from yoyak.queue.prune import Candidate
+from yoyak.planning.memory_estimate import MemoryEstimate
+from yoyak.planning.plan import Plan, RecipePlan
+from yoyak.planning.time_estimate import TimeEstimate
 from yoyak.report.render import format
+from yoyak.system.prune import PruneCandidate
 from yoyak.terminal import tables
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def _runs(recipes: Sequence[RecipePlan]) -> "Table":
     table = _table(text("report.plan-title-runs"), *columns)
     for each in recipes:
         download = f"{each.download_gb:.1f}" if each.download_gb else format.UNKNOWN
-        table.add_row(each.recipe, *_work(each), _minutes(each.span), download)
+        table.add_row(each.recipe, *_work(each), _minutes(each.time), download)
     return table
 
 
 def _work(each: RecipePlan) -> tuple[str, ...]:
-    work, setting = each.work, each.setting
+    work, largest = each.work, each.forward_pass
     if work is None:
         return (format.UNKNOWN,) * 5
     passed = format.UNKNOWN
-    if setting is not None:
-        passed = f"{format.count(setting.pass_tokens)}{_MARKS[setting.recompute]}"
+    if largest is not None:
+        passed = f"{format.count(largest.tokens)}{_MARKS[largest.recompute]}"
     return (
         format.count(work.rows),
         format.count(work.rows_shortened),
@@ -66,26 +66,26 @@ def _work(each: RecipePlan) -> tuple[str, ...]:
 
 def _recomputed(recipes: Sequence[RecipePlan]) -> Iterator[str]:
     """What the marks behind tokens a pass mean, where there are any."""
-    for kind in sorted({each.setting.recompute for each in recipes if each.setting is not None}):
+    for kind in sorted({each.forward_pass.recompute for each in recipes if each.forward_pass}):
         if _MARKS[kind]:
             yield f"{_MARKS[kind].strip()} {text(f'report.plan-recompute-{kind}')}"
 
 
-def _gb(memory: Memory | None) -> str:
+def _gb(memory: MemoryEstimate | None) -> str:
     return format.UNKNOWN if memory is None else f"{memory.total_gb:.1f}"
 
 
-def _minutes(span: Span | None) -> str:
-    if span is None:
+def _minutes(time: TimeEstimate | None) -> str:
+    if time is None:
         return format.UNKNOWN
-    low, high = span.low_seconds / 60, span.high_seconds / 60
+    low, high = time.low_seconds / 60, time.high_seconds / 60
     return f"{low:.0f}–{high:.0f}" if high >= 10 else f"{low:.1f}–{high:.1f}"
 
 
 def _memory(plan: Plan) -> "Table":
     """What a training step holds, part by part and in all, and what generation does."""
-    device = plan.device
-    has = "" if device is None else f"{device.name} {device.memory_gb:.1f}"
+    gpu = plan.gpu
+    has = "" if gpu is None else f"{gpu.name} {gpu.memory_gb:.1f}"
     columns = ("recipe", "weights", "learned", "activations", "head", "reserve")
     title = text("report.plan-title-memory", card=has or format.UNKNOWN)
     table = _table(title, *columns, "training", "generation")
@@ -103,15 +103,16 @@ def _memory(plan: Plan) -> "Table":
 def _arithmetic(plan: Plan) -> Iterator[str]:
     """Where the minutes come from."""
     for each in plan.recipes:
-        if each.training_flops is not None and plan.device is not None:
+        time = each.training_time
+        if time is not None and time.flops is not None and plan.gpu is not None:
             fields = {
-                "work": f"{each.training_flops / 1e15:,.0f}",
-                "speed": f"{plan.device.tflops:g}",
+                "work": f"{time.flops / 1e15:,.0f}",
+                "speed": f"{plan.gpu.tflops:g}",
             }
             yield text("report.plan-arithmetic", recipe=each.recipe, **fields)
-        elif each.training_span is not None:
+        elif time is not None:
             yield text("report.plan-measured", recipe=each.recipe)
-        if each.generation_span is not None and each.generation_span.measured:
+        if each.generation_time is not None and each.generation_time.measured:
             yield text("report.plan-measured-generation", recipe=each.recipe)
 
 
@@ -123,7 +124,7 @@ def _disk(plan: Plan) -> "Table":
     return table
 
 
-def draw_candidates(candidates: Sequence[Candidate]) -> "Table":
+def draw_candidates(candidates: Sequence[PruneCandidate]) -> "Table":
     """What prune would delete, in order."""
     table = _table(text("report.plan-title-prune"), "what", "size", "path")
     for each in candidates:

@@ -11,15 +11,15 @@ from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import Queued, RunStatus, Started, SystemMetrics
-from yoyak.queue import devices
-from yoyak.queue.plan import Place, plan
+from yoyak.planning import gpu_catalogue
+from yoyak.planning.plan import PlanTarget, plan
 from yoyak.report.model.build import build
 from yoyak.report.model.history import thinned
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.model.values import Forecast
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 
 
 def test_tiles_answer_the_first_four_questions(view):
@@ -209,10 +209,10 @@ def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_know
     for name in ("qwen3-4b", "tiny-qlora"):
         run = workspace.find_or_create(load.resolve(name).recipe, corpus, lambda: record)
         run.emit(Queued(at=1.0, recipe=name))
-    card = devices.named("RTX 3090")
-    monkeypatch.setattr(devices, "here", lambda: (card,))
+    card = gpu_catalogue.find_spec("RTX 3090")
+    monkeypatch.setattr(gpu_catalogue, "installed_gpus", lambda: (card,))
     view = gather(workspace)
-    span = plan([workspace.runs()[0].recipe], corpus, Place(card, None, 0.0)).span
+    span = plan([workspace.runs()[0].recipe], corpus, PlanTarget(card, None, 0.0)).time
     (coming,) = view.timeline
     assert coming.kind == "planned"
     assert math.isclose(coming.end - coming.start, span.low_seconds, abs_tol=1e-3)

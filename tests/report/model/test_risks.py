@@ -47,7 +47,10 @@ def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150(monkeypatch, tmp_pa
 
 def test_what_is_downloaded_needs_no_room(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    (tmp_path / "models--Qwen--Qwen3-4B-Instruct-2507" / "snapshots").mkdir(parents=True)
+    snapshot = tmp_path / "models--Qwen--Qwen3-4B-Instruct-2507" / "snapshots" / "0"
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).touch()
     (risk,) = on_disk([waiting("qwen3-4b")], free_gb=20, total_gb=150)
     assert risk.level == "ok"
 

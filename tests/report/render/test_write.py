@@ -12,8 +12,8 @@ from yoyak.events import Queued, Started
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.render import markdown, write
-from yoyak.runs import provenance
 from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import provenance
 from yoyak.scheduler.stages import StageContext, run_stages
 
 

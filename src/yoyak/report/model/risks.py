@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from yoyak.config.schema import Recipe
 from yoyak.events import CheckpointSaved, RunStatus, SystemMetrics
-from yoyak.queue.memory import checkpoint_bytes
-from yoyak.queue.shapes import shape_of
+from yoyak.planning.disk_estimate import checkpoint_bytes
+from yoyak.planning.model_shapes import shape_of
 from yoyak.report.model.consistency import BYTES_PER_WEIGHT, is_downloaded
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.values import DiskForecast, DiskSpace, Risk, Sentence

@@ -23,15 +23,16 @@ def expected_end(queued: Sequence[Run], runs: Sequence[Run], corpus: Corpus) -> 
     """
     if not queued:
         return {}
-    from yoyak.queue import devices  # ``yoyak status`` mostly plans nothing
-    from yoyak.queue.plan import Place, plan
+    from yoyak.planning import gpu_catalogue  # ``yoyak status`` mostly plans nothing
+    from yoyak.planning.plan import PlanTarget, plan
 
-    place = Place(next(iter(devices.here()), None), None, 0.0, runs=runs)
-    spans = [(run, plan([run.recipe], corpus, place).span) for run in queued]
+    gpu = next(iter(gpu_catalogue.installed_gpus()), None)
+    target = PlanTarget(gpu, None, 0.0, runs=runs)
+    times = [(run, plan([run.recipe], corpus, target).time) for run in queued]
     return {
-        run.name: Forecast(p50_seconds=span.low_seconds, p90_seconds=span.high_seconds)
-        for run, span in spans
-        if span is not None
+        run.name: Forecast(p50_seconds=time.low_seconds, p90_seconds=time.high_seconds)
+        for run, time in times
+        if time is not None
     }
 
 

@@ -2,8 +2,6 @@
 
 import os
 import pwd
-import socket
-import time
 
 import msgspec
 import pytest
@@ -11,18 +9,17 @@ import pytest
 from yoyak import messages
 from yoyak.config import load
 from yoyak.files import disk_errors
-from yoyak.queue import limits, machine
-from yoyak.queue.check import Status, check
 from yoyak.runs.settings import ResourceLimits
+from yoyak.system import limits, probe
+from yoyak.system.doctor import CheckStatus, check
 
 ROOMY = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
-CARD = "0, NVIDIA GeForce RTX 3090, 550.54.14, 8.6, 24576, 312, 24264"
 
 
 @pytest.fixture
-def look(data, workspace, monkeypatch):
-    """The lines of one name, on a machine without a card unless the test says otherwise."""
-    monkeypatch.setattr(machine, "cards", lambda: ())
+def look(data, workspace, monkeypatch, fake_gpus):
+    """The lines of one name, on a machine without a GPU unless the test says otherwise."""
+    fake_gpus()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
     def call(name, folder=data, limits_=ROOMY, names=()):
@@ -39,7 +36,7 @@ def test_every_line_has_its_place_and_whoever_is_not_ok_a_next_step(data, worksp
         "fonts", "locale", "runs",
     ]  # fmt: skip
     assert all(line.found for line in lines)
-    assert all(line.next_step for line in lines if line.status is not Status.OK)
+    assert all(line.next_step for line in lines if line.status is not CheckStatus.OK)
     assert not workspace.folder.exists()
 
 
@@ -59,21 +56,21 @@ def test_tokens_are_set_or_unset_and_never_shown(look, data, workspace, monkeypa
     for broken in (f"{secret}\n", f'"{secret}"', ""):
         monkeypatch.setenv("HF_TOKEN", broken)
         (line,) = look("tokens")
-        assert line.status is Status.BAD
+        assert line.status is CheckStatus.BAD
         assert "HF_TOKEN" in line.found
     assert secret not in msgspec.json.encode(check(data, workspace, ROOMY)).decode()
 
 
 def test_bad_data_are_named_with_their_row(look, data, tmp_path):
-    assert look("data")[0].status is Status.OK
+    assert look("data")[0].status is CheckStatus.OK
     (line,) = look("data", tmp_path)
-    assert (line.status, "train.csv" in line.found) == (Status.BAD, True)
+    assert (line.status, "train.csv" in line.found) == (CheckStatus.BAD, True)
     for name in ("train", "dev", "test"):
         text = (data / f"{name}.csv").read_text("utf-8")
         (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
     (tmp_path / "dev.csv").write_text("fname,dialogue\n", encoding="utf-8")
     (line,) = look("data", tmp_path)
-    assert (line.status, "dev.csv" in line.found) == (Status.BAD, True)
+    assert (line.status, "dev.csv" in line.found) == (CheckStatus.BAD, True)
     assert line.next_step
 
 
@@ -84,115 +81,103 @@ def test_a_dialogue_that_stands_in_two_splits_is_told(look, data, tmp_path):
     train = (data / "train.csv").read_text("utf-8").replace("train_", "dev_")
     (tmp_path / "dev.csv").write_text(train, encoding="utf-8")
     kept, leaked = look("data", tmp_path)
-    assert (kept.status, leaked.status) == (Status.OK, Status.WARN)
+    assert (kept.status, leaked.status) == (CheckStatus.OK, CheckStatus.WARN)
     assert "train_0" in leaked.found
 
 
 def test_the_disk_is_held_against_the_projects_limits(look, monkeypatch):
     (line,) = look("room", limits_=ResourceLimits(disk_free_gb=10.0**9))
-    assert line.status is Status.BAD
+    assert line.status is CheckStatus.BAD
     assert line.next_step
     monkeypatch.setattr(limits, "_disk", lambda folder: (None, None))
-    assert look("room")[0].status is Status.BAD
+    assert look("room")[0].status is CheckStatus.BAD
 
 
-def test_large_recipes_need_a_card(look, monkeypatch):
-    assert look("gpu")[0].status is Status.OK
+def test_large_recipes_need_a_gpu(look, fake_gpus):
+    assert look("gpu")[0].status is CheckStatus.OK
     (line,) = look("gpu", names=("lead", "qwen25-7b"))
-    assert line.status is Status.BAD
+    assert line.status is CheckStatus.BAD
     assert "qwen25-7b" in line.found
-    monkeypatch.setattr(machine, "cards", lambda: (machine.read_card(CARD),))
+    fake_gpus({})
     (line,) = look("gpu", names=("qwen25-7b",))
-    assert line.status is Status.OK
+    assert line.status is CheckStatus.OK
     assert "RTX 3090" in line.found
     assert "25.4 of 25.8 GB" in line.found
 
 
 @pytest.mark.parametrize(
-    ("card", "word"),
-    [
-        (CARD.replace("8.6", "7.5"), "no bf16"),
-        (CARD.replace("312, 24264", "20312, 4264"), "held by process"),
-    ],
+    ("changes", "word"),
+    [({"capability": (7, 5)}, "no bf16"), ({"memory": (24576, 20312)}, "held by process")],
 )
-def test_a_card_that_may_surprise_is_a_warning(look, monkeypatch, card, word):
-    monkeypatch.setattr(machine, "cards", lambda: (machine.read_card(card),))
+def test_a_gpu_that_may_surprise_is_a_warning(look, fake_gpus, changes, word):
+    fake_gpus(changes)
     (line,) = look("gpu")
-    assert line.status is Status.WARN
+    assert line.status is CheckStatus.WARN
     assert word in line.found
 
 
-def test_the_drivers_tool_may_complain_or_not_know(monkeypatch, tmp_path):
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(
-        f"#!/bin/sh\necho '{CARD}'\necho 'NVIDIA GB10, [N/A]'\n"
-        f"echo '{CARD.replace('24576, 312, 24264', '[N/A], [N/A], [N/A]')}'\n"
-    )
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    (card,) = machine.cards()
-    assert (card.index, card.has_bf16, round(card.total_gb, 1)) == (0, True, 25.8)
-    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
-    assert machine.cards() == ()
+@pytest.mark.parametrize(
+    ("cuda", "status"), [(None, "bad"), ("13.0", "bad"), ("12.8", "ok"), ("99.1", "ok")]
+)
+def test_torch_has_to_be_built_for_the_driver(look, fake_gpus, monkeypatch, cuda, status):
+    fake_gpus({})
+    monkeypatch.setattr(probe, "torch_cuda", lambda: cuda)
+    (line,) = look("cuda")
+    assert line.status == status
 
 
 def test_a_base_is_here_or_can_be_fetched_or_neither(look, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (line,) = look("models", names=("kobart",))
-    assert (line.status, "gogamza/kobart-base-v2" in line.found) == (Status.BAD, True)
+    assert (line.status, "gogamza/kobart-base-v2" in line.found) == (CheckStatus.BAD, True)
     snapshot = tmp_path / "models--gogamza--kobart-base-v2" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").touch()
-    assert look("models", names=("kobart",))[0].status is Status.BAD  # no weights yet
+    assert look("models", names=("kobart",))[0].status is CheckStatus.BAD  # no weights yet
     (snapshot / "model.safetensors").touch()
-    assert look("models", names=("kobart",))[0].status is Status.OK
+    assert look("models", names=("kobart",))[0].status is CheckStatus.OK
 
 
-def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert machine.hub_is_reachable()
-    monkeypatch.setattr(machine, "NETWORK_SECONDS", 0.1)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.5) or [])
-    began = time.monotonic()
-    assert not machine.hub_is_reachable()
-    assert time.monotonic() - began < 0.4
+def test_a_base_folder_that_does_not_exist_is_bad(look, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        f'extends = "kobart"\nmodel.base = "{tmp_path}/gone"\n', encoding="utf-8"
+    )
+    (line,) = look("models", names=(str(tmp_path / "mine.toml"),))
+    assert (line.status, f"{tmp_path}/gone" in line.found) == (CheckStatus.BAD, True)
+    assert line.next_step
 
 
 def test_a_library_outside_its_range_is_named(look, monkeypatch):
-    real = machine.installed
+    real = probe.installed
     monkeypatch.setattr(
-        machine, "installed", lambda name: "5.99.0" if name == "transformers" else real(name)
+        probe, "installed", lambda name: "5.99.0" if name == "transformers" else real(name)
     )
     (line,) = look("libraries")
-    assert line.status is Status.BAD
-    assert "transformers 5.99.0 (transformers>=5.17,<5.24)" in line.found
-    monkeypatch.setattr(machine, "installed", lambda name: None if name == "torch" else real(name))
+    assert line.status is CheckStatus.BAD
+    assert "transformers 5.99.0 (transformers<5.24,>=5.17)" in line.found
+    monkeypatch.setattr(probe, "installed", lambda name: None if name == "torch" else real(name))
     (line,) = look("libraries")
-    assert (line.status, "torch" in line.found) == (Status.WARN, True)
+    assert (line.status, "torch" in line.found) == (CheckStatus.WARN, True)
 
 
 @pytest.mark.parametrize(
-    ("fonts", "status"), [(("Nanum",), Status.OK), ((), Status.WARN), (None, Status.WARN)]
+    ("fonts", "status"),
+    [(("Nanum",), CheckStatus.OK), ((), CheckStatus.WARN), (None, CheckStatus.WARN)],
 )
 def test_fonts_are_there_or_missing_or_unknown(look, monkeypatch, fonts, status):
-    monkeypatch.setattr(machine, "korean_fonts", lambda: fonts)
+    monkeypatch.setattr(probe, "korean_fonts", lambda: fonts)
     assert look("fonts")[0].status is status
 
 
-def test_who_works_on_a_run_is_named(look, runs_of):
-    (run,) = runs_of("Steady")
+def test_a_run_with_a_live_process_is_named(look, workspace, corpus):
+    run = workspace.find_or_create(load.resolve("lead").recipe, corpus, lambda: b"{}")
     assert "none is being worked on" in look("runs")[0].found
     with run.lock():
         assert f"process {os.getpid()}" in look("runs")[0].found
     (run.folder / "identity.json").write_bytes(b"{")
     (line,) = look("runs")
-    assert (line.status, "identity.json" in line.found) == (Status.BAD, True)
+    assert (line.status, "identity.json" in line.found) == (CheckStatus.BAD, True)
 
 
 @pytest.fixture
@@ -209,32 +194,25 @@ def tool(monkeypatch, tmp_path):
     return put
 
 
-def test_whose_memory_of_the_card_is_taken_is_told(data, workspace, tool):
-    busy = CARD.replace("312, 24264", "20312, 4264")
+def test_who_holds_the_memory_of_the_gpu_is_named(look, fake_gpus):
+    import psutil
+
     me = os.getpid()
-    tool(
-        "nvidia-smi",
-        f"""case "$*" in
-          *query-gpu=index*) echo "{busy}" ;;
-          *"-i 0 --query-compute-apps"*)
-            echo "{me}, /usr/bin/python3, 20000"
-            echo "4194305, [Not Found], [N/A]" ;;
-        esac""",
-    )
-    (line,) = [line for line in check(data, workspace, ROOMY) if line.name == "gpu"]
-    owner = pwd.getpwuid(os.getuid()).pw_name
-    assert line.status is Status.WARN
-    assert f"{me} (python3, {owner}, 21.0 GB), 4194305 →" in f"{line.found} →"
+    fake_gpus({"memory": (24576, 20312)}, processes=[(me, 20000 * 2**20), (4194305, None)])
+    (line,) = look("gpu")
+    name, owner = psutil.Process(me).name(), pwd.getpwuid(os.getuid()).pw_name
+    assert line.status is CheckStatus.WARN
+    assert f"{me} ({name}, {owner}, 21.0 GB), 4194305 →" in f"{line.found} →"
 
 
 @pytest.mark.parametrize(
     ("used", "limit", "status", "left"),
-    [("1000000*", 900000, Status.BAD, "0.0"), ("1000000", 21000000, Status.OK, "20.5")],
+    [("1000000*", 900000, CheckStatus.BAD, "0.0"), ("1000000", 21000000, CheckStatus.OK, "20.5")],
 )
 def test_a_quota_counts_whatever_the_disk_has_free(look, tool, used, limit, status, left):
     tool("quota", f"echo '     /dev/sda1 {used} {limit} {limit} 0 77 0 0 0'; exit 1")
     room, quota = look("room")
-    assert room.status is Status.OK
+    assert room.status is CheckStatus.OK
     assert (quota.status, left in quota.found) == (status, True)
 
 
@@ -242,4 +220,4 @@ def test_no_quota_and_many_places_for_files_are_not_worth_a_line(look, tool, mon
     tool("quota", "echo 'Disk quotas for user kim (uid 1000): none'")
     assert len(look("room")) == 1
     monkeypatch.setattr(disk_errors, "free_inodes", lambda folder: 12)
-    assert [line.status for line in look("room")] == [Status.OK, Status.BAD]
+    assert [line.status for line in look("room")] == [CheckStatus.OK, CheckStatus.BAD]

@@ -1,6 +1,6 @@
-"""What a user's or group's quota leaves, which no file system tells in what it has free.
+"""What a user's or group's disk quota leaves, which ``statvfs`` does not include.
 
-Project quotas need no question: ``statvfs`` counts in them.
+Project quotas need no extra question: ``statvfs`` includes them.
 """
 
 import os
@@ -14,16 +14,16 @@ TOOL_SECONDS = 10.0
 
 
 def left_gb(folder: Path) -> float | None:
-    """What may still be written where ``folder`` will stand; ``None`` where no quota is known."""
+    """Return what may still be written below ``folder``, in GB; ``None`` without a quota."""
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists()).resolve()
     mount = next(each for each in (place, *place.parents) if os.path.ismount(each))
-    said = _said("quota", "-u", "-g", "-w", "-p", "-f", str(mount))
-    return min(_rooms(said), default=None)
+    output = _quota_output("quota", "-u", "-g", "-w", "-p", "-f", str(mount))
+    return min(_rooms(output), default=None)
 
 
-def _rooms(said: str) -> Iterator[float]:
-    """Of each line with a limit: ``FILESYSTEM BLOCKS QUOTA LIMIT …``, in KiB; 0 is no limit."""
-    for line in said.splitlines():
+def _rooms(output: str) -> Iterator[float]:
+    """Yield GB left per line with a limit: ``FILESYSTEM BLOCKS QUOTA LIMIT …``, KiB, 0: none."""
+    for line in output.splitlines():
         cells = [cell.removesuffix("*") for cell in line.split()[1:4]]  # a star: it is exceeded
         if len(cells) == 3 and all(cell.isdecimal() for cell in cells):
             used, soft, hard = map(int, cells)
@@ -32,8 +32,8 @@ def _rooms(said: str) -> Iterator[float]:
                 yield max(min(limits) - used, 0) * KIB / GB
 
 
-def _said(*words: str) -> str:
-    """What the tool prints, nothing where there is none; it fails when a quota is exceeded."""
+def _quota_output(*words: str) -> str:
+    """Return what ``quota`` prints; it exits with 1 where a quota is exceeded."""
     try:
         done = subprocess.run(
             words, capture_output=True, check=False, timeout=TOOL_SECONDS, text=True

@@ -1,25 +1,23 @@
-"""Whether it is safe to go on: probes that say "unknown" when they do not know, one pure decision.
+"""Readings of disk, RAM and GPU memory against the limits of yoyak.toml: one pure decision.
 
-A guard of this field once returned 0 GB whenever it failed to measure, and so could never fire.
-Here the disk that cannot be measured counts as full.
+What cannot be measured is ``None``, never 0; a disk that cannot be measured counts as full. The
+message keys are those of the event log, whose earlier records have to stay readable.
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from yoyak.events import SystemMetrics
-from yoyak.queue import machine
 from yoyak.runs.settings import ResourceLimits
+from yoyak.system.probe import GB, visible_gpus
 from yoyak.values import Value
 
-GB = 1e9
 WARN_MARGIN = 1.5
-"""A warning comes when less than this times the limit is left."""
+"""Warn when less than this times the limit is left."""
 
 
 class Readings(Value, frozen=True, kw_only=True):
-    """What the machine looks like; ``None`` where it could not be measured."""
+    """Disk, RAM and GPU memory at one moment; ``None`` where it could not be measured."""
 
     disk_free_gb: float | None = None
     disk_used_gb: float | None = None
@@ -29,7 +27,7 @@ class Readings(Value, frozen=True, kw_only=True):
     vram_total_gb: float | None = None
 
     def sampled(self, at: float) -> SystemMetrics:
-        """These readings as an event."""
+        """Return these readings as an event."""
         return SystemMetrics(
             at=at,
             disk_free_gb=self.disk_free_gb,
@@ -40,71 +38,71 @@ class Readings(Value, frozen=True, kw_only=True):
         )
 
 
-class Fine(Value, frozen=True, kw_only=True, tag="fine"):
+class WithinLimits(Value, frozen=True, kw_only=True):
     """Nothing is near its limit."""
 
 
-class Warn(Value, frozen=True, kw_only=True, tag="warn"):
-    """Something comes near its limit; ``key`` and ``fields`` are a catalogue sentence."""
+class NearLimit(Value, frozen=True, kw_only=True):
+    """Something is close to its limit; ``key`` and ``fields`` are a message."""
 
     key: str
     fields: dict[str, str]
 
 
-class Stop(Value, frozen=True, kw_only=True, tag="stop"):
-    """Something is over its limit: the run has to save and leave."""
+class OverLimit(Value, frozen=True, kw_only=True):
+    """Something is over its limit: the run has to save and exit."""
 
     key: str
     fields: dict[str, str]
 
 
-Decision = Fine | Warn | Stop
+LimitDecision = WithinLimits | NearLimit | OverLimit
 
 
 def read(folder: Path) -> Readings:
-    """Measures the disk that holds ``folder``, the memory, and the first card."""
+    """Measure the disk that holds ``folder``, the RAM, and the first visible GPU."""
     used, free = _disk(folder)
     ram_used, ram_free = _ram()
-    vram_used, vram_total = _vram()
+    gpu = next(iter(visible_gpus()), None)
     return Readings(
         disk_free_gb=free,
         disk_used_gb=used,
         ram_free_gb=ram_free,
         ram_used_gb=ram_used,
-        vram_used_gb=vram_used,
-        vram_total_gb=vram_total,
+        vram_used_gb=gpu.used_gb if gpu else None,
+        vram_total_gb=gpu.total_gb if gpu else None,
     )
 
 
 def read_disk(folder: Path) -> Readings:
-    """Measures the disk that holds ``folder`` and nothing else."""
+    """Measure the disk that holds ``folder`` and nothing else."""
     used, free = _disk(folder)
     return Readings(disk_free_gb=free, disk_used_gb=used)
 
 
 def room_gb(readings: Readings, limits: ResourceLimits) -> float | None:
-    """What may still be written below every limit of the disk; ``None`` if it is not known."""
+    """Return what may still be written below every limit of the disk; ``None`` if unknown."""
     below = _left(limits.disk_used_gb, readings.disk_used_gb)
     rooms = [room for room in (readings.disk_free_gb, below) if room is not None]
     return None if readings.disk_free_gb is None else min(rooms)
 
 
-def decide(readings: Readings, limits: ResourceLimits) -> Decision:
-    """The one place that says stop."""
+def decide(readings: Readings, limits: ResourceLimits) -> LimitDecision:
+    """Compare readings with limits; the first limit that is exceeded wins over every warning."""
     if readings.disk_free_gb is None or readings.disk_used_gb is None:
-        return Stop(key="scheduler.disk-unknown", fields={})
+        return OverLimit(key="scheduler.disk-unknown", fields={})
     near = None
     for key, found, limit in _rooms(readings, limits):
         fields = {"found": f"{found:.1f}", "limit": f"{limit:.1f}"}
         if found < limit:
-            return Stop(key=key, fields=fields)
+            return OverLimit(key=key, fields=fields)
         if found < limit * WARN_MARGIN and near is None:
-            near = Warn(key=key, fields=fields)
-    return near or Fine()
+            near = NearLimit(key=key, fields=fields)
+    return near or WithinLimits()
 
 
 def _rooms(readings: Readings, limits: ResourceLimits) -> list[tuple[str, float, float]]:
-    """What is left of everything that was measured and has a limit, and how much has to be."""
+    """Return key, what is left and what has to be, of everything measured that has a limit."""
     used, total = readings.vram_used_gb, readings.vram_total_gb
     rooms = [
         ("scheduler.disk-free", readings.disk_free_gb, limits.disk_free_gb),
@@ -141,11 +139,3 @@ def _ram() -> tuple[float, float]:
 
     memory = psutil.virtual_memory()
     return (memory.total - memory.available) / GB, memory.available / GB
-
-
-def _vram() -> tuple[float | None, float | None]:
-    """Of the first card that the worker may use."""
-    found = {str(card.index): card for card in machine.cards()}
-    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    card = found.get(wanted)
-    return (card.used_gb, card.total_gb) if card else (None, None)

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from yoyak.config import load
-from yoyak.queue import memory
-from yoyak.queue.shapes import NF4_BYTES, read_config, shape_of
+from yoyak.planning.model_shapes import read_config, shape_of
 
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
 
@@ -41,34 +40,14 @@ def test_the_adapter_of_one_llama_block_by_hand():
     assert shape.lora_parameters(16) == 28 * (query_and_output + key_and_value + mlp)
 
 
-@pytest.mark.parametrize(
-    ("name", "weights_gb", "download_gb", "checkpoint_gb"),
-    [
-        # The first: 28 × 100,663,296 weights at 0.5159 bytes and 394,177,536 others at 2.
-        ("llama32-ko-3b", 2.242, 6.425, 0.292),
-        ("qwen3-4b", 2.652, 8.045, 0.396),
-        ("qwen25-7b", 5.546, 15.231, 0.484),
-        ("llama3-ko-8b", 5.702, 16.061, 0.503),
-    ],
-)
-def test_bytes_of_the_four_llms_by_hand(name, weights_gb, download_gb, checkpoint_gb):
-    recipe, shape = recipe_and_shape(name)
-    assert memory.weight_bytes(shape, recipe) / 1e9 == pytest.approx(weights_gb, abs=0.001)
-    assert memory.download_bytes(shape, recipe) / 1e9 == pytest.approx(download_gb, abs=0.001)
-    assert memory.checkpoint_bytes(shape, recipe) / 1e9 == pytest.approx(checkpoint_gb, abs=0.001)
-
-
-def test_nf4_takes_half_a_byte_and_its_two_scales():
-    assert pytest.approx(0.515869, abs=1e-6) == NF4_BYTES
-
-
-def test_a_folder_speaks_for_itself(tmp_path):
+def test_a_folder_states_its_own_shape(tmp_path):
     config = {
         "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 32, "vocab_size": 100,
         "tie_word_embeddings": True,
     }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "model.safetensors").touch()
     recipe = load.resolve("qwen3-4b", sets=[f"model.base={tmp_path}"]).recipe
     shape = shape_of(recipe)
     block = 2 * 8 * 8 + 2 * 8 * 4 + 3 * 8 * 32 + 2 * 8

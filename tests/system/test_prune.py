@@ -11,8 +11,8 @@ from yoyak.config import load
 from yoyak.errors import CannotWrite
 from yoyak.events import Evaluated, Stopped
 from yoyak.files import atomic
-from yoyak.queue.prune import Candidate, Kind, candidates, is_safe, kept_steps, prune
 from yoyak.scheduler.stages import StageContext, run_stages
+from yoyak.system.prune import PruneCandidate, PruneKind, candidates, is_safe, kept_steps, prune
 from yoyak.values import Interval, Rouge
 
 
@@ -112,7 +112,7 @@ def test_what_killed_writers_left_goes_first(workspace, interrupted):
     old.write_bytes(b"{}\n")
     found = candidates(workspace)
     assert [each.kind for each in found] == sorted(
-        (each.kind for each in found), key=list(Kind).index
+        (each.kind for each in found), key=list(PruneKind).index
     )
     assert {name for kind, name in named(found) if kind == "trash"} == {
         left.name, old.name, ".torn-step-000030-0",
@@ -135,7 +135,9 @@ def test_a_folder_without_our_mark_is_never_removed(workspace, interrupted, tmp_
     assert (precious / "thesis.txt").exists()
     assert (unmarked / "file").exists()
     with pytest.raises(CannotWrite):
-        prune(workspace, [Candidate(path=str(precious), kind=Kind.CHECKPOINT, size_bytes=5)])
+        prune(
+            workspace, [PruneCandidate(path=str(precious), kind=PruneKind.CHECKPOINT, size_bytes=5)]
+        )
 
 
 @pytest.fixture
@@ -173,7 +175,7 @@ def test_a_base_goes_only_if_asked_and_needed_by_nobody(workspace, with_base):
     assert candidates(workspace) == ()
     assert candidates(workspace, hub=True, needed_bases=["org/name"]) == ()
     (base,) = candidates(workspace, hub=True)
-    assert (base.kind, base.size_bytes) == (Kind.BASE, 100)
+    assert (base.kind, base.size_bytes) == (PruneKind.BASE, 100)
     prune(workspace, [base])
     assert not Path(base.path).exists()
 

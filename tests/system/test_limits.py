@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.messages import fill
-from yoyak.queue import limits, machine
-from yoyak.queue.limits import Fine, Readings, Stop, Warn, decide
 from yoyak.runs.settings import ResourceLimits
+from yoyak.system import limits
+from yoyak.system.limits import NearLimit, OverLimit, Readings, WithinLimits, decide
 
 WELL = Readings(
     disk_free_gb=100.0, disk_used_gb=50.0, ram_free_gb=16.0, ram_used_gb=4.0,
@@ -25,28 +25,28 @@ def but(**changes):
 @pytest.mark.parametrize(
     ("readings", "kind", "key"),
     [
-        (WELL, Fine, None),
+        (WELL, WithinLimits, None),
         # A disk that cannot be measured counts as full, whatever else is known.
-        (but(disk_free_gb=None), Stop, "scheduler.disk-unknown"),
-        (but(disk_used_gb=None), Stop, "scheduler.disk-unknown"),
-        (Readings(), Stop, "scheduler.disk-unknown"),
-        (but(disk_free_gb=1.99), Stop, "scheduler.disk-free"),
-        (but(disk_free_gb=2.0), Warn, "scheduler.disk-free"),
-        (but(disk_free_gb=2.99), Warn, "scheduler.disk-free"),
-        (but(disk_free_gb=3.0), Fine, None),
-        (but(disk_free_gb=0.0), Stop, "scheduler.disk-free"),
+        (but(disk_free_gb=None), OverLimit, "scheduler.disk-unknown"),
+        (but(disk_used_gb=None), OverLimit, "scheduler.disk-unknown"),
+        (Readings(), OverLimit, "scheduler.disk-unknown"),
+        (but(disk_free_gb=1.99), OverLimit, "scheduler.disk-free"),
+        (but(disk_free_gb=2.0), NearLimit, "scheduler.disk-free"),
+        (but(disk_free_gb=2.99), NearLimit, "scheduler.disk-free"),
+        (but(disk_free_gb=3.0), WithinLimits, None),
+        (but(disk_free_gb=0.0), OverLimit, "scheduler.disk-free"),
         # The absolute limit stands beside the free space: 100 GB are free all the while.
-        (but(disk_used_gb=148.1), Stop, "scheduler.disk-used"),
-        (but(disk_used_gb=151.0), Stop, "scheduler.disk-used"),
-        (but(disk_used_gb=147.5), Warn, "scheduler.disk-used"),
-        (but(ram_free_gb=0.4), Stop, "scheduler.ram-free"),
-        (but(ram_free_gb=0.6), Warn, "scheduler.ram-free"),
-        (but(ram_free_gb=None), Fine, None),
-        (but(vram_used_gb=23.5), Stop, "scheduler.vram-free"),
-        (but(vram_used_gb=22.6), Warn, "scheduler.vram-free"),
-        (but(vram_used_gb=None), Fine, None),
+        (but(disk_used_gb=148.1), OverLimit, "scheduler.disk-used"),
+        (but(disk_used_gb=151.0), OverLimit, "scheduler.disk-used"),
+        (but(disk_used_gb=147.5), NearLimit, "scheduler.disk-used"),
+        (but(ram_free_gb=0.4), OverLimit, "scheduler.ram-free"),
+        (but(ram_free_gb=0.6), NearLimit, "scheduler.ram-free"),
+        (but(ram_free_gb=None), WithinLimits, None),
+        (but(vram_used_gb=23.5), OverLimit, "scheduler.vram-free"),
+        (but(vram_used_gb=22.6), NearLimit, "scheduler.vram-free"),
+        (but(vram_used_gb=None), WithinLimits, None),
         # A stop is said before a warning about something else.
-        (but(disk_free_gb=2.5, ram_free_gb=0.1), Stop, "scheduler.ram-free"),
+        (but(disk_free_gb=2.5, ram_free_gb=0.1), OverLimit, "scheduler.ram-free"),
     ],
 )
 def test_the_table_of_decisions(readings, kind, key):
@@ -59,14 +59,14 @@ def test_the_table_of_decisions(readings, kind, key):
 
 def test_a_limit_that_was_not_set_stops_nothing():
     crowded = but(disk_used_gb=10_000.0, vram_used_gb=24.0)
-    assert isinstance(decide(crowded, ResourceLimits()), Fine)
+    assert isinstance(decide(crowded, ResourceLimits()), WithinLimits)
 
 
 GB = st.one_of(st.none(), st.floats(0, 300))
 READINGS = st.builds(
     Readings, disk_free_gb=GB, disk_used_gb=GB, ram_free_gb=GB, vram_used_gb=GB, vram_total_gb=GB
 )
-RANK = {Fine: 0, Warn: 1, Stop: 2}
+RANK = {WithinLimits: 0, NearLimit: 1, OverLimit: 2}
 
 
 @given(READINGS, st.floats(0, 300))
@@ -96,23 +96,20 @@ def test_a_disk_that_cannot_be_asked_is_unknown_and_stops(tmp_path, monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", refuse)
     found = limits.read(tmp_path)
     assert (found.disk_free_gb, found.disk_used_gb) == (None, None)
-    assert isinstance(decide(found, ResourceLimits()), Stop)
+    assert isinstance(decide(found, ResourceLimits()), OverLimit)
 
 
-@pytest.mark.parametrize(("visible", "used"), [(None, 1.0), ("1", 9.0), ("1,0", 9.0), ("7", None)])
-def test_the_card_that_counts_is_the_one_the_worker_sees(monkeypatch, tmp_path, visible, used):
-    cards = [
-        machine.Card(
-            index=index, name="card", driver="1", capability=8.0, total_gb=24.0, used_gb=used,
-            free_gb=24.0 - used,
-        )
-        for index, used in ((0, 1.0), (1, 9.0))
-    ]  # fmt: skip
-    monkeypatch.setattr(machine, "cards", lambda: cards)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+@pytest.mark.parametrize(
+    ("visible", "used"), [(None, 1.0), ("1", 9.0), ("GPU-1,0", 9.0), ("7", None), ("", None)]
+)
+def test_the_gpu_that_counts_is_the_first_visible_one(
+    fake_gpus, monkeypatch, tmp_path, visible, used
+):
+    fake_gpus({"memory": (24_000, 1_000)}, {"memory": (24_000, 9_000)})
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert limits.read(tmp_path).vram_used_gb == used
+    found = limits.read(tmp_path).vram_used_gb
+    assert found == (None if used is None else pytest.approx(used, rel=0.05))
 
 
 @pytest.mark.parametrize(

@@ -5,26 +5,26 @@ import pytest
 from yoyak.config import load
 from yoyak.config.schema import Recompute
 from yoyak.events import PredictionProgress, TrainStep
-from yoyak.queue import machine
-from yoyak.queue.devices import DEVICES
-from yoyak.queue.pace import (
-    Span,
-    generation_span,
+from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
+from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.plan import PlanTarget, plan
+from yoyak.planning.time_estimate import (
+    TimeEstimate,
+    generation_time,
     measured_generation,
-    measured_span,
+    measured_training,
     training_flops,
-    training_span,
+    training_time,
 )
-from yoyak.queue.plan import Place, plan
-from yoyak.queue.shapes import shape_of
-from yoyak.queue.workload import Workload
+from yoyak.planning.workload import Workload
+from yoyak.system import probe
 
 WORK = Workload(
     rows=1000, rows_shortened=0, tokens_per_epoch=320_000, supervised_per_epoch=45_000,
-    longest_row=900, longest_source=800, usual_answer=100, steps_per_epoch=125, steps=1250,
-    spoken_rows=998, usual_source=275.0,
+    longest_row=900, answer_tokens_p99=100, steps_per_epoch=125, steps=1250,
+    generated_rows=998, mean_source_tokens=275.0,
 )  # fmt: skip
-CARD = DEVICES["RTX 3090"]
+CARD = GPUS["RTX 3090"]
 
 
 def recipe_and_shape(name, *sets):
@@ -44,12 +44,10 @@ def test_work_of_the_3b_by_hand():
     # 4 per weight and token: 2.8187 billion weights over 3.2 million tokens, and the head of
     # 394 million weights over the 450,000 supervised ones.
     by_hand = 4 * (2_818_747_392 * 3_200_000 + 394_002_432 * 450_000)
-    assert training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) == pytest.approx(
-        by_hand
-    )
-    half = training_flops(shape, recipe, WORK, recompute=Recompute.ALTERNATE)
+    assert training_flops(shape, recipe, WORK, Recompute.NOTHING) == pytest.approx(by_hand)
+    half = training_flops(shape, recipe, WORK, Recompute.ALTERNATE)
     assert half == pytest.approx(by_hand * 5 / 4)
-    twice = training_flops(shape, recipe, WORK, recompute=Recompute.EVERYTHING)
+    twice = training_flops(shape, recipe, WORK, Recompute.EVERYTHING)
     assert twice == pytest.approx(1.5 * by_hand)
 
 
@@ -57,22 +55,22 @@ def test_a_model_that_learns_whole_needs_half_as_much_again():
     recipe, shape = recipe_and_shape("kobart")
     body = (shape.parameters - shape.embedding_parameters) * 3_200_000
     head = 30_000 * 768 * 450_000
-    assert training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) == pytest.approx(
+    assert training_flops(shape, recipe, WORK, Recompute.NOTHING) == pytest.approx(
         6 * (body + head)
     )
 
 
 def test_time_is_work_by_speed():
     recipe, shape = recipe_and_shape("llama32-ko-3b")
-    span = training_span(shape, recipe, WORK, CARD, recompute=Recompute.NOTHING)
-    seconds = training_flops(shape, recipe, WORK, recompute=Recompute.NOTHING) / 71e12
+    span = training_time(shape, recipe, WORK, CARD, Recompute.NOTHING)
+    seconds = training_flops(shape, recipe, WORK, Recompute.NOTHING) / 71e12
     assert (span.low_seconds, span.high_seconds) == pytest.approx((seconds / 0.55, seconds / 0.25))
     assert not span.measured
 
 
 def test_generation_reads_all_weights_for_each_token_of_a_batch():
     recipe, shape = recipe_and_shape("llama32-ko-3b")
-    span = generation_span(shape, recipe, WORK, CARD)
+    span = generation_time(shape, recipe, WORK, CARD)
     # 32 batches of 100 tokens; 2.24 GB packed, then 2.82 billion weights at 4 bytes both ways.
     read = 2.2425e9 + 4 * 2.8186e9
     answers = 32 * 100 * read / 936e9 / 0.7
@@ -83,11 +81,11 @@ def test_generation_reads_all_weights_for_each_token_of_a_batch():
 
 def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():
     recipe, shape = recipe_and_shape("tiny-qlora")
-    assert training_span(shape, recipe, WORK, CARD, recompute=Recompute.NOTHING) is None
+    assert training_time(shape, recipe, WORK, CARD, Recompute.NOTHING) is None
     recipe, shape = recipe_and_shape("kobart")
-    unknown = CARD.__class__(name="?", memory_gb=24, tflops=0, bandwidth_gb_per_second=0)
-    assert training_span(shape, recipe, WORK, unknown, recompute=Recompute.NOTHING) is None
-    assert generation_span(shape, recipe, WORK, unknown) is None
+    unknown = GpuSpec(name="?", memory_gb=24)
+    assert training_time(shape, recipe, WORK, unknown, Recompute.NOTHING) is None
+    assert generation_time(shape, recipe, WORK, unknown) is None
 
 
 @pytest.fixture
@@ -101,7 +99,7 @@ def test_what_was_measured_here_goes_before_arithmetic(run):
     for number in range(1, 23):
         # The first two warm up; of the other twenty two are four times as slow.
         run.emit(step(number, 10.0 if number < 3 else 4.0 if number > 20 else 1.0))
-    span = measured_span([run], run.recipe, WORK, "RTX 3090")
+    span = measured_training([run], run.recipe, WORK, "RTX 3090")
     assert span.measured
     assert span.low_seconds == pytest.approx(WORK.trained_tokens / 2560)
     assert span.low_seconds < span.high_seconds <= 4 * span.low_seconds
@@ -110,17 +108,19 @@ def test_what_was_measured_here_goes_before_arithmetic(run):
 def test_another_model_another_card_or_too_few_steps_measure_nothing(run):
     for number in range(1, 10):
         run.emit(step(number, 1.0))
-    assert measured_span([run], run.recipe, WORK, "RTX 3090") is None
+    assert measured_training([run], run.recipe, WORK, "RTX 3090") is None
     for number in range(10, 30):
         run.emit(step(number, 1.0))
-    assert measured_span([run], run.recipe, WORK, "RTX 3090") is not None
-    assert measured_span([run], run.recipe, WORK, "RTX 4090") is None
+    assert measured_training([run], run.recipe, WORK, "RTX 3090") is not None
+    assert measured_training([run], run.recipe, WORK, "RTX 4090") is None
     other = load.resolve("tiny-bart", sets=["model.scratch.width=128"]).recipe
-    assert measured_span([run], other, WORK, "RTX 3090") is None
+    assert measured_training([run], other, WORK, "RTX 3090") is None
 
 
 def test_spans_add_up_and_remember_what_was_guessed():
-    total = Span(low_seconds=1, high_seconds=2, measured=True) + Span(low_seconds=3, high_seconds=5)
+    total = TimeEstimate(low_seconds=1, high_seconds=2, measured=True) + TimeEstimate(
+        low_seconds=3, high_seconds=5
+    )
     assert (total.low_seconds, total.high_seconds, total.measured) == (4, 7, False)
 
 
@@ -147,9 +147,9 @@ def test_a_processor_is_measured_like_a_card_if_it_had_the_same_threads(
     run = workspace.find_or_create(recipe, corpus, lambda: origin)
     for number in range(1, 30):
         run.emit(step(number, 1.0))
-    monkeypatch.setattr(machine, "processor", lambda: "Some CPU")
-    here = Place(None, 100.0, 2.0, runs=[run])
-    measured = plan([recipe], corpus, here).recipes[0].training_span
+    monkeypatch.setattr(probe, "processor", lambda: "Some CPU")
+    here = PlanTarget(None, 100.0, 2.0, runs=[run])
+    measured = plan([recipe], corpus, here).recipes[0].training_time
     assert measured.measured
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    assert plan([recipe], corpus, here).recipes[0].training_span is None
+    assert plan([recipe], corpus, here).recipes[0].training_time is None

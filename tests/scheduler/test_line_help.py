@@ -1,20 +1,18 @@
 """How a line-up helps itself: after kills, without memory, on several cards, with little room."""
 
-import os
-
 import pytest
 
 from yoyak import messages
 from yoyak.errors import DiskFull
 from yoyak.events import RunStatus, Started, Warned
 from yoyak.files import atomic
-from yoyak.queue import limits
-from yoyak.queue.limits import Readings
 from yoyak.report.model.load import gather
 from yoyak.report.render import markdown
 from yoyak.runs.settings import Project, ResourceLimits
 from yoyak.scheduler import create_runs, resource_monitor, scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler, visible_gpus
+from yoyak.system import limits
+from yoyak.system.limits import Readings
 
 GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 
@@ -115,13 +113,15 @@ def test_one_card_has_one_run_at_a_time(four, corpus):
     assert four[1].state().started_at >= four[0].state().last_at
 
 
-def test_the_cards_are_those_that_may_be_seen(monkeypatch):
+def test_the_cards_are_those_that_may_be_seen(monkeypatch, fake_gpus):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
     assert visible_gpus() == ("2", "5")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == (None,)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setenv("PATH", os.devnull)  # no driver's tool
+    fake_gpus({}, {})
+    assert visible_gpus() == ("0", "1")
+    fake_gpus()
     assert visible_gpus() == (None,)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from hashlib import sha256
 from importlib.metadata import distributions
@@ -12,14 +11,15 @@ from yoyak import __version__
 from yoyak.config.schema import Recipe
 from yoyak.errors import CannotWrite, Unavailable
 from yoyak.files import atomic
-from yoyak.queue import machine
 from yoyak.runs.git import git
 from yoyak.runs.redact import redact, redact_words
+from yoyak.system import probe
 from yoyak.values import Corpus, Value
 
 GIT_SECONDS = 10.0
 
 ALLOWED_ENVIRONMENT = (
+    "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "CUBLAS_WORKSPACE_CONFIG",
     "HF_HUB_OFFLINE",
@@ -71,9 +71,9 @@ def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
         yoyak=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        processor=machine.processor(),
+        processor=probe.processor(),
         cores=os.cpu_count(),
-        threads=None if recipe is None else machine.threads_for(recipe),
+        threads=None if recipe is None else probe.threads_for(recipe),
         packages=dict(sorted(_packages())),
         gpus=_gpus(),
         code=_code(),
@@ -97,7 +97,7 @@ def _base(recipe: Recipe) -> str | None:
         sizes = sorted((path.name, path.stat().st_size) for path in folder.iterdir())
         read = config.read_text(encoding="utf-8") if config.is_file() else ""
         return redact(f"{base}@{atomic.sha256_of(sizes, read)}")
-    snapshot = machine.cached_model(base)
+    snapshot = probe.base_status(base).folder
     return base if snapshot is None else f"{base}@{snapshot.name}"
 
 
@@ -106,13 +106,11 @@ def _packages() -> set[tuple[str, str]]:
 
 
 def _gpus() -> tuple[str, ...]:
-    """Name, memory and driver of each card, as the driver's own tool says; none without it."""
-    asked = "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
-    try:
-        said = subprocess.run(("nvidia-smi", *asked), capture_output=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(said.stdout.decode(errors="replace").strip().splitlines())
+    """Return name, memory and driver of each GPU of the machine; none without a driver."""
+    return tuple(
+        f"{gpu.name}, {gpu.total_gb * probe.GB / 2**20:.0f} MiB, {gpu.driver}"
+        for gpu in probe.gpus()
+    )
 
 
 def _code() -> CodeVersion | None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from yoyak.config import load
-from yoyak.runs import provenance
+from yoyak.scheduler import provenance
 
 
 def git(folder, *words):

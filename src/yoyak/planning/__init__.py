@@ -1,0 +1,1 @@
+"""Estimates of a line-up's time, GPU memory and disk, before a download or a process."""

@@ -1,0 +1,79 @@
+"""How a line-up fills the disk, run by run, and what may be deleted when."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from yoyak.config.schema import Recipe
+from yoyak.planning.memory_estimate import trainable_parameters
+from yoyak.planning.model_shapes import ModelShape, shape_of
+from yoyak.system.probe import GB, base_status
+from yoyak.values import Value
+
+KEPT_CHECKPOINTS = 3
+"""Best, last and previous."""
+
+
+class DiskStep(Value, frozen=True, kw_only=True):
+    """One change of what the line-up holds on the disk; ``total_gb`` is after it."""
+
+    recipe: str
+    what: str
+    change_gb: float
+    total_gb: float
+
+
+def checkpoint_bytes(shape: ModelShape, recipe: Recipe) -> float:
+    """Return the size of a checkpoint: trainable parameters and Adam's two moments, float32."""
+    return 12.0 * trainable_parameters(shape, recipe)
+
+
+def base_bytes(shape: ModelShape) -> float:
+    """Return the size of a base on the hub: bfloat16 for the LLMs, float32 for koBART."""
+    return (4.0 if shape.family == "bart" else 2.0) * shape.parameters
+
+
+def download_bytes(shape: ModelShape, recipe: Recipe) -> float:
+    """Return what is still to be downloaded: nothing if a folder or the cache holds the base."""
+    base = recipe.model.base
+    here = base is None or base_status(base).folder is not None
+    return 0.0 if here else base_bytes(shape)
+
+
+def plan_disk(recipes: Sequence[Recipe], *, purge_bases: bool) -> tuple[DiskStep, ...]:
+    """Return every step, in order; a model of unknown shape takes no part."""
+    steps: list[DiskStep] = []
+    for number, recipe in enumerate(recipes):
+        shape, base = shape_of(recipe), recipe.model.base
+        if shape is None:
+            continue
+        changes: dict[str, float] = {}
+        missing = download_bytes(shape, recipe)
+        if missing and all(earlier.model.base != base for earlier in recipes[:number]):
+            changes["download"] = missing
+        if recipe.train.epochs:
+            checkpoint = checkpoint_bytes(shape, recipe)
+            # While one is written, those that it will replace are still there.
+            changes["checkpoints"] = (KEPT_CHECKPOINTS + 1) * checkpoint
+            changes["weights"] = 4.0 * trainable_parameters(shape, recipe)
+            # Predictions and scores are stored by then; the best one stays.
+            changes["purge-checkpoints"] = -KEPT_CHECKPOINTS * checkpoint
+        needed_later = any(later.model.base == base for later in recipes[number + 1 :])
+        if purge_bases and _may_purge(recipe) and not needed_later:
+            changes["purge-base"] = -base_bytes(shape)
+        for what, change in changes.items():
+            total = (steps[-1].total_gb if steps else 0.0) + change / GB
+            steps.append(
+                DiskStep(recipe=recipe.name, what=what, change_gb=change / GB, total_gb=total)
+            )
+    return tuple(steps)
+
+
+def peak_gb(steps: Sequence[DiskStep]) -> float:
+    """Return the most that the line-up adds to the disk at any moment."""
+    return max((step.total_gb for step in steps), default=0.0)
+
+
+def _may_purge(recipe: Recipe) -> bool:
+    """Return what prune would: a local folder is not ours, a pinned revision is deliberate."""
+    base = recipe.model.base
+    return base is not None and recipe.model.revision is None and not Path(base).is_dir()

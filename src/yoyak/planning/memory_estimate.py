@@ -1,0 +1,135 @@
+"""GPU memory of training and generation, by counting bytes.
+
+The activations per token were measured with saved-tensor hooks on models of every family
+(transformers, PEFT with float32 adapters, bfloat16 autocast): tests/torch/test_memory.py repeats
+the measurement and holds these formulas to it.
+"""
+
+from typing import NamedTuple
+
+from yoyak.config.schema import Recipe, Recompute
+from yoyak.planning.model_shapes import ModelShape
+from yoyak.system.probe import GB
+from yoyak.values import Value
+
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Per weight: 4 bits, an 8-bit scale per 64, a 32-bit one per 256 of those (Dettmers 2023)."""
+HEAD_BYTES = 16
+"""Per logit: bfloat16, float32, its log-softmax, and the gradients of the last two."""
+MASK_BYTES_CUDA = 1
+MASK_BYTES_CPU = 4
+"""A dropped-out activation keeps a boolean on CUDA and a float32 factor on the CPU."""
+GENERATION_TOKENS = 16_384
+"""Rows × (source + new) tokens of one generation batch (engine.decode)."""
+RESERVE_GB = 0.9
+"""CUDA context, libraries and workspaces; an assumption, shown as such."""
+FRAGMENTATION = 1.05
+"""What the caching allocator holds above what is in use; an assumption, shown as such."""
+
+
+class ForwardPass(NamedTuple):
+    """What one forward pass of training holds."""
+
+    tokens: int
+    """Padded; of the source for an encoder-decoder."""
+    answer_tokens: int
+    """Supervised."""
+    recompute: Recompute
+    mask_bytes: int = MASK_BYTES_CUDA
+
+
+class MemoryEstimate(Value, frozen=True, kw_only=True):
+    """Peak memory in GB (1e9 bytes), by what takes it."""
+
+    weights_gb: float
+    learned_gb: float
+    """Trainable parameters: value, gradient and Adam's two moments, float32."""
+    activations_gb: float
+    head_gb: float = 0.0
+    reserve_gb: float = RESERVE_GB
+
+    @property
+    def total_gb(self) -> float:
+        """All of it, with the allocator's overhead."""
+        live = self.weights_gb + self.learned_gb + self.activations_gb + self.head_gb
+        return live * FRAGMENTATION + self.reserve_gb
+
+
+def trainable_parameters(shape: ModelShape, recipe: Recipe) -> int:
+    """Return how many parameters are trained."""
+    return shape.parameters if recipe.lora is None else shape.lora_parameters(recipe.lora.r)
+
+
+def frozen_bytes(shape: ModelShape, recipe: Recipe) -> float:
+    """Return the bytes of the frozen base; 0 where every weight is trained."""
+    if recipe.lora is None:
+        return 0.0
+    quantised = 0 if recipe.model.quantisation is None else shape.linear_parameters
+    return NF4_BYTES * quantised + 2.0 * (shape.parameters - quantised)
+
+
+def training_memory(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> MemoryEstimate:
+    """Return the peak of a training step whose largest forward pass is ``passed``."""
+    activations = kept_bytes(shape, recipe, passed) + _dequantised_bytes(shape, recipe)
+    return MemoryEstimate(
+        weights_gb=frozen_bytes(shape, recipe) / GB,
+        learned_gb=16 * trainable_parameters(shape, recipe) / GB,
+        activations_gb=activations / GB,
+        head_gb=HEAD_BYTES * shape.vocabulary * passed.answer_tokens / GB,
+    )
+
+
+def generation_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
+    """Return the peak of generation: keys and values of a full batch beside the weights."""
+    element = 4 if recipe.lora is None else 2
+    attentions = 2 if shape.family == "bart" else 1  # self and cross
+    cache = 2 * attentions * shape.layers * shape.key_width * element * GENERATION_TOKENS
+    if recipe.lora is None:
+        weights, adapters, unpacked = 4.0 * shape.parameters, 0, 0.0
+    else:
+        weights, adapters = frozen_bytes(shape, recipe), 4 * trainable_parameters(shape, recipe)
+        unpacked = _dequantised_bytes(shape, recipe)
+    if recipe.generate.weights == "merged":
+        weights, unpacked = 2.0 * shape.parameters, 0.0
+    return MemoryEstimate(
+        weights_gb=weights / GB, learned_gb=adapters / GB, activations_gb=(cache + unpacked) / GB
+    )
+
+
+def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
+    """Return what all blocks together keep for the backward pass.
+
+    A block under activation checkpointing keeps its input; one such block at a time is in memory
+    in full.
+    """
+    block = layer_bytes(shape, recipe, passed)
+    layers = shape.layers
+    shares = {Recompute.NOTHING: 0, Recompute.ALTERNATE: -(-layers // 2)}
+    again = shares.get(passed.recompute, layers)
+    if not again:
+        return layers * block
+    element = 4 if recipe.lora is None else 2
+    return (layers - again + 1) * block + again * element * shape.width * passed.tokens
+
+
+def layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
+    """Return what one block keeps for the backward pass; for BART one of each half."""
+    width, query, key, mlp = shape.width, shape.query_width, shape.key_width, shape.mlp_width
+    if shape.family == "bart":
+        # Measured with the CPU's masks: two dropouts in an encoder block, three in a decoder block.
+        saved = MASK_BYTES_CPU - passed.mask_bytes
+        encoder = ((48 - 2 * saved) * width + 8 * mlp) * passed.tokens
+        decoder = ((60 - 3 * saved) * width + 8 * mlp) * passed.answer_tokens
+        return float(encoder + decoder)
+    mask = passed.mask_bytes if recipe.lora is not None and recipe.lora.lora_dropout else 0
+    per_token = (18 + 5 * mask) * width + (6 + mask) * query + 4 * key + (8 + mask) * mlp
+    if shape.family == "qwen3":
+        per_token += 4 * (query + key)  # norms of queries and keys
+    return float(per_token * passed.tokens)
+
+
+def _dequantised_bytes(shape: ModelShape, recipe: Recipe) -> float:
+    """Return the largest 4-bit matrix, unpacked to bfloat16 for its product."""
+    if recipe.model.quantisation is None:
+        return 0.0
+    return 2.0 * max(inputs * outputs for inputs, outputs in shape.linears)

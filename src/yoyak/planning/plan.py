@@ -1,0 +1,309 @@
+"""The plan of a line-up from recipes and data alone, before a download or a GPU second.
+
+Rows and steps are counted; tokens, memory, disk and time are arithmetic that is kept, so that it
+can be shown. What does not fit is refused, together with the largest setting that does.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from yoyak.config.schema import Recipe
+from yoyak.errors import DiskFull, InputMissing, Unavailable, YoyakError
+from yoyak.files import atomic
+from yoyak.planning.disk_estimate import DiskStep, download_bytes, peak_gb, plan_disk
+from yoyak.planning.gpu_catalogue import GpuSpec, installed_gpus
+from yoyak.planning.memory_estimate import (
+    ForwardPass,
+    MemoryEstimate,
+    generation_memory,
+    training_memory,
+)
+from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.time_estimate import (
+    TimeEstimate,
+    generation_time,
+    measured_generation,
+    measured_training,
+    training_time,
+)
+from yoyak.planning.workload import Workload, largest_forward_pass, longest_source, workload_of
+from yoyak.runs.run import Run
+from yoyak.runs.settings import ResourceLimits
+from yoyak.runs.workspace import Workspace
+from yoyak.system import limits, probe
+from yoyak.system.prune import candidates
+from yoyak.values import Corpus, Value
+
+_ERRORS: Mapping[str, type[YoyakError]] = {
+    "base": InputMissing,
+    "gpu": Unavailable,
+    "time": Unavailable,
+    "disk": DiskFull,
+}
+
+
+class PlanTarget(NamedTuple):
+    """Where the line-up is to run, and what it may take there."""
+
+    gpu: GpuSpec | None
+    disk_free_gb: float | None
+    """What is free, or left below an absolute limit of the disk if that is less."""
+    disk_keep_gb: float
+    """Has to stay of it."""
+    purge_bases: bool = False
+    """A base may be deleted when the last run that needs it is finished."""
+    minutes: float | None = None
+    """At most this long."""
+    runs: Sequence[Run] = ()
+    """Earlier runs here, whose pace was measured."""
+
+    @property
+    def hardware(self) -> str:
+        """Name of the GPU, or without one of this machine's processor."""
+        return probe.processor() if self.gpu is None else self.gpu.name
+
+
+class Refusal(Value, frozen=True, kw_only=True):
+    """Why the line-up cannot run as asked, and what could; ``key`` is a message."""
+
+    key: str
+    fields: dict[str, str]
+    about: Literal["base", "gpu", "time", "disk"]
+
+    @property
+    def error(self) -> YoyakError:
+        """The refusal as an error: 66 for a missing base, 69 for GPU and time, 74 for the disk."""
+        return _ERRORS[self.about](self.key, **self.fields)
+
+
+class RecipePlan(Value, frozen=True, kw_only=True):
+    """What one recipe will take; ``None`` where its model's shape or the hardware is not known."""
+
+    recipe: str
+    work: Workload | None = None
+    forward_pass: ForwardPass | None = None
+    training: MemoryEstimate | None = None
+    generation: MemoryEstimate | None = None
+    training_time: TimeEstimate | None = None
+    generation_time: TimeEstimate | None = None
+    download_gb: float = 0.0
+
+    @property
+    def time(self) -> TimeEstimate | None:
+        """Training and generation together."""
+        if self.training_time is None or self.generation_time is None:
+            return self.training_time
+        return self.training_time + self.generation_time
+
+
+class Plan(Value, frozen=True, kw_only=True):
+    """What a line-up will take, in order, and why it is refused, if it is."""
+
+    recipes: tuple[RecipePlan, ...]
+    disk: tuple[DiskStep, ...]
+    refusals: tuple[Refusal, ...] = ()
+    gpu: GpuSpec | None = None
+
+    @property
+    def time(self) -> TimeEstimate | None:
+        """From the first to the last run; ``None`` if one of them cannot be estimated."""
+        times = [each.time for each in self.recipes if each.work is not None]
+        known = [time for time in times if time is not None]
+        if not times or len(known) < len(times):
+            return None
+        return sum(known[1:], start=known[0])
+
+    def finishes(self, now: float) -> tuple[float, float] | None:
+        """Return the earliest and latest end as Unix time, for a start at ``now``."""
+        time = self.time
+        return None if time is None else (now + time.low_seconds, now + time.high_seconds)
+
+
+def target_here(workspace: Workspace, limits_: ResourceLimits, gpu: GpuSpec | None) -> PlanTarget:
+    """Return the room and the earlier runs of this workspace, for a plan on ``gpu``."""
+    return PlanTarget(
+        gpu,
+        limits.room_gb(limits.read_disk(workspace.folder), limits_),
+        limits_.disk_free_gb,
+        purge_bases=limits_.prune_hub,
+        runs=workspace.runs(),
+    )
+
+
+def admit(
+    pending: Mapping[Run, bool], corpus: Corpus, workspace: Workspace, limits_: ResourceLimits
+) -> None:
+    """Return if ``pending`` may begin: unfinished runs, and whether each is trained already.
+
+    What the runs hold on the disk, and what could be pruned, counts as room. Without a GPU only the
+    disk and a missing base can refuse.
+
+    Raises:
+        DiskFull, InputMissing, Unavailable: it does not fit; the message has the arithmetic.
+    """
+    if not pending:
+        return
+    # A trained run only predicts, as a zero-shot one does.
+    recipes = [with_epochs(run.recipe, 0) if pending[run] else run.recipe for run in pending]
+    target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
+    refusals = plan(recipes, corpus, target).refusals
+    if target.disk_free_gb is not None and any(each.about == "disk" for each in refusals):
+        # Candidates are verified byte by byte, so they are only looked for where they decide.
+        bases = [recipe.model.base for recipe in recipes if recipe.model.base is not None]
+        spare = candidates(workspace, hub=limits_.prune_hub, needed_bases=bases)
+        room = sum(each.size_bytes for each in spare) + sum(
+            atomic.size_bytes(run.engine_folder / name)
+            for run, trained in pending.items()
+            if not trained
+            for name in ("checkpoints", "weights")
+        )
+        target = target._replace(disk_free_gb=target.disk_free_gb + room / probe.GB)
+        refusals = plan(recipes, corpus, target).refusals
+    if refusals:
+        reasons = "\n".join(str(refusal.error) for refusal in refusals)
+        raise _ERRORS[refusals[-1].about]("planning.not-admitted", reasons=reasons)
+
+
+def plan(recipes: Sequence[Recipe], corpus: Corpus, target: PlanTarget) -> Plan:
+    """Return the plan of a line-up; refusals are part of it, so that everything can be shown."""
+    planned = tuple(_plan_recipe(recipe, corpus, target) for recipe in recipes)
+    steps = plan_disk(recipes, purge_bases=target.purge_bases)
+    made = Plan(recipes=planned, disk=steps, gpu=target.gpu)
+    refusals = [
+        *_refused_bases(recipes),
+        *(
+            each
+            for recipe, one in zip(recipes, planned, strict=True)
+            for each in _refused_memory(recipe, one, corpus, target.gpu)
+        ),
+        *_refused_disk(recipes, made, target),
+        *_refused_time(recipes, made, corpus, target),
+    ]
+    return msgspec.structs.replace(made, refusals=tuple(refusals))
+
+
+def _plan_recipe(recipe: Recipe, corpus: Corpus, target: PlanTarget) -> RecipePlan:
+    shape, gpu = shape_of(recipe), target.gpu
+    if shape is None:
+        return RecipePlan(recipe=recipe.name)
+    work = workload_of(recipe, shape, corpus)
+    fitting = largest_forward_pass(shape, recipe, work, gpu.memory_gb if gpu else None)
+    passed = fitting or work.forward_pass(work.longest_row, recipe.train.recomputes[-1])
+    paces = (target.runs, recipe, work, target.hardware)
+    training, generation = measured_training(*paces), measured_generation(*paces)
+    if gpu is not None:
+        training = training or training_time(shape, recipe, work, gpu, passed.recompute)
+        generation = generation or generation_time(shape, recipe, work, gpu)
+    return RecipePlan(
+        recipe=recipe.name,
+        work=work,
+        forward_pass=fitting,
+        training=training_memory(shape, recipe, passed),
+        generation=generation_memory(shape, recipe),
+        training_time=training,
+        generation_time=generation,
+        download_gb=download_bytes(shape, recipe) / probe.GB,
+    )
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+def _refused_bases(recipes: Sequence[Recipe]) -> Iterator[Refusal]:
+    for base in dict.fromkeys(recipe.model.base for recipe in recipes if recipe.model.base):
+        problem = probe.base_status(base).problem
+        if problem is not None:
+            yield Refusal(key=problem, fields={"base": base}, about="base")
+
+
+def _refused_memory(
+    recipe: Recipe, planned: RecipePlan, corpus: Corpus, gpu: GpuSpec | None
+) -> Iterator[Refusal]:
+    shape, work = shape_of(recipe), planned.work
+    training, generation = planned.training, planned.generation
+    if gpu is None or shape is None or work is None or training is None or generation is None:
+        return
+    fields = {"recipe": recipe.name, "card": gpu.name, "memory": f"{gpu.memory_gb:.1f}"}
+    if recipe.generate.weights == "merged" and generation.total_gb > gpu.memory_gb:
+        needed = {"needed": f"{generation.total_gb:.1f}"}
+        yield Refusal(key="planning.merged-memory", fields=fields | needed, about="gpu")
+    if planned.forward_pass is None and work.steps:  # zero-shot trains nothing
+        fitting = longest_source(shape, recipe, corpus, gpu.memory_gb)
+        fields |= {
+            "needed": f"{training.total_gb:.1f}",
+            "weights": f"{training.weights_gb:.1f}",
+            "learned": f"{training.learned_gb:.1f}",
+            "activations": f"{training.activations_gb:.1f}",
+            "fitting": str(fitting),
+        }
+        key = "planning.memory" if fitting else "planning.memory-never"
+        yield Refusal(key=key, fields=fields, about="gpu")
+
+
+def _refused_disk(recipes: Sequence[Recipe], made: Plan, target: PlanTarget) -> Iterator[Refusal]:
+    if target.disk_free_gb is None:
+        yield Refusal(key="scheduler.disk-unknown", fields={}, about="disk")
+        return
+    # A plan that takes nothing fits a full disk.
+    room = max(target.disk_free_gb - target.disk_keep_gb, 0.0)
+
+    def peak(count: int, *, purge: bool = target.purge_bases) -> float:
+        return peak_gb(plan_disk(recipes[:count], purge_bases=purge))
+
+    everything = len(recipes)
+    if peak(everything) <= room:
+        return
+    first = next((n for n in range(everything - 1, 0, -1) if peak(n) <= room), 0)
+    purged = peak(everything, purge=True)
+    key = "planning.disk" if first else "planning.disk-none"
+    if not target.purge_bases and purged <= room:
+        key = "planning.disk-purge"
+    downloads = " + ".join(f"{each.download_gb:.1f}" for each in made.recipes if each.download_gb)
+    fields = {
+        "needed": f"{peak(everything):.1f}",
+        "free": f"{target.disk_free_gb:.1f}",
+        "keep": f"{target.disk_keep_gb:.1f}",
+        "downloads": downloads or "0",
+        "purged": f"{purged:.1f}",
+        "first": " ".join(recipe.name for recipe in recipes[:first]),
+    }
+    yield Refusal(key=key, fields=fields, about="disk")
+
+
+def _refused_time(
+    recipes: Sequence[Recipe], made: Plan, corpus: Corpus, target: PlanTarget
+) -> Iterator[Refusal]:
+    """Refuse if even the fastest estimate is too long; name the most epochs that are not."""
+    time = made.time
+    if target.minutes is None or time is None or time.low_seconds <= 60 * target.minutes:
+        return
+
+    def low_seconds(epochs: int) -> float:
+        fewer = [with_epochs(recipe, epochs) for recipe in recipes]
+        estimate = plan(fewer, corpus, target._replace(minutes=None)).time
+        return math.inf if estimate is None else estimate.low_seconds
+
+    asked = max(recipe.train.epochs for recipe in recipes)
+    fitting = bisect_right(range(1, asked), 60 * target.minutes, key=low_seconds)
+    tokens = sum(each.work.trained_tokens for each in made.recipes if each.work is not None)
+    fields = {
+        "minutes": f"{target.minutes:.0f}",
+        "fastest": f"{time.low_seconds / 60:.0f}",
+        "slowest": f"{time.high_seconds / 60:.0f}",
+        "tokens": f"{tokens / 1e6:.1f}",
+        "epochs": str(sum(recipe.train.epochs for recipe in recipes)),
+        "fitting": str(fitting),
+        "card": target.hardware,
+    }
+    key = "planning.time" if fitting else "planning.time-never"
+    yield Refusal(key=key, fields=fields, about="time")
+
+
+def with_epochs(recipe: Recipe, most: int) -> Recipe:
+    """Return ``recipe`` with at most so many epochs."""
+    train = msgspec.structs.replace(recipe.train, epochs=min(recipe.train.epochs, most))
+    return msgspec.structs.replace(recipe, train=train)

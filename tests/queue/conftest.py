@@ -1,3 +1,0 @@
-"""Fixtures of these tests."""
-
-from support.scheduler import *  # noqa: F403
