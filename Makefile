@@ -1,10 +1,12 @@
 # `make run` and `make test` are all a fresh machine needs: Debian, Python 3.11+, make, a package index.
 PYTHON ?= python3
 BIN := .venv/bin
-# Installed before the lock, which is free of torch: a CPU machine keeps the CPU build that its
+# Installed after the lock, which has all but torch: a CPU machine keeps the CPU build that its
 # package index offers, a GPU machine takes the CUDA build (docs/adr/0009-locked-without-torch.md).
 TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The lock is whole: nothing is resolved, and no file is taken whose hash it does not have.
+LOCKED := $(PIP) --require-hashes --no-deps
 
 # Where nothing may be kept, each of the hundred processes that the tests start compiles the package
 # anew, and each session rewrites every assert.
@@ -14,20 +16,21 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist worksteal
 
-.PHONY: setup run fix check test test-fast test-rest test-torch coverage docs bench faults
+.PHONY: setup run fix check test test-fast test-rest test-torch test-hard coverage docs bench faults
 .DEFAULT_GOAL := run
 
 setup: .venv/.ready
 .venv/.ready: requirements.lock pyproject.toml
 	@echo "yoyak: installing into .venv (two minutes or so, once)"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(LOCKED) -r requirements.lock
 	$(PIP) $(TORCH)
-	$(PIP) -r requirements.lock
 	$(PIP) --no-deps --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock
-	$(PIP) -r requirements-dev.lock
+	$(LOCKED) -r requirements-dev.lock
 	touch $@
 
 run: .venv/.ready
@@ -57,6 +60,10 @@ test-rest: .venv/.ready-dev
 test-torch: .venv/.ready-dev
 	$(PYTEST) -m "torch and not slow"
 
+# The tests where others run them: fewer instructions, one thread or two, a busy machine. An hour.
+test-hard: .venv/.ready-dev
+	scripts/test_hard.sh
+
 # Which lines no test without torch enters: a question for now and then, at twice the time.
 coverage: .venv/.ready-dev
 	$(BIN)/coverage run -m pytest -m "not torch"
@@ -65,6 +72,7 @@ coverage: .venv/.ready-dev
 docs: .venv/.ready-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md docs/*.md
 
+# Ratios are kept in benchmarks/history.jsonl and compared with the last on the same machine.
 bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/consensus.py

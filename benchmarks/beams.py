@@ -20,6 +20,7 @@ from types import SimpleNamespace
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
+import history
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
@@ -81,6 +82,8 @@ def main() -> None:
             "equal_rows": sum(one == two for one, two in zip(ours, theirs, strict=True)),
         }
         print(json.dumps(line, ensure_ascii=False), flush=True)
+        if not chosen.tiny:
+            history.record(f"beams.ctranslate2, {name}", seconds / other, spread=None)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ first rows and scaled by the number of pairs.
 """
 
 import random
-import statistics
 import time
 
+import history
 from rouge import Rouge
 
 from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
@@ -56,12 +56,13 @@ def pool_of(columns):
 
 
 def seconds(work, times=1):
+    """CPU seconds of each of ``times`` runs."""
     spent = []
     for _ in range(times):
         start = time.process_time()
         work()
         spent.append(time.process_time() - start)
-    return statistics.median(spent)
+    return spent
 
 
 def naive(rows):
@@ -78,11 +79,13 @@ def naive(rows):
 def main():
     pool = pool_of(summaries())
     encoder(OFFICIAL).encode(["준비"])  # the dictionary is loaded before anything is timed
-    cold = seconds(lambda: run_method("mbr", ensemble_inputs(pool)))
-    warm = seconds(lambda: run_method("mbr", ensemble_inputs(pool)), times=3)
+    colds = seconds(lambda: run_method("mbr", ensemble_inputs(pool)))
+    warms = seconds(lambda: run_method("mbr", ensemble_inputs(pool)), times=3)
     table = similarity(pool)
-    chosen = seconds(lambda: run_method("mbr", ensemble_inputs(pool, table=table)), times=3)
-    slow = seconds(lambda: naive(pool.texts[:NAIVE_ROWS])) * ROWS / NAIVE_ROWS
+    chosen = min(seconds(lambda: run_method("mbr", ensemble_inputs(pool, table=table)), times=3))
+    few = seconds(lambda: naive(pool.texts[:NAIVE_ROWS]), times=2)
+    slows = [spent * ROWS / NAIVE_ROWS for spent in few]
+    cold, warm, slow = min(colds), min(warms), min(slows)
     count = SYSTEMS * DECODES
     print(f"consensus of {count} candidates x {ROWS} rows = {ROWS * count * (count - 1):,} pairs")
     print(f"  with tokenising        {cold:8.2f} s")
@@ -91,8 +94,8 @@ def main():
     print(f"  loop over rouge 1.0.1  {slow:8.1f} s (measured on {NAIVE_ROWS} rows, scaled)")
     print(f"  ratio, tokenising      {slow / cold:8.0f} x")
     print(f"  ratio, tokenised       {slow / warm:8.0f} x")
-    assert cold <= 10
-    assert warm <= 2
+    history.record("consensus.tokenising", *history.compare_times(slows, colds))
+    history.record("consensus.tokenised", *history.compare_times(slows, warms))
 
 
 if __name__ == "__main__":

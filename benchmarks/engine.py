@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import history
 from given import Material, Size, build, plant_stops, read_material
 from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
 
@@ -242,6 +243,8 @@ def main() -> None:
     if chosen.tiny:
         size = Size(steps=2, dialogues=6, width=32, layers=1, sample=True)
     record = record_of(read_material(size.sample), size)
+    for part in () if chosen.tiny else ("training", "generation"):
+        history.record(f"engine.{part}", record[part]["ratio"], spread=None)
     if chosen.json:
         print(json.dumps({"machine": machine(), **record}, ensure_ascii=False))
     else:

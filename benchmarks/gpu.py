@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fullsize
 import msgspec
 from gpu_cases import Bench, Run, compiled, liger, ours, packed, recompute, team, timed, trl
-from on_card import GB, parse, print_cases
+from on_card import GB, Ratios, parse, print_cases
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -166,7 +166,8 @@ def main() -> None:
     chosen = parse(parser, MODELS)
     if chosen.tiny:
         chosen.steps = 2
-    print_cases(chosen.model, lambda name: cases_of(name, chosen))
+    ratios = None if chosen.tiny else Ratios("gpu", against="team")
+    print_cases(chosen.model, lambda name: cases_of(name, chosen), ratios)
 
 
 if __name__ == "__main__":

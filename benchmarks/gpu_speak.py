@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 from given import plant_stops
-from on_card import GB, parse, print_cases
+from on_card import GB, Ratios, parse, print_cases
 from plain import machine, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -114,7 +114,8 @@ def main() -> None:
     chosen = parse(parser, MODELS)
     if chosen.tiny:
         chosen.rows = 24
-    print_cases(chosen.model, lambda name: cases_of(name, chosen))
+    ratios = None if chosen.tiny else Ratios("gpu_speak", against="plain")
+    print_cases(chosen.model, lambda name: cases_of(name, chosen), ratios)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ import argparse
 import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import history
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.engine.device import quieten
@@ -32,13 +35,36 @@ def parse(parser: argparse.ArgumentParser, models: Sequence[str]) -> argparse.Na
     return chosen
 
 
-def print_cases(models: Sequence[str], cases_of: Callable[[str], Iterator[object]]) -> None:
+class Ratios(NamedTuple):
+    """Which ratios the history keeps: rows/s of every other case to those of ``against``."""
+
+    benchmark: str
+    against: str
+
+    def remember(self, model: str, rates: dict[str, float]) -> None:
+        base = rates.pop(self.against, None)
+        for case, rate in rates.items() if base else ():
+            name = f"{self.benchmark}.{model}.{case} to {self.against}"
+            machine = history.this_machine(torch.cuda.get_device_name())
+            history.record(name, rate / base, None, machine)
+
+
+def print_cases(
+    models: Sequence[str],
+    cases_of: Callable[[str], Iterator[dict[str, object]]],
+    ratios: Ratios | None,
+) -> None:
     """Every case of every model as it is done; one that does not fit does not end the rest."""
     for name in models:
+        rates: dict[str, float] = {}
         try:
             for line in cases_of(name):
                 print(json.dumps(line, ensure_ascii=False), flush=True)
+                if "rows_per_second" in line:
+                    rates[line["case"]] = line["rows_per_second"]
         except torch.OutOfMemoryError as error:
             print(json.dumps({"model": name, "failed": f"out of memory: {error}"}), flush=True)
+        if ratios is not None:
+            ratios.remember(name, rates)
         gc.collect()
         torch.cuda.empty_cache()

@@ -26,6 +26,7 @@ from typing import NamedTuple
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fast_rouge
+import history
 import mecab  # noqa: TID253 -- a benchmark loads what it compares
 from korouge_score import rouge_scorer as korouge
 from rouge import Rouge
@@ -65,12 +66,16 @@ class Texts(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One measurement: seconds for so many pairs."""
+    """One measurement: the best seconds for so many pairs, and those of every turn."""
 
     task: str
     who: str
     pairs: int
-    seconds: float
+    turns: list[float]
+
+    @property
+    def seconds(self) -> float:
+        return min(self.turns)
 
 
 def column(path: Path, name: str) -> dict[str, str]:
@@ -108,21 +113,25 @@ def once(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def turns(work: Callable[[], object], times: int) -> list[float]:
+    return [once(work) for _ in range(times)]
+
+
 def best(work: Callable[[], object], times: int) -> float:
-    return min(once(work) for _ in range(times))
+    return min(turns(work, times))
 
 
 def by_turns(
     quick: dict[str, Callable[[], object]], slow: dict[str, Callable[[], object]]
-) -> dict[str, float]:
-    """The best time of each: a shared machine then slows all of them alike."""
+) -> dict[str, list[float]]:
+    """The times of each: a shared machine then slows all of them alike."""
     spent: dict[str, list[float]] = {who: [] for who in (*quick, *slow)}
     for _ in range(3):
         for who, work in slow.items():
             spent[who].append(once(work))
         for who, work in quick.items():
             spent[who] += [once(work) for _ in range(10)]
-    return {who: min(times) for who, times in spent.items()}
+    return spent
 
 
 class Listed:
@@ -191,13 +200,13 @@ def with_tokenising(texts: Texts, *, with_peers: bool, times: int = 5) -> list[L
 
     count = sum(map(len, texts.theirs))
     task = f"from texts, {len(texts.ours):,} x {len(texts.theirs[0])}"
-    known = min(known_references() for _ in range(times))
+    known = [known_references() for _ in range(times)]
     lines = [
-        Line(task, "yoyak", count, best(cold, times)),
+        Line(task, "yoyak", count, turns(cold, times)),
         Line(task, "yoyak, references known", count, known),
     ]
     if with_peers:
-        lines.append(Line(task, "morphs() a pair + rouge", count, best(lambda: naive(texts), 2)))
+        lines.append(Line(task, "morphs() a pair + rouge", count, turns(lambda: naive(texts), 2)))
     return lines
 
 
@@ -231,13 +240,18 @@ def all_pairs(texts: Texts, count: int, *, with_peers: bool) -> list[Line]:
     fresh()
     pairwise(rows)
     task, size = f"all pairs, {count} x {len(rows)}", len(rows) * count * count
-    lines = [Line(task, "yoyak", size, best(lambda: pairwise(rows), 3))]
+    lines = [Line(task, "yoyak", size, turns(lambda: pairwise(rows), 3))]
     if with_peers:
         few = [load("mecab").tokens(row) for row in rows[:2]]
         pairs = [(mine, other) for row in few for mine in row for other in row]
         found = peers(pairs)
         lines += [
-            Line(task, f"{who} (2 rows, scaled)", size, best(found[who], 2) * size / len(pairs))
+            Line(
+                task,
+                f"{who} (2 rows, scaled)",
+                size,
+                [spent * size / len(pairs) for spent in turns(found[who], 2)],
+            )
             for who in ("rouge-score", "rouge-rust")
         ]
     return lines
@@ -339,6 +353,17 @@ def draw(lines: list[Line], figures: dict[str, float]) -> None:
         print(f"  {name:<38} {figure:10,.2f}")
 
 
+def remember(lines: list[Line]) -> None:
+    """Record how many times longer every other package took for the same task."""
+    ours: Line | None = None
+    for line in lines:
+        if line.who == "yoyak":
+            ours = line
+        elif ours is not None and not line.who.startswith("yoyak"):
+            name = f"score.{line.task}.{line.who}"
+            history.record(name, *history.compare_times(line.turns, ours.turns))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--all", action="store_true", help="also what takes minutes")
@@ -359,11 +384,12 @@ def main() -> None:
     figures = resampling(texts) | processes(texts, everything=chosen.all)
     if chosen.json:
         record = {"machine": machine(), "texts": texts.source, "figures": figures}
-        record["lines"] = [line._asdict() for line in lines]
+        record["lines"] = [{**line._asdict(), "seconds": line.seconds} for line in lines]
         print(json.dumps(record, ensure_ascii=False))
     else:
         print(f"{texts.source}\n{machine()}")
         draw(lines, figures)
+    remember(lines)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 #!/bin/sh
-# Writes requirements.lock (run) and requirements-dev.lock (tests), free of hosts and of torch:
-# torch is installed first, by its own line in the Makefile, so that a CPU machine keeps the CPU
-# build and a GPU machine takes the CUDA build (docs/adr/0009-locked-without-torch.md).
+# Write requirements.lock (run) and requirements-dev.lock (tests): exact versions with hashes for
+# Python 3.11 to 3.13, without package indexes, and without torch and its CUDA libraries, whose
+# build the index of the machine decides (docs/adr/0009-locked-without-torch.md).
+#
+#   scripts/lock.sh                          add what pyproject.toml newly asks for, keep the rest
+#   scripts/lock.sh --upgrade                take the newest versions
+#   scripts/lock.sh --upgrade-package NAME   take the newest version of one package
 set -eu
 cd "$(dirname "$0")/.."
-[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv
-override=$(mktemp)
-trap 'rm -f "$override"' EXIT
-echo "torch; sys_platform == 'never'" >"$override"
-compile() {
-    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-        --no-header --no-annotate --override "$override" "$@"
-    # What only torch would have pulled in carries the same impossible platform: leave it out.
-    for out in "$@"; do :; done
-    grep -v "sys_platform == 'never'" "$out" >"$override.out" && mv "$override.out" "$out"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+sed -n 's/^TORCH := //p' Makefile >"$folder/torch" # what the rest has to fit
+write() {                                          # LOCK ARGUMENT...
+    lock=$1
+    shift
+    [ ! -f "$lock" ] || cp "$lock" "$folder/$lock"
+    scripts/uv.sh pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-header --no-annotate --constraint "$folder/torch" \
+        --output-file "$folder/$lock" "$@"
+    # A requirement's hashes stand indented below it.
+    awk '/^[^ ]/ { left_out = /^(torch|triton|cuda-|nvidia-)/ && !/^nvidia-ml-py/ } !left_out' \
+        "$folder/$lock" >"$lock"
 }
-compile pyproject.toml --extra train --extra report --extra serve \
-    -o requirements.lock
-compile pyproject.toml --extra train --extra report --extra serve --extra kiwi \
-    --extra wandb --extra trackio --extra tensorboard --group dev \
-    -c requirements.lock \
-    -o requirements-dev.lock
+write requirements.lock pyproject.toml --extra train --extra report --extra serve "$@"
+write requirements-dev.lock pyproject.toml --extra train --extra report --extra serve \
+    --extra fast --extra kiwi --extra wandb --extra trackio --extra tensorboard --group dev \
+    --constraint requirements.lock "$@"

@@ -1,5 +1,6 @@
 """The benchmarks run on any machine at tiny size, and say what they claim to say."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.torch
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -37,6 +36,15 @@ print(json.dumps(found))
 """
 
 
+@pytest.fixture
+def history(monkeypatch):
+    spec = importlib.util.spec_from_file_location("history", BENCHMARKS / "history.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.delenv("YOYAK_BENCH_HISTORY", raising=False)
+    return module
+
+
 def run(*arguments: str) -> list[dict]:
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -50,6 +58,59 @@ def run(*arguments: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def test_a_ratio_is_compared_with_the_last_of_the_same_name_and_machine(history, tmp_path, capsys):
+    path = tmp_path / "history.jsonl"
+    here, other = history.Machine("EPYC", 2), history.Machine("EPYC", 64)
+    for name, ratio, machine in [
+        ("score", 20.0, here), ("score", 10.0, here), ("engine", 3.0, here), ("score", 99.0, other),
+    ]:  # fmt: skip
+        assert history.record(name, ratio, 0.02, machine, path=path).entry.ratio == ratio
+    found = history.record("score", 8.0, 0.02, here, path=path)
+    assert found.previous.ratio == 10.0, "neither another name nor another machine"
+    assert found.change == pytest.approx(-0.2)
+    assert found.is_beyond_noise
+    assert "SLOWER" in capsys.readouterr().err
+    assert [entry.ratio for entry in history.read(path)] == [20.0, 10.0, 3.0, 99.0, 8.0]
+    line = json.loads(path.read_bytes().splitlines()[-1])
+    assert line["machine"] == {"cpu": "EPYC", "cores": 2, "gpu": None}
+    assert line.keys() == {"name", "ratio", "spread", "machine", "commit", "date"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "beyond"),
+    [
+        ((10.0, 0.02), (9.2, 0.02), False),  # less than a tenth
+        ((10.0, 0.02), (8.5, 0.02), True),
+        ((10.0, 0.10), (8.5, 0.10), False),  # less than both spreads
+        ((10.0, None), (9.2, None), False),
+        ((10.0, None), (12.0, None), True),
+    ],
+)
+def test_a_change_within_the_noise_of_both_is_none(history, tmp_path, before, now, beyond):
+    path, machine = tmp_path / "history.jsonl", history.Machine("EPYC", 2)
+    first = history.record("score", *before, machine, path=path)
+    assert first.previous is None
+    assert first.change is None
+    assert history.record("score", *now, machine, path=path).is_beyond_noise is beyond
+
+
+def test_a_ratio_of_times_is_that_of_the_best_with_what_the_medians_lie_above(history):
+    assert history.compare_times([6.0, 9.0], [2.0, 2.0, 2.2]) == (3.0, pytest.approx(0.25))
+    assert history.compare_times([6.0], [2.0, 2.2]) == (3.0, None), "unknown is not zero"
+
+
+def test_a_damaged_history_and_a_ratio_that_is_none_are_refused(history, tmp_path):
+    path = tmp_path / "history.jsonl"
+    for ratio in (0.0, float("nan"), -1.0):
+        with pytest.raises(ValueError, match="is no ratio"):
+            history.record("score", ratio, None, path=path)
+    history.record("score", 2.0, None, path=path)
+    path.write_bytes(path.read_bytes() + b'{"name": "score"')
+    with pytest.raises(ValueError, match="line 2"):
+        history.record("score", 2.0, None, path=path)
+
+
+@pytest.mark.torch
 def test_the_engine_and_the_plain_way_learn_and_say_the_same():
     (found,) = run(str(BENCHMARKS / "engine.py"), "--tiny", "--json")
     training, generation = found["training"], found["generation"]
@@ -63,6 +124,7 @@ def test_the_engine_and_the_plain_way_learn_and_say_the_same():
     assert "one thread" in found["machine"]
 
 
+@pytest.mark.torch
 def test_every_model_and_case_runs_small():
     lines = run(str(BENCHMARKS / "gpu.py"), "--tiny")
     assert len({line["model"] for line in lines}) == 5
@@ -73,6 +135,7 @@ def test_every_model_and_case_runs_small():
     assert all("left_out" in line for line in lines if line not in done), "nothing failed"
 
 
+@pytest.mark.torch
 def test_the_builders_make_the_published_architectures():
     (found,) = run("-c", SAID_FULL_SIZE)
     for name, model in found.items():
@@ -82,6 +145,7 @@ def test_the_builders_make_the_published_architectures():
         assert model["published"][0] == model["published"][1], name
 
 
+@pytest.mark.torch
 def test_each_way_to_answer_is_measured_on_the_same_answers():
     found = run(str(BENCHMARKS / "gpu_speak.py"), "--tiny", "--model", "qwen3-4b")
     assert [line["case"] for line in found] == ["nf4", "merged", "plain"]
@@ -89,6 +153,7 @@ def test_each_way_to_answer_is_measured_on_the_same_answers():
     assert lengths == pytest.approx([lengths[0]] * 3), "stops are planted by place"
 
 
+@pytest.mark.torch
 def test_ctranslate2_says_the_same_on_kobarts_shape():
     pytest.importorskip("ctranslate2", reason="the [fast] extra is not installed")
     found = run(str(BENCHMARKS / "beams.py"), "--tiny")
