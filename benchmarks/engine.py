@@ -33,19 +33,14 @@ from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.schema import Greedy, LrScheduler, TrainSettings
 from yoyak.engine.device import quieten
-from yoyak.engine.inference import generate
+from yoyak.engine.inference import generate, max_length
+from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, padded_tokens
+from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import Encoded
 from yoyak.engine.training.model_optimizer import ModelOptimizer
-from yoyak.engine.training.sampler import (
-    MicroBatchLimits,
-    collate,
-    epoch_steps,
-    micro_batches,
-    padded_tokens,
-)
-from yoyak.engine.training.sampler import shape_of as shape_of_row
+from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
 
 BATCH_ROWS, MICRO_ROWS, HELD_OUT = 8, 4, 32
@@ -179,7 +174,7 @@ def we_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int) -> Spoken:
 def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
     """Ours (before and after, averaged) and theirs."""
     bundle, rows = speaking(material, size), material.dev[: size.dialogues]
-    cap = generate.answer_cap(len(row.answer_ids) for row in material.train)
+    cap = max_length.answer_cap(len(row.answer_ids) for row in material.train)
     first = we_speak(bundle, rows, cap)
     theirs = they_speak(bundle, rows, cap, MICRO_ROWS)
     second = we_speak(bundle, rows, cap)

@@ -13,14 +13,15 @@ import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import Recipe
 from yoyak.engine import TrainJob
 from yoyak.engine.device import Hardware, precision_for
+from yoyak.engine.models.collate import padded_tokens
+from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import Encoded
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.model_optimizer import ModelOptimizer
 from yoyak.engine.training.recovery import gradients_with_oom_retry
-from yoyak.engine.training.sampler import epoch_steps, padded_tokens
-from yoyak.engine.training.sampler import shape_of as shape_of_row
+from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
 from yoyak.planning.model_shapes import ModelShape
 

@@ -31,7 +31,7 @@ import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.load import resolve
 from yoyak.config.schema import Greedy, Recipe
 from yoyak.engine.device import detect
-from yoyak.engine.inference import generate
+from yoyak.engine.inference import generate, max_length
 from yoyak.engine.inference.merge_lora import without_rounding
 from yoyak.engine.models.load import add_lora
 from yoyak.engine.models.model import ModelBundle, without_wrapper
@@ -82,7 +82,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
     if chosen.tiny:
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
-    cap = generate.answer_cap(len(row.answer_ids) for row in rows)
+    cap = max_length.answer_cap(len(row.answer_ids) for row in rows)
     for case in CASES:
         if cuda:
             torch.cuda.reset_peak_memory_stats()

@@ -12,7 +12,7 @@ from yoyak.data.corpus import read_corpus
 from yoyak.engine.preflight.data_checks import RowCheckContext, check_rows
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.families import FAMILIES, LLAMA_DATE
-from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, blocked_token_ids
+from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, foreign_script_ids
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.values import Message, Source
 
@@ -174,7 +174,7 @@ def test_kobart_writes_every_dev_summary_exactly(spoken, contest):
 @pytest.mark.parametrize("name", ["llama3_2", "qwen3", "kobart-nlp1-finetuned"])
 def test_no_summary_needs_a_foreign_token(spoken, contest, name):
     codec, *_ = spoken(name)
-    banned = set(blocked_token_ids(codec.token_bytes()))
+    banned = set(foreign_script_ids(codec.token_bytes()))
     assert 5_000 < len(banned) < codec.vocabulary // 4
     summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
     needing = [text for text in summaries if banned.intersection(codec.answer_ids(text))]

@@ -6,11 +6,10 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.engine.device import Precision
 from yoyak.engine.inference import greedy_and_sampling
-from yoyak.engine.models import loss
+from yoyak.engine.models import collate, loss
 from yoyak.engine.preflight.checks import run_checks
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.tokenizer import ChatTokenizer
-from yoyak.engine.training import sampler
 from yoyak.errors import BadData, RunFailed
 from yoyak.values import Dialogue, Turn
 
@@ -230,36 +229,36 @@ def test_the_mark_of_unsupervised_places_decoded(toy):
 @pytest.mark.parametrize("architecture", ["bart", "qwen3"])
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_a_mask_off_by_one(toy, red, monkeypatch, architecture, shift):
-    right = sampler._label_positions
+    right = collate._label_positions
 
     def shifted(rows, starts, length):
         return (right(rows, starts, length) + shift).clamp(0, len(rows) * length - 1)
 
-    monkeypatch.setattr(sampler, "_places", shifted)
+    monkeypatch.setattr(collate, "_label_positions", shifted)
     assert "supervised-places" in red(toy(architecture))
 
 
 def test_padding_that_an_encoder_sees(toy, red, monkeypatch):
-    right = sampler._seq2seq
+    right = collate._seq2seq
 
     def unmasked(rows, codec, device):
         batch = right(rows, codec, device)
         return batch._replace(mask=torch.ones_like(batch.mask))
 
-    monkeypatch.setattr(sampler, "_seq2seq", unmasked)
+    monkeypatch.setattr(collate, "_seq2seq", unmasked)
     assert {"batch-equals-single", "generation-equals-training"} <= red(toy("bart"))
 
 
 def test_a_mask_made_from_padding_ids_that_are_also_stops(toy, red, monkeypatch):
     """The field's collator: attention = ids != pad, where pad is the encoder's end."""
     model = with_control(toy("bart"), pad_id=toy("bart").codec.stop_id)
-    right = sampler._seq2seq
+    right = collate._seq2seq
 
     def by_id(rows, codec, device):
         batch = right(rows, codec, device)
         return batch._replace(mask=(batch.ids != codec.pad_id).long())
 
-    monkeypatch.setattr(sampler, "_seq2seq", by_id)
+    monkeypatch.setattr(collate, "_seq2seq", by_id)
     assert {"padding", "generation-equals-training"} <= red(model)
 
 
@@ -323,8 +322,8 @@ def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
 
 def test_an_answer_begun_with_another_token_than_in_training(toy, red, monkeypatch):
     model = toy("bart")
-    right = sampler._start
-    monkeypatch.setattr(sampler, "_start", lambda codec: right(codec) - 1)
+    right = collate._start
+    monkeypatch.setattr(collate, "_start", lambda codec: right(codec) - 1)
     assert {"supervised-places", "generation-equals-training"} <= red(model)
 
 

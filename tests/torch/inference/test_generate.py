@@ -5,7 +5,7 @@ import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
-from yoyak.engine.inference import generate, greedy_and_sampling
+from yoyak.engine.inference import generate, greedy_and_sampling, max_length
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
 from yoyak.values import StopReason
@@ -277,6 +277,6 @@ def test_nothing_is_disturbed(decoding, toy, encoded):
 
 def test_the_cap_covers_all_but_one_answer_in_a_thousand():
     lengths = [*range(10, 60)] * 40 + [500]
-    assert generate.answer_cap(lengths) == 76  # ceil(59 x 1.15) + 8
-    assert generate.answer_cap([40]) == 54
-    assert generate.answer_cap([*[40] * 10, 90]) == 112
+    assert max_length.answer_cap(lengths) == 76  # ceil(59 x 1.15) + 8
+    assert max_length.answer_cap([40]) == 54
+    assert max_length.answer_cap([*[40] * 10, 90]) == 112

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, blocked_token_ids
+from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, foreign_script_ids
 
 pytestmark = pytest.mark.torch
 
@@ -20,7 +20,7 @@ FOREIGN = scripts(
 
 @pytest.fixture(scope="module")
 def banned(codecs):
-    return {form: frozenset(blocked_token_ids(codecs[form].token_bytes())) for form in FORMS}
+    return {form: frozenset(foreign_script_ids(codecs[form].token_bytes())) for form in FORMS}
 
 
 @settings(max_examples=150, deadline=None)
@@ -64,5 +64,5 @@ def test_bytes_of_tokens_join_to_the_text(codecs, dialogues):
     ],
 )  # fmt: skip
 def test_bytes_decide(token, foreign):
-    assert bool(blocked_token_ids([token])) == foreign
-    assert blocked_token_ids([token], keep=frozenset({0})) == ()
+    assert bool(foreign_script_ids([token])) == foreign
+    assert foreign_script_ids([token], keep=frozenset({0})) == ()

@@ -5,6 +5,7 @@ torch = pytest.importorskip("torch")
 from yoyak.engine.device import Hardware, detect, precision_for  # noqa: E402
 from yoyak.engine.models import load  # noqa: E402
 from yoyak.engine.models.model import ModelBundle, count_parameters, trainable_parameters  # noqa: E402
+from yoyak.engine.pipeline import base_model  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.tokenization.tokenizer import load_tokenizer  # noqa: E402
 from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
@@ -20,7 +21,7 @@ def built(job):
 
     def make(form, *sets):
         asked = job(form, "lora.lora_dropout=0.0", *sets) if form != "bart" else job(form, *sets)
-        found = load.find_base(asked.recipe, asked.train, asked.folder)
+        found = base_model.find_base(asked.recipe, asked.train, asked.folder)
         tokenizer = load_tokenizer(found.place, asked.recipe)
         rows = encode_rows(tokenizer, asked.train.dialogues, asked.recipe.prompt, with_answers=True)
         return asked, found, tokenizer, rows
@@ -112,7 +113,7 @@ def test_dtypes_are_those_declared(built):
 def test_a_width_that_cpus_read_wrongly_in_4_bit_is_refused(job):
     """bitsandbytes 0.50: rows that blocks of 64 do not fill come back 40 % wrong on the CPU."""
     asked = job("nf4", "model.scratch.width=32")
-    found = load.find_base(asked.recipe, asked.train, asked.folder)
+    found = base_model.find_base(asked.recipe, asked.train, asked.folder)
     with pytest.raises(BadRecipe, match="is 32 wide"):
         load.load_base(found, "causal", asked.recipe, detect())
 
@@ -141,7 +142,7 @@ def test_a_base_from_scratch_has_the_same_bytes_each_time(form, architecture, jo
     found = []
     for name in ("one", "two"):
         asked = job(form, f"model.scratch.architecture={architecture}", folder=tmp_path / name)
-        load.find_base(asked.recipe, asked.train, asked.folder)
+        base_model.find_base(asked.recipe, asked.train, asked.folder)
         found.append(atomic.verify_folder(tmp_path / name / "base").files)
     assert found[0] == found[1]
 
@@ -158,14 +159,14 @@ def test_adapters_that_say_nothing_are_not_taken_for_a_trained_model(built, tmp_
 def test_a_base_that_is_not_there_is_named(job, tmp_path):
     asked = job("nf4", "model.scratch=none", f"model.base={tmp_path / 'nowhere'}")
     with pytest.raises(Unavailable, match="nowhere"):
-        load.find_base(asked.recipe, asked.train, asked.folder)
+        base_model.find_base(asked.recipe, asked.train, asked.folder)
     nothing = job("nf4", "model.scratch=none")
     with pytest.raises(BadRecipe, match="names neither"):
-        load.find_base(nothing.recipe, nothing.train, nothing.folder)
+        base_model.find_base(nothing.recipe, nothing.train, nothing.folder)
 
 
 def test_a_local_folder_is_a_base(built, job):
     asked, found, _, _ = built("nf4")
     other = job("nf4", "model.scratch=none", f"model.base={found.place}", folder=asked.folder / "b")
-    again = load.find_base(other.recipe, other.train, other.folder)
+    again = base_model.find_base(other.recipe, other.train, other.folder)
     assert (again.place, again.sha256) == (found.place, found.sha256)

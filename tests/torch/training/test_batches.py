@@ -4,15 +4,15 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
-from yoyak.engine.training.sampler import (  # noqa: E402
+from yoyak.engine.models.collate import (  # noqa: E402
     MicroBatchLimits,
     RowShape,
     collate,
-    epoch_steps,
     micro_batches,
     padded_tokens,
 )
+from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
+from yoyak.engine.training.sampler import epoch_steps  # noqa: E402
 
 shapes = st.lists(
     st.builds(RowShape, st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=80

@@ -3,11 +3,11 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.config.schema import TrainSettings  # noqa: E402
+from yoyak.engine.models.collate import collate  # noqa: E402
 from yoyak.engine.models.loss import loss_sum, supervised_logits  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
-from yoyak.engine.training.sampler import collate  # noqa: E402
 
 ARCHITECTURES = ("bart", "llama", "qwen2", "qwen3")
 

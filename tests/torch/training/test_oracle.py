@@ -6,8 +6,8 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+from yoyak.engine.models.collate import MicroBatchLimits, micro_batches  # noqa: E402
 from yoyak.engine.training import trainer  # noqa: E402
-from yoyak.engine.training.sampler import MicroBatchLimits, micro_batches  # noqa: E402
 
 STEPS = 50
 SETS = (

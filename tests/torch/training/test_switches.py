@@ -74,16 +74,16 @@ def test_the_probe_sees_a_mask_that_leaks(bench, monkeypatch):
 
 
 def test_the_probe_sees_positions_that_begin_anew_one_token_late(bench, monkeypatch):
-    from yoyak.engine.training import sampler
+    from yoyak.engine.models import collate
 
-    packed = sampler._packed
+    packed = collate._packed
 
     def late(rows, device):
         batch = packed(rows, device)
         moved = batch.packing._replace(positions=batch.packing.positions.roll(1))
         return batch._replace(packing=moved)
 
-    monkeypatch.setattr(sampler, "_packed", late)
+    monkeypatch.setattr(collate, "_packed", late)
     assert not lines(bench("llama"), packing="on")["packed-equals-padded"].passed
 
 

@@ -4,11 +4,11 @@ from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+from yoyak.engine.models.collate import padded_tokens  # noqa: E402
 from yoyak.engine.models.model import parts  # noqa: E402
 from yoyak.engine.preflight import memory_probe  # noqa: E402
 from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
-from yoyak.engine.training.sampler import padded_tokens  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
 

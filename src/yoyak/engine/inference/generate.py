@@ -5,9 +5,8 @@ the batch; beams are searched by transformers (``beam``). Sampling is a pure fun
 and the dialogue's id, so that a run that goes on by id says what an uninterrupted one had said.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -31,16 +30,6 @@ MAX_ROWS = 128
 ProgressCallback = Callable[[int, int], None]
 RowCap = Callable[[Encoded], int]
 """The most new tokens of one row, its stop included."""
-
-
-def answer_cap(answer_lengths: Iterable[int]) -> int:
-    """The longest answer worth waiting for: the 99.9th percentile of training answers, +15 % + 8.
-
-    Lengths are in tokens and include the stop.
-    """
-    ordered = sorted(answer_lengths)
-    place = min(math.ceil(0.999 * len(ordered)), len(ordered)) - 1
-    return math.ceil(ordered[place] * 1.15) + 8
 
 
 def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own

@@ -29,7 +29,7 @@ from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle, count_parameters
 from yoyak.engine.models.weights import SavedWeights
 from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.training.evaluation import blocked_for
+from yoyak.engine.tokenization.script_filter import blocked_token_ids
 
 ROWS = 8
 LIMIT = 0.5
@@ -97,7 +97,9 @@ def _rows(bundle: ModelBundle, job: GenerateJob) -> list[Encoded]:
 
 
 def _asked(bundle: ModelBundle, described: SavedWeights) -> DecodeJob:
-    return DecodeJob(bundle, Greedy(), described.max_new_tokens, blocked_for(bundle.tokenizer))
+    return DecodeJob(
+        bundle, Greedy(), described.max_new_tokens, blocked_token_ids(bundle.tokenizer)
+    )
 
 
 def _fits(trained: ModelBundle, job: GenerateJob) -> bool:

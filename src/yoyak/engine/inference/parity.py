@@ -8,9 +8,9 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine import Emit
 from yoyak.engine.check_line import check
 from yoyak.engine.inference.generate import DecodeJob, new_ids
+from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.engine.training.sampler import collate
 from yoyak.events import BackendParityChecked, Warned
 
 FORCED_TOKENS = 32

@@ -17,7 +17,7 @@ from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle
 from yoyak.engine.models.weights import SavedWeights
 from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.training.evaluation import blocked_for
+from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.files import atomic
 from yoyak.values import Dialogue, Prediction
 
@@ -47,7 +47,7 @@ class Predictor:
         self._shots = found_examples(job.train, described.examples)
         rows = self._encoded(bundle, job)
         cap = job.decode.max_new_tokens or described.max_new_tokens
-        work = DecodeJob(bundle, job.decode, cap, blocked_for(bundle.tokenizer))
+        work = DecodeJob(bundle, job.decode, cap, blocked_token_ids(bundle.tokenizer))
         speak = partial(
             generate,
             bundle,

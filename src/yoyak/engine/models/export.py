@@ -90,7 +90,7 @@ def generation(codec: ChatTokenizer, decode: Decode, max_new_tokens: int) -> dic
     if codec.decoder_start_id is not None:
         settings["decoder_start_token_id"] = codec.decoder_start_id
         settings["no_repeat_ngram_size"] = decode.no_repeat_ngram_size
-    banned = blocked_token_ids(codec.token_bytes(), keep=codec.control_ids)
+    banned = blocked_token_ids(codec)
     if banned:
         settings["suppress_tokens"] = list(banned)
     match decode:

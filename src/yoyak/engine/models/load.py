@@ -5,18 +5,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import Hardware, precision_for
-from yoyak.engine.hub import fetch_config
 from yoyak.engine.models.model import Kind
-from yoyak.engine.pipeline.scratch_model import ensure_base
 from yoyak.engine.seed import seed_all
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
-from yoyak.files import atomic
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from yoyak.config.schema import LoraSettings, Recipe
-    from yoyak.values import Split
 
 SCRATCH = "base"
 """The folder, inside the engine's, of a base that was built from scratch."""
@@ -28,40 +24,6 @@ class BaseModel(NamedTuple):
     place: str
     revision: str | None
     sha256: str
-
-
-def find_base(recipe: "Recipe", train: "Split", folder: Path) -> BaseModel:
-    """The recipe's base; one from scratch is built into ``folder`` if it is not there yet.
-
-    Raises:
-        BadRecipe: the recipe names no base.
-        Unavailable: it is not there, or asks for code from outside.
-    """
-    model = recipe.model
-    if model.scratch is not None:
-        place = folder / SCRATCH
-        ensure_base(recipe, model.scratch, train, place)
-        return BaseModel(str(place), None, _folder_sha256(place))
-    if model.base is None:
-        raise BadRecipe("engine.no-base", recipe=recipe.name)
-    config = fetch_config(model.base, model.revision)
-    if config is None:
-        problem = "config.json"
-        raise Unavailable("engine.no-model", base=model.base, problem=problem)
-    if Path(model.base).is_dir():
-        return BaseModel(model.base, None, _folder_sha256(Path(model.base)))
-    commit = getattr(config, "_commit_hash", None) or model.revision
-    return BaseModel(model.base, commit, atomic.sha256_of(model.base, commit))
-
-
-def _folder_sha256(folder: Path) -> str:
-    """Of the configuration's content and the weights' names and sizes: gigabytes are not read."""
-    weights = sorted(
-        (path.name, path.stat().st_size)
-        for pattern in ("*.safetensors", "*.bin")
-        for path in folder.glob(pattern)
-    )
-    return atomic.sha256_of(atomic.sha256_file(folder / "config.json"), weights)
 
 
 def load_base(

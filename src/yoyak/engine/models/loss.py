@@ -9,8 +9,8 @@ from typing import Any
 from torch.nn.functional import cross_entropy  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.models.collate import Batch, Packing
 from yoyak.engine.models.model import parts
-from yoyak.engine.training.sampler import Batch, Packing
 
 
 def supervised_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:

@@ -8,21 +8,23 @@ import msgspec
 from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
 from yoyak.engine.device import detect, limit_threads, precision_for, quieten
-from yoyak.engine.inference.generate import answer_cap
+from yoyak.engine.inference.max_length import answer_cap
 from yoyak.engine.models import weights
+from yoyak.engine.models.collate import shape_of
 from yoyak.engine.models.kernels import refuse_impossible
-from yoyak.engine.models.load import SCRATCH, BaseModel, add_lora, find_base, load_base
+from yoyak.engine.models.load import SCRATCH, BaseModel, add_lora, load_base
 from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
 from yoyak.engine.models.weights import Form, SavedWeights
+from yoyak.engine.pipeline.base_model import find_base
 from yoyak.engine.preflight.run import run_preflight
 from yoyak.engine.tokenization import cache
 from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
 from yoyak.engine.training.context import TrainContext
-from yoyak.engine.training.evaluation import Evaluator, blocked_for, evaluation_rows
+from yoyak.engine.training.evaluation import Evaluator, evaluation_rows
 from yoyak.engine.training.model_optimizer import ModelOptimizer
-from yoyak.engine.training.sampler import shape_of
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
 from yoyak.errors import BadRecipe
@@ -104,7 +106,7 @@ def _judge(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
         dialogues,
         recipe,
         max_new_tokens=ready.max_new_tokens,
-        blocked=blocked_for(ready.bundle.tokenizer),
+        blocked=blocked_token_ids(ready.bundle.tokenizer),
         autocast=precision_for(recipe, detect()).autocast,
     )
 

@@ -13,10 +13,10 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine.check_line import check, close, listed
 from yoyak.engine.device import Precision, computing
 from yoyak.engine.inference.greedy_and_sampling import next_token_scores
+from yoyak.engine.models.collate import Batch, collate
 from yoyak.engine.models.loss import loss_sum, supervised_logits
 from yoyak.engine.models.model import ModelBundle, trainable_parameters, without_wrapper
 from yoyak.engine.tokenization.encode import Encoded
-from yoyak.engine.training.sampler import Batch, collate
 from yoyak.events import CheckResult
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+
 # UTF-8. E4–E9 leads U+4000–U+9FFF and D0–D3 leads U+0400–U+04FF: no other script has them.
 # E3 and EF are shared with Hangul letters (E3 84 B1 …) and fullwidth marks, so their second byte
 # decides; a token that ends in a bare lead byte could be completed to anything and is banned too.
@@ -33,7 +35,12 @@ FOREIGN_TEXT = re.compile(
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-def blocked_token_ids(
+def blocked_token_ids(tokenizer: "ChatTokenizer") -> tuple[int, ...]:
+    """Return the ids of the three scripts in a vocabulary, ascending and without control ids."""
+    return foreign_script_ids(tokenizer.token_bytes(), keep=tokenizer.control_ids)
+
+
+def foreign_script_ids(
     token_bytes: list[bytes], keep: frozenset[int] = frozenset()
 ) -> tuple[int, ...]:
     """The ids whose bytes hold, or could begin, a character of the three scripts.

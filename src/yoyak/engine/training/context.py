@@ -8,11 +8,11 @@ from yoyak.events import Warned
 
 if TYPE_CHECKING:
     from yoyak.engine import TrainJob
+    from yoyak.engine.models.collate import RowShape
     from yoyak.engine.tokenization.encode import Encoded
     from yoyak.engine.training.checkpoint import Checkpoints
     from yoyak.engine.training.evaluation import EvalMetrics
     from yoyak.engine.training.model_optimizer import ModelOptimizer
-    from yoyak.engine.training.sampler import RowShape
     from yoyak.engine.training.schedule import TrainSchedule
 
 Judges = Callable[[Callable[[], bool]], "EvalMetrics | None"]

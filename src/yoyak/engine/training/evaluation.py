@@ -17,11 +17,10 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import Greedy, Recipe
 from yoyak.engine.device import computing
 from yoyak.engine.inference.generate import generate
+from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, shape_of
 from yoyak.engine.models.loss import token_losses
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer
-from yoyak.engine.training.sampler import MicroBatchLimits, collate, micro_batches, shape_of
 from yoyak.values import DevMetric, Dialogue, Interval, Rouge
 
 if TYPE_CHECKING:
@@ -168,10 +167,3 @@ def evaluation_rows(dialogues: Sequence[Dialogue], count: int | None, seed: int)
 
 def _rank(seed: int, id_: str) -> bytes:
     return hashlib.sha256(f"{seed}/dev/{id_}".encode()).digest()
-
-
-def blocked_for(tokenizer: ChatTokenizer) -> tuple[int, ...]:
-    """The ids of scripts that a Korean summary never needs; control ids stay allowed."""
-    from yoyak.engine.tokenization.script_filter import blocked_token_ids
-
-    return blocked_token_ids(tokenizer.token_bytes(), keep=tokenizer.control_ids)

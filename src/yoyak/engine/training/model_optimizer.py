@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Recompute, TrainSettings
 from yoyak.engine.device import computing
+from yoyak.engine.models.collate import collate
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import ModelBundle, blocks, trainable_parameters, without_wrapper
 from yoyak.engine.training import optimizer
-from yoyak.engine.training.sampler import collate
 from yoyak.errors import RunFailed
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from contextlib import suppress
 import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.models.collate import MicroBatchLimits, micro_batches
 from yoyak.engine.seed import seed_all
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
-from yoyak.engine.training.sampler import MicroBatchLimits, micro_batches
 from yoyak.errors import RunFailed
 
 WORTHWHILE_TOKENS = 1_024

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from yoyak.config.schema import Recipe
+from yoyak.engine.models.collate import RowShape
 from yoyak.engine.training.optimizer import learning_rate
-from yoyak.engine.training.sampler import RowShape, epoch_steps
+from yoyak.engine.training.sampler import epoch_steps
 
 
 class TrainSchedule:
