@@ -1,4 +1,4 @@
-"""One real prediction file under every implementation and analyser, for ``docs/metric.md``.
+"""One real prediction file under every implementation and analyser, for ``docs/metrics.md``.
 
     python scripts/metric_table.py [--check] [--shared FOLDER]
 

@@ -12,7 +12,7 @@ from yoyak.values import Profile, Protocol, ReferenceMode, TagMode, Value
 
 
 class Definition(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to compute; ``docs/metric.md`` holds the formulae. The default is the official one."""
+    """What to compute; ``docs/metrics.md`` holds the formulae. The default is the official one."""
 
     profile: Profile = Profile.OFFICIAL
     analyser: str = "mecab"

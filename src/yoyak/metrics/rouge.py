@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L of summaries under a named definition (``docs/metric.md``)."""
+"""ROUGE-1, ROUGE-2 and ROUGE-L of summaries under a named definition (``docs/metrics.md``)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any

@@ -2,7 +2,7 @@
 
 T1: an LCS is a common sub-multiset, so RL ≤ R1 always. T2: every matched bigram starts at a
 matched token, so R2 exceeds R1 only on very short texts. T3: RL < R2 is possible, but no real
-system shows it on a corpus. The ranges were measured on real prediction files; docs/metric.md.
+system shows it on a corpus. The ranges were measured on real prediction files; docs/metrics.md.
 """
 
 from collections.abc import Iterator

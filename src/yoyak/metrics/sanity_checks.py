@@ -204,7 +204,7 @@ RULES: tuple[SanityRule, ...] = (
         "metrics.alarm-prompt-echo", Severity.ERROR, _share_above(ErrorType.PROMPT_ECHO, 0.02)
     ),
 )
-"""Every rule over a file of predictions; thresholds are stated in docs/metric.md."""
+"""Every rule over a file of predictions; thresholds are stated in docs/metrics.md."""
 
 
 def run_sanity_checks(evidence: SanityInputs) -> tuple[Alarm, ...]:
