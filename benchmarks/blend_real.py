@@ -19,7 +19,8 @@ from pathlib import Path
 
 from yoyak.data.corpus import read_corpus
 from yoyak.ensemble.candidates import candidates
-from yoyak.ensemble.mbr import fit
+from yoyak.ensemble.cross_validation import cross_validate
+from yoyak.ensemble.member_selection import dev_scores
 from yoyak.runs.workspace import Workspace
 from yoyak.terminal import submission
 from yoyak.terminal.status import console
@@ -55,7 +56,7 @@ def gather(shared, folder):
 
 def report(title, found, corpus, out):
     began = time.perf_counter()
-    nested = fit(found, corpus).nested
+    nested = cross_validate(dev_scores(found, corpus.dev))
     out.print(f"\n== {title}: {len(found)} candidates, {time.perf_counter() - began:.1f} s ==\n")
     out.print(submission.candidates(found))
     out.print("")

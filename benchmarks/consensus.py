@@ -13,8 +13,9 @@ import time
 import history
 from rouge import Rouge
 
-from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
-from yoyak.ensemble.methods import ensemble_inputs, run_method, similarity
+from yoyak.ensemble.candidates import CandidateColumn, Lineage, align
+from yoyak.ensemble.mbr import similarity
+from yoyak.ensemble.methods import ensemble_inputs, run_method
 from yoyak.metrics.protocol import OFFICIAL
 from yoyak.metrics.token_codes import encoder
 from yoyak.values import Prediction

@@ -6,16 +6,17 @@ from functools import partial
 import numpy as np  # noqa: TID253 -- a test
 import pytest
 
-from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
+from yoyak.ensemble.candidates import CandidateColumn, Lineage, align
 from yoyak.ensemble.cross_validation import cross_validate
+from yoyak.ensemble.mbr import similarity
 from yoyak.ensemble.member_selection import (
     COMPONENTS,
     DevScores,
     EnsembleConfig,
     best_column,
-    learn,
+    select_members,
 )
-from yoyak.ensemble.methods import ensemble_inputs, run_method, similarity
+from yoyak.ensemble.methods import ensemble_inputs, run_method
 from yoyak.metrics.protocol import Definition
 from yoyak.metrics.rouge import score_rows
 from yoyak.values import Prediction
@@ -100,7 +101,7 @@ def test_a_gain_on_rows_that_were_learned_from_does_not_fool_the_held_out_figure
         luck = DevScores(field.pool, similarity(field.pool, SPACE), field.gains)
         luck.gains = np.random.default_rng(seed).random(field.gains.shape)
         single = best_column(luck, luck.rows, luck.pool.systems)
-        seen = luck.scores(learn(luck, luck.rows)).mean() - luck.scores(single).mean()
+        seen = luck.scores(select_members(luck, luck.rows)).mean() - luck.scores(single).mean()
         if seen > 0.01:
             fooled += 1
             nested = few(luck)
@@ -148,10 +149,10 @@ def test_a_gain_below_one_standard_error_does_not_move_the_best_column():
 
 def test_learning_looks_at_its_rows_only(equals):
     rows = equals.rows[:60]
-    before = learn(equals, rows)
+    before = select_members(equals, rows)
     spoiled = DevScores(equals.pool, similarity(equals.pool, SPACE), equals.gains.copy())
     spoiled.gains[60:] = np.random.default_rng(0).random(spoiled.gains[60:].shape)
-    assert learn(spoiled, rows) == before
+    assert select_members(spoiled, rows) == before
 
 
 def test_two_decodes_of_one_system_are_one_member():

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from yoyak.ensemble.candidates import candidates, pool
+from yoyak.ensemble.cross_validation import cross_validate
 from yoyak.ensemble.imports import import_files, imports
-from yoyak.ensemble.mbr import answer, equal_weights, fit
-from yoyak.ensemble.member_selection import EnsembleConfig
+from yoyak.ensemble.member_selection import EnsembleConfig, dev_scores, equal_weights
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.metrics.scorecard import evaluate
+from yoyak.submission.submit import ensemble_answer
 from yoyak.submission.write import read_manifest, write_submission
 
 
@@ -142,9 +143,9 @@ def test_predictions_that_are_not_whole_are_no_candidate(workspace, corpus, run,
 
 def test_a_consensus_is_weighed_scored_and_handed_in(workspace, corpus, three, tmp_path):
     found = candidates(workspace, corpus)
-    weighed = fit(found, corpus, repeats=3)
-    assert weighed.nested.blend.mean >= weighed.nested.single
-    ready = answer(found, corpus, equal_weights(found, "mbr"))
+    nested = cross_validate(dev_scores(found, corpus.dev), repeats=3)
+    assert nested.blend.mean >= nested.single
+    ready = ensemble_answer(found, corpus, equal_weights(found, "mbr"))
     manifest = read_manifest(
         tmp_path / "out" / write_submission(ready.draft, ready.evidence, tmp_path / "out").manifest
     )
@@ -155,7 +156,7 @@ def test_a_consensus_is_weighed_scored_and_handed_in(workspace, corpus, three, t
 
 def test_the_chosen_column_alone_answers_as_it_is(workspace, corpus, three):
     found = candidates(workspace, corpus)
-    ready = answer(found, corpus, EnsembleConfig(method="best", column="b/imported"))
+    ready = ensemble_answer(found, corpus, EnsembleConfig(method="best", column="b/imported"))
     [b] = [one for one in found if one.lineage.system == "b"]
     assert ready.draft.predictions == b.test
     assert ready.draft.dev.rouge == b.card.rouge
@@ -165,4 +166,4 @@ def test_an_answer_without_test_predictions_is_refused(workspace, corpus, files)
     import_files(workspace, corpus, "dev-only", files("x")[:1])
     found = candidates(workspace, corpus)
     with pytest.raises(BadData, match="dev-only/imported: test is not predicted"):
-        answer(found, corpus, equal_weights(found, "best"))
+        ensemble_answer(found, corpus, equal_weights(found, "best"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoyak.ensemble.candidate_pool import CandidateColumn, Lineage, align
-from yoyak.ensemble.methods import BLENDS, EQUAL, ensemble_inputs, run_method
+from yoyak.ensemble.candidates import CandidateColumn, Lineage, align
+from yoyak.ensemble.methods import EQUAL, METHODS, ensemble_inputs, run_method
 from yoyak.errors import BadData, UsageError
 from yoyak.metrics.protocol import Definition
 from yoyak.metrics.rouge import score_rows
@@ -77,7 +77,7 @@ COLUMNS = st.integers(1, 5).flatmap(
 )
 
 
-@pytest.mark.parametrize("method", BLENDS)
+@pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=40)
 @given(columns=COLUMNS, seed=st.integers(0, 5))
 def test_ids_are_never_invented_or_lost_and_texts_are_candidates(method, columns, seed):
@@ -128,7 +128,7 @@ def test_a_system_with_four_decodes_has_one_systems_votes():
 
 def test_systems_without_votes_are_not_chosen():
     pool = pool_of(["비 눈 해 달 별 강"], ["비"], ["비 눈"])
-    for method in BLENDS:
+    for method in METHODS:
         answer = run_method(
             method, ensemble_inputs(pool, votes={"s1": 1.0, "s2": 1.0}, definition=SPACE)
         )

@@ -3,8 +3,7 @@
 import msgspec
 import pytest
 
-from yoyak.ensemble.candidate_pool import Lineage
-from yoyak.ensemble.candidates import Candidate
+from yoyak.ensemble.candidates import Candidate, Lineage
 from yoyak.ensemble.member_selection import EnsembleConfig
 from yoyak.ensemble.review import review_rows
 from yoyak.metrics.scorecard import evaluate

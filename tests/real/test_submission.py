@@ -9,8 +9,9 @@ from yoyak.data.clean import summary_of
 from yoyak.data.corpus import read_corpus
 from yoyak.data.prediction_files import read_predictions
 from yoyak.ensemble.candidates import candidates
+from yoyak.ensemble.cross_validation import cross_validate
 from yoyak.ensemble.imports import import_files
-from yoyak.ensemble.mbr import fit
+from yoyak.ensemble.member_selection import dev_scores
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.context import ValidationContext, gather_context
 from yoyak.submission.csv_format import read_layout
@@ -153,7 +154,7 @@ def imported(shared, corpus, tmp_path_factory) -> Workspace:
 def test_the_consensus_is_never_worse_than_the_best_system_beyond_noise(imported, corpus):
     found = candidates(imported, corpus)
     assert found[0].lineage.system == "kobart"
-    nested = fit(found, corpus).nested
+    nested = cross_validate(dev_scores(found, corpus.dev))
     assert nested.blend.interval.high >= 0
     assert nested.random < nested.blend.mean <= nested.oracle
     # Four far weaker systems have nothing to add to koBART, and the figure says so.

@@ -109,7 +109,7 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_whole_new(
 
         return step
 
-    steps = [(os, "fsync"), (os, "open"), (write.disk.shutil, "rmtree")]
+    steps = [(os, "fsync"), (os, "open"), (write.shutil, "rmtree")]
     steps += [(Path, name) for name in ("mkdir", "open", "rename", "replace", "unlink")]
     for holder, name in steps:
         monkeypatch.setattr(holder, name, counted(getattr(holder, name)))
@@ -135,11 +135,11 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_whole_new(
 KILLED = """
 import sys, pickle
 from pathlib import Path
-from yoyak.final.submission import write
+from yoyak.submission.write import write_submission
 draft, evidence = pickle.loads(Path(sys.argv[1]).read_bytes())
 print("ready", flush=True)
 while True:
-    write(draft, evidence, Path(sys.argv[2]))
+    write_submission(draft, evidence, Path(sys.argv[2]))
 """
 
 

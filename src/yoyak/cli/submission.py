@@ -258,7 +258,8 @@ def draw_review(place: CommandContext, systems: list[str], out: "Console") -> No
 
     Draws nothing where one of the systems is a file, or fewer than two have whole predictions.
     """
-    from yoyak.ensemble.mbr import fit
+    from yoyak.ensemble.cross_validation import cross_validate
+    from yoyak.ensemble.member_selection import dev_scores
     from yoyak.ensemble.review import review_rows
     from yoyak.terminal import review
     from yoyak.terminal import submission as submission_view
@@ -266,7 +267,7 @@ def draw_review(place: CommandContext, systems: list[str], out: "Console") -> No
     found = _candidates(place, systems)
     if len(found) < 2:
         return
-    nested = fit(found, place.corpus).nested
+    nested = cross_validate(dev_scores(found, place.corpus.dev))
     out.print(submission_view.nested(nested))
     for order in ("disagreement", "regret", "worst"):
         rows = review_rows(found, place.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)

@@ -1,22 +1,28 @@
-"""What a blend is really worth: chosen on one half of dev, judged on the other, again and again.
+"""Repeated two-fold cross-validation of the ensemble: select on one half of dev, score the other.
 
-Each repeat cuts dev in two at random and goes both ways, so that every row is held out equally
-often. A row's figure is its mean over the repeats; intervals are paired bootstraps over rows, which
-is what limits the evidence. The repeats themselves only take the luck out of the cuts.
+Each repeat splits dev in two at random and uses both halves in turn, so that every row is held out
+equally often. The score of a row is its mean over the repeats; intervals are paired bootstraps
+over rows. Repeats reduce the variance of the splits, not that of the rows.
 
-The single system is the one that is best on all of dev, on both sides of the comparison: it stands
-wherever a half shows nothing better. What is measured is blending, not the choice among singles.
+The baseline is the single column that is best on all of dev, in every fold: what is measured is
+the ensemble, not the choice among single systems.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
+import numpy as np  # noqa: TID253 -- this module is only imported where answers are combined
 
 from yoyak.ensemble.gain import Gain
-from yoyak.ensemble.member_selection import MEMBERS, DevScores, EnsembleConfig, best_column, learn
-from yoyak.ensemble.methods import ensemble_inputs, load
+from yoyak.ensemble.member_selection import (
+    MAX_MEMBERS,
+    DevScores,
+    EnsembleConfig,
+    best_column,
+    select_members,
+)
+from yoyak.ensemble.methods import ensemble_inputs, load_method
 from yoyak.metrics.bootstrap import mean_intervals
 from yoyak.values import Interval, Value
 
@@ -34,100 +40,101 @@ CONTROLS = ("vote", "longest", "random")
 
 
 class MemberContribution(Value, frozen=True, kw_only=True):
-    """What one system brings: alone, and as a loss of the held-out blend when it is left out."""
+    """Score of one system alone, and the held-out loss of the ensemble when it is left out."""
 
     system: str
     alone: float
     gain: float
     interval: Interval
     halves: int
-    """In how many of the learned halves it was a member."""
+    """In how many of the folds it was selected."""
 
 
 class CrossValidation(Value, frozen=True, kw_only=True):
-    """The held-out worth of blending; all means are 0 to 1, on the same rows."""
+    """Held-out scores of the ensemble; all means are 0 to 1, on the same rows."""
 
     rows: int
     repeats: int
     seed: int
     single: float
-    """Mean of the column that is best on all rows: the one a team would hand in.
+    """Mean of the column that is best on all rows: the baseline.
 
-    It was picked on the rows that it is judged on, so it is flattered and a gain over it is not.
+    It was chosen on the rows it is scored on, so it is biased upwards and a gain over it is not.
     """
     single_held_out: float
-    """Held-out mean of the column that was best on the other half.
+    """Held-out mean of the column that was best on the other half; no gain is measured from it.
 
-    Of equal systems the one ahead on one half is behind on the other, so this falls low; it is
-    shown, and no gain is measured from it.
+    Of equal systems the one ahead on one half is behind on the other, so this is biased downwards.
     """
     blend: Gain
-    """Held-out mean of what ``learn`` chose on the other half."""
+    """Held-out mean of what ``select_members`` chose on the other half."""
     controls: tuple[Gain, ...]
-    """Blends that learn nothing, on all rows."""
+    """Methods that learn nothing, on all rows."""
     vote_over_blend: Gain
-    """The consensus that learns nothing against the held-out blend."""
+    """The ``vote`` method, which learns nothing, against the held-out ensemble."""
     oracle: float
-    """The best candidate of each row: no choice can do better."""
+    """Mean of the best candidate of each row: the upper bound of any choice."""
     random: float
-    """The mean candidate: a choice that does worse is a mistake."""
+    """Mean over all candidates: the expected score of a random choice."""
     halves_blended: int
-    """In how many of the ``2 * repeats`` halves a consensus was chosen over the best column."""
+    """In how many of the ``2 * repeats`` folds MBR was selected over the best column."""
     members: tuple[MemberContribution, ...]
     systems: tuple[str, ...]
     """The best on dev first."""
     complementarity: tuple[tuple[float, ...], ...]
-    """Per pair of ``systems``: mean of the better answer of both, less the better one's mean."""
+    """Per pair of ``systems``: mean of the better answer of both, minus the better one's mean."""
     choice: EnsembleConfig
-    """Learned on all of dev, to be used on test."""
+    """Selected on all of dev, to be used on test."""
 
 
 def cross_validate(
-    field: DevScores,
+    dev: DevScores,
     *,
     repeats: int = REPEATS,
     seed: int = SEED,
-    members: int = MEMBERS,
+    max_members: int = MAX_MEMBERS,
     resamples: int = RESAMPLES,
 ) -> CrossValidation:
-    """The nested evaluation of blending the field's systems.
+    """Evaluate ensembles of the systems on held-out halves of dev.
 
     Args:
-        field: dev.
-        repeats: how often dev is cut in two.
-        seed: of the cuts.
-        members: at most this many systems in a blend.
+        dev: scores on dev.
+        repeats: how often dev is split in two.
+        seed: of the splits.
+        max_members: size of the largest set of systems that is searched.
         resamples: of every bootstrap interval.
     """
-    systems, over = field.pool.systems, partial(gain_over, resamples=resamples)
-    halves = tuple(_halves(len(field.rows), repeats, seed))
-    column = best_column(field, field.rows, systems)
-    single = field.scores(column)
-    singles = _held_out(field, halves, [best_column(field, rows, systems) for rows, _ in halves])
-    choices = [learn(field, rows, members=members, single=column) for rows, _ in halves]
-    blended = _held_out(field, halves, choices)
-    controls = {name: _control(field, name) for name in CONTROLS}
+    systems, gain = dev.pool.systems, partial(gain_over, resamples=resamples)
+    folds = tuple(_folds(len(dev.rows), repeats, seed))
+    column = best_column(dev, dev.rows, systems)
+    single = dev.scores(column)
+    singles = _held_out(dev, folds, [best_column(dev, rows, systems) for rows, _ in folds])
+    configs = [
+        select_members(dev, rows, max_members=max_members, single=column) for rows, _ in folds
+    ]
+    ensemble = _held_out(dev, folds, configs)
+    controls = {name: _control(dev, name) for name in CONTROLS}
     return CrossValidation(
-        rows=len(field.rows),
+        rows=len(dev.rows),
         repeats=repeats,
         seed=seed,
         single=float(single.mean()),
         single_held_out=float(singles.mean()),
-        blend=over("blend", blended, single),
-        controls=tuple(over(name, scores, single) for name, scores in controls.items()),
-        vote_over_blend=over("vote", controls["vote"], blended),
-        oracle=float(field.gains.max(axis=1).mean()),
-        random=float(field.gains.mean()),
-        halves_blended=sum(choice.column is None for choice in choices),
-        members=_worths(field, halves, choices, blended, limit=members, over=over),
+        blend=gain("blend", ensemble, single),
+        controls=tuple(gain(name, scores, single) for name, scores in controls.items()),
+        vote_over_blend=gain("vote", controls["vote"], ensemble),
+        oracle=float(dev.gains.max(axis=1).mean()),
+        random=float(dev.gains.mean()),
+        halves_blended=sum(config.column is None for config in configs),
+        members=_contributions(dev, folds, configs, ensemble, limit=max_members, gain=gain),
         systems=systems,
-        complementarity=_complementarity(field),
-        choice=learn(field, field.rows, members=members),
+        complementarity=_complementarity(dev),
+        choice=select_members(dev, dev.rows, max_members=max_members),
     )
 
 
-def _halves(rows: int, repeats: int, seed: int) -> Iterator[tuple["Rows", "Rows"]]:
-    """(to learn from, to judge on), both ways of each cut."""
+def _folds(rows: int, repeats: int, seed: int) -> Iterator[tuple["Rows", "Rows"]]:
+    """Yield (rows to select on, rows to score), both ways of each split."""
     random = np.random.default_rng(seed)
     for _ in range(repeats):
         order = random.permutation(rows)
@@ -137,21 +144,21 @@ def _halves(rows: int, repeats: int, seed: int) -> Iterator[tuple["Rows", "Rows"
 
 
 def _held_out(
-    field: DevScores, halves: Sequence[tuple["Rows", "Rows"]], choices: Sequence[EnsembleConfig]
+    dev: DevScores, folds: Sequence[tuple["Rows", "Rows"]], configs: Sequence[EnsembleConfig]
 ) -> "Floats":
-    """Each row's mean score over the repeats, under the choices that had not seen it."""
-    total = np.zeros(len(field.rows))
-    for (_, judged), choice in zip(halves, choices, strict=True):
-        total[judged] += field.scores(choice)[judged]
-    mean: Floats = total / (len(halves) / 2)
+    """Return each row's mean score over the repeats, under configurations that had not seen it."""
+    total = np.zeros(len(dev.rows))
+    for (_, held_out), config in zip(folds, configs, strict=True):
+        total[held_out] += dev.scores(config)[held_out]
+    mean: Floats = total / (len(folds) / 2)
     return mean
 
 
 def gain_over(
     name: str, scores: "Floats", baseline: "Floats", *, resamples: int = RESAMPLES
 ) -> Gain:
-    """The gain of ``scores`` over ``baseline``, row by row."""
-    # Sums of many halves differ in their last bits, and dust must not count as proven.
+    """Return the gain of ``scores`` over ``baseline``, paired by row."""
+    # Sums of many halves differ in their last bits, which must not count as a proven gain.
     differences = np.round(scores - baseline, _DIGITS)
     [interval] = mean_intervals(differences[:, None], seed=SEED, resamples=resamples)
     return Gain(
@@ -162,45 +169,46 @@ def gain_over(
     )
 
 
-def _control(field: DevScores, name: str) -> "Floats":
-    chosen = load(name)(ensemble_inputs(field.pool))
-    scores: Floats = field.gains[field.rows, np.array(chosen)]
+def _control(dev: DevScores, name: str) -> "Floats":
+    chosen = load_method(name)(ensemble_inputs(dev.pool))
+    scores: Floats = dev.gains[dev.rows, np.array(chosen)]
     return scores
 
 
-def _worths(
-    field: DevScores,
-    halves: Sequence[tuple["Rows", "Rows"]],
-    choices: Sequence[EnsembleConfig],
-    blended: "Floats",
+def _contributions(
+    dev: DevScores,
+    folds: Sequence[tuple["Rows", "Rows"]],
+    configs: Sequence[EnsembleConfig],
+    ensemble: "Floats",
     *,
     limit: int,
-    over: Callable[[str, "Floats", "Floats"], Gain],
+    gain: Callable[[str, "Floats", "Floats"], Gain],
 ) -> tuple[MemberContribution, ...]:
-    """Every system's worth, the highest first."""
-    systems = field.pool.systems
-    worths = []
+    """Return the contribution of every system by leave-one-out, the highest first."""
+    systems = dev.pool.systems
+    found = []
     for system in systems if len(systems) > 1 else ():
         others = [name for name in systems if name != system]
-        column = best_column(field, field.rows, others)
+        column = best_column(dev, dev.rows, others)
         without = [
-            learn(field, rows, systems=others, members=limit, single=column) for rows, _ in halves
+            select_members(dev, rows, systems=others, max_members=limit, single=column)
+            for rows, _ in folds
         ]
-        lost = over(system, blended, _held_out(field, halves, without))
-        worths.append(
+        lost = gain(system, ensemble, _held_out(dev, folds, without))
+        found.append(
             MemberContribution(
                 system=system,
-                alone=float(field.gains[:, field.pool.columns_of(system)[0]].mean()),
+                alone=float(dev.gains[:, dev.pool.columns_of(system)[0]].mean()),
                 gain=lost.difference,
                 interval=lost.interval,
-                halves=sum(system in choice.members for choice in choices),
+                halves=sum(system in config.members for config in configs),
             )
         )
-    return tuple(sorted(worths, key=lambda worth: -worth.gain))
+    return tuple(sorted(found, key=lambda one: -one.gain))
 
 
-def _complementarity(field: DevScores) -> tuple[tuple[float, ...], ...]:
-    first = [field.gains[:, field.pool.columns_of(system)[0]] for system in field.pool.systems]
+def _complementarity(dev: DevScores) -> tuple[tuple[float, ...], ...]:
+    first = [dev.gains[:, dev.pool.columns_of(system)[0]] for system in dev.pool.systems]
     return tuple(
         tuple(float(np.maximum(one, two).mean() - max(one.mean(), two.mean())) for two in first)
         for one in first

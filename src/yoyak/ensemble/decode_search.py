@@ -1,12 +1,11 @@
-"""Which decoding suits a trained model: searched on one half of dev, checked on the other.
+"""Search decoding settings on one half of dev and validate the winner on the other half.
 
-One setting is varied at a time, the best value kept for the next (coordinate search): a full grid
-of five settings would cost forty times as much. Only the winner and the decoding it wants to
-replace ever speak on the second half, so what they score there is no one's luck of choosing. A
-winner whose gain there is inside the noise is called so.
+Coordinate search: one setting is varied at a time and the best value kept for the next; a full grid
+of five settings would cost forty times as much. Only the winner and the decoding in use are scored
+on the second half, so their scores there carry no selection bias; a gain within the noise is
+reported as such.
 
-The model is the caller's: ``Speak`` decodes dialogues and says how long it took. This room knows
-no engine.
+The model is the caller's ``Generate`` function; this module imports no engine.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np  # noqa: TID253 -- this module is only imported where a sweep runs
+import numpy as np  # noqa: TID253 -- this module is only imported where a search runs
 
 from yoyak.config.schema import BeamSearch, Decode, Greedy, Sampling
 from yoyak.ensemble.cross_validation import SEED, gain_over
@@ -49,26 +48,26 @@ AXES: dict[type[Decode], Axes] = {
 
 
 class VariantAnswers(NamedTuple):
-    """What a model said, and how long it took."""
+    """Predictions under one decoding, and how long they took."""
 
     predictions: Sequence[Prediction]
     seconds: float
 
 
-Speak = Callable[[Decode, Sequence[Dialogue]], VariantAnswers]
+Generate = Callable[[Decode, Sequence[Dialogue]], VariantAnswers]
 
 
 class DecodeTrial(Value, frozen=True, kw_only=True):
     """One decoding on the half that is searched on; ``gain`` is over the decoding in use.
 
-    The intervals of this half flatter whoever is best on it; ``Sweep.checked`` does not.
+    Scores of this half are biased towards the winner; ``DecodeSearch.checked`` is not.
     """
 
     decode: Decode
     gain: Gain
     seconds: float
     cut: float | None = None
-    """Share of the answers that a cap ended; ``None`` where the model did not say."""
+    """Share of the answers that a length limit ended; ``None`` where that is unknown."""
 
 
 class DecodeSearch(Value, frozen=True, kw_only=True):
@@ -86,12 +85,12 @@ class DecodeSearch(Value, frozen=True, kw_only=True):
 
     @property
     def worth_freezing(self) -> bool:
-        """The gain holds on rows that no one chose by."""
+        """Whether the gain is proven on the half that was not searched."""
         return self.checked is not None and self.checked.proven
 
 
 def name_of(decode: Decode) -> str:
-    """A short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
+    """Return a short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
     match decode:
         case BeamSearch():
             minimum = f"-min{decode.min_new_tokens}" if decode.min_new_tokens else ""
@@ -110,40 +109,40 @@ def name_of(decode: Decode) -> str:
 def search_decodes(
     dev: Split,
     baseline: Decode,
-    speak: Speak,
+    generate: Generate,
     *,
     starts: Sequence[Decode] = (),
     axes: Mapping[type[Decode], Axes] = AXES,
     seed: int = SEED,
 ) -> DecodeSearch:
-    """Searches a better decoding than ``baseline``.
+    """Search a better decoding than ``baseline``.
 
     Args:
-        dev: cut in two at random by ``seed``.
+        dev: split in two at random by ``seed``.
         baseline: the decoding in use.
-        speak: the model.
-        starts: other kinds of decoding to start from as well, such as ``Beam()``.
+        generate: the model.
+        starts: other kinds of decoding to start from as well, such as ``BeamSearch()``.
         axes: what is varied for each kind of decoding.
-        seed: of the cut.
+        seed: of the split.
     """
     searched, checked = _halves(dev, seed)
-    bench = _Bench(searched, speak)
-    best = bench.trial(baseline, baseline)
+    trials = _Trials(searched, generate)
+    best = trials.trial(baseline, baseline)
     for start in (baseline, *starts):
-        best = max(best, _climb(bench, baseline, start, axes), key=_mean)
+        best = max(best, _coordinate_search(trials, baseline, start, axes), key=_mean)
     gain, seconds = None, 0.0
     if best.decode != baseline:
-        other = _Bench(checked, speak)
+        other = _Trials(checked, generate)
         gain = other.trial(best.decode, baseline).gain
         seconds = other.seconds
     return DecodeSearch(
         baseline=baseline,
         winner=best.decode,
-        trials=tuple(bench.trials.values()),
+        trials=tuple(trials.done.values()),
         searched_rows=len(searched),
         checked_rows=len(checked),
         checked=gain,
-        seconds=bench.seconds + seconds,
+        seconds=trials.seconds + seconds,
         seed=seed,
     )
 
@@ -161,14 +160,14 @@ def _halves(dev: Split, seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
     )
 
 
-def _climb(
-    bench: "_Bench", baseline: Decode, start: Decode, axes: Mapping[type[Decode], Axes]
+def _coordinate_search(
+    trials: "_Trials", baseline: Decode, start: Decode, axes: Mapping[type[Decode], Axes]
 ) -> DecodeTrial:
-    """Coordinate search from ``start``; equal values keep what is there."""
-    best = bench.trial(start, baseline)
+    """Vary one setting at a time from ``start``; ties keep the current value."""
+    best = trials.trial(start, baseline)
     for setting, values in axes[type(start)].items():
         for decode in _varied(best.decode, setting, values):
-            best = max(best, bench.trial(decode, baseline), key=_mean)
+            best = max(best, trials.trial(decode, baseline), key=_mean)
     return best
 
 
@@ -189,39 +188,39 @@ def _cut(predictions: Sequence[Prediction]) -> float | None:
     )
 
 
-class _Bench:
-    """Decodings tried on one set of rows, each once."""
+class _Trials:
+    """Trials of decodings on one set of rows, each decoded once."""
 
-    def __init__(self, rows: Sequence[Dialogue], speak: Speak) -> None:
+    def __init__(self, rows: Sequence[Dialogue], generate: Generate) -> None:
         self._rows = rows
-        self._speak = speak
+        self._generate = generate
         self._scores: dict[str, Floats] = {}
         self._cut: dict[str, float | None] = {}
-        self.trials: dict[str, DecodeTrial] = {}
+        self.done: dict[str, DecodeTrial] = {}
         self.seconds = 0.0
 
     def trial(self, decode: Decode, baseline: Decode) -> DecodeTrial:
-        """The trial of ``decode`` against ``baseline``; what is known is not decoded again."""
+        """Return the trial of ``decode`` against ``baseline``, from the cache where it is known."""
         name = name_of(decode)
-        if name not in self.trials:
+        if name not in self.done:
             before = self.seconds
             scores = self._scored(decode)
             spent = self.seconds - before
             gain = gain_over(name, scores, self._scored(baseline))
             cut = self._cut[name]
-            self.trials[name] = DecodeTrial(decode=decode, gain=gain, seconds=spent, cut=cut)
-        return self.trials[name]
+            self.done[name] = DecodeTrial(decode=decode, gain=gain, seconds=spent, cut=cut)
+        return self.done[name]
 
     def _scored(self, decode: Decode) -> "Floats":
         name = name_of(decode)
         if name not in self._scores:
-            spoken = self._speak(decode, self._rows)
-            self.seconds += spoken.seconds
-            texts = {one.id: one.text for one in spoken.predictions}
+            answers = self._generate(decode, self._rows)
+            self.seconds += answers.seconds
+            texts = {one.id: one.text for one in answers.predictions}
             missing = [row.id for row in self._rows if row.id not in texts]
             if missing:
                 raise BadData("submission.silent", decode=name, count=len(missing), id=missing[0])
-            self._cut[name] = _cut(spoken.predictions)
+            self._cut[name] = _cut(answers.predictions)
             self._scores[name] = score_rows(
                 [texts[row.id] for row in self._rows], [row.references for row in self._rows]
             )[:, :, 2].mean(axis=1)

@@ -1,18 +1,18 @@
-"""What one way of answering is worth over another, as it is shown and kept; no numpy is needed."""
+"""The gain of one way of answering over another, as shown and stored (imports no numpy)."""
 
 from yoyak.values import Interval, Value
 
 
 class Gain(Value, frozen=True, kw_only=True):
-    """A mean score (0 to 1) and how much it is above the best single system's."""
+    """A mean score (0 to 1) and its difference to the baseline, the best single system."""
 
     name: str
     mean: float
     difference: float
     interval: Interval
-    """Of the difference, 95 %, paired over rows."""
+    """95 % interval of the difference, paired over rows."""
 
     @property
     def proven(self) -> bool:
-        """The interval lies above zero."""
+        """Whether the interval lies above zero."""
         return self.interval.low > 0

@@ -1,110 +1,95 @@
-"""From candidates to an answer that can be handed in: weighed on dev, applied to test."""
+"""Minimum Bayes risk (MBR): choose the candidate with the highest expected ROUGE.
 
-from collections.abc import Sequence
-from typing import NamedTuple
+Where the metric averages over rows, as the contest's does, expected ROUGE is what to maximise
+(Kumar and Byrne 2004); the other candidates serve as pseudo-references (Eikema and Aziz 2020).
+"""
 
-from yoyak.ensemble.candidates import Candidate, pool
-from yoyak.ensemble.cross_validation import REPEATS, SEED, CrossValidation, cross_validate
-from yoyak.ensemble.member_selection import MEMBERS, DevScores, EnsembleConfig
-from yoyak.ensemble.methods import EnsembleInputs, ensemble_inputs, gains, run_method, similarity
-from yoyak.errors import BadData
-from yoyak.metrics.scorecard import evaluate
-from yoyak.submission.context import ValidationContext, gather_context
-from yoyak.submission.write import Draft, Member, dev_score
-from yoyak.values import Blend, Corpus, Split
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np  # noqa: TID253 -- this module is only imported where answers are combined
 
-class EnsembleFit(NamedTuple):
-    """Candidates, and what choosing among them is worth on dev."""
+from yoyak.ensemble.candidates import CandidatePool
+from yoyak.ensemble.methods import Components, EnsembleInputs
+from yoyak.metrics.pairwise import pairwise
+from yoyak.metrics.protocol import OFFICIAL, Definition
+from yoyak.metrics.rouge import score_rows
 
-    candidates: tuple[Candidate, ...]
-    nested: CrossValidation
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
 
-class EnsembleAnswer(NamedTuple):
-    """What can be handed in, and what the gate holds it against."""
-
-    draft: Draft
-    evidence: ValidationContext
+_DIGITS = 12
+"""Utilities that agree to this many decimals are tied: the last bits of sums are no preference."""
 
 
-def fit(
-    candidates: Sequence[Candidate],
-    corpus: Corpus,
-    *,
-    members: int = MEMBERS,
-    repeats: int = REPEATS,
-    seed: int = SEED,
-) -> EnsembleFit:
-    """The nested evaluation of all blends of ``candidates`` under the contest's protocol."""
-    columns = pool(candidates, corpus.dev)
-    field = DevScores(
-        columns,
-        similarity(columns),
-        gains(columns, [row.references for row in corpus.dev.dialogues]),
-    )
-    nested = cross_validate(field, repeats=repeats, seed=seed, members=members)
-    return EnsembleFit(tuple(candidates), nested)
+def mbr(inputs: EnsembleInputs) -> list[int]:
+    """Choose the candidate with the highest expected utility in each row, the first of those tied.
 
-
-def equal_weights(candidates: Sequence[Candidate], method: str) -> EnsembleConfig:
-    """One vote for every system, for a blend that learns nothing."""
-    systems = dict.fromkeys((one.lineage.system for one in candidates), 1.0)
-    return EnsembleConfig(method=method, votes=systems)
-
-
-def answer(
-    candidates: Sequence[Candidate], corpus: Corpus, choice: EnsembleConfig
-) -> EnsembleAnswer:
-    """The answer of ``choice`` to test, scored by the answer of the same choice to dev.
-
-    Raises:
-        BadData: a member has not predicted all of test.
+    Utility is the weighted mean of ROUGE against the other candidates, weighted by their votes.
     """
-    members = _members(candidates, choice)
-    unready = [one.lineage.name for one in members if one.test is None]
-    if unready:
-        raise BadData("submission.no-test", systems=", ".join(unready))
-    dev = apply(members, corpus.dev, choice)
-    test = apply(members, corpus.test, choice)
-    evidence = gather_context(
-        corpus,
-        outputs=dev.predictions,
-        instructions=[text for one in members for text in one.instructions],
-    )
-    splits = (corpus.train, corpus.dev, corpus.test)
-    draft = Draft(
-        method=choice.method,
-        members=tuple(_member(one, choice) for one in members),
-        predictions=test.predictions,
-        data_sha256={split.name: split.fingerprint for split in splits},
-        dev=dev_score(evaluate(dev.predictions, corpus.dev)),
-        components=choice.components if choice.column is None else None,
-    )
-    return EnsembleAnswer(draft, evidence)
+    table = inputs.table
+    if table is None:
+        table = similarity(inputs.pool, inputs.definition)
+    weights = candidate_weights(inputs.pool, inputs.votes)
+    values = expected_utility(utility(table, inputs.components), weights)
+    return [int(column) for column in first_best(values, weights > 0)]
 
 
-def apply(members: Sequence[Candidate], split: Split, choice: EnsembleConfig) -> Blend:
-    """The answer of ``choice`` to a split."""
-    columns = pool(members, split)
-    cast: EnsembleInputs = ensemble_inputs(columns)
-    if choice.column is None:
-        cast = ensemble_inputs(columns, votes=choice.votes, components=choice.components)
-    return run_method(choice.method, cast)
+def vote(inputs: EnsembleInputs) -> list[int]:
+    """Choose the medoid by R1 with one vote per system: MBR without learned weights."""
+    equal = {name: 1.0 for name, weight in inputs.votes.items() if weight > 0}
+    return mbr(inputs._replace(votes=equal, components=(1.0, 0.0, 0.0)))
 
 
-def _members(candidates: Sequence[Candidate], choice: EnsembleConfig) -> list[Candidate]:
-    if choice.column is not None:
-        return [one for one in candidates if one.lineage.name == choice.column]
-    return [one for one in candidates if choice.votes.get(one.lineage.system, 0) > 0]
+def similarity(pool: CandidatePool, definition: Definition = OFFICIAL) -> "Floats":
+    """Return F1 of all pairs of candidates: (rows, hypothesis, reference, 3), 3 = R1, R2, RL."""
+    return np.stack(pairwise(pool.texts, definition))
 
 
-def _member(candidate: Candidate, choice: EnsembleConfig) -> Member:
-    lineage = candidate.lineage
-    return Member(
-        system=lineage.system,
-        decode=lineage.decode,
-        recipe=lineage.recipe,
-        recipe_sha256=lineage.recipe_sha256,
-        votes=choice.votes.get(lineage.system, 1.0),
-    )
+def reference_scores(
+    pool: CandidatePool, references: Sequence[tuple[str, ...]], definition: Definition = OFFICIAL
+) -> "Floats":
+    """Score candidates against the references: mean of R1, R2 and RL, (rows, candidates)."""
+    scored = [
+        score_rows([one.text for one in column.predictions], references, definition)[:, :, 2]
+        for column in pool.columns
+    ]
+    means: Floats = np.stack(scored, axis=1).mean(axis=2)
+    return means
+
+
+def utility(table: "Floats", components: Components) -> "Floats":
+    """Return the weighted mean of R1, R2 and RL: (rows, hypothesis, reference)."""
+    weights = np.asarray(components) / sum(components)
+    mean: Floats = table @ weights
+    return mean
+
+
+def candidate_weights(pool: CandidatePool, votes: Mapping[str, float]) -> "Floats":
+    """Return votes per column: the votes of a system are shared equally among its decodings."""
+    systems = [column.lineage.system for column in pool.columns]
+    return np.array([votes.get(system, 0.0) / systems.count(system) for system in systems])
+
+
+def expected_utility(pairs: "Floats", weights: "Floats") -> "Floats":
+    """Return each candidate's expected utility with the others as pseudo-references.
+
+    The weighted mean of ``pairs`` over all candidates but the first vote of the candidate itself,
+    so that two votes for a text count as a second, agreeing candidate. With whole votes this is
+    the plain mean over a list in which every candidate stands as often as it has votes, itself
+    left out. Shape (rows, candidates).
+    """
+    own = np.minimum(weights, 1.0)
+    total = pairs @ weights - np.einsum("rcc->rc", pairs) * own
+    weight = weights.sum() - own
+    mean: Floats = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    return mean
+
+
+def first_best(values: "Floats", eligible: "NDArray[np.bool_]") -> "NDArray[np.int64]":
+    """Return the eligible column with the highest value in each row, the first of those tied."""
+    ranked = np.where(eligible, np.round(values, _DIGITS), -np.inf)
+    chosen: NDArray[np.int64] = np.argmax(ranked, axis=1)
+    return chosen

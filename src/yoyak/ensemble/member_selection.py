@@ -1,19 +1,20 @@
-"""Who answers: members, votes and component weights, learned on rows that are given.
+"""Select the members, votes and ROUGE component weights of an ensemble on given dev rows.
 
-Nothing here looks at the rows that a choice is later judged on (see
-``yoyak.ensemble.cross_validation``). What a choice answers on every row is worked out once and
-kept, so that learning on another part of dev costs one mean per choice.
+Nothing here looks at other rows; ``yoyak.ensemble.cross_validation`` evaluates the selection on
+held-out ones. The scores of each configuration on all rows are cached, so selecting again on
+another part of dev costs one mean per configuration.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
+import numpy as np  # noqa: TID253 -- this module is only imported where answers are combined
 
-from yoyak.ensemble.candidate_pool import CandidatePool
-from yoyak.ensemble.methods import EQUAL, Components, expected, first_best, utility
-from yoyak.values import Value
+from yoyak.ensemble.candidates import Candidate, CandidatePool, pool
+from yoyak.ensemble.mbr import expected_utility, first_best, reference_scores, similarity, utility
+from yoyak.ensemble.methods import EQUAL, Components
+from yoyak.values import Split, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,16 +30,16 @@ COMPONENTS: tuple[Components, ...] = (
     (2.0, 1.0, 1.0),
     (1.0, 0.0, 0.0),
 )
-"""The weights of R1, R2 and RL that are tried, the contest's own first, those of ``vote`` last."""
+"""Weights of R1, R2 and RL that are tried: the contest's own first, those of ``vote`` last."""
 
-MEMBERS = 3
-"""At most this many systems in a learned set; all of them together may be chosen beside it."""
+MAX_MEMBERS = 3
+"""Largest set of systems that is searched; all systems together are tried beside it."""
 EXTRA_VOTES = 3
-_ROUNDING = 1e-12
+_TOLERANCE = 1e-12
 
 
 class EnsembleConfig(Value, frozen=True, kw_only=True):
-    """A way to answer: one column as it is, or the consensus of voting systems.
+    """How to answer: one column as it is, or an ensemble method over weighted systems.
 
     ``column`` is set for ``method`` "best", ``votes`` and ``components`` for "mbr".
     """
@@ -50,17 +51,23 @@ class EnsembleConfig(Value, frozen=True, kw_only=True):
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The systems that vote, or the column's system."""
+        """The systems with votes, or the system of the column."""
         return tuple(self.votes) or ((self.column or "").rpartition("/")[0],)
 
 
+def equal_weights(candidates: Sequence[Candidate], method: str) -> EnsembleConfig:
+    """Give every system one vote, for a method that learns nothing."""
+    systems = dict.fromkeys((one.lineage.system for one in candidates), 1.0)
+    return EnsembleConfig(method=method, votes=systems)
+
+
 class DevScores:
-    """The candidates' texts and scores on dev as arrays.
+    """Scores of any ensemble configuration on the rows of dev.
 
     Args:
         pool: the candidates.
-        table: F1 of all pairs of candidates (``blend.similarity``).
-        gains: each candidate's score against the references, (rows, candidates), 0 to 1.
+        table: F1 of all pairs of candidates (``mbr.similarity``).
+        gains: score of each candidate against the references, (rows, candidates), 0 to 1.
     """
 
     def __init__(self, pool: CandidatePool, table: "Floats", gains: "Floats") -> None:
@@ -68,116 +75,121 @@ class DevScores:
         self.gains = gains
         self.rows: Rows = np.arange(len(gains))
         self._pairs = {weights: utility(table, weights) for weights in COMPONENTS}
-        self._of = {system: pool.columns_of(system) for system in pool.systems}
-        self._known: dict[tuple[object, ...], Floats] = {}
+        self._columns = {system: pool.columns_of(system) for system in pool.systems}
+        self._cache: dict[tuple[object, ...], Floats] = {}
 
     def column_scores(self, name: str) -> "Floats":
-        """What one column scores on each row."""
+        """Return the score of one column on each row."""
         names = [column.lineage.name for column in self.pool.columns]
         scores: Floats = self.gains[:, names.index(name)]
         return scores
 
-    def scores(self, choice: EnsembleConfig) -> "Floats":
-        """What a choice scores on each row."""
-        if choice.column is not None:
-            return self.column_scores(choice.column)
-        key = (*choice.votes.items(), choice.components)
-        if key not in self._known:
-            self._known[key] = self._consensus(choice)
-        return self._known[key]
+    def scores(self, config: EnsembleConfig) -> "Floats":
+        """Return the score of a configuration on each row."""
+        if config.column is not None:
+            return self.column_scores(config.column)
+        key = (*config.votes.items(), config.components)
+        if key not in self._cache:
+            self._cache[key] = self._mbr_scores(config)
+        return self._cache[key]
 
-    def _consensus(self, choice: EnsembleConfig) -> "Floats":
-        at = [place for system in choice.votes for place in self._of[system]]
-        at.sort()
-        votes = np.zeros(self.gains.shape[1])
-        for system, count in choice.votes.items():
-            votes[list(self._of[system])] = count / len(self._of[system])
-        pairs = self._pairs[choice.components][:, at][:, :, at]
-        values = expected(pairs, votes[at])
-        chosen = np.array(at)[first_best(values, votes[at] > 0)]
+    def _mbr_scores(self, config: EnsembleConfig) -> "Floats":
+        columns = sorted(column for system in config.votes for column in self._columns[system])
+        weights = np.zeros(self.gains.shape[1])
+        for system, count in config.votes.items():
+            weights[list(self._columns[system])] = count / len(self._columns[system])
+        pairs = self._pairs[config.components][:, columns][:, :, columns]
+        values = expected_utility(pairs, weights[columns])
+        chosen = np.array(columns)[first_best(values, weights[columns] > 0)]
         scores: Floats = self.gains[self.rows, chosen]
         return scores
 
 
-def best_column(field: DevScores, rows: "Rows", systems: Sequence[str]) -> EnsembleConfig:
-    """The column of ``systems`` with the highest mean on ``rows``, the first of those tied."""
+def dev_scores(candidates: Sequence[Candidate], dev: Split) -> DevScores:
+    """Score the candidates against dev and each other under the contest's protocol."""
+    columns = pool(candidates, dev)
+    references = [dialogue.references for dialogue in dev.dialogues]
+    return DevScores(columns, similarity(columns), reference_scores(columns, references))
+
+
+def best_column(dev: DevScores, rows: "Rows", systems: Sequence[str]) -> EnsembleConfig:
+    """Return the column with the highest mean on ``rows``, the first of those tied."""
     columns = [
         EnsembleConfig(method="best", column=column.lineage.name)
-        for column in field.pool.columns
+        for column in dev.pool.columns
         if column.lineage.system in systems
     ]
-    return _best(field, rows, columns)
+    return _best(dev, rows, columns)
 
 
-def learn(
-    field: DevScores,
+def select_members(
+    dev: DevScores,
     rows: "Rows",
     *,
     systems: Sequence[str] | None = None,
-    members: int = MEMBERS,
+    max_members: int = MAX_MEMBERS,
     single: EnsembleConfig | None = None,
 ) -> EnsembleConfig:
-    """The best way to answer ``rows``: the best column, or a consensus that scores more.
+    """Return the configuration that answers ``rows`` best: the best column, or MBR that beats it.
 
-    All sets of up to ``members`` systems with one vote each are tried, and all systems together,
-    as ``vote`` has it: of many equal systems (folds, seeds) no three are as good as all, and what
-    learns must be able to answer as what learns nothing. Then come further votes one at a time
+    Tries all sets of up to ``max_members`` systems with one vote each, and all systems together:
+    of many equal systems (folds, seeds) no three are as good as all. Then adds votes one at a time
     (ensemble selection with replacement, Caruana 2004), then component weights. A step is taken
-    only where the mean on ``rows`` rises, so the plainest of equal choices is kept, and the best
-    column is left only for a gain above one standard error (Breiman 1984): a smaller one is as
-    easily lost on other rows.
+    only where the mean on ``rows`` rises, so the plainest of equal configurations is kept; the
+    best column is left only for a gain above one standard error (the one-standard-error rule,
+    Breiman 1984).
 
     Args:
-        field: dev.
+        dev: scores on dev.
         rows: the rows to learn from, and no others.
-        systems: who may be chosen (default: all).
-        members: at most this many systems, or all.
+        systems: which systems may be chosen (default: all).
+        max_members: size of the largest set that is searched.
         single: the column that stands until something is better (default: the best on ``rows``).
     """
-    allowed = field.pool.systems if systems is None else tuple(systems)
-    single = single or best_column(field, rows, allowed)
-    blended = _best(field, rows, [single, *_sets(field.pool, allowed, members)])
-    if blended.column is not None:
+    allowed = dev.pool.systems if systems is None else tuple(systems)
+    single = single or best_column(dev, rows, allowed)
+    chosen = _best(dev, rows, [single, *_sets(dev.pool, allowed, max_members)])
+    if chosen.column is not None:
         return single
     for _ in range(EXTRA_VOTES):
-        blended = _best(field, rows, [blended, *_one_more_vote(blended)])
-    blended = _best(field, rows, [blended, *_reweighted(blended)])
-    return blended if _above_one_error(field, rows, blended, single) else single
+        chosen = _best(dev, rows, [chosen, *_one_more_vote(chosen)])
+    chosen = _best(dev, rows, [chosen, *_reweighted(chosen)])
+    return chosen if _above_one_error(dev, rows, chosen, single) else single
 
 
 def _above_one_error(
-    field: DevScores, rows: "Rows", choice: EnsembleConfig, single: EnsembleConfig
+    dev: DevScores, rows: "Rows", config: EnsembleConfig, single: EnsembleConfig
 ) -> bool:
-    gains = field.scores(choice)[rows] - field.scores(single)[rows]
+    gains = dev.scores(config)[rows] - dev.scores(single)[rows]
     error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
     mean = float(gains.mean())
     return mean > error
 
 
-def _sets(pool: CandidatePool, systems: Sequence[str], members: int) -> Iterable[EnsembleConfig]:
-    """Sets of three columns and more: two always tie, so that one of them would be the answer."""
-    for size in (*range(1, members + 1), len(systems)):
+def _sets(pool: CandidatePool, systems: Sequence[str], limit: int) -> Iterable[EnsembleConfig]:
+    """Sets with at least three columns: two candidates always tie, and the first would win."""
+    for size in (*range(1, limit + 1), len(systems)):
         for chosen in combinations(systems, size):
             if sum(len(pool.columns_of(system)) for system in chosen) > 2:
                 yield EnsembleConfig(method="mbr", votes=dict.fromkeys(chosen, 1.0))
 
 
-def _one_more_vote(choice: EnsembleConfig) -> Iterable[EnsembleConfig]:
-    for system in choice.votes:
-        votes = choice.votes | {system: choice.votes[system] + 1}
-        yield EnsembleConfig(method="mbr", votes=votes, components=choice.components)
+def _one_more_vote(config: EnsembleConfig) -> Iterable[EnsembleConfig]:
+    for system in config.votes:
+        votes = config.votes | {system: config.votes[system] + 1}
+        yield EnsembleConfig(method="mbr", votes=votes, components=config.components)
 
 
-def _reweighted(choice: EnsembleConfig) -> Iterable[EnsembleConfig]:
+def _reweighted(config: EnsembleConfig) -> Iterable[EnsembleConfig]:
     for components in COMPONENTS:
-        yield EnsembleConfig(method="mbr", votes=choice.votes, components=components)
+        yield EnsembleConfig(method="mbr", votes=config.votes, components=components)
 
 
-def _best(field: DevScores, rows: "Rows", choices: Iterable[EnsembleConfig]) -> EnsembleConfig:
-    """The choice with the highest mean on ``rows``, the first of those within rounding of it."""
-    first, *others = ((choice, float(field.scores(choice)[rows].mean())) for choice in choices)
+def _best(dev: DevScores, rows: "Rows", configs: Iterable[EnsembleConfig]) -> EnsembleConfig:
+    """The configuration with the highest mean on ``rows``, the first of those within rounding."""
+    first, *others = ((config, float(dev.scores(config)[rows].mean())) for config in configs)
     kept, height = first
-    for choice, mean in others:
-        if mean > height + _ROUNDING:
-            kept, height = choice, mean
+    for config, mean in others:
+        if mean > height + _TOLERANCE:
+            kept, height = config, mean
     return kept

@@ -1,8 +1,8 @@
-"""One answer per dialogue out of many: consensus, single systems and honest controls.
+"""Ensemble methods: functions that choose one candidate per dialogue.
 
-A blend is a function from a ballot to the column chosen for every dialogue, so that it can
-neither invent nor lose an id, nor write a word that no system wrote. ``BLENDS`` is the table; a
-blend from elsewhere is named ``"module:function"``.
+A method maps ``EnsembleInputs`` to a column index per dialogue, so it can neither invent nor lose
+an id, nor write a text that no system wrote. ``METHODS`` lists them; a method from elsewhere is
+named ``"module:function"``. Minimum Bayes risk is in ``yoyak.ensemble.mbr``.
 """
 
 import hashlib
@@ -10,46 +10,39 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np  # noqa: TID253 -- this module is only imported where answers are blended
-
-from yoyak.ensemble.candidate_pool import CandidatePool
+from yoyak.ensemble.candidates import CandidatePool
 from yoyak.errors import UsageError
-from yoyak.metrics.pairwise import pairwise
 from yoyak.metrics.protocol import OFFICIAL, Definition
-from yoyak.metrics.rouge import score_rows
 from yoyak.values import Blend
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 Components = tuple[float, float, float]
 """Weights of R1, R2 and RL."""
 
 EQUAL: Components = (1.0, 1.0, 1.0)
-_DIGITS = 12
-"""Utilities that agree to this many decimals are tied: the sums' last bits are no preference."""
 
-BLENDS = {
+METHODS = {
     "best": "yoyak.ensemble.methods:best",
-    "mbr": "yoyak.ensemble.methods:mbr",
-    "vote": "yoyak.ensemble.methods:vote",
+    "mbr": "yoyak.ensemble.mbr:mbr",
+    "vote": "yoyak.ensemble.mbr:vote",
     "longest": "yoyak.ensemble.methods:longest",
     "random": "yoyak.ensemble.methods:random",
 }
-"""Every way to answer; ``longest`` and ``random`` are controls that a good blend must beat."""
+"""All built-in methods; ``longest`` and ``random`` are controls that a useful method must beat."""
 
 
 class EnsembleInputs(NamedTuple):
-    """What a blend may look at.
+    """Inputs of an ensemble method.
 
     Attributes:
         pool: the candidates, best system first.
-        votes: how many votes each system has; one that is not named has none and is not chosen.
+        votes: weight of each system; a system that is not named has none and is never chosen.
         components: weights of R1, R2 and RL.
-        definition: whose ROUGE.
-        table: F1 of all pairs (``similarity``), where the caller has it already.
+        definition: which ROUGE.
+        table: F1 of all candidate pairs (``mbr.similarity``), where the caller has it already.
         seed: of the random control.
     """
 
@@ -57,153 +50,81 @@ class EnsembleInputs(NamedTuple):
     votes: Mapping[str, float]
     components: Components = EQUAL
     definition: Definition = OFFICIAL
-    table: "Floats | None" = None
+    table: "NDArray[np.float64] | None" = None
     seed: int = 42
 
 
 def ensemble_inputs(pool: CandidatePool, **fields: object) -> EnsembleInputs:
-    """A ballot on which every system has one vote."""
+    """Build inputs with one vote per system; ``fields`` replace any of them."""
     return EnsembleInputs(pool, dict.fromkeys(pool.systems, 1.0))._replace(**fields)  # type: ignore[arg-type]
 
 
-def run_method(method: str, cast: EnsembleInputs) -> Blend:
-    """The answer of ``method`` to every dialogue of the pool.
+def run_method(method: str, inputs: EnsembleInputs) -> Blend:
+    """Answer every dialogue of the pool with ``method``.
 
     Raises:
-        UsageError: there is no such blend, or the votes name a system that the pool lacks.
+        UsageError: there is no such method, or the votes name a system that the pool lacks.
     """
-    unknown = sorted(cast.votes.keys() - set(cast.pool.systems))
-    if unknown or not any(vote > 0 for vote in cast.votes.values()):
-        known = ", ".join(cast.pool.systems)
+    unknown = sorted(inputs.votes.keys() - set(inputs.pool.systems))
+    if unknown or not any(weight > 0 for weight in inputs.votes.values()):
+        known = ", ".join(inputs.pool.systems)
         raise UsageError("submission.unknown-member", members=", ".join(unknown), known=known)
-    chosen = load(method)(cast)
-    columns = cast.pool.columns
+    chosen = load_method(method)(inputs)
+    columns = inputs.pool.columns
     return Blend(
         method=method,
-        members=tuple(name for name in cast.pool.systems if cast.votes.get(name, 0) > 0),
-        predictions=tuple(columns[at].predictions[row] for row, at in enumerate(chosen)),
+        members=tuple(name for name in inputs.pool.systems if inputs.votes.get(name, 0) > 0),
+        predictions=tuple(columns[column].predictions[row] for row, column in enumerate(chosen)),
     )
 
 
-def load(method: str) -> Callable[[EnsembleInputs], Sequence[int]]:
-    """The blend called ``method`` in the table, or at ``"module:function"``.
+def load_method(method: str) -> Callable[[EnsembleInputs], Sequence[int]]:
+    """Return the method of this name in ``METHODS``, or the one at ``"module:function"``.
 
     Raises:
-        UsageError: there is no such blend.
+        UsageError: there is no such method.
     """
-    module, _, name = BLENDS.get(method, method).partition(":")
+    module, _, name = METHODS.get(method, method).partition(":")
     try:
         found: Callable[[EnsembleInputs], Sequence[int]] = getattr(import_module(module), name)
     except (ModuleNotFoundError, AttributeError, ValueError) as error:
-        if method in BLENDS:
+        if method in METHODS:
             raise
         raise UsageError(
-            "submission.unknown-blend", method=method, known=", ".join(BLENDS)
+            "submission.unknown-blend", method=method, known=", ".join(METHODS)
         ) from error
     return found
-
-
-# --- consensus -----------------------------------------------------------------------------------
-
-
-def similarity(pool: CandidatePool, definition: Definition = OFFICIAL) -> "Floats":
-    """F1 of all pairs of candidates: (rows, hypothesis, reference, 3), 3 = R1, R2, RL."""
-    return np.stack(pairwise(pool.texts, definition))
-
-
-def gains(
-    pool: CandidatePool, references: Sequence[tuple[str, ...]], definition: Definition = OFFICIAL
-) -> "Floats":
-    """Each candidate's mean of R1, R2 and RL against the references: (rows, candidates)."""
-    scored = [
-        score_rows([one.text for one in column.predictions], references, definition)[:, :, 2]
-        for column in pool.columns
-    ]
-    means: Floats = np.stack(scored, axis=1).mean(axis=2)
-    return means
-
-
-def utility(table: "Floats", components: Components) -> "Floats":
-    """The weighted mean of R1, R2 and RL: (rows, hypothesis, reference)."""
-    weights = np.asarray(components) / sum(components)
-    mean: Floats = table @ weights
-    return mean
-
-
-def candidate_weights(pool: CandidatePool, votes: Mapping[str, float]) -> "Floats":
-    """Votes per column: a system's votes are shared out equally among its decodes."""
-    systems = [column.lineage.system for column in pool.columns]
-    return np.array([votes.get(system, 0.0) / systems.count(system) for system in systems])
-
-
-def expected(pairs: "Floats", votes: "Floats") -> "Floats":
-    """Expected score of each candidate if the others' voters are right: (rows, candidates).
-
-    The weighted mean of ``pairs`` over all voters but the candidate's own first vote, so that two
-    votes for a text count as a second, agreeing candidate. With whole votes this is the plain mean
-    over a list in which every candidate stands as often as it has votes, itself left out.
-    """
-    own = np.minimum(votes, 1.0)
-    total = pairs @ votes - np.einsum("rcc->rc", pairs) * own
-    weight = votes.sum() - own
-    mean: Floats = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    return mean
-
-
-def first_best(values: "Floats", eligible: "NDArray[np.bool_]") -> "NDArray[np.int64]":
-    """The column with the highest value in each row, the first of those tied."""
-    ranked = np.where(eligible, np.round(values, _DIGITS), -np.inf)
-    chosen: NDArray[np.int64] = np.argmax(ranked, axis=1)
-    return chosen
-
-
-def mbr(cast: EnsembleInputs) -> list[int]:
-    """The candidate with the highest expected ROUGE (minimum Bayes risk).
-
-    Where references are averaged, as the contest does, the expected score is what is to be
-    maximised (Kumar and Byrne 2004; candidates as references: Eikema and Aziz 2020).
-    """
-    table = similarity(cast.pool, cast.definition) if cast.table is None else cast.table
-    votes = candidate_weights(cast.pool, cast.votes)
-    chosen = first_best(expected(utility(table, cast.components), votes), votes > 0)
-    return [int(at) for at in chosen]
-
-
-def vote(cast: EnsembleInputs) -> list[int]:
-    """The medoid by shared words (R1), one vote each: consensus with nothing learned."""
-    equal = {name: 1.0 for name, votes in cast.votes.items() if votes > 0}
-    return mbr(cast._replace(votes=equal, components=(1.0, 0.0, 0.0)))
 
 
 # --- single systems and controls -----------------------------------------------------------------
 
 
-def _members(cast: EnsembleInputs) -> list[int]:
+def best(inputs: EnsembleInputs) -> list[int]:
+    """Choose the first column of the system with the most votes, the first of those tied."""
+    members = _member_columns(inputs)
+    votes = [inputs.votes[inputs.pool.columns[column].lineage.system] for column in members]
+    return [members[votes.index(max(votes))]] * len(inputs.pool.ids)
+
+
+def longest(inputs: EnsembleInputs) -> list[int]:
+    """Choose the longest text (a control; some contests call it "soft voting")."""
+    members = _member_columns(inputs)
+    return [max(members, key=lambda column: len(row[column])) for row in inputs.pool.texts]
+
+
+def random(inputs: EnsembleInputs) -> list[int]:
+    """Choose any candidate (a control); the choice depends on seed and id only."""
+    members = _member_columns(inputs)
+    return [members[_hash(f"{inputs.seed}:{name}") % len(members)] for name in inputs.pool.ids]
+
+
+def _member_columns(inputs: EnsembleInputs) -> list[int]:
     return [
-        at
-        for at, column in enumerate(cast.pool.columns)
-        if cast.votes.get(column.lineage.system, 0) > 0
+        index
+        for index, column in enumerate(inputs.pool.columns)
+        if inputs.votes.get(column.lineage.system, 0) > 0
     ]
 
 
-def best(cast: EnsembleInputs) -> list[int]:
-    """The first column of the system with the most votes, the first of those tied."""
-    members = _members(cast)
-    votes = [cast.votes[cast.pool.columns[at].lineage.system] for at in members]
-    return [members[votes.index(max(votes))]] * len(cast.pool.ids)
-
-
-def longest(cast: EnsembleInputs) -> list[int]:
-    """The longest text: the field's "soft voting" of one contest, kept as a control."""
-    members = _members(cast)
-    return [max(members, key=lambda at: len(texts[at])) for texts in cast.pool.texts]
-
-
-def random(cast: EnsembleInputs) -> list[int]:
-    """Any candidate; which one depends on seed and id only, not on the other rows."""
-    members = _members(cast)
-    return [members[_draw(f"{cast.seed}:{name}") % len(members)] for name in cast.pool.ids]
-
-
-def _draw(text: str) -> int:
+def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

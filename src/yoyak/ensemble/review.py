@@ -1,23 +1,20 @@
-"""Rows worth a look: all candidates side by side, what was chosen, and what it cost."""
+"""Rows worth reviewing: all candidates side by side, the chosen one, and its regret."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np  # noqa: TID253 -- this module is only imported where rows are reviewed
 
-from yoyak.ensemble.candidate_pool import CandidatePool
-from yoyak.ensemble.candidates import Candidate, pool
-from yoyak.ensemble.member_selection import EnsembleConfig
-from yoyak.ensemble.methods import (
-    EnsembleInputs,
+from yoyak.ensemble.candidates import Candidate, CandidatePool, pool
+from yoyak.ensemble.mbr import (
     candidate_weights,
-    ensemble_inputs,
-    expected,
-    gains,
-    load,
+    expected_utility,
+    reference_scores,
     similarity,
     utility,
 )
+from yoyak.ensemble.member_selection import EnsembleConfig
+from yoyak.ensemble.methods import EnsembleInputs, ensemble_inputs, load_method
 from yoyak.values import Split, Value
 
 if TYPE_CHECKING:
@@ -53,12 +50,12 @@ class ReviewRow(Value, frozen=True, kw_only=True):
 
     @property
     def chosen(self) -> ReviewOption:
-        """The option that is handed in."""
+        """The option that is submitted."""
         return next(option for option in self.options if option.chosen)
 
     @property
     def regret(self) -> float | None:
-        """How much better the best candidate is than the chosen one."""
+        """The best candidate's score minus the chosen one's."""
         scores = [option.score for option in self.options if option.score is not None]
         chosen = self.chosen.score
         return None if chosen is None else max(scores) - chosen
@@ -72,22 +69,22 @@ def review_rows(
     order: Order = "disagreement",
     limit: int = 10,
 ) -> tuple[ReviewRow, ...]:
-    """The ``limit`` rows that come first in ``order``.
+    """Return the ``limit`` rows that come first in ``order``.
 
     Args:
-        candidates: whose answers are shown.
+        candidates: the systems to show.
         split: dev or test; without references every order is by disagreement.
-        choice: what is handed in.
+        choice: what is submitted.
         order: the most disagreement, the largest regret, or the lowest score of the chosen answer.
         limit: how many rows.
     """
     columns = pool(candidates, split)
     table = similarity(columns)
     votes = choice.votes or dict.fromkeys(columns.systems, 1.0)
-    cast = ensemble_inputs(columns, votes=votes, components=choice.components, table=table)
+    inputs = ensemble_inputs(columns, votes=votes, components=choice.components, table=table)
     pairs = utility(table, choice.components)
-    heard = expected(pairs, candidate_weights(columns, votes))
-    places, scores = _places(cast, choice), _scores(columns, split)
+    values = expected_utility(pairs, candidate_weights(columns, votes))
+    chosen, scores = _chosen_columns(inputs, choice), _scores(columns, split)
     rows = [
         ReviewRow(
             id=dialogue.id,
@@ -95,14 +92,14 @@ def review_rows(
             references=dialogue.references,
             options=tuple(
                 ReviewOption(
-                    system=column.lineage.system,
-                    decode=column.lineage.decode,
-                    text=column.predictions[at].text,
-                    expected=float(heard[at, place]),
-                    score=None if scores is None else float(scores[at, place]),
-                    chosen=place == places[at],
+                    system=answers.lineage.system,
+                    decode=answers.lineage.decode,
+                    text=answers.predictions[at].text,
+                    expected=float(values[at, column]),
+                    score=None if scores is None else float(scores[at, column]),
+                    chosen=column == chosen[at],
                 )
-                for place, column in enumerate(columns.columns)
+                for column, answers in enumerate(columns.columns)
             ),
             disagreement=_disagreement(pairs[at]),
         )
@@ -111,17 +108,16 @@ def review_rows(
     return tuple(sorted(rows, key=lambda row: -_rank(row, order))[:limit])
 
 
-def _places(cast: EnsembleInputs, choice: EnsembleConfig) -> Sequence[int]:
-    """The column that the choice takes in each row."""
+def _chosen_columns(inputs: EnsembleInputs, choice: EnsembleConfig) -> Sequence[int]:
     if choice.column is None:
-        return load(choice.method)(cast)
-    names = [column.lineage.name for column in cast.pool.columns]
-    return [names.index(choice.column)] * len(cast.pool.ids)
+        return load_method(choice.method)(inputs)
+    names = [column.lineage.name for column in inputs.pool.columns]
+    return [names.index(choice.column)] * len(inputs.pool.ids)
 
 
 def _scores(columns: CandidatePool, split: Split) -> "Floats | None":
     references = [dialogue.references for dialogue in split.dialogues]
-    return gains(columns, references) if all(references) else None
+    return reference_scores(columns, references) if all(references) else None
 
 
 def _disagreement(pairs: "Floats") -> float:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from yoyak.ensemble.candidates import Candidate, candidates
-from yoyak.errors import InputMissing
+from yoyak.ensemble.candidates import Candidate, candidates, pool
+from yoyak.errors import BadData, InputMissing
+from yoyak.metrics.scorecard import evaluate
 from yoyak.runs.workspace import Workspace
 from yoyak.submission import ledger
 from yoyak.submission.contest_rules import check_contest_rules
@@ -24,7 +25,7 @@ from yoyak.submission.write import (
     render,
     write_submission,
 )
-from yoyak.values import Corpus, Submission
+from yoyak.values import Blend, Corpus, Split, Submission
 
 if TYPE_CHECKING:
     from yoyak.ensemble.cross_validation import CrossValidation
@@ -75,10 +76,11 @@ def submit_ensemble(
         UsageError: there is no such blend.
         BadData: the gate refuses the answer, or the contest's rules seem broken.
     """
-    from yoyak.ensemble.mbr import answer, equal_weights, fit
-    from yoyak.ensemble.methods import load
+    from yoyak.ensemble.cross_validation import cross_validate
+    from yoyak.ensemble.member_selection import dev_scores, equal_weights
+    from yoyak.ensemble.methods import load_method
 
-    load(method)
+    load_method(method)
     found = candidates(workspace, corpus, systems)
     ready = tuple(one for one in found if one.test is not None)
     left_out = tuple(dict.fromkeys(one.lineage.system for one in found if one.test is None))
@@ -87,9 +89,9 @@ def submit_ensemble(
         waiting = ", ".join(left_out) or "–"
         raise InputMissing("submission.few-to-blend", ready=names, waiting=waiting)
     check_contest_rules(corpus, [one.recipe for one in ready if one.recipe])
-    nested = fit(ready, corpus).nested if method == "mbr" else None
+    nested = cross_validate(dev_scores(ready, corpus.dev)) if method == "mbr" else None
     choice = equal_weights(ready, method) if nested is None else nested.choice
-    draft, evidence = answer(ready, corpus, choice)
+    draft, evidence = ensemble_answer(ready, corpus, choice)
     if nested is not None and choice.column is None:
         draft = msgspec.structs.replace(draft, held_out=nested.blend)
     return Submitted(file_answer(workspace, draft, evidence), nested, left_out)
@@ -158,10 +160,8 @@ def _blended(
     manifest: SubmissionManifest, ready: Sequence[Candidate], corpus: Corpus
 ) -> ValidationContext | None:
     """What a blend's own dev outputs are, while all of its members are still there."""
-    from yoyak.ensemble.mbr import answer
-
     members = members_of(manifest, ready)
-    return answer(members, corpus, choice_of(manifest)).evidence if members else None
+    return ensemble_answer(members, corpus, choice_of(manifest)).evidence if members else None
 
 
 def members_of(manifest: SubmissionManifest, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -181,19 +181,81 @@ def choice_of(manifest: SubmissionManifest) -> "EnsembleConfig":
     return EnsembleConfig(method=manifest.method, votes=votes, components=components)
 
 
-def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
+# --- drafts ---------------------------------------------------------------------------------------
+
+
+class EnsembleAnswer(NamedTuple):
+    """A draft, and what the gate checks it against."""
+
+    draft: Draft
+    evidence: ValidationContext
+
+
+def ensemble_answer(
+    candidates: Sequence[Candidate], corpus: Corpus, choice: "EnsembleConfig"
+) -> EnsembleAnswer:
+    """Apply ``choice`` to test, and to dev for its score.
+
+    Raises:
+        BadData: a member has not predicted all of test.
+    """
+    members = _members(candidates, choice)
+    unready = [one.lineage.name for one in members if one.test is None]
+    if unready:
+        raise BadData("submission.no-test", systems=", ".join(unready))
+    dev = apply_ensemble(members, corpus.dev, choice)
+    test = apply_ensemble(members, corpus.test, choice)
+    evidence = gather_context(
+        corpus,
+        outputs=dev.predictions,
+        instructions=[text for one in members for text in one.instructions],
+    )
+    splits = (corpus.train, corpus.dev, corpus.test)
+    draft = Draft(
+        method=choice.method,
+        members=tuple(member_of(one, choice.votes.get(one.lineage.system, 1.0)) for one in members),
+        predictions=test.predictions,
+        data_sha256={split.name: split.fingerprint for split in splits},
+        dev=dev_score(evaluate(dev.predictions, corpus.dev)),
+        components=choice.components if choice.column is None else None,
+    )
+    return EnsembleAnswer(draft, evidence)
+
+
+def apply_ensemble(members: Sequence[Candidate], split: Split, choice: "EnsembleConfig") -> Blend:
+    """Apply ``choice`` to a split."""
+    from yoyak.ensemble.methods import ensemble_inputs, run_method
+
+    columns = pool(members, split)
+    inputs = ensemble_inputs(columns)
+    if choice.column is None:
+        inputs = ensemble_inputs(columns, votes=choice.votes, components=choice.components)
+    return run_method(choice.method, inputs)
+
+
+def _members(candidates: Sequence[Candidate], choice: "EnsembleConfig") -> list[Candidate]:
+    if choice.column is not None:
+        return [one for one in candidates if one.lineage.name == choice.column]
+    return [one for one in candidates if choice.votes.get(one.lineage.system, 0) > 0]
+
+
+def member_of(candidate: Candidate, votes: float = 1.0) -> Member:
+    """Describe a candidate for the manifest."""
     lineage = candidate.lineage
+    return Member(
+        system=lineage.system,
+        decode=lineage.decode,
+        recipe=lineage.recipe,
+        recipe_sha256=lineage.recipe_sha256,
+        votes=votes,
+    )
+
+
+def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
     splits = (corpus.train, corpus.dev, corpus.test)
     return Draft(
         method="best",
-        members=(
-            Member(
-                system=lineage.system,
-                decode=lineage.decode,
-                recipe=lineage.recipe,
-                recipe_sha256=lineage.recipe_sha256,
-            ),
-        ),
+        members=(member_of(candidate),),
         predictions=candidate.test or (),
         data_sha256={split.name: split.fingerprint for split in splits},
         dev=dev_score(candidate.card),
