@@ -35,8 +35,7 @@ from rouge_score import rouge_scorer as google
 import yoyak.data.sample
 from yoyak.metrics import token_codes
 from yoyak.metrics.bootstrap import mean_intervals
-from yoyak.metrics.pairwise import pairwise
-from yoyak.metrics.rouge import score_rows, score_tokens
+from yoyak.metrics.rouge import pairwise, score_rows, score_tokens
 from yoyak.metrics.tokenizers import load
 
 SHARED = Path(os.environ.get("YOYAK_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -259,8 +258,8 @@ def all_pairs(texts: Texts, count: int, *, with_peers: bool) -> list[Line]:
 
 FIRST_SCORE = """
 import sys, time
-from yoyak.score.resampling import mean_intervals
-from yoyak.score.rouge import score_rows
+from yoyak.metrics.bootstrap import mean_intervals
+from yoyak.metrics.rouge import score_rows
 print(score_rows(["우산을 두고 왔다."], [("우산을 두고 갔다.",)])[0, 0, 2])
 assert not {"torch", "transformers"} & set(sys.modules)
 """
@@ -274,8 +273,8 @@ SCORED_SET = (
     PEAK
     + """
 import json, sys
-from yoyak.score.resampling import mean_intervals
-from yoyak.score.rouge import score_rows
+from yoyak.metrics.bootstrap import mean_intervals
+from yoyak.metrics.rouge import score_rows
 texts = json.load(sys.stdin)
 score_rows(texts[0], [tuple(row) for row in texts[1]])
 print(peak())
@@ -284,9 +283,9 @@ print(peak())
 MILLION = (
     PEAK
     + """
-from yoyak.score.definition import parse
-from yoyak.score.resampling import mean_intervals
-from yoyak.score.rouge import score_rows
+from yoyak.metrics.protocol import parse
+from yoyak.metrics.bootstrap import mean_intervals
+from yoyak.metrics.rouge import score_rows
 words = "우산 가방 버스 아침 저녁 약속 주말 회의 표 커피 편지 도서관".split()
 def text(n): return " ".join(words[(n >> s) % 12] for s in range(0, 20, 2)) + f" {n}"
 ours = [text(n) for n in range(1_000_000)]

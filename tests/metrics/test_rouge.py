@@ -1,8 +1,10 @@
 """The official definition against two independent implementations, and against its algebra."""
 
+import itertools
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import fast_rouge
 import numpy as np  # noqa: TID253 -- a test loads what it compares
@@ -216,9 +218,73 @@ def test_batches_are_bounded_and_leave_no_row_out(lengths):
 
 def test_the_first_score_loads_nothing_heavy():
     code = (
-        "import sys; from yoyak.score.rouge import score_rows;"
+        "import sys; from yoyak.metrics.rouge import score_rows;"
         "score_rows(['우산을 산다'], [('우산을 판다',)]);"
         "print(sorted({'torch', 'transformers', 'scipy', 'pandas', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- overlaps ---
+
+CODES = st.lists(st.text(alphabet="abcde\ud800\U0010ffff", max_size=12), min_size=2, max_size=6)
+
+
+@given(CODES)
+def test_shared_ngrams_are_the_clipped_counts(codes):
+    forms = rouge.forms(codes)
+    for first, second in itertools.pairwise(range(len(codes))):
+        unigrams = rouge.common([forms.unigrams[first]], [forms.unigrams[second]])
+        bigrams = rouge.common([forms.bigrams[first]], [forms.bigrams[second]])
+        left, right = codes[first], codes[second]
+        assert unigrams[0] == (Counter(left) & Counter(right)).total()
+        both = Counter(itertools.pairwise(left)) & Counter(itertools.pairwise(right))
+        assert bigrams[0] == both.total()
+
+
+@given(st.lists(st.integers(0, 2**42 - 1) | st.integers(0, 5), max_size=300))
+def test_equal_labels_mean_equal_keys(keys):
+    labels = rouge._labels(np.array(keys, np.int64))
+    assert [keys[label] for label in labels] == keys
+    assert len(set(labels.tolist())) == len(set(keys))
+
+
+# --- all pairs of candidates ---
+
+CANDIDATES = [
+    [
+        "#Person1#은 우산을 두고 왔다고 말한다.",
+        "#Person2#는 우산을 빌려준다.",
+        "#Person1#은 우산을 두고 왔다고 말한다.",
+        "",
+    ],
+    ["버스가 늦었다.", "지하철이 늦어서 회의에 늦는다. 버스도 늦었다."],
+    ["하나뿐인 후보"],
+    [],
+]
+
+
+@pytest.mark.parametrize("wish", ["official", "rouge101", "baseline-notebook", "official,tok=char"])
+def test_every_cell_is_the_score_of_its_pair(wish):
+    chosen = protocol.parse(wish)
+    tables = rouge.pairwise(CANDIDATES, chosen)
+    assert [table.shape for table in tables] == [(4, 4, 3), (2, 2, 3), (1, 1, 3), (0, 0, 3)]
+    for texts, table in zip(CANDIDATES, tables, strict=True):
+        for row, hypothesis in enumerate(texts):
+            for column, reference in enumerate(texts):
+                single = rouge.score_rows([hypothesis], [(reference,)], chosen)[0, :, 2]
+                assert np.array_equal(table[row, column], single)
+
+
+def test_the_official_table_is_symmetric_and_twins_have_equal_rows():
+    table = rouge.pairwise(CANDIDATES)[0]
+    assert np.array_equal(table, table.transpose(1, 0, 2))
+    assert np.array_equal(table[0], table[2])
+    assert table[0, 2].tolist() == [1.0, 1.0, 1.0]
+    assert table[3].max() == 0.0
+
+
+def test_what_cannot_be_a_summary_is_refused():
+    with pytest.raises(BadData, match=r"row 1 .* not a summary"):
+        rouge.pairwise([["우산"], ["가" * token_codes.LIMIT, "우산"]])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.metrics import token_codes
-from yoyak.metrics.mecab_batch import BatchTokenizer
+from yoyak.metrics.tokenizers import MorphemeAnalyser
 from yoyak.values import TagMode
 
 TEXTS = st.lists(st.lists(st.text(max_size=3), max_size=20), max_size=10)
@@ -28,7 +28,7 @@ def counted():
         asked.extend(texts)
         return [text.split() for text in texts]
 
-    return BatchTokenizer("counted-1", cut), asked
+    return MorphemeAnalyser("counted-1", cut), asked
 
 
 def test_a_text_is_cut_once(counted):

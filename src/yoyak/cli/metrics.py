@@ -83,8 +83,7 @@ def compare(
 
 def _draw_rows(best: dict[str, "JudgedSystem"], references: list[Path], out: "Console") -> None:
     """The rows where the two best differ most, then what is wrong with each one's summaries."""
-    from yoyak.data.dialogues import read_dialogues
-    from yoyak.data.prediction_files import read_references
+    from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
     from yoyak.terminal import rows as rows_view
 
@@ -152,8 +151,7 @@ def _judged(place: CommandContext, system: str, references: list[Path] | None) -
 def _judge_file(
     predictions: Path, references: list[Path], protocol: str, column: str | None
 ) -> "Scorecard":
-    from yoyak.data.dialogues import read_dialogues
-    from yoyak.data.prediction_files import read_predictions, read_references
+    from yoyak.data.prediction_files import read_dialogues, read_predictions, read_references
     from yoyak.metrics.protocol import parse
     from yoyak.metrics.scorecard import evaluate_texts
 

@@ -1,30 +1,58 @@
-"""The contest's folder as one corpus of cleaned dialogues, held to the contract.
+"""Read the contest's folder as one corpus of cleaned dialogues, checked row by row.
 
-A folder holds ``train.csv``, ``dev.csv`` and ``test.csv``; ``sample_submission.csv`` and
-``dev_references.csv`` (further references of dev) may stand beside them.
+| file | columns | and may have |
+|---|---|---|
+| train.csv, dev.csv | fname, dialogue, summary | topic, summary2, summary3 |
+| test.csv | fname, dialogue | topic |
+| dev_references.csv (optional) | fname (may repeat), summary | |
+| sample_submission.csv (optional) | fname, summary; ids and order of test.csv | an unnamed index |
 """
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from yoyak.data.clean import SPEAKER
-from yoyak.data.contract import (
-    ContestRows,
-    read_further_references,
-    read_sample_submission,
-    read_split,
-    refuse_shared_ids,
-)
-from yoyak.errors import InputMissing
+from yoyak.data.clean import SPEAKER, TAG, Cleaned, clean
+from yoyak.data.encoding import text_of
+from yoyak.data.rows import InputTable, TableRow, read_rows
+from yoyak.errors import BadData, InputMissing
 from yoyak.values import Corpus, Dialogue, Split, SplitName, Turn
 
 _TURN = re.compile(rf"({SPEAKER}):(?: (.*))?")
+
+ID, DIALOGUE, SUMMARY, TOPIC = "fname", "dialogue", "summary", "topic"
+FURTHER_SUMMARIES = ("summary2", "summary3")
+
+_LISTED = 10
+"""Ids that an error lists before it only counts them."""
+
+
+class ContestRow(NamedTuple):
+    """One row that keeps the contract; ``summaries`` are as the file has them."""
+
+    row: TableRow
+    id: str
+    dialogue: Cleaned
+    summaries: tuple[str, ...]
+    topic: str | None
+
+
+class ContestRows(NamedTuple):
+    """The rows of one file, in file order."""
+
+    table: InputTable
+    rows: tuple[ContestRow, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids in file order."""
+        return [record.id for record in self.rows]
 
 
 def read_corpus(folder: Path) -> Corpus:
@@ -102,3 +130,133 @@ def _split(
         fingerprint=fingerprint(dialogues),
         cleaned=dict(sorted(changed.items())),
     )
+
+
+# --- the contract of each file ---
+
+
+def read_split(name: SplitName, path: Path) -> ContestRows:
+    """The rows of ``train.csv``, ``dev.csv`` or ``test.csv``.
+
+    Raises:
+        BadData: the file breaks the contract; the message names file, row and fname.
+    """
+    labelled = name != "test"
+    needed = (ID, DIALOGUE, SUMMARY) if labelled else (ID, DIALOGUE)
+    table = _read_whole(path)
+    check_columns(table, needed, (TOPIC, *FURTHER_SUMMARIES) if labelled else (TOPIC,))
+    rows = tuple(_record(table, row, labelled) for row in table.rows)
+    _refuse_repeated_ids(table, (record.id for record in rows))
+    return ContestRows(table, rows)
+
+
+def read_further_references(path: Path, dev: ContestRows) -> dict[str, tuple[str, ...]]:
+    """References of dev beyond those in ``dev.csv``, by id; ``{}`` where there is no such file."""
+    if not path.is_file():
+        return {}
+    table = _read_whole(path)
+    check_columns(table, (ID, SUMMARY), (TOPIC, DIALOGUE))
+    known = set(dev.ids)
+    found: dict[str, tuple[str, ...]] = {}
+    for row in table.rows:
+        key = _id(table, row)
+        if key not in known:
+            raise table.error("data.unknown-id", row, id=key, other=dev.table.path.name)
+        found[key] = (*found.get(key, ()), *_summaries(table, row))
+    return found
+
+
+def read_sample_submission(path: Path, test: ContestRows) -> str | None:
+    """The text of the sample submission, which asks for exactly the ids of test, in its order."""
+    if not path.is_file():
+        return None
+    sample = read_rows(path)
+    check_columns(sample, (ID, SUMMARY), ())
+    asked, given = [_id(sample, row) for row in sample.rows], test.ids
+    _refuse_repeated_ids(sample, asked)
+    if set(asked) != set(given):
+        raise BadData(
+            "data.sample-ids",
+            file=path,
+            only_sample=_ids(asked, given),
+            only_test=_ids(given, asked),
+        )
+    for row, key, expected in zip(sample.rows, asked, given, strict=True):
+        if key != expected:
+            raise sample.error("data.sample-order", row, id=key, expected=expected)
+    return text_of(path)
+
+
+def refuse_shared_ids(files: Sequence[ContestRows]) -> None:
+    """An id must belong to one split only, or a score would be taken on what was learnt."""
+    owner: dict[str, InputTable] = {}
+    for table, rows in files:
+        for record in rows:
+            other = owner.setdefault(record.id, table)
+            if other is not table:
+                raise table.error("data.shared-id", record.row, id=record.id, other=other.path.name)
+
+
+def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[str]) -> None:
+    """The columns must be those ``needed``, with any of those ``allowed``, in any order."""
+    missing = [column for column in needed if column not in table.columns]
+    extra = [column for column in table.columns if column not in chain(needed, allowed)]
+    for key, columns in (("data.missing-column", missing), ("data.extra-column", extra)):
+        if columns:
+            raise BadData(
+                key,
+                file=table.path,
+                columns=", ".join(columns),
+                found=", ".join(table.columns),
+                expected=", ".join(needed),
+            )
+
+
+# --- one row -------------------------------------------------------------------------------------
+
+
+def _read_whole(path: Path) -> InputTable:
+    table = read_rows(path)
+    if not table.ends_with_newline:
+        last = table.rows[-1]
+        raise table.error("data.no-final-newline", last, id=last.cells.get(ID, "?"))
+    return table
+
+
+def _record(table: InputTable, row: TableRow, labelled: bool) -> ContestRow:
+    key = _id(table, row)
+    dialogue = clean(table.cell(row, DIALOGUE))
+    if not re.sub(TAG, "", dialogue.text).strip(" \n:"):
+        raise table.error("data.empty-dialogue", row, id=key)
+    summaries = _summaries(table, row) if labelled else ()
+    return ContestRow(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
+
+
+def _id(table: InputTable, row: TableRow) -> str:
+    key = table.cell(row, ID)
+    if not key.strip():
+        raise table.error("data.empty-id", row, column=ID)
+    return key
+
+
+def _summaries(table: InputTable, row: TableRow) -> tuple[str, ...]:
+    first = table.cell(row, SUMMARY)
+    if not first.strip():
+        raise table.error("data.empty-summary", row, id=row.cells.get(ID))
+    further = (row.cells.get(column, "") for column in FURTHER_SUMMARIES)
+    return (first, *(text for text in further if text.strip()))
+
+
+def _refuse_repeated_ids(table: InputTable, keys: Iterable[str]) -> None:
+    first: dict[str, int] = {}
+    for row, key in zip(table.rows, keys, strict=True):
+        if key in first:
+            raise table.error("data.duplicate-id", row, id=key, first=first[key])
+        first[key] = row.number
+
+
+def _ids(keys: Iterable[str], known: Iterable[str]) -> str:
+    known = set(known)
+    lacking = [key for key in keys if key not in known]
+    more = f", … ({len(lacking)})" if len(lacking) > _LISTED else ""
+    return ", ".join(lacking[:_LISTED]) + more if lacking else "–"

@@ -8,17 +8,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from yoyak.data.clean import clean
+from yoyak.data.corpus import parse_turns
 from yoyak.data.rows import InputTable, TableRow, read_rows
 from yoyak.errors import BadData
+from yoyak.values import Dialogue
 
-__all__ = [
-    "InputTable",
-    "TableRow",
-    "id_column",
-    "read_predictions",
-    "read_references",
-    "read_rows",
-]
+DIALOGUE = "dialogue"
+TOPIC = "topic"
 
 IDS = ("fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename")
 """Names of the id column; the first one that a file has counts."""
@@ -93,6 +90,25 @@ def _references(path: Path) -> dict[str, tuple[str, ...]]:
         if not set(texts).isdisjoint(found.get(key, ())):
             raise table.error("data.repeated-reference", row, id=key)
         found[key] = (*found.get(key, ()), *texts)
+    return found
+
+
+def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
+    """Every dialogue by id, from those files that have a ``dialogue`` column; ``{}`` if none has.
+
+    Where several files hold the same id, the first one counts.
+    """
+    found: dict[str, Dialogue] = {}
+    for path in paths:
+        table = read_rows(path)
+        if DIALOGUE not in table.columns:
+            continue
+        column = id_column(table)
+        for row in table.rows:
+            key = table.cell(row, column)
+            text = clean(table.cell(row, DIALOGUE)).text
+            topic = row.cells.get(TOPIC) or None
+            found.setdefault(key, Dialogue(id=key, turns=parse_turns(text), topic=topic))
     return found
 
 

@@ -11,9 +11,8 @@ import numpy as np  # noqa: TID253 -- this module is only imported where answers
 
 from yoyak.ensemble.candidates import CandidatePool
 from yoyak.ensemble.methods import Components, EnsembleInputs
-from yoyak.metrics.pairwise import pairwise
 from yoyak.metrics.protocol import OFFICIAL, Definition
-from yoyak.metrics.rouge import score_rows
+from yoyak.metrics.rouge import pairwise, score_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

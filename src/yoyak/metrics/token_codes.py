@@ -11,8 +11,8 @@ from functools import cache
 from itertools import accumulate, chain, count, pairwise
 
 from yoyak.metrics import speaker_tags, tokenizers
-from yoyak.metrics.mecab_batch import MorphemeAnalyser
 from yoyak.metrics.protocol import Definition
+from yoyak.metrics.tokenizers import MorphemeAnalyser
 from yoyak.values import TagMode
 
 CODE_POINTS = 0x110000

@@ -7,7 +7,6 @@ from yoyak.metrics import scorecard
 from yoyak.metrics.diagnostics import error_report, text_patterns
 from yoyak.metrics.diagnostics.error_report import JudgedSystem
 from yoyak.metrics.diagnostics.error_types import ErrorType
-from yoyak.metrics.diagnostics.novelty import novelty
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +88,3 @@ def test_hostile_texts_are_judged_and_listed_without_harm(good, split, reference
 
 def test_texts_without_both_tags_cannot_be_swapped(references):
     assert error_report.swapped_tags(dict.fromkeys(references, "말한다."), references) == ()
-
-
-def test_novelty_counts_what_the_dialogue_lacks():
-    found = novelty(["abcd", "xyz"], ["abcdef", "abcdef"])
-    assert (found.unigrams, found.bigrams, found.trigrams, found.copied) == (0.5, 0.5, 0.5, 1)
-    assert novelty(["ab"], ["abc"]) is None
-    half = novelty(["abzc"], ["abc"])
-    assert half.unigrams == 0.25
-    assert half.bigrams == pytest.approx(2 / 3)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from yoyak.metrics.diagnostics import statistics, text_patterns
 from yoyak.metrics.diagnostics.error_types import FINDERS, ErrorType
 from yoyak.metrics.diagnostics.text_patterns import TextSpan
-from yoyak.metrics.mecab_batch import legible
 from yoyak.metrics.protocol import OFFICIAL, Definition
 from yoyak.metrics.rouge import score_rows
 from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.tokenizers import legible
 from yoyak.values import Dialogue, Rouge, Value
 
 SWAP_GAIN = 0.01

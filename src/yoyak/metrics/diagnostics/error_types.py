@@ -4,14 +4,12 @@ A finder sees the summary, its dialogue and its references and returns spans; th
 the counts of a scorecard and the lists of an atlas.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from yoyak.metrics.diagnostics import names, numbers, text_patterns
+from yoyak.metrics.diagnostics import entities, text_patterns
 from yoyak.metrics.diagnostics.text_patterns import TextSpan
-from yoyak.metrics.speaker_tags import TAG
 
 
 class ErrorType(StrEnum):
@@ -42,9 +40,6 @@ class JudgedItem(NamedTuple):
 
 Finder = Callable[[JudgedItem], tuple[TextSpan, ...]]
 
-_NUMBER = re.compile(r"\d+(?:,\d{3})+|\d+")
-_LATIN_NAME = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z]+")
-_TITLES = frozenset({"Mr", "Mrs", "Ms", "Miss", "Dr", "Prof", "OK"})
 _RARE_SHARE = 0.05
 
 
@@ -62,39 +57,6 @@ def _unknown_speaker(item: JudgedItem) -> tuple[TextSpan, ...]:
         return ()
     known = set(text_patterns.speakers(item.dialogue))
     return tuple(span for span in text_patterns.speaker_spans(item.text) if span.text not in known)
-
-
-def without_tags(text: str) -> str:
-    """The text with every tag covered by separators, all other characters in their place."""
-    return TAG.sub(lambda match: "\x1f" * len(match.group()), text)
-
-
-def _invented_numbers(item: JudgedItem) -> tuple[TextSpan, ...]:
-    if item.dialogue is None:
-        return ()
-    dialogue = without_tags(item.dialogue)
-    said = {match.group().replace(",", "") for match in _NUMBER.finditer(dialogue)}
-    return tuple(
-        TextSpan(start=match.start(), end=match.end(), text=match.group())
-        for match in _NUMBER.finditer(without_tags(item.text))
-        if (digits := match.group().replace(",", "")) not in said
-        and not any(spelling in dialogue for spelling in numbers.spellings(digits))
-    )
-
-
-def _invented_names(item: JudgedItem) -> tuple[TextSpan, ...]:
-    """Capitalised Latin words and Korean proper nouns that the dialogue lacks."""
-    if item.dialogue is None:
-        return ()
-    plain = without_tags(item.text)
-    latin = (
-        TextSpan(start=match.start(), end=match.end(), text=match.group())
-        for match in _LATIN_NAME.finditer(plain)
-        if match.group() not in _TITLES
-    )
-    said = "".join(item.dialogue.lower().split())
-    spans = (*latin, *names.proper_nouns(plain))
-    return tuple(span for span in spans if span.text.lower() not in said)
 
 
 def _register(item: JudgedItem) -> tuple[TextSpan, ...]:
@@ -122,8 +84,8 @@ FINDERS: dict[ErrorType, Finder] = {
     ErrorType.UNFINISHED: _unfinished,
     ErrorType.REPETITION: lambda item: text_patterns.repetition(item.text),
     ErrorType.PROMPT_ECHO: lambda item: text_patterns.prompt_echo(item.text, item.dialogue),
-    ErrorType.INVENTED_NUMBER: _invented_numbers,
-    ErrorType.INVENTED_NAME: _invented_names,
+    ErrorType.INVENTED_NUMBER: lambda item: entities.invented_numbers(item.text, item.dialogue),
+    ErrorType.INVENTED_NAME: lambda item: entities.invented_names(item.text, item.dialogue),
     ErrorType.REGISTER: _register,
 }
 """How each kind is found; swapped tags need scores and are found by the atlas."""
