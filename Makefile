@@ -52,10 +52,10 @@ check: .venv/.ready-dev
 test: test-fast test-rest test-torch
 
 test-fast: .venv/.ready-dev
-	$(PYTEST) -m "not torch and not real and not browser"
+	$(PYTEST) -m "not torch and not real and not browser and not slow"
 
 test-rest: .venv/.ready-dev
-	$(PYTEST) -m "(real or browser) and not torch"
+	$(PYTEST) -m "(real or browser) and not torch and not slow"
 
 test-torch: .venv/.ready-dev
 	$(PYTEST) -m "torch and not slow"
@@ -66,7 +66,7 @@ test-hard: .venv/.ready-dev
 
 # Which lines no test without torch enters: a question for now and then, at twice the time.
 coverage: .venv/.ready-dev
-	$(BIN)/coverage run -m pytest -m "not torch"
+	$(BIN)/coverage run -m pytest -m "not torch and not slow and not smoke"
 	$(BIN)/coverage report
 
 docs: .venv/.ready-dev
@@ -79,7 +79,8 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/report.py
 
-# One test at a time to whoever is free: these take minutes each.
+# One test at a time to whoever is free: these take minutes each. The rest of the suite follows in
+# its long version: what is marked slow, and what draws at random, with many more examples.
 faults: .venv/.ready-dev
 	$(PYTEST) --dist load --maxschedchunk 1 tests/faults --long
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) --dist load --maxschedchunk 1 --ignore tests/faults --long

@@ -44,7 +44,9 @@ from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
 
 BATCH_ROWS, MICRO_ROWS, HELD_OUT = 8, 4, 32
-SETTINGS = TrainSettings(learning_rate=2e-3, schedule=LrScheduler.CONSTANT, batch_size=BATCH_ROWS)
+SETTINGS = TrainSettings(
+    learning_rate=2e-3, lr_scheduler=LrScheduler.CONSTANT, batch_size=BATCH_ROWS
+)
 
 
 class Trained(NamedTuple):

@@ -119,7 +119,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
             continue
         lora = recipe.lora
         if lora is not None and case == "ours-no-drop":
-            lora = msgspec.structs.replace(lora, dropout=0.0)
+            lora = msgspec.structs.replace(lora, lora_dropout=0.0)
         kind = "causal" if lora else "seq2seq"
         learning = add_lora(model, lora, kind, recipe.train.seed) if lora else model
         bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps)

@@ -15,12 +15,28 @@ from yoyak.data.corpus import read_corpus
 from yoyak.runs.workspace import Workspace
 
 # A slow moment of the machine is no finding; what CI finds it has to find again.
-settings.register_profile("yoyak", deadline=None, derandomize=bool(os.environ.get("CI")))
-settings.load_profile("yoyak")
+settings.register_profile(
+    "fast", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=25
+)
+settings.register_profile("thorough", parent=settings.get_profile("fast"), max_examples=300)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run the long version of the fault tests")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="more kills, races, random texts and examples of Hypothesis (make faults)",
+    )
+
+
+def pytest_configure(config):
+    settings.load_profile("thorough" if config.getoption("--long") else "fast")
+
+
+@pytest.fixture(scope="session")
+def long(request) -> bool:
+    """Whether the long version was asked for (``make faults``)."""
+    return request.config.getoption("--long")
 
 
 @pytest.fixture

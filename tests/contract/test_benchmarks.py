@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 SAID_FULL_SIZE = """
 import json, msgspec, fullsize
-from yoyak.engine.hardware import detect, quieten
-from yoyak.engine.models import count_parameters, parts
+from yoyak.engine.device import detect, quieten
+from yoyak.engine.models.model import count_parameters, parts
 from yoyak.planning.model_shapes import shape_of
-from yoyak.recipes import resolve
+from yoyak.config.load import resolve
 quieten()
 found = {}
 for name in ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", "kobart"):
@@ -125,6 +125,7 @@ def test_the_engine_and_the_plain_way_learn_and_say_the_same():
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_every_model_and_case_runs_small():
     lines = run(str(BENCHMARKS / "gpu.py"), "--tiny")
     assert len({line["model"] for line in lines}) == 5
@@ -136,6 +137,7 @@ def test_every_model_and_case_runs_small():
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_the_builders_make_the_published_architectures():
     (found,) = run("-c", SAID_FULL_SIZE)
     for name, model in found.items():
@@ -146,6 +148,7 @@ def test_the_builders_make_the_published_architectures():
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_each_way_to_answer_is_measured_on_the_same_answers():
     found = run(str(BENCHMARKS / "gpu_speak.py"), "--tiny", "--model", "qwen3-4b")
     assert [line["case"] for line in found] == ["nf4", "merged", "plain"]
@@ -154,6 +157,7 @@ def test_each_way_to_answer_is_measured_on_the_same_answers():
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_ctranslate2_says_the_same_on_kobarts_shape():
     pytest.importorskip("ctranslate2", reason="the [fast] extra is not installed")
     found = run(str(BENCHMARKS / "beams.py"), "--tiny")

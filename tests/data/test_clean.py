@@ -1,7 +1,5 @@
 """The clean-up: what each rule does, that it can be repeated, and what it must never touch."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,13 +116,12 @@ def test_lines_of_a_summary_are_joined() -> None:
     "piece",
     ["\\", "\\r", "#Person1#", "#Person1#:\n", "#Person1# \n", " \n", "<br", "#a", "은#Person1# "],
 )  # fmt: skip
+@pytest.mark.timeout(120)
 def test_time_grows_with_length_only(piece: str) -> None:
-    """A rule that looked back and forth would take minutes here; the whole text takes 0.1 s."""
+    """Ends at all: a rule that looked back and forth would take many minutes for this text."""
     text = piece * (140_000 // len(piece))
-    started = time.perf_counter()
     clean(text)
     summary_of(text, tags_are_tokens=True)
-    assert time.perf_counter() - started < 3
 
 
 def test_half_a_character_is_left_out_of_a_summary():

@@ -112,11 +112,11 @@ def test_a_gain_on_rows_that_were_learned_from_does_not_fool_the_held_out_figure
 
 def test_no_gain_is_claimed_where_there_is_none():
     claims = 0
-    for seed in range(25):
+    for seed in range(12):
         field = systems([0.6] * 4, seed=seed)
         field.gains = np.random.default_rng(seed).random(field.gains.shape)
         claims += cross_validate(field, repeats=2, resamples=1000).blend.proven
-    assert claims <= 2  # 2.5 % of 25 expected
+    assert claims <= 1  # 2.5 % of 12 expected
 
 
 def test_the_same_seed_gives_the_same_figures(equals):

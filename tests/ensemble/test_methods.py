@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.ensemble.candidates import CandidateColumn, Lineage, align
@@ -56,7 +56,6 @@ def brute_force(texts, votes, components) -> str:
     return chosen
 
 
-@settings(max_examples=150)
 @given(
     texts=st.lists(WORDS, min_size=1, max_size=5),
     data=st.data(),
@@ -77,8 +76,7 @@ COLUMNS = st.integers(1, 5).flatmap(
 )
 
 
-@pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40)
+@pytest.mark.parametrize("method", BLENDS)
 @given(columns=COLUMNS, seed=st.integers(0, 5))
 def test_ids_are_never_invented_or_lost_and_texts_are_candidates(method, columns, seed):
     pool = pool_of(*columns)
@@ -89,7 +87,6 @@ def test_ids_are_never_invented_or_lost_and_texts_are_candidates(method, columns
     assert answer == run_method(method, ensemble_inputs(pool, definition=SPACE, seed=seed))
 
 
-@settings(max_examples=40)
 @given(st.lists(WORDS, min_size=2, max_size=2))
 def test_two_candidates_are_always_a_tie_and_the_first_wins(texts):
     pool = pool_of(*([text] for text in texts))

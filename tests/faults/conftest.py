@@ -78,12 +78,6 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="session")
-def long(request) -> bool:
-    """Whether the long version was asked for (``make faults``)."""
-    return request.config.getoption("--long")
-
-
 @pytest.fixture
 def note(record_property):
     """Hands figures to the page under a name, also from one of several processes."""
@@ -174,8 +168,14 @@ class Server:
 
     def killed_after(self, seconds, *words):
         """Starts a worker and kills it after so many seconds, if it still lives; its exit code."""
+        until = time.monotonic() + seconds
+        return self.killed_when(lambda: time.monotonic() >= until, *words)
+
+    def killed_when(self, condition, *words):
+        """Starts a worker and kills it once ``condition`` holds, if it still lives; its code."""
         pid = self.start(*words)
-        time.sleep(seconds)
+        while not condition() and not self._is_over(pid):
+            time.sleep(0.002)
         if not self._is_over(pid):
             os.kill(pid, signal.SIGKILL)
         return self.wait()
@@ -215,14 +215,18 @@ def stock():
 
 @pytest.fixture(scope="session")
 def worker(server):
-    """Carries a run out in a forked worker, killed after so many seconds or (None) not at all."""
+    """Carries a run out in a forked worker, killed at a moment or (None) not at all.
 
-    def work(run, seconds=None):
+    A moment is seconds after the start (the long version: anywhere), or a condition of the run's
+    own records (the short version: the kill hits however fast the machine is).
+    """
+
+    def work(run, moment=None):
         words = (run.folder, sample.folder())
-        if seconds is None:
+        if moment is None:
             server.start(*words)
             return server.wait()
-        return server.killed_after(seconds, *words)
+        return (server.killed_when if callable(moment) else server.killed_after)(moment, *words)
 
     return work
 

@@ -51,7 +51,7 @@ def test_a_reader_goes_on_where_it_stopped(tmp_path):
 def test_lines_of_several_writers_are_never_mixed(tmp_path):
     path = tmp_path / "events.jsonl"
     code = (
-        "import sys; from pathlib import Path; from yoyak.store.log import append_lines\n"
+        "import sys; from pathlib import Path; from yoyak.files.jsonl import append_lines\n"
         "for n in range(50): append_lines(Path(sys.argv[1]), (sys.argv[2] * 3000 + '\\n').encode())"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in "abc"]

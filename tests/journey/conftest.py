@@ -59,6 +59,12 @@ class CommandLine:
         return said
 
 
+@pytest.fixture(scope="session")
+def command_line():
+    """Makes the command line of a folder."""
+    return CommandLine
+
+
 @pytest.fixture
 def yoyak(tmp_path):
     """A fresh folder's command line."""

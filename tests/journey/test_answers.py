@@ -138,6 +138,7 @@ def test_a_system_whose_test_answers_are_spoiled_cannot_be_handed_in(
     assert not (tmp_path / "workspace" / "submissions").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_decoded_in_other_ways_and_the_same_floor_is_called_noise(yoyak, tmp_path):
     yoyak("run", "lead")
     stored = json.loads(

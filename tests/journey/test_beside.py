@@ -12,13 +12,15 @@ def git(folder, *words):
     ).stdout
 
 
+@pytest.mark.slow
 def test_each_finished_run_is_backed_up_and_pushed(yoyak, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     folder, far = yoyak.folder, yoyak.folder / "far.git"
     git(folder, "init", "--quiet")
     git(folder, "init", "--quiet", "--bare", str(far))
     git(folder, "remote", "add", "origin", str(far))
-    trackers = '["tensorboard"]' if find_spec("tensorboard") else "[]"
+    follows = find_spec("tensorboard")
+    trackers = '["tensorboard"]' if follows else "[]"
     (folder / "yoyak.toml").write_text(
         f'[backup]\nafter_each_run = true\npush = "origin"\n[mirror]\ntrackers = {trackers}\n'
     )
@@ -32,7 +34,7 @@ def test_each_finished_run_is_backed_up_and_pushed(yoyak, monkeypatch):
         "dev.json", "events.jsonl", "identity.json", "provenance.json", "recipe.json"
     }  # fmt: skip
     assert "lead" in git(far, "show", "yoyak-backup:report/report.md")
-    if find_spec("tensorboard"):
+    if follows:
         assert len(list((folder / "workspace/report/mirrors/tensorboard").glob("*.told"))) == 1
 
 

@@ -1,6 +1,6 @@
 """A file of summaries is judged whole, and what does not fit is refused or reported."""
 
-import time
+from collections import Counter
 
 import msgspec
 import numpy as np  # noqa: TID253 -- the oracle
@@ -8,7 +8,8 @@ import pytest
 from rouge_score import rouge_scorer
 
 from yoyak.errors import BadData
-from yoyak.metrics import scorecard, tokenizers
+from yoyak.metrics import rouge, scorecard, tokenizers
+from yoyak.metrics.mecab_batch import BatchTokenizer
 from yoyak.metrics.protocol import NAMED
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.values import Prediction, ReferenceMode, StopReason
@@ -143,15 +144,31 @@ def test_the_probes_say_what_the_score_is_made_of(judged):
     assert judged.statistics.tags_found is not None
 
 
-def test_a_card_grows_linearly_with_its_rows(split, good):
-    def seconds(times):
+def test_the_work_of_a_card_grows_linearly_with_its_rows(split, good, monkeypatch):
+    """Counted in characters that are cut into tokens and in rows that are scored."""
+    work = Counter()
+    cut, scored = BatchTokenizer.tokens, rouge._score
+
+    def tokens(self, texts):
+        work["characters"] += sum(map(len, texts))
+        return cut(self, texts)
+
+    def score(hypotheses, *rest):
+        work["rows"] += len(hypotheses)
+        return scored(hypotheses, *rest)
+
+    monkeypatch.setattr(BatchTokenizer, "tokens", tokens)
+    monkeypatch.setattr(rouge, "_score", score)
+
+    def counted(times):
+        work.clear()
         predictions = {f"{key}-{n}": text for n in range(times) for key, text in good.items()}
         references = {
             f"{row.id}-{n}": row.references for n in range(times) for row in split.dialogues
         }
-        begin = time.process_time()
         scorecard.evaluate_texts(predictions, references, resamples=200)
-        return time.process_time() - begin
+        return Counter(work)
 
-    seconds(2)
-    assert seconds(80) < 20 * seconds(8) + 0.5
+    few, many = counted(2), counted(8)
+    assert few["rows"] > 0
+    assert all(many[what] <= 4 * few[what] for what in many)

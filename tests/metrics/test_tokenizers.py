@@ -43,6 +43,7 @@ def test_simple_analysers():
     assert load("char").tokens([text]) == [list("값이3.5배올랐다")]
 
 
+@pytest.mark.slow
 def test_kiwi_leaves_the_particle_after_a_tag():
     pytest.importorskip("kiwipiepy")
     assert load("kiwi").tokens(["#Person1#은 간다"])[0][:5] == ["#", "Person", "1", "#", "은"]
@@ -72,7 +73,9 @@ def test_an_engine_that_cuts_otherwise_is_refused():
     assert "cuts '우산을 산다' into '우산을 산다' and not into '우산 을 산다'" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["mecab", "kiwi", "char", "space"])
+@pytest.mark.parametrize(
+    "name", ["mecab", pytest.param("kiwi", marks=pytest.mark.slow), "char", "space"]
+)
 def test_nul_is_a_blank_and_a_lone_surrogate_a_replacement_character(name):
     if name == "kiwi":
         pytest.importorskip("kiwipiepy")

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.events import CheckpointSaved, Started, SystemMetrics, TrainStep, Warned, fold
@@ -31,7 +31,6 @@ def lines_of(events):
     return [msgspec.json.encode(event) for event in events]
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.integers(1, 700)), max_size=5))
 def test_the_state_and_what_stands_beside_every_event_are_kept(stretches):
     events = [

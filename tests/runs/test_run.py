@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import time
+from itertools import count
 
 import msgspec
 import pytest
@@ -27,10 +27,11 @@ from yoyak.events import (
     Warned,
     fold,
 )
+from yoyak.runs import run as module
 from yoyak.runs.run import Run
 from yoyak.values import Prediction
 
-STARTERS = 24
+STARTERS = 8
 
 
 def answer(row, text="#Person1#은 빵을 샀다."):
@@ -65,7 +66,7 @@ def _take(run, folder):
     try:
         with run.lock():
             (folder / "winner").write_text(str(os.getpid()))
-            time.sleep(60)
+            signal.pause()
     except Interrupted as error:
         (folder / f"loser-{os.getpid()}").write_text(str(error), encoding="utf-8")
         code = error.exit_code
@@ -94,21 +95,23 @@ def test_of_many_starters_one_wins_and_the_others_name_it(run, tmp_path):
         assert run.holder().pid == os.getpid()
 
 
-def test_asking_who_holds_a_run_never_keeps_a_worker_from_it(run, child):
-    def ask_for_a_while():
-        until = time.monotonic() + 0.5
-        while time.monotonic() < until:
-            run.holder()
-
+def test_asking_who_holds_a_run_never_keeps_a_worker_from_it(run, monkeypatch):
+    monkeypatch.setattr(module, "LOCK_TRIES", 10_000)  # whoever asks may lose its core meanwhile
+    asked, asks = os.pipe()
     pid = os.fork()
     if pid == 0:
-        ask_for_a_while()
-        os._exit(0)
-    taken = 0
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        for number in count():
+            run.holder()
+            if number == 100:
+                os.write(asks, b"!")
+    os.read(asked, 1)
+    for _ in range(200):
         with run.lock():
-            taken += 1
-    assert taken > 10
+            assert run.holder().pid == os.getpid()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(asked)
+    os.close(asks)
 
 
 # --- what happened -------------------------------------------------------------------------------
@@ -194,15 +197,14 @@ def test_a_garbled_line_is_counted_and_hides_no_other(run):
     assert log.events == [started(), Finished(at=3.0, seconds=1.0)]
 
 
-def test_ten_thousand_events_are_read_in_half_a_second(run):
+def test_of_ten_thousand_events_the_state_reads_a_few_and_says_the_same(run):
     event = TrainStep(
         at=1.0, step=1, epoch=0.1, loss=2.0, learning_rate=1e-4, grad_norm=1.0, tokens=900,
         supervised_tokens=90, rows=8, seconds=0.4,
     )  # fmt: skip
     run.log_path.write_bytes((msgspec.json.encode(event) + b"\n") * 10_000)
-    began = time.process_time()
     assert run.state().step == 1
-    assert time.process_time() - began < 0.5
+    assert len(run.log(whole=False).events) <= 1_000
 
 
 # --- what it is ----------------------------------------------------------------------------------

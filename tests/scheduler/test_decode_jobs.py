@@ -62,6 +62,7 @@ def test_a_run_without_scores_is_not_tuned(runs_of, data):
         decode_in_process(run, data, "sweep")
 
 
+@pytest.mark.slow
 def test_stored_decodings_are_candidates_and_are_not_decoded_again(
     finished, workspace, corpus, data
 ):

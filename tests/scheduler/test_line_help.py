@@ -57,6 +57,7 @@ def test_a_run_without_memory_gets_smaller_passes_of_the_same_batch(runs_of, cor
     assert run.recipe.train.micro_batch_size is None
 
 
+@pytest.mark.slow
 def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, corpus):
     (run,) = runs_of("Hungry")
     line_of(corpus).carry_out([run])
@@ -68,6 +69,7 @@ def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, cor
     assert run.state().attempts == attempts + 1  # it did not run out of memory again
 
 
+@pytest.mark.slow
 def test_a_run_that_never_has_memory_fails_after_three_rungs(runs_of, corpus):
     (run,) = runs_of("Starving")
     (outcome,) = line_of(corpus).carry_out([run])
@@ -76,6 +78,7 @@ def test_a_run_that_never_has_memory_fails_after_three_rungs(runs_of, corpus):
     assert run.state().failed.kind == "MemoryError"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_always_killed_is_left_for_later_after_three_times(runs_of, corpus):
     mortal, steady = runs_of("Mortal", "Steady")
     results = [outcome.result for outcome in line_of(corpus).carry_out([mortal, steady])]
@@ -96,17 +99,7 @@ def four(tmp_path, workspace, corpus):
     return create_runs.create_runs(workspace, corpus, map(str, paths), Project(), ())
 
 
-def test_each_card_has_its_own_run_and_all_are_used(four, corpus):
-    outcomes = line_of(corpus, cards=("0", "1")).carry_out(four)
-    assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 4
-    assert [outcome.run for outcome in outcomes] == four
-    cards = [(run.folder / "card").read_text() for run in four]
-    assert sorted(cards) == ["0", "0", "1", "1"]
-    at_work = [(run.state().started_at, run.state().last_at) for run in four]
-    (_, first_end), (second_begin, _) = at_work[0], at_work[1]
-    assert second_begin < first_end  # side by side
-
-
+@pytest.mark.slow
 def test_one_card_has_one_run_at_a_time(four, corpus):
     line_of(corpus, cards=("3",)).carry_out(four[:2])
     assert {(run.folder / "card").read_text() for run in four[:2]} == {"3"}

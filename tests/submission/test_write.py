@@ -143,22 +143,25 @@ while True:
 """
 
 
-def test_a_killed_writer_leaves_only_whole_submissions(draft, evidence, good, tmp_path):
+def test_a_killed_writer_leaves_only_whole_submissions(draft, evidence, good, tmp_path, long):
     import pickle
 
     (tmp_path / "in").write_bytes(pickle.dumps((draft, evidence)))
-    for pause in (0.05, 0.11, 0.17):
+    out = tmp_path / "out"
+    for written in (1, 2, 4) if long else (2,):  # killed somewhere in the next one
         child = subprocess.Popen(
             [sys.executable, "-c", KILLED, tmp_path / "in", tmp_path / "out"],
             stdout=subprocess.PIPE,
         )
         child.stdout.readline()
-        time.sleep(pause)
+        while sum(path.name.isdigit() for path in out.glob("*")) < written:
+            assert child.poll() is None
+            time.sleep(0.001)
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    write_submission(draft, evidence, tmp_path / "out")
-    found = [path for path in (tmp_path / "out").iterdir() if path.name.isdigit()]
+    write_submission(draft, evidence, out)
+    found = [path for path in out.iterdir() if path.name.isdigit()]
     assert found
     for path in found:
         assert (path / "submission.csv").read_bytes() == good

@@ -7,6 +7,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,19 @@ def die_at(step: int) -> None:
 
 
 class Crashes:
-    """Runs a piece of work again and again, killed at each of its steps in turn."""
+    """Runs a piece of work again and again, killed at each of its steps in turn.
+
+    Args:
+        stride: of the first few steps each is taken, then every so many.
+    """
 
     steps = 0
 
+    def __init__(self, stride: int) -> None:
+        self._stride = stride
+
     def __call__(self, prepare: Callable[[], None], work: Callable[[], object]):
-        for step in range(1, 10_000):
+        for step in chain(range(1, 6), range(6, 10_000, self._stride)):
             prepare()
             code = in_child(lambda step=step: (die_at(step), work()))
             if code == 0:
@@ -89,8 +97,8 @@ def memory(tmp_path: Path):
 
 
 @pytest.fixture
-def crashes() -> Crashes:
-    return Crashes()
+def crashes(long: bool) -> Crashes:
+    return Crashes(stride=1 if long else 3)
 
 
 @pytest.fixture

@@ -15,6 +15,11 @@ from yoyak.values import Dialogue, Turn
 
 pytestmark = pytest.mark.torch
 
+
+def slow(architecture):
+    return pytest.param(architecture, marks=pytest.mark.slow)
+
+
 FP32 = Precision(torch.float32, None)
 BF16 = Precision(torch.bfloat16, None)
 
@@ -83,7 +88,7 @@ def test_speakers_renamed_in_the_prompt_only(toy, dialogues, red):
     assert "inference-prefix" in red(model, rows)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3", "bart"])
+@pytest.mark.parametrize("architecture", [slow("llama"), "qwen3", "bart"])
 def test_the_header_of_the_answer_cut_off(toy, encoded, red, architecture):
     model = toy(architecture)
     rows = encoded(model)
@@ -137,14 +142,14 @@ def test_a_row_that_supervises_nothing(toy, dialogues):
         encode_rows(model.codec, [empty], model.recipe.prompt, with_answers=True)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+@pytest.mark.parametrize("architecture", [slow("llama"), "qwen3"])
 def test_the_end_of_all_text_taken_for_the_end_of_a_turn(toy, red, architecture):
     model = toy(architecture)
     stops = model.codec.stop_ids
     assert "stop-supervised" in red(with_control(model, stop_ids=stops[1:]))
 
 
-@pytest.mark.parametrize("architecture", ["bart", "llama", "qwen3"])
+@pytest.mark.parametrize("architecture", ["bart", slow("llama"), "qwen3"])
 def test_padding_with_the_stop(toy, red, architecture):
     model = toy(architecture)
     assert "padding" in red(with_control(model, pad_id=model.codec.stop_id))
@@ -298,7 +303,14 @@ def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
 # --- generation ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "llama",
+        slow("qwen2"),
+        slow("qwen3"),
+    ],
+)
 def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture):
     right = greedy_and_sampling.pad_sources
     monkeypatch.setattr(

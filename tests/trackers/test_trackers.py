@@ -261,6 +261,7 @@ def offline(monkeypatch, tmp_path):
 
 @needs("wandb")
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_wandb_is_offline_without_a_key_and_holds_every_point_once(run, make, learnt, offline):
     from wandb.proto import wandb_internal_pb2
 
@@ -305,6 +306,7 @@ def records(file):
 
 @needs("trackio")
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_trackio_reads_every_point_back_once(run, make, monkeypatch):
     folder = workspace_of(run).report_folder / "mirrors" / "trackio"
     monkeypatch.setitem(os.environ, "TRACKIO_DIR", str(folder))

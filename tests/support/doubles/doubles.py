@@ -63,7 +63,7 @@ class Leaving(Doomed):
         if not left.exists():
             pid = os.fork()
             if pid == 0:
-                time.sleep(60)
+                time.sleep(3600)
                 os._exit(0)
             left.write_text(str(pid))
         super().train(job)
@@ -102,7 +102,7 @@ class Deaf(Steady):
 
     def train(self, job):
         job.emit(Stopped(at=time.time(), step=0, reason="only to say that it is here"))
-        time.sleep(60)
+        time.sleep(3600)
 
 
 class Forgetful(Steady):

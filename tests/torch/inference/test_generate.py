@@ -12,7 +12,12 @@ from yoyak.values import StopReason
 
 pytestmark = pytest.mark.torch
 
-ARCHITECTURES = ("bart", "llama", "qwen2", "qwen3")
+ARCHITECTURES = (
+    "bart",
+    pytest.param("llama", marks=pytest.mark.slow),
+    pytest.param("qwen2", marks=pytest.mark.slow),
+    "qwen3",
+)
 NEW = 24
 
 

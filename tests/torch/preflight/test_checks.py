@@ -15,6 +15,11 @@ from yoyak.values import Dialogue, Turn
 
 pytestmark = pytest.mark.torch
 
+
+def slow(architecture):
+    return pytest.param(architecture, marks=pytest.mark.slow)
+
+
 FP32 = Precision(torch.float32, None)
 BF16 = Precision(torch.bfloat16, None)
 NAMES = (
@@ -50,7 +55,14 @@ def test_a_sound_encoder_decoder_has_a_green_card(toy, dialogues):
     require(checks)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        slow("llama"),
+        slow("qwen2"),
+        "qwen3",
+    ],
+)
 def test_a_sound_model_with_adapters_has_a_green_card(adapted, dialogues, architecture):
     assert red(card(adapted(architecture), dialogues)) == {}
 

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.engine.tokenization.encode import encode_rows
@@ -38,7 +38,6 @@ def test_an_answer_is_its_summary_and_the_stop(codecs, toy_recipe, dialogues, fo
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=40),
     limit=st.integers(200, 400),

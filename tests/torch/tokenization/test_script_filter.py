@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, foreign_script_ids
@@ -23,7 +23,6 @@ def banned(codecs):
     return {form: frozenset(foreign_script_ids(codecs[form].token_bytes())) for form in FORMS}
 
 
-@settings(max_examples=150, deadline=None)
 @given(character=FOREIGN)
 def test_no_sequence_of_allowed_ids_writes_a_foreign_character(codecs, banned, character):
     """Over bytes: what is left of the character once banned ids are out never completes it."""
@@ -35,7 +34,6 @@ def test_no_sequence_of_allowed_ids_writes_a_foreign_character(codecs, banned, c
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=60, deadline=None)
 @given(text=st.text(st.one_of(scripts((0x20, 0x7E), (0xAC00, 0xD7A3), (0xA1, 0x24F)))))
 def test_latin_hangul_and_tags_are_untouched(codecs, banned, form, text):
     ids = codecs[form].answer_ids(f"#Person1# {text} #PhoneNumber#")

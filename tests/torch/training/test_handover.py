@@ -52,7 +52,7 @@ def exported(job, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+@pytest.mark.parametrize("form", ["bart", "lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_the_code_of_the_card_gives_the_engines_summary(form, exported, monkeypatch):
     from yoyak.data.clean import summary_of
 

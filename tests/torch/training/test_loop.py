@@ -16,7 +16,7 @@ from yoyak.engine.training import checkpoint, trainer  # noqa: E402
 from yoyak.errors import Interrupted, RunFailed  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
-FORMS = ("bart", "lora", "nf4")
+FORMS = ("bart", pytest.param("lora", marks=pytest.mark.slow), "nf4")
 STEPS = 11
 SETS = (f"train.max_steps={STEPS}", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=2")
 
@@ -72,7 +72,7 @@ def test_a_crash_at_any_moment_changes_nothing(form, context, bits, whole, tmp_p
         assert finish(context(form, *SETS, folder=folder), bits) == expected
 
 
-@pytest.mark.parametrize("form", ["bart", "nf4"])
+@pytest.mark.parametrize("form", ["bart", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_stops_on_request_with_everything_saved(form, context, bits, whole, tmp_path):
     expected = whole(form)
     asked = iter([False, False, True] + [False] * 2 + [True] + [False] * 50)
@@ -114,8 +114,10 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
             made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made); return made
         parent = module("parent", where + "/conftest.py")
         own = module("own", where + "/training/conftest.py")
-        from yoyak.engine import TrainJob, finetune, loop
-        from yoyak.recipes import resolve
+        from yoyak.engine import TrainJob
+        from yoyak.engine.pipeline import finetune
+        from yoyak.engine.training import trainer
+        from yoyak.config.load import resolve
         name, form = own.FORMS["nf4"]
         rows = [parent.make_dialogue(number) for number in range(32)]
         job = TrainJob(
@@ -131,7 +133,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
             if left[0] == 0:
                 os.kill(os.getpid(), {int(signal.SIGKILL)})
         st.save_file = save_file
-        loop.train(course)
+        trainer.train(course)
         """
     )
     command = [sys.executable, "-c", script]

@@ -41,7 +41,7 @@ def warnings(said):
     return [event.key.removeprefix("engine.") for event in said if isinstance(event, events.Warned)]
 
 
-@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+@pytest.mark.parametrize("form", ["bart", "lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_out_of_memory_repeats_the_step_in_smaller_passes(form, context, tmp_path):
     sets = (*SETS, *NO_DROPOUT[form], "train.micro_batch_size=4")
     free = without_dropout(context(form, *sets, folder=tmp_path / "free"))
@@ -126,7 +126,7 @@ def test_what_is_recomputed_is_so_after_a_resumption(context):
 
 
 @pytest.mark.parametrize("level", ["selective", "on"])
-@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+@pytest.mark.parametrize("form", ["bart", pytest.param("lora", marks=pytest.mark.slow), "nf4"])
 def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, context, bits, tmp_path):
     off = context(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
     on = context(form, *SETS, f"train.gradient_checkpointing={level}", folder=tmp_path / "on")

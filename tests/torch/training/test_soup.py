@@ -61,7 +61,7 @@ def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_pa
     assert any(not torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
+@pytest.mark.parametrize("form", ["bart", pytest.param("lora", marks=pytest.mark.slow), "nf4"])
 def test_the_soup_of_a_run_with_itself_is_that_run(form, trained, tmp_path, dialogues):
     run = trained(form, "a")
     soup.average_weights([run.folder, run.folder], run.recipe, tmp_path / "soup")
@@ -77,7 +77,7 @@ def update_of(folder, name):
     return up.float() @ down.float() * config["lora_alpha"] / config["r"]
 
 
-@pytest.mark.parametrize("form", ["lora", "nf4"])
+@pytest.mark.parametrize("form", ["lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_path):
     runs = [trained(form, "a"), trained(form, "b", "train.learning_rate=1e-3")]
     soup.average_weights([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
@@ -109,7 +109,7 @@ def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
     torch.testing.assert_close(mixed[name], mean)
 
 
-@pytest.mark.parametrize("form", ["bart", "nf4"])
+@pytest.mark.parametrize("form", ["bart", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_one_checkpoint_speaks_as_the_run_did_at_that_step(form, trained, tmp_path, dialogues):
     run = trained(form, "a")
     short = trained(form, "b")
