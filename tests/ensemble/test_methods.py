@@ -76,7 +76,7 @@ COLUMNS = st.integers(1, 5).flatmap(
 )
 
 
-@pytest.mark.parametrize("method", BLENDS)
+@pytest.mark.parametrize("method", METHODS)
 @given(columns=COLUMNS, seed=st.integers(0, 5))
 def test_ids_are_never_invented_or_lost_and_texts_are_candidates(method, columns, seed):
     pool = pool_of(*columns)

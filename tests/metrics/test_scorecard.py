@@ -6,10 +6,10 @@ import msgspec
 import numpy as np  # noqa: TID253 -- the oracle
 import pytest
 from rouge_score import rouge_scorer
+from yoyak.metrics.mecab_batch import BatchTokenizer
 
 from yoyak.errors import BadData
 from yoyak.metrics import rouge, scorecard, tokenizers
-from yoyak.metrics.mecab_batch import BatchTokenizer
 from yoyak.metrics.protocol import NAMED
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.values import Prediction, ReferenceMode, StopReason

@@ -3,11 +3,11 @@
 import csv
 
 import pytest
+from yoyak.metrics.mecab_batch import BatchTokenizer
 
 from yoyak.data.corpus import parse_turns
 from yoyak.metrics import scorecard, significance
 from yoyak.metrics.diagnostics import error_report, text_patterns
-from yoyak.metrics.mecab_batch import BatchTokenizer
 from yoyak.values import Dialogue, Split
 
 pytestmark = pytest.mark.real
