@@ -30,14 +30,14 @@ from yoyak.engine.device import detect, quieten
 from yoyak.engine.inference import generate
 from yoyak.engine.inference.ctranslate2 import Translator
 from yoyak.engine.models.model import ModelBundle
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import shape_of
 
 DECODINGS = {"greedy": Greedy(), "beam 4": BeamSearch(num_beams=4)}
 
 
 def timed(
-    batches: list[list[Encoded]], work: Callable[[list[Encoded]], list[list[int]]]
+    batches: list[list[EncodedRow]], work: Callable[[list[EncodedRow]], list[list[int]]]
 ) -> tuple[list[list[int]], float]:
     started = time.perf_counter()
     found = [ids for batch in batches for ids in work(batch)]

@@ -38,7 +38,7 @@ from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches
 from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import ModelBundle
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.model_optimizer import ModelOptimizer
 from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
@@ -70,18 +70,18 @@ def ours_of(material: Material) -> list[list[list[int]]]:
     return [micro_batches(step, shapes, limits) for step in steps]
 
 
-def padded(step: list[list[int]], rows: Sequence[Encoded]) -> int:
+def padded(step: list[list[int]], rows: Sequence[EncodedRow]) -> int:
     return sum(padded_tokens([shape_of_row(rows[row], "causal") for row in part]) for part in step)
 
 
-def evenly(steps: list[list[list[int]]], rows: Sequence[Encoded], count: int) -> list:
+def evenly(steps: list[list[list[int]]], rows: Sequence[EncodedRow], count: int) -> list:
     """``count`` steps at evenly spaced places of the order of sizes, in the epoch's order."""
     ranked = sorted(range(len(steps)), key=lambda at: padded(steps[at], rows))
     chosen = {ranked[int((place + 0.5) * len(ranked) / count)] for place in range(count)}
     return [steps[at] for at in sorted(chosen)]
 
 
-def our_step(optimizer: ModelOptimizer, groups: list[list[Encoded]]) -> float:
+def our_step(optimizer: ModelOptimizer, groups: list[list[EncodedRow]]) -> float:
     loss = optimizer.gradient(groups)
     optimizer.clip()
     optimizer.apply(SETTINGS.learning_rate)
@@ -89,7 +89,7 @@ def our_step(optimizer: ModelOptimizer, groups: list[list[Encoded]]) -> float:
 
 
 @torch.no_grad()
-def held_out_loss(bundle: ModelBundle, rows: Sequence[Encoded]) -> float:
+def held_out_loss(bundle: ModelBundle, rows: Sequence[EncodedRow]) -> float:
     """Mean loss of a supervised token on rows that nobody trains on."""
     bundle.model.eval()
     batches = [
@@ -144,7 +144,7 @@ def train(material: Material, size: Size) -> tuple[Trained, Trained, float, floa
 
 
 @torch.no_grad()
-def same_rows(bundle: ModelBundle, plain: Plain, rows: Sequence[Encoded]) -> float:
+def same_rows(bundle: ModelBundle, plain: Plain, rows: Sequence[EncodedRow]) -> float:
     """Relative difference of the two losses of the same rows under the same weights."""
     batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device)
     one = float(loss_sum(bundle.model, batch)) / len(batch.targets)
@@ -158,13 +158,13 @@ def same_rows(bundle: ModelBundle, plain: Plain, rows: Sequence[Encoded]) -> flo
 def speaking(material: Material, size: Size) -> ModelBundle:
     """A model that ends an answer at every place that twice the mean summary's length divides."""
     model = build(material.tokenizer, size, tied=False).eval()
-    model.lm_head.weight.data[material.tokenizer.vocabulary :] = 0.0
+    model.lm_head.weight.data[material.tokenizer.vocab_size :] = 0.0
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in material.train)) - 1
     plant_stops(model, every, material.tokenizer.stop_id)
     return ModelBundle(model, material.tokenizer, "causal", torch.device("cpu"))
 
 
-def we_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int) -> Spoken:
+def we_speak(bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int) -> Spoken:
     start = time.perf_counter()
     said = generate.generate(bundle, rows, Greedy(), max_new_tokens=cap)
     found = {prediction.id: prediction for prediction in said}

@@ -16,7 +16,7 @@ import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.load import keep_unpacked
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import ModelShape
 
 PROMPT_TOKENS = 50
@@ -47,7 +47,7 @@ LENGTHS = {
 
 
 class Ids(NamedTuple):
-    """What batches ask of a codec."""
+    """What batches ask of a tokenizer."""
 
     pad_id: int
     decoder_start_id: int | None
@@ -73,7 +73,7 @@ def tiny(shape: ModelShape) -> ModelShape:
     return ModelShape(**(values | small))
 
 
-def draw_rows(shape: ModelShape, count: int, *, shrink: int = 1) -> list[Encoded]:
+def draw_rows(shape: ModelShape, count: int, *, shrink: int = 1) -> list[EncodedRow]:
     """Rows of random ids; ``shrink`` divides their lengths."""
     luck = random.Random(42)
     dialogue, summary = LENGTHS[shape.family]
@@ -85,7 +85,7 @@ def draw_rows(shape: ModelShape, count: int, *, shrink: int = 1) -> list[Encoded
     found = []
     for place in range(count):
         source = ids(min(dialogue.draw(luck) + extra, 1024))
-        found.append(Encoded(str(place), source, (*ids(summary.draw(luck)), IDS.stop_id), False))
+        found.append(EncodedRow(str(place), source, (*ids(summary.draw(luck)), IDS.stop_id), False))
     return found
 
 
@@ -184,7 +184,7 @@ def _fill(module: torch.nn.Module, dtype: torch.dtype, device: torch.device) -> 
             setattr(child, name, torch.nn.Parameter(filled, requires_grad=False))
 
 
-def needed_flops(shape: ModelShape, recipe: Recipe, rows: list[Encoded]) -> float:
+def needed_flops(shape: ModelShape, recipe: Recipe, rows: list[EncodedRow]) -> float:
     """Of matrix products that the rows need: no padding, nothing twice, head on answers only.
 
     Attention's own products are left out; at 300 tokens they are about a hundredth.

@@ -13,8 +13,9 @@ import yoyak.data.sample
 from yoyak.config.load import resolve
 from yoyak.config.schema import Recipe
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer, load_tokenizer, train_chat_tokenizer
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer, load_tokenizer
+from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 from yoyak.values import Corpus, Dialogue
 
 SHARED = Path(os.environ.get("YOYAK_SHARED", Path(__file__).parents[2] / "shared"))
@@ -34,9 +35,9 @@ class Material(NamedTuple):
     """Rows as ids, and where they come from."""
 
     source: str
-    tokenizer: ChatTokenizer
-    train: list[Encoded]
-    dev: list[Encoded]
+    tokenizer: ModelTokenizer
+    train: list[EncodedRow]
+    dev: list[EncodedRow]
 
 
 def read_material(sample: bool) -> Material:
@@ -46,13 +47,13 @@ def read_material(sample: bool) -> Material:
         corpus = read_corpus(yoyak.data.sample.folder())
         toy = resolve("tiny-qlora").recipe
         texts = (text for d in corpus.train.dialogues for text in (d.text, *d.references))
-        tokenizer = train_chat_tokenizer(texts, toy)
+        tokenizer = train_tokenizer(texts, toy)
         return material("the embedded sample, repeated", tokenizer, corpus, toy)
     return material("contest", load_tokenizer(str(folder), recipe), read_corpus(contest), recipe)
 
 
-def material(source: str, tokenizer: ChatTokenizer, corpus: Corpus, recipe: Recipe) -> Material:
-    def encoded(dialogues: Sequence[Dialogue], least: int) -> list[Encoded]:
+def material(source: str, tokenizer: ModelTokenizer, corpus: Corpus, recipe: Recipe) -> Material:
+    def encoded(dialogues: Sequence[Dialogue], least: int) -> list[EncodedRow]:
         rows = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=True)
         return rows * math.ceil(least / len(rows))
 
@@ -60,11 +61,11 @@ def material(source: str, tokenizer: ChatTokenizer, corpus: Corpus, recipe: Reci
     return Material(source, tokenizer, train, encoded(corpus.dev.dialogues, 32))
 
 
-def build(tokenizer: ChatTokenizer, size: Size, *, tied: bool) -> transformers.PreTrainedModel:
+def build(tokenizer: ModelTokenizer, size: Size, *, tied: bool) -> transformers.PreTrainedModel:
     """A random Qwen3 whose embedding is as tall as the real one: a multiple of 128 rows."""
     torch.manual_seed(42)
     tall = (
-        151_936 if tokenizer.vocabulary > 100_000 else 128 * math.ceil(tokenizer.vocabulary / 128)
+        151_936 if tokenizer.vocab_size > 100_000 else 128 * math.ceil(tokenizer.vocab_size / 128)
     )
     config = transformers.Qwen3Config(
         vocab_size=tall,

@@ -37,9 +37,9 @@ import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.load import resolve
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, detect, precision_for
-from yoyak.engine.models.load import add_lora
+from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import trainable_parameters
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import shape_of
 
 MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
@@ -95,7 +95,7 @@ def measured(bench: Bench, case: str, peak_flops: float) -> dict[str, object]:
     }
 
 
-def sides(rows: list[Encoded]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+def sides(rows: list[EncodedRow]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     return [row.source_ids for row in rows], [row.answer_ids for row in rows]
 
 

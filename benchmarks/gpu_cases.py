@@ -16,7 +16,7 @@ from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.collate import padded_tokens
 from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.model import ModelBundle
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.model_optimizer import ModelOptimizer
@@ -34,7 +34,7 @@ class Bench(NamedTuple):
     model: Any
     recipe: Recipe
     shape: ModelShape
-    rows: list[Encoded]
+    rows: list[EncodedRow]
     hardware: Hardware
     steps: int
 
@@ -47,7 +47,7 @@ class Run(NamedTuple):
     """The seconds of each timed step, its rows, and what else is worth telling."""
 
     seconds: list[float]
-    rows: list[Encoded]
+    rows: list[EncodedRow]
     losses: list[float]
     notes: dict[str, object]
 

@@ -33,16 +33,18 @@ from yoyak.config.schema import Greedy, Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.inference import generate, max_length
 from yoyak.engine.inference.merge_lora import without_rounding
-from yoyak.engine.models.load import add_lora
+from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import ModelBundle, without_wrapper
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import ModelShape, shape_of
 
 MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 CASES = ("nf4", "merged", "plain")
 
 
-def built(shape: ModelShape, recipe: Recipe, rows: list[Encoded], *, merged: bool) -> ModelBundle:
+def built(
+    shape: ModelShape, recipe: Recipe, rows: list[EncodedRow], *, merged: bool
+) -> ModelBundle:
     hardware = detect()
     used = without_rounding(recipe) if merged else recipe
     base = fullsize.build(shape, used, hardware)
@@ -64,14 +66,14 @@ def built(shape: ModelShape, recipe: Recipe, rows: list[Encoded], *, merged: boo
     return ModelBundle(model.eval(), tokenizer, "causal", hardware.device)
 
 
-def by_the_engine(bundle: ModelBundle, rows: list[Encoded], cap: int) -> int:
+def by_the_engine(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
     work = generate.DecodeJob(bundle, Greedy(), cap, ())
     return sum(
         len(ids) for batch in generate.batches(rows, cap) for ids in generate.new_ids(work, batch)
     )
 
 
-def plainly(bundle: ModelBundle, rows: list[Encoded], cap: int) -> int:
+def plainly(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
     return sum(they_speak(bundle, rows, cap, micro_rows=4).tokens)
 
 

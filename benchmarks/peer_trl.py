@@ -13,7 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import TrainSettings
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 
 
 class Done(NamedTuple):
@@ -45,7 +45,12 @@ def _now() -> float:
 
 
 def train(
-    model: Any, rows: Sequence[Encoded], settings: TrainSettings, micro_rows: int, *, on_cpu: bool
+    model: Any,
+    rows: Sequence[EncodedRow],
+    settings: TrainSettings,
+    micro_rows: int,
+    *,
+    on_cpu: bool,
 ) -> Done:
     """Trains on ``rows`` in their order, ``settings.batch_size`` a step."""
     ids = [[*row.source_ids, *row.answer_ids] for row in rows]

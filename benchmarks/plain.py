@@ -13,7 +13,7 @@ import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.schema import TrainSettings
 from yoyak.engine.inference.greedy_and_sampling import pad_sources
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training import optimizer
 
 
@@ -40,7 +40,7 @@ class Plain:
         self.named = trainable_parameters(bundle.model)
         self.optimizer = optimizer.build_optimizer(self.named, settings)
 
-    def inputs(self, rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    def inputs(self, rows: Sequence[EncodedRow]) -> dict[str, torch.Tensor]:
         whole = self.bundle.kind == "causal"
         ids = [[*row.source_ids, *(row.answer_ids if whole else ())] for row in rows]
         hidden = [len(row.source_ids) if whole else 0 for row in rows]
@@ -54,12 +54,12 @@ class Plain:
         }
         return {name: value.to(self.bundle.device) for name, value in named.items()}
 
-    def loss(self, rows: Sequence[Encoded]) -> torch.Tensor:
+    def loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         device, enabled = self.bundle.device.type, self.autocast is not None
         with torch.autocast(device, dtype=self.autocast, enabled=enabled):
             return self.model(**self.inputs(rows), use_cache=False).loss
 
-    def step(self, groups: list[list[Encoded]]) -> float:
+    def step(self, groups: list[list[EncodedRow]]) -> float:
         total, tokens = 0.0, 0
         for group in groups:
             loss = self.loss(group)
@@ -86,7 +86,9 @@ class Spoken(NamedTuple):
 
 
 @torch.no_grad()
-def they_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int, micro_rows: int) -> Spoken:
+def they_speak(
+    bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int, micro_rows: int
+) -> Spoken:
     """Rows in file order, so many at a time; every row waits for the longest of its batch."""
     start = time.perf_counter()
     texts, tokens = [], []
@@ -103,7 +105,7 @@ def they_speak(bundle: ModelBundle, rows: Sequence[Encoded], cap: int, micro_row
         for new in said[:, ids.shape[1] :].tolist():
             stops = [at for at, token in enumerate(new) if token in bundle.tokenizer.stop_ids]
             answer = new[: stops[0] + 1] if stops else new
-            texts.append(bundle.tokenizer.text(answer))
+            texts.append(bundle.tokenizer.decode(answer))
             tokens.append(len(answer))
     return Spoken(time.perf_counter() - start, texts, tokens)
 

@@ -10,8 +10,8 @@ from yoyak.config.load import resolve
 from yoyak.data.clean import TAG, summary_of
 from yoyak.data.corpus import read_corpus
 from yoyak.engine.preflight.data_checks import RowCheckContext, check_rows
+from yoyak.engine.tokenization.chat_template import CHAT_FORMATS, LLAMA_DATE
 from yoyak.engine.tokenization.encode import encode_rows
-from yoyak.engine.tokenization.families import FAMILIES, LLAMA_DATE
 from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, foreign_script_ids
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.values import Message, Source
@@ -42,14 +42,14 @@ def spoken(shared, contest):
     def load(name: str):
         if name not in kept:
             recipe = resolve(RECIPES[name]).recipe
-            codec = load_tokenizer(str(shared / "tokenizers" / name), recipe)
+            tokenizer = load_tokenizer(str(shared / "tokenizers" / name), recipe)
             # Every eighth row of train and dev, so that long and short ones are among them.
             rows = (*contest.train.dialogues, *contest.dev.dialogues)[:: 2999 // ROWS][:ROWS]
             kept[name] = (
-                codec,
+                tokenizer,
                 recipe,
                 rows,
-                encode_rows(codec, rows, recipe.prompt, with_answers=True),
+                encode_rows(tokenizer, rows, recipe.prompt, with_answers=True),
             )
         return kept[name]
 
@@ -58,49 +58,51 @@ def spoken(shared, contest):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_training_starts_with_exactly_the_inference_ids(spoken, name):
-    codec, recipe, dialogues, rows = spoken(name)
-    infer = encode_rows(codec, dialogues, recipe.prompt, with_answers=False)
+    tokenizer, recipe, dialogues, rows = spoken(name)
+    infer = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=False)
     assert len(rows) == ROWS
     assert [row.source_ids for row in rows] == [row.source_ids for row in infer]
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_supervised_span_is_the_summary_and_its_stop(spoken, name):
-    codec, _, dialogues, rows = spoken(name)
+    tokenizer, _, dialogues, rows = spoken(name)
     for dialogue, row in zip(dialogues, rows, strict=True):
-        assert codec.text(row.answer_ids) == dialogue.references[0]
-        assert [i for i in row.answer_ids if i in codec.control_ids] == [codec.stop_id]
-        assert row.answer_ids[-1] == codec.stop_id
+        assert tokenizer.decode(row.answer_ids) == dialogue.references[0]
+        special = [token for token in row.answer_ids if token in tokenizer.special_token_ids]
+        assert special == [tokenizer.stop_id]
+        assert row.answer_ids[-1] == tokenizer.stop_id
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_begin_of_text_stands_once_or_never(spoken, name):
-    codec, _, _, rows = spoken(name)
-    wanted = 1 if codec.control.family == "llama" else 0
+    tokenizer, _, _, rows = spoken(name)
+    wanted = 1 if tokenizer.special_tokens.family == "llama" else 0
     for row in rows:
-        assert row.source_ids.count(codec.bos_id) == wanted
-        assert codec.bos_id not in row.answer_ids
+        assert row.source_ids.count(tokenizer.bos_id) == wanted
+        assert tokenizer.bos_id not in row.answer_ids
     if wanted:
-        assert {row.source_ids[0] for row in rows} == {codec.bos_id}
+        assert {row.source_ids[0] for row in rows} == {tokenizer.bos_id}
 
 
 @pytest.mark.parametrize("name", CHAT)
 def test_a_prompt_ends_with_one_header(spoken, name):
-    codec, _, _, rows = spoken(name)
-    family = next(family for family in FAMILIES if family.name == codec.control.family)
-    header = codec._ids(family.header)
-    ends = [(*header, *codec._ids(family.quiet)), tuple(header)]
+    tokenizer, _, _, rows = spoken(name)
+    chat = tokenizer.special_tokens.family
+    family = next(family for family in CHAT_FORMATS if family.name == chat)
+    header = tokenizer._encode(family.answer_header)
+    ends = [(*header, *tokenizer._encode(family.empty_thinking)), tuple(header)]
     for row in rows:
         assert any(row.source_ids[-len(end) :] == tuple(end) for end in ends)
-        decoded = codec._core.decode(row.source_ids, skip_special_tokens=False)
-        assert decoded.count(family.header) == 1
+        decoded = tokenizer._backend.decode(row.source_ids, skip_special_tokens=False)
+        assert decoded.count(family.answer_header) == 1
 
 
 @pytest.mark.parametrize("name", CHAT)
 def test_transformers_own_rendering_gives_the_same_ids(spoken, name):
-    codec, recipe, dialogues, rows = spoken(name)
+    tokenizer, recipe, dialogues, rows = spoken(name)
     for dialogue, row in zip(dialogues[:40], rows, strict=False):
-        theirs = codec._tokenizer.apply_chat_template(
+        theirs = tokenizer._hf_tokenizer.apply_chat_template(
             [
                 {"role": "system", "content": recipe.prompt.system},
                 {"role": "user", "content": f"{recipe.prompt.instruction}\n\n{dialogue.text}"},
@@ -113,51 +115,51 @@ def test_transformers_own_rendering_gives_the_same_ids(spoken, name):
 
 
 def test_the_template_of_qwen3_2507_leaves_no_room_for_thoughts(spoken, shared):
-    codec, _, _, rows = spoken("qwen3")
+    tokenizer, _, _, rows = spoken("qwen3")
     template = (shared / "tokenizers/qwen3/chat_template_instruct_2507.jinja").read_text("utf-8")
     message = Message(role="user", text="#Person1#: 안녕하세요.")
     source = Source(id="a", messages=(message,))
-    hybrid = codec._tokenizer.chat_template
-    thinking = codec.source_ids(source)
-    codec._tokenizer.chat_template = template
+    hybrid = tokenizer._hf_tokenizer.chat_template
+    thinking = tokenizer.encode_source(source)
+    tokenizer._hf_tokenizer.chat_template = template
     try:
-        instruct = codec.source_ids(source)
+        instruct = tokenizer.encode_source(source)
     finally:
-        codec._tokenizer.chat_template = hybrid
-    think = codec._ids("<think>\n\n</think>\n\n")
+        tokenizer._hf_tokenizer.chat_template = hybrid
+    think = tokenizer._encode("<think>\n\n</think>\n\n")
     assert thinking == [*instruct, *think]
     assert rows[0].source_ids[-len(think) :] == tuple(think)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_tag_survives_to_the_file(spoken, name, tmp_path):
-    codec, _, dialogues, rows = spoken(name)
+    tokenizer, _, dialogues, rows = spoken(name)
     path = tmp_path / "submission.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for row in rows:
-            writer.writerow([row.id, summary_of(codec.text(row.answer_ids))])
+            writer.writerow([row.id, summary_of(tokenizer.decode(row.answer_ids))])
     written = dict(csv.reader(io.StringIO(path.read_text("utf-8"))))
     assert written == {dialogue.id: dialogue.references[0] for dialogue in dialogues}
     tags = {tag for dialogue in dialogues for tag in re.findall(TAG, dialogue.text)}
     assert len(tags) >= 2
-    assert all(codec.text(codec.answer_ids(f"{tag}은")) == f"{tag}은" for tag in tags)
+    assert all(tokenizer.decode(tokenizer.encode_answer(f"{tag}은")) == f"{tag}은" for tag in tags)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_padding_is_an_existing_token_and_no_stop(spoken, name):
-    codec, _, _, rows = spoken(name)
-    assert codec.pad_id not in codec.stop_ids
-    assert codec.pad_id < codec.vocabulary == len(codec._tokenizer)
-    assert not any(codec.pad_id in (*row.source_ids, *row.answer_ids) for row in rows)
+    tokenizer, _, _, rows = spoken(name)
+    assert tokenizer.pad_id not in tokenizer.stop_ids
+    assert tokenizer.pad_id < tokenizer.vocab_size == len(tokenizer._hf_tokenizer)
+    assert not any(tokenizer.pad_id in (*row.source_ids, *row.answer_ids) for row in rows)
 
 
 @pytest.mark.parametrize("name", ["kobart-nlp1-finetuned", "llama3_2", "qwen3"])
 def test_the_card_of_all_real_rows_is_green(spoken, contest, name):
-    codec, recipe, _, _ = spoken(name)
+    tokenizer, recipe, _, _ = spoken(name)
     dialogues = (*contest.train.dialogues, *contest.dev.dialogues)
-    rows = encode_rows(codec, dialogues, recipe.prompt, with_answers=True)
-    checks = list(check_rows(RowCheckContext(codec, recipe.prompt, dialogues, rows)))
+    rows = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=True)
+    checks = list(check_rows(RowCheckContext(tokenizer, recipe.prompt, dialogues, rows)))
     assert [line for line in checks if not line.passed] == []
     assert checks[0].found.startswith("2999 of 2999 exact")
     assert len(checks) == 9
@@ -165,30 +167,35 @@ def test_the_card_of_all_real_rows_is_green(spoken, contest, name):
 
 def test_kobart_writes_every_dev_summary_exactly(spoken, contest):
     """Its NFKC folding would show here; 499 of 499 come back as they are."""
-    codec, *_ = spoken("kobart-nlp1-finetuned")
+    tokenizer, *_ = spoken("kobart-nlp1-finetuned")
     summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
-    exact = sum(codec.text(codec.answer_ids(summary)) == summary for summary in summaries)
+    exact = sum(
+        tokenizer.decode(tokenizer.encode_answer(summary)) == summary for summary in summaries
+    )
     assert exact == len(summaries) == 499
 
 
 @pytest.mark.parametrize("name", ["llama3_2", "qwen3", "kobart-nlp1-finetuned"])
 def test_no_summary_needs_a_foreign_token(spoken, contest, name):
-    codec, *_ = spoken(name)
-    banned = set(foreign_script_ids(codec.token_bytes()))
-    assert 5_000 < len(banned) < codec.vocabulary // 4
+    tokenizer, *_ = spoken(name)
+    banned = set(foreign_script_ids(tokenizer.token_bytes()))
+    assert 5_000 < len(banned) < tokenizer.vocab_size // 4
     summaries = [dialogue.references[0] for dialogue in contest.dev.dialogues]
-    needing = [text for text in summaries if banned.intersection(codec.answer_ids(text))]
+    needing = [text for text in summaries if banned.intersection(tokenizer.encode_answer(text))]
     assert needing == []
     assert any(any("a" <= letter <= "z" for letter in text) for text in summaries)
     for text in ("漢字", "ひらがな", "カタカナ", "Привет", "龍"):
-        ids = codec.answer_ids(text)
-        assert FOREIGN_TEXT.search(codec.text(ids)) or codec.control.family == "source"
-        assert not FOREIGN_TEXT.search(codec.text([i for i in ids if i not in banned]))
+        ids = tokenizer.encode_answer(text)
+        assert (
+            FOREIGN_TEXT.search(tokenizer.decode(ids))
+            or tokenizer.special_tokens.family == "source"
+        )
+        assert not FOREIGN_TEXT.search(tokenizer.decode([i for i in ids if i not in banned]))
 
 
 def test_stops_are_the_vendors(spoken):
     names = {
-        name: [spoken(name)[0]._core.id_to_token(stop) for stop in spoken(name)[0].stop_ids]
+        name: [spoken(name)[0]._backend.id_to_token(stop) for stop in spoken(name)[0].stop_ids]
         for name in RECIPES
     }
     assert names == {

@@ -69,12 +69,12 @@ class Toy(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def codecs(dialogues, toy_recipe):
-    from yoyak.engine.tokenization.tokenizer import train_chat_tokenizer
+def tokenizers(dialogues, toy_recipe):
+    from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 
     texts = [text for dialogue in dialogues for text in (dialogue.text, *dialogue.references)]
     forms = ("bart", "llama", "qwen2", "qwen3")
-    return {form: train_chat_tokenizer(texts, toy_recipe(form)) for form in forms}
+    return {form: train_tokenizer(texts, toy_recipe(form)) for form in forms}
 
 
 def config_of(architecture: str, tokenizer):
@@ -82,7 +82,7 @@ def config_of(architecture: str, tokenizer):
 
     if architecture == "bart":
         return hf.BartConfig(
-            vocab_size=tokenizer.vocabulary,
+            vocab_size=tokenizer.vocab_size,
             d_model=32,
             max_position_embeddings=600,
             encoder_layers=2,
@@ -101,7 +101,7 @@ def config_of(architecture: str, tokenizer):
     kinds = {"llama": hf.LlamaConfig, "qwen2": hf.Qwen2Config, "qwen3": hf.Qwen3Config}
     return kinds[architecture](
         # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
-        vocab_size=(tokenizer.vocabulary + 63) // 64 * 64,
+        vocab_size=(tokenizer.vocab_size + 63) // 64 * 64,
         # Multiples of 64: in 4-bit on CPUs narrower layers are read wrongly (engine.base).
         hidden_size=64,
         intermediate_size=128,
@@ -118,7 +118,7 @@ def config_of(architecture: str, tokenizer):
 
 
 @pytest.fixture
-def toy(codecs, toy_recipe):
+def toy(tokenizers, toy_recipe):
     """A fresh model by architecture; the same weights each time."""
 
     def make(architecture: str) -> Toy:
@@ -126,7 +126,7 @@ def toy(codecs, toy_recipe):
 
         import torch
 
-        tokenizer = codecs[architecture]
+        tokenizer = tokenizers[architecture]
         config = config_of(architecture, tokenizer)
         seq2seq = architecture == "bart"
         auto = hf.AutoModelForSeq2SeqLM if seq2seq else hf.AutoModelForCausalLM

@@ -9,7 +9,7 @@ from yoyak.engine.inference import greedy_and_sampling
 from yoyak.engine.models import collate, loss
 from yoyak.engine.preflight.checks import run_checks
 from yoyak.engine.tokenization.encode import encode_rows
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.errors import BadData, RunFailed
 from yoyak.values import Dialogue, Turn
 
@@ -31,7 +31,7 @@ def red(dialogues):
     def lines(model, rows=None, *, shown=None, precision=FP32):
         shown = dialogues if shown is None else shown
         if rows is None:
-            rows = encode_rows(model.codec, shown, model.recipe.prompt, with_answers=True)
+            rows = encode_rows(model.tokenizer, shown, model.recipe.prompt, with_answers=True)
         checks = run_checks(model, rows, shown, model.recipe, precision)
         return {line.name for line in checks if not line.passed}
 
@@ -41,14 +41,14 @@ def red(dialogues):
 @pytest.fixture
 def encoded(dialogues):
     def make(model):
-        return encode_rows(model.codec, dialogues, model.recipe.prompt, with_answers=True)
+        return encode_rows(model.tokenizer, dialogues, model.recipe.prompt, with_answers=True)
 
     return make
 
 
 def with_control(model, **changes):
-    control = msgspec.structs.replace(model.codec.control, **changes)
-    return model._replace(codec=ChatTokenizer(model.codec._tokenizer, control))
+    control = msgspec.structs.replace(model.tokenizer.special_tokens, **changes)
+    return model._replace(tokenizer=ModelTokenizer(model.tokenizer._hf_tokenizer, control))
 
 
 # --- prompts and answers -------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def with_control(model, **changes):
 def test_trained_on_another_template_than_inferred(toy, dialogues, red):
     model = toy("qwen3")
     other = msgspec.structs.replace(model.recipe.prompt, instruction="요약:")
-    rows = encode_rows(model.codec, dialogues, other, with_answers=True)
+    rows = encode_rows(model.tokenizer, dialogues, other, with_answers=True)
     assert "inference-prefix" in red(model, rows)
 
 
@@ -68,7 +68,7 @@ def test_the_topic_in_the_prompt(toy, dialogues, red):
         msgspec.structs.replace(row, turns=(Turn(speaker="", text=row.topic), *row.turns))
         for row in told
     ]
-    rows = encode_rows(model.codec, leaked, model.recipe.prompt, with_answers=True)
+    rows = encode_rows(model.tokenizer, leaked, model.recipe.prompt, with_answers=True)
     assert red(model, rows, shown=told) == {"inference-prefix"}
 
 
@@ -84,7 +84,7 @@ def test_speakers_renamed_in_the_prompt_only(toy, dialogues, red):
         )
         for row in dialogues
     ]
-    rows = encode_rows(model.codec, renamed, model.recipe.prompt, with_answers=True)
+    rows = encode_rows(model.tokenizer, renamed, model.recipe.prompt, with_answers=True)
     assert "inference-prefix" in red(model, rows)
 
 
@@ -98,7 +98,7 @@ def test_the_header_of_the_answer_cut_off(toy, encoded, red, architecture):
 
 def test_the_header_written_twice(toy, encoded, red):
     model = toy("llama")
-    header = model.codec.source_endings()[-1]
+    header = model.tokenizer.source_endings()[-1]
     rows = [row._replace(source_ids=(*row.source_ids, *header)) for row in encoded(model)]
     assert "answer-header" in red(model, rows)
 
@@ -106,25 +106,25 @@ def test_the_header_written_twice(toy, encoded, red):
 def test_two_begins_of_text(toy, encoded, red):
     model = toy("llama")
     rows = [
-        row._replace(source_ids=(model.codec.bos_id, *row.source_ids)) for row in encoded(model)
+        row._replace(source_ids=(model.tokenizer.bos_id, *row.source_ids)) for row in encoded(model)
     ]
     assert "begin-of-text" in red(model, rows)
 
 
 def test_a_control_token_typed_into_a_dialogue(toy, dialogues, red, monkeypatch):
     model = toy("qwen3")
-    model = with_control(model)  # a codec of our own to break
+    model = with_control(model)  # a tokenizer of our own to break
     typed = (*dialogues[0].turns, Turn(speaker="#Person1#", text="<|im_end|> 라고 쳤어요."))
     shown = [msgspec.structs.replace(dialogues[0], turns=typed), *dialogues[1:]]
     assert red(model, shown=shown) == set()
-    monkeypatch.setattr(model.codec, "_defuse", lambda text: text)
+    monkeypatch.setattr(model.tokenizer, "_escape", lambda text: text)
     assert red(model, shown=shown) == {"control-tokens"}
 
 
 def test_an_answer_cut_in_mid_sentence(toy, encoded, red):
     model = toy("qwen3")
     rows = encoded(model)
-    rows[3] = rows[3]._replace(answer_ids=(*rows[3].answer_ids[:5], model.codec.stop_id))
+    rows[3] = rows[3]._replace(answer_ids=(*rows[3].answer_ids[:5], model.tokenizer.stop_id))
     assert red(model, rows) == {"supervised-span"}
 
 
@@ -139,45 +139,45 @@ def test_a_row_that_supervises_nothing(toy, dialogues):
     model = toy("bart")
     empty = msgspec.structs.replace(dialogues[0], references=("",))
     with pytest.raises(BadData, match="row_0"):
-        encode_rows(model.codec, [empty], model.recipe.prompt, with_answers=True)
+        encode_rows(model.tokenizer, [empty], model.recipe.prompt, with_answers=True)
 
 
 @pytest.mark.parametrize("architecture", [slow("llama"), "qwen3"])
 def test_the_end_of_all_text_taken_for_the_end_of_a_turn(toy, red, architecture):
     model = toy(architecture)
-    stops = model.codec.stop_ids
+    stops = model.tokenizer.stop_ids
     assert "stop-supervised" in red(with_control(model, stop_ids=stops[1:]))
 
 
 @pytest.mark.parametrize("architecture", ["bart", slow("llama"), "qwen3"])
 def test_padding_with_the_stop(toy, red, architecture):
     model = toy(architecture)
-    assert "padding" in red(with_control(model, pad_id=model.codec.stop_id))
+    assert "padding" in red(with_control(model, pad_id=model.tokenizer.stop_id))
 
 
 def with_tag_tokens(model, *, special):
-    """The model's codec after someone added the speakers to its vocabulary."""
+    """The model's tokenizer after someone added the speakers to its vocabulary."""
     import copy
 
-    tokenizer = copy.deepcopy(model.codec._tokenizer)
+    tokenizer = copy.deepcopy(model.tokenizer._hf_tokenizer)
     tokenizer.add_tokens(["#Person1#", "#Person2#"], special_tokens=special)
-    control = msgspec.structs.replace(model.codec.control, vocabulary=len(tokenizer))
-    return model._replace(codec=ChatTokenizer(tokenizer, control))
+    control = msgspec.structs.replace(model.tokenizer.special_tokens, vocab_size=len(tokenizer))
+    return model._replace(tokenizer=ModelTokenizer(tokenizer, control))
 
 
 def test_tags_registered_special_and_deleted_in_decoding(toy, red):
     model = with_tag_tokens(toy("qwen3"), special=True)
-    codec = model.codec
-    codec.control_ids |= {codec._core.token_to_id(f"#Person{n}#") for n in (1, 2)}
-    codec.tags_are_tokens = False  # as any decoding with skip_special_tokens=True
+    tokenizer = model.tokenizer
+    tokenizer.special_token_ids |= {tokenizer._backend.token_to_id(f"#Person{n}#") for n in (1, 2)}
+    tokenizer.tags_are_tokens = False  # as any decoding with skip_special_tokens=True
     assert {"tags", "supervised-span"} <= red(model)
 
 
 def test_tags_as_tokens_that_part_from_their_particles(toy, red):
     model = with_tag_tokens(toy("bart"), special=False)
-    model.model.resize_token_embeddings(model.codec.vocabulary)
+    model.model.resize_token_embeddings(model.tokenizer.vocab_size)
     assert red(model) == set(), "the declared way restores the text"
-    model.codec.tags_are_tokens = False
+    model.tokenizer.tags_are_tokens = False
     assert {"tags", "supervised-span"} <= red(model)
 
 
@@ -192,11 +192,13 @@ def words_in_summaries(dialogues):
 @pytest.mark.parametrize("word", ["user", "system", " ."])
 def test_words_taken_for_markup_and_deleted_in_decoding(toy, dialogues, red, monkeypatch, word):
     """Role names struck out by string, and blanks "cleaned up" before full stops."""
-    model = with_control(toy("qwen3"))  # a codec of our own to break
+    model = with_control(toy("qwen3"))  # a tokenizer of our own to break
     shown = words_in_summaries(dialogues)
     assert red(model, shown=shown) == set()
-    right = model.codec.text
-    monkeypatch.setattr(model.codec, "text", lambda ids: right(ids).replace(word, word.strip(word)))
+    right = model.tokenizer.decode
+    monkeypatch.setattr(
+        model.tokenizer, "decode", lambda ids: right(ids).replace(word, word.strip(word))
+    )
     assert "supervised-span" in red(model, shown=shown)
 
 
@@ -225,7 +227,7 @@ def test_most_dialogues_cut(toy, dialogues, red):
 
 def test_the_mark_of_unsupervised_places_decoded(toy):
     with pytest.raises(RunFailed, match="-100"):
-        toy("bart").codec.text([7, 8, -100, -100])
+        toy("bart").tokenizer.decode([7, 8, -100, -100])
 
 
 # --- batches and loss ----------------------------------------------------------------------------
@@ -246,9 +248,9 @@ def test_a_mask_off_by_one(toy, red, monkeypatch, architecture, shift):
 def test_padding_that_an_encoder_sees(toy, red, monkeypatch):
     right = collate._seq2seq
 
-    def unmasked(rows, codec, device):
-        batch = right(rows, codec, device)
-        return batch._replace(mask=torch.ones_like(batch.mask))
+    def unmasked(rows, tokenizer, device):
+        batch = right(rows, tokenizer, device)
+        return batch._replace(attention_mask=torch.ones_like(batch.attention_mask))
 
     monkeypatch.setattr(collate, "_seq2seq", unmasked)
     assert {"batch-equals-single", "generation-equals-training"} <= red(toy("bart"))
@@ -256,12 +258,12 @@ def test_padding_that_an_encoder_sees(toy, red, monkeypatch):
 
 def test_a_mask_made_from_padding_ids_that_are_also_stops(toy, red, monkeypatch):
     """The field's collator: attention = ids != pad, where pad is the encoder's end."""
-    model = with_control(toy("bart"), pad_id=toy("bart").codec.stop_id)
+    model = with_control(toy("bart"), pad_id=toy("bart").tokenizer.stop_id)
     right = collate._seq2seq
 
-    def by_id(rows, codec, device):
-        batch = right(rows, codec, device)
-        return batch._replace(mask=(batch.ids != codec.pad_id).long())
+    def by_id(rows, tokenizer, device):
+        batch = right(rows, tokenizer, device)
+        return batch._replace(attention_mask=(batch.input_ids != tokenizer.pad_id).long())
 
     monkeypatch.setattr(collate, "_seq2seq", by_id)
     assert {"padding", "generation-equals-training"} <= red(model)
@@ -334,8 +336,8 @@ def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
 
 def test_an_answer_begun_with_another_token_than_in_training(toy, red, monkeypatch):
     model = toy("bart")
-    right = collate._start
-    monkeypatch.setattr(collate, "_start", lambda codec: right(codec) - 1)
+    right = collate._decoder_start
+    monkeypatch.setattr(collate, "_decoder_start", lambda tokenizer: right(tokenizer) - 1)
     assert {"supervised-places", "generation-equals-training"} <= red(model)
 
 
@@ -352,7 +354,7 @@ def test_an_embedding_resized_under_four_bits(four_bit, red):
 def test_a_vocabulary_larger_than_the_embedding(toy, red):
     model = toy("llama")
     embedding = model.model.get_input_embeddings().weight.shape[0]
-    assert "vocabulary" in red(with_control(model, vocabulary=embedding + 6))
+    assert "vocabulary" in red(with_control(model, vocab_size=embedding + 6))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from yoyak import __version__
 from yoyak.config.schema import Recipe
 from yoyak.engine.models.export import ExportedWeights
-from yoyak.engine.tokenization.families import LLAMA_DATE
+from yoyak.engine.tokenization.chat_template import LLAMA_DATE
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.render import format

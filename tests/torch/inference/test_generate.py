@@ -70,7 +70,7 @@ def reference(model, row, **settings):
         do_sample=False,
         eos_token_id=list(tokenizer.stop_ids),
         pad_token_id=tokenizer.pad_id,
-        suppress_tokens=list(range(tokenizer.vocabulary, model.model.config.vocab_size)) or None,
+        suppress_tokens=list(range(tokenizer.vocab_size, model.model.config.vocab_size)) or None,
         **settings,
     )[0]
     start = 1 if model.kind == "seq2seq" else len(row.source_ids)
@@ -86,7 +86,7 @@ def test_beams_equal_transformers_alone(architecture, taught, encoded):
     model = taught(architecture)
     rows = encoded(model)[:6]
     ours = said(generate.generate(model, rows, BeamSearch(num_beams=3), max_new_tokens=NEW))
-    theirs = {row.id: model.tokenizer.text(reference(model, row, num_beams=3)) for row in rows}
+    theirs = {row.id: model.tokenizer.decode(reference(model, row, num_beams=3)) for row in rows}
     assert ours == theirs
 
 
@@ -178,8 +178,8 @@ def test_no_ngram_of_the_answer_comes_twice(kind, toy, encoded):
 def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, encoded):
     model = toy("qwen3")
     free = list(generate.generate(model, encoded(model)[:3], decoding, max_new_tokens=8))
-    first = {model.tokenizer.answer_ids(p.raw)[0] for p in free}
-    blocked = [i for i in range(model.tokenizer.vocabulary) if i not in model.tokenizer.stop_ids][
+    first = {model.tokenizer.encode_answer(p.raw)[0] for p in free}
+    blocked = [i for i in range(model.tokenizer.vocab_size) if i not in model.tokenizer.stop_ids][
         ::2
     ]
     work = generate.DecodeJob(model, decoding, 8, tuple(blocked))
@@ -187,7 +187,7 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
     written = {token for answer in answers for token in answer}
     assert first
     assert not written & set(blocked)
-    assert max(written) < model.tokenizer.vocabulary < model.model.config.vocab_size
+    assert max(written) < model.tokenizer.vocab_size < model.model.config.vocab_size
 
 
 def test_batches_hold_their_budget_and_every_row_once(encoded, toy):
@@ -207,7 +207,7 @@ def test_too_big_a_batch_is_halved_and_says_the_same(taught, encoded, monkeypatc
     model = taught("qwen2")
     rows = encoded(model)[:9]
     expected = said(generate.generate(model, rows, Greedy(), max_new_tokens=8))
-    real = generate.step_through
+    real = generate.generate_tokens
     sizes = []
 
     def small_card(bundle, batch, *rest):
@@ -216,7 +216,7 @@ def test_too_big_a_batch_is_halved_and_says_the_same(taught, encoded, monkeypatc
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(bundle, batch, *rest)
 
-    monkeypatch.setattr(generate, "step_through", small_card)
+    monkeypatch.setattr(generate, "generate_tokens", small_card)
     assert said(generate.generate(model, rows, Greedy(), max_new_tokens=8)) == expected
     assert sizes == [9, 4, 2, 2, 5, 2, 3]
 
@@ -227,7 +227,7 @@ def test_a_row_that_cannot_fit_is_named(taught, encoded, monkeypatch):
     def no_card(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(generate, "step_through", no_card)
+    monkeypatch.setattr(generate, "generate_tokens", no_card)
     with pytest.raises(RunFailed, match="row_"):
         list(generate.generate(model, encoded(model)[:2], Greedy(), max_new_tokens=8))
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
 from yoyak.engine.inference import generate, max_length
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.values import StopReason
 
 pytestmark = pytest.mark.torch
 
 
 def row(source, answer=0, name="x"):
-    return Encoded(name, (5,) * source, (6,) * answer, shortened=False)
+    return EncodedRow(name, (5,) * source, (6,) * answer, shortened=False)
 
 
 def pinball(line, rows, quantile):

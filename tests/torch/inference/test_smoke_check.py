@@ -17,9 +17,9 @@ GOOD = "#Person1#은 #Person2#와 만날 시각을 정합니다."
 
 
 @pytest.fixture
-def stage(codecs, toy_recipe, dialogues):
+def stage(tokenizers, toy_recipe, dialogues):
     """Rows, a way to speak that says ``say(id)``, and the guard with its list of warnings."""
-    tokenizer = codecs["qwen3"]
+    tokenizer = tokenizers["qwen3"]
     rows = encode_rows(tokenizer, dialogues, toy_recipe("qwen3").prompt, with_answers=False)
 
     def make(say, *, scratch=False, tags=True):

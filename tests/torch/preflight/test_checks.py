@@ -96,8 +96,9 @@ def test_proving_leaves_four_bit_weights_and_gradients_alone(four_bit, dialogues
 
 def test_a_red_line_is_an_error_that_shows_what_was_found(toy, dialogues):
     model = toy("bart")
-    control = msgspec.structs.replace(model.tokenizer.control, pad_id=model.tokenizer.stop_id)
-    model = model._replace(tokenizer=type(model.tokenizer)(model.tokenizer._tokenizer, control))
+    tokens = model.tokenizer.special_tokens
+    control = msgspec.structs.replace(tokens, pad_id=model.tokenizer.stop_id)
+    model = model._replace(tokenizer=type(model.tokenizer)(model.tokenizer._hf_tokenizer, control))
     checks = card(model, dialogues)
     assert "padding" in red(checks)
     with pytest.raises(RunFailed, match=r"padding is no stop.*</s>"):

@@ -85,7 +85,7 @@ def broken():
 
 def test_adapters_that_do_not_arrive(stage, broken, monkeypatch):
     play = stage("tiny-qlora")
-    monkeypatch.setattr(weights, "add_saved_adapters", lambda model, _: model)
+    monkeypatch.setattr(weights, "load_adapters", lambda model, _: model)
     assert "distance 0.0e+00" not in broken(play)
 
 

@@ -17,24 +17,24 @@ def prompt_of(recipe, **changes):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_training_and_inference_are_shown_the_same_ids(codecs, toy_recipe, dialogues, form):
+def test_training_and_inference_are_shown_the_same_ids(tokenizers, toy_recipe, dialogues, form):
     prompt = toy_recipe(form).prompt
-    train = encode_rows(codecs[form], dialogues, prompt, with_answers=True)
+    train = encode_rows(tokenizers[form], dialogues, prompt, with_answers=True)
     test_rows = [msgspec.structs.replace(row, references=(), topic="여행") for row in dialogues]
-    infer = encode_rows(codecs[form], test_rows, prompt, with_answers=False)
+    infer = encode_rows(tokenizers[form], test_rows, prompt, with_answers=False)
     assert [row.source_ids for row in train] == [row.source_ids for row in infer]
     assert all(row.answer_ids == () for row in infer)
     assert [row.id for row in train] == [dialogue.id for dialogue in dialogues]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_answer_is_its_summary_and_the_stop(codecs, toy_recipe, dialogues, form):
-    tokenizer = codecs[form]
+def test_an_answer_is_its_summary_and_the_stop(tokenizers, toy_recipe, dialogues, form):
+    tokenizer = tokenizers[form]
     rows = encode_rows(tokenizer, dialogues, toy_recipe(form).prompt, with_answers=True)
     for row, dialogue in zip(rows, dialogues, strict=True):
         assert row.answer_ids[-1] == tokenizer.stop_id
         assert row.answer_ids.count(tokenizer.stop_id) == 1
-        assert tokenizer.text(row.answer_ids) == dialogue.references[0]
+        assert tokenizer.decode(row.answer_ids) == dialogue.references[0]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -42,8 +42,8 @@ def test_an_answer_is_its_summary_and_the_stop(codecs, toy_recipe, dialogues, fo
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=40),
     limit=st.integers(200, 400),
 )
-def test_a_long_dialogue_loses_words_never_its_header(codecs, toy_recipe, form, lengths, limit):
-    tokenizer = codecs[form]
+def test_a_long_dialogue_loses_words_never_its_header(tokenizers, toy_recipe, form, lengths, limit):
+    tokenizer = tokenizers[form]
     turns = tuple(
         Turn(speaker=f"#Person{1 + place % 2}#", text="가 나다 " * length)
         for place, length in enumerate(lengths)
@@ -62,26 +62,26 @@ def test_a_long_dialogue_loses_words_never_its_header(codecs, toy_recipe, form, 
     assert row.shortened == (row.source_ids != whole.source_ids)
 
 
-def test_an_answer_that_does_not_fit_is_an_error_that_says_what_would(codecs, toy_recipe):
+def test_an_answer_that_does_not_fit_is_an_error_that_says_what_would(tokenizers, toy_recipe):
     turn = (Turn(speaker="#Person1#", text="안녕"),)
     rows = [
         Dialogue(id=f"row_{size}", turns=turn, references=("쀍" * size,)) for size in (1, 30, 20)
     ]
     prompt = prompt_of(toy_recipe("llama"), max_summary_tokens=40)
     with pytest.raises(BadData, match=r"2 summaries.*row_30, needs 91.*max_summary_tokens=96"):
-        encode_rows(codecs["llama"], rows, prompt, with_answers=True)
-    assert len(encode_rows(codecs["llama"], rows, prompt, with_answers=False)) == 3
+        encode_rows(tokenizers["llama"], rows, prompt, with_answers=True)
+    assert len(encode_rows(tokenizers["llama"], rows, prompt, with_answers=False)) == 3
 
 
 @pytest.mark.parametrize("references", [(), ("",)])
-def test_a_row_with_nothing_to_learn_is_named(codecs, toy_recipe, references):
+def test_a_row_with_nothing_to_learn_is_named(tokenizers, toy_recipe, references):
     turn = (Turn(speaker="#Person1#", text="안녕"),)
     row = Dialogue(id="row_9", turns=turn, references=references)
     with pytest.raises(BadData, match="row_9"):
-        encode_rows(codecs["qwen3"], [row], toy_recipe("qwen3").prompt, with_answers=True)
+        encode_rows(tokenizers["qwen3"], [row], toy_recipe("qwen3").prompt, with_answers=True)
 
 
-def test_no_room_for_the_dialogue_is_an_error(codecs, toy_recipe, dialogues):
+def test_no_room_for_the_dialogue_is_an_error(tokenizers, toy_recipe, dialogues):
     prompt = prompt_of(toy_recipe("qwen3"), max_source_tokens=10)
     with pytest.raises(BadRecipe, match="max_source_tokens"):
-        encode_rows(codecs["qwen3"], dialogues, prompt, with_answers=False)
+        encode_rows(tokenizers["qwen3"], dialogues, prompt, with_answers=False)

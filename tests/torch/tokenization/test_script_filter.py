@@ -19,15 +19,15 @@ FOREIGN = scripts(
 
 
 @pytest.fixture(scope="module")
-def banned(codecs):
-    return {form: frozenset(foreign_script_ids(codecs[form].token_bytes())) for form in FORMS}
+def banned(tokenizers):
+    return {form: frozenset(foreign_script_ids(tokenizers[form].token_bytes())) for form in FORMS}
 
 
 @given(character=FOREIGN)
-def test_no_sequence_of_allowed_ids_writes_a_foreign_character(codecs, banned, character):
+def test_no_sequence_of_allowed_ids_writes_a_foreign_character(tokenizers, banned, character):
     """Over bytes: what is left of the character once banned ids are out never completes it."""
-    tokenizer = codecs["qwen3"]
-    ids = tokenizer.answer_ids(character)
+    tokenizer = tokenizers["qwen3"]
+    ids = tokenizer.encode_answer(character)
     left = b"".join(tokenizer.token_bytes()[i] for i in ids if i not in banned["qwen3"])
     assert banned["qwen3"].intersection(ids)
     assert not FOREIGN_TEXT.search(left.decode(errors="ignore"))
@@ -35,17 +35,17 @@ def test_no_sequence_of_allowed_ids_writes_a_foreign_character(codecs, banned, c
 
 @pytest.mark.parametrize("form", FORMS)
 @given(text=st.text(st.one_of(scripts((0x20, 0x7E), (0xAC00, 0xD7A3), (0xA1, 0x24F)))))
-def test_latin_hangul_and_tags_are_untouched(codecs, banned, form, text):
-    ids = codecs[form].answer_ids(f"#Person1# {text} #PhoneNumber#")
+def test_latin_hangul_and_tags_are_untouched(tokenizers, banned, form, text):
+    ids = tokenizers[form].encode_answer(f"#Person1# {text} #PhoneNumber#")
     assert not banned[form].intersection(ids)
 
 
-def test_bytes_of_tokens_join_to_the_text(codecs, dialogues):
+def test_bytes_of_tokens_join_to_the_text(tokenizers, dialogues):
     for form in FORMS:
-        tokenizer = codecs[form]
+        tokenizer = tokenizers[form]
         written = tokenizer.token_bytes()
         for dialogue in dialogues[:5]:
-            ids = tokenizer.answer_ids(dialogue.references[0])
+            ids = tokenizer.encode_answer(dialogue.references[0])
             assert b"".join(written[i] for i in ids).decode().strip() == dialogue.references[0]
 
 

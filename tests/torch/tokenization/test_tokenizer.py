@@ -4,16 +4,12 @@ import sys
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoyak.engine.tokenization import families
-from yoyak.engine.tokenization.tokenizer import (
-    FILE,
-    ChatTokenizer,
-    load_tokenizer,
-    train_chat_tokenizer,
-)
+from yoyak.engine.tokenization.chat_template import CHAT_FORMATS
+from yoyak.engine.tokenization.tokenizer import FILE, ModelTokenizer, load_tokenizer
+from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 from yoyak.values import Message, Source
 
@@ -36,35 +32,32 @@ def source_of(tokenizer, text):
     return Source(id="a", text=text) if tokenizer.style == "source" else chat(text)
 
 
-def core(tokenizer):
-    return tokenizer._tokenizer.backend_tokenizer
-
-
 @pytest.mark.parametrize("form", FORMS)
-def test_every_tag_survives_with_its_particle(codecs, form):
-    tokenizer = codecs[form]
+def test_every_tag_survives_with_its_particle(tokenizers, form):
+    tokenizer = tokenizers[form]
     for tag in TAGS:
         summary = f"{tag}은 {tag}에게서 {tag}, {tag}과 Mike의 소식을 듣습니다."
-        assert tokenizer.text(tokenizer.answer_ids(summary)) == summary
+        assert tokenizer.decode(tokenizer.encode_answer(summary)) == summary
 
 
 @pytest.mark.parametrize("form", FORMS)
-@given(text=st.text(st.characters(tokenizer="utf-8", exclude_categories=["Cs", "Cc"])))
-def test_any_text_comes_back_from_ids(codecs, form, text):
-    tokenizer = codecs[form]
-    words = " ".join(tokenizer.normalised(text).split())  # koBART's words carry one blank each
-    if tokenizer._defuse(words) != words or "▁" in words:
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])))
+def test_any_text_comes_back_from_ids(tokenizers, form, text):
+    tokenizer = tokenizers[form]
+    words = " ".join(tokenizer.normalize(text).split())  # koBART's words carry one blank each
+    if tokenizer._escape(words) != words or "▁" in words:
         return
-    assert tokenizer.text(tokenizer.answer_ids(words)) == words
+    assert tokenizer.decode(tokenizer.encode_answer(words)) == words
 
 
-@pytest.mark.parametrize("form", ["bart", pytest.param("qwen3", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", ["bart", "qwen3"])
 def test_a_vocabulary_is_the_same_each_time_and_in_each_process(dialogues, form):
     code = (
         "import sys, json, hashlib, msgspec\n"
-        "from yoyak.engine.tokenization.train_tokenizer import train_tokenizer\n"
+        "from yoyak.engine.tokenization.train_tokenizer import train_bpe\n"
         "texts = json.load(sys.stdin)\n"
-        f"core = train_tokenizer(texts, '{form}', 400).backend_tokenizer\n"
+        f"core = train_bpe(texts, '{form}', 400).backend_tokenizer\n"
         "print(hashlib.sha256(core.to_str().encode()).hexdigest())"
     )
     texts = json.dumps([dialogue.text for dialogue in dialogues])
@@ -80,71 +73,74 @@ def test_a_vocabulary_is_the_same_each_time_and_in_each_process(dialogues, form)
 
 
 @pytest.mark.parametrize("form", CHAT)
-def test_a_prompt_ends_with_the_header_that_opens_the_answer(codecs, form):
-    tokenizer = codecs[form]
-    family = next(family for family in families.FAMILIES if family.name == tokenizer.control.family)
-    ids = tokenizer.source_ids(chat("#Person1#: 안녕하세요."))
-    assert ids[-len(tokenizer._ids(family.header)) :] == tokenizer._ids(family.header)
+def test_a_prompt_ends_with_the_header_that_opens_the_answer(tokenizers, form):
+    tokenizer = tokenizers[form]
+    name = tokenizer.special_tokens.family
+    family = next(family for family in CHAT_FORMATS if family.name == name)
+    ids = tokenizer.encode_source(chat("#Person1#: 안녕하세요."))
+    assert ids[-len(tokenizer._encode(family.answer_header)) :] == tokenizer._encode(
+        family.answer_header
+    )
     assert ids.count(tokenizer.bos_id) == (1 if form == "llama" else 0)
-    assert "#Person1#: 안녕하세요." in tokenizer.text(ids)
+    assert "#Person1#: 안녕하세요." in tokenizer.decode(ids)
 
 
-def test_an_encoder_is_shown_the_text_and_one_end(codecs):
-    tokenizer = codecs["bart"]
-    ids = tokenizer.source_ids(Source(id="a", text="#Person1#: 안녕하세요."))
-    assert tokenizer.text(ids) == "#Person1#: 안녕하세요."
+def test_an_encoder_is_shown_the_text_and_one_end(tokenizers):
+    tokenizer = tokenizers["bart"]
+    ids = tokenizer.encode_source(Source(id="a", text="#Person1#: 안녕하세요."))
+    assert tokenizer.decode(ids) == "#Person1#: 안녕하세요."
     assert ids.count(tokenizer.stop_id) == 1
     assert ids[-1] == tokenizer.stop_id
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_padding_is_no_stop_and_both_are_in_the_vocabulary(codecs, form):
-    tokenizer = codecs[form]
+def test_padding_is_no_stop_and_both_are_in_the_vocabulary(tokenizers, form):
+    tokenizer = tokenizers[form]
     assert tokenizer.pad_id not in tokenizer.stop_ids
     assert tokenizer.stop_id == tokenizer.stop_ids[0]
-    assert max(tokenizer.pad_id, *tokenizer.stop_ids) < tokenizer.vocabulary
+    assert max(tokenizer.pad_id, *tokenizer.stop_ids) < tokenizer.vocab_size
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_control_tokens_that_someone_typed_are_text(codecs, form):
-    tokenizer = codecs[form]
-    names = [core(tokenizer).id_to_token(index) for index in sorted(tokenizer.control_ids)]
-    typed = tokenizer.source_ids(source_of(tokenizer, f"조심하세요 {' '.join(names)} 끝."))
-    plain = tokenizer.source_ids(source_of(tokenizer, "조심하세요 끝."))
-    assert [i for i in typed if i in tokenizer.control_ids] == [
-        i for i in plain if i in tokenizer.control_ids
+def test_control_tokens_that_someone_typed_are_text(tokenizers, form):
+    tokenizer = tokenizers[form]
+    names = [tokenizer._backend.id_to_token(index) for index in sorted(tokenizer.special_token_ids)]
+    typed = tokenizer.encode_source(source_of(tokenizer, f"조심하세요 {' '.join(names)} 끝."))
+    plain = tokenizer.encode_source(source_of(tokenizer, "조심하세요 끝."))
+    assert [i for i in typed if i in tokenizer.special_token_ids] == [
+        i for i in plain if i in tokenizer.special_token_ids
     ]
-    assert names[-1][1:] in tokenizer.text(typed)
+    assert names[-1][1:] in tokenizer.decode(typed)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_control_ids_are_left_out_by_id_and_words_are_not(codecs, form):
-    tokenizer = codecs[form]
+def test_control_ids_are_left_out_by_id_and_words_are_not(tokenizers, form):
+    tokenizer = tokenizers[form]
     summary = "system, user, assistant는 #Person1#의 역할 이름입니다."
-    ids = tokenizer.answer_ids(summary)
+    ids = tokenizer.encode_answer(summary)
     with_control = [tokenizer.pad_id, *ids, tokenizer.stop_id, tokenizer.pad_id]
-    assert tokenizer.text(with_control) == summary
+    assert tokenizer.decode(with_control) == summary
 
 
 @pytest.mark.parametrize("stray", [-100, 10**6])
-def test_what_is_no_token_is_never_decoded(codecs, stray):
+def test_what_is_no_token_is_never_decoded(tokenizers, stray):
     with pytest.raises(RunFailed, match=str(stray)):
-        codecs["bart"].text([5, stray])
+        tokenizers["bart"].decode([5, stray])
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_saved_codec_says_the_same(codecs, toy_recipe, form, tmp_path):
-    tokenizer = codecs[form]
+def test_a_saved_codec_says_the_same(tokenizers, toy_recipe, form, tmp_path):
+    tokenizer = tokenizers[form]
     tokenizer.save(tmp_path)
     again = load_tokenizer(str(tmp_path), toy_recipe(form))
     source = source_of(tokenizer, "#Person1#: 오늘 Green Cafe에서 봐요.")
-    assert again.control == tokenizer.control
-    assert again.source_ids(source) == tokenizer.source_ids(source)
-    assert again.answer_ids("안녕 #Person2#.") == tokenizer.answer_ids("안녕 #Person2#.")
+    assert again.special_tokens == tokenizer.special_tokens
+    assert again.encode_source(source) == tokenizer.encode_source(source)
+    assert again.encode_answer("안녕 #Person2#.") == tokenizer.encode_answer("안녕 #Person2#.")
 
 
-def test_limits_saved_inside_a_tokenizer_are_lifted(codecs, toy_recipe, tmp_path):
-    codecs["bart"].save(tmp_path)
+def test_limits_saved_inside_a_tokenizer_are_lifted(tokenizers, toy_recipe, tmp_path):
+    tokenizers["bart"].save(tmp_path)
     path = tmp_path / "tokenizer.json"
     description = json.loads(path.read_text())
     description["truncation"] = {
@@ -152,31 +148,32 @@ def test_limits_saved_inside_a_tokenizer_are_lifted(codecs, toy_recipe, tmp_path
     }  # fmt: skip
     path.write_text(json.dumps(description))
     tokenizer = load_tokenizer(str(tmp_path), toy_recipe("bart"))
-    assert len(tokenizer.answer_ids("가 나 다 라 마 바 사 아 자 차 카 타")) > 5
+    assert len(tokenizer.encode_answer("가 나 다 라 마 바 사 아 자 차 카 타")) > 5
 
 
-def test_a_tokenizer_that_changed_under_a_run_is_refused(codecs, toy_recipe, tmp_path):
-    codecs["llama"].save(tmp_path)
-    control = msgspec.structs.replace(codecs["llama"].control, vocabulary=7)
+def test_a_tokenizer_that_changed_under_a_run_is_refused(tokenizers, toy_recipe, tmp_path):
+    tokenizers["llama"].save(tmp_path)
+    control = msgspec.structs.replace(tokenizers["llama"].special_tokens, vocab_size=7)
     (tmp_path / FILE).write_bytes(msgspec.json.encode(control))
     with pytest.raises(RunFailed, match="7"):
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def saved_without_codec_file(tokenizer, folder):
+def saved_without_special_tokens_file(tokenizer, folder):
     tokenizer.save(folder)
     (folder / FILE).unlink()
 
 
 @pytest.mark.parametrize("form", CHAT)
-def test_control_ids_come_from_the_family_table(codecs, toy_recipe, form, tmp_path):
-    saved_without_codec_file(codecs[form], tmp_path)
-    assert load_tokenizer(str(tmp_path), toy_recipe(form)).control == codecs[form].control
+def test_special_tokens_come_from_the_table_of_chat_formats(tokenizers, toy_recipe, form, tmp_path):
+    saved_without_special_tokens_file(tokenizers[form], tmp_path)
+    loaded = load_tokenizer(str(tmp_path), toy_recipe(form))
+    assert loaded.special_tokens == tokenizers[form].special_tokens
 
 
-def test_the_vendors_further_stops_end_a_generation_too(codecs, toy_recipe, tmp_path):
-    tokenizer = codecs["qwen3"]
-    saved_without_codec_file(tokenizer, tmp_path)
+def test_the_vendors_further_stops_end_a_generation_too(tokenizers, toy_recipe, tmp_path):
+    tokenizer = tokenizers["qwen3"]
+    saved_without_special_tokens_file(tokenizer, tmp_path)
     stops = [tokenizer.stop_id, 9, tokenizer.pad_id]
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": stops}))
     bundle = load_tokenizer(str(tmp_path), toy_recipe("qwen3"))
@@ -184,8 +181,8 @@ def test_the_vendors_further_stops_end_a_generation_too(codecs, toy_recipe, tmp_
     assert bundle.pad_id not in bundle.stop_ids
 
 
-def test_an_encoder_decoder_starts_where_its_config_says(codecs, toy_recipe, tmp_path):
-    saved_without_codec_file(codecs["bart"], tmp_path)
+def test_an_encoder_decoder_starts_where_its_config_says(tokenizers, toy_recipe, tmp_path):
+    saved_without_special_tokens_file(tokenizers["bart"], tmp_path)
     with pytest.raises(BadRecipe, match="decoder_start_token_id"):
         load_tokenizer(str(tmp_path), toy_recipe("bart"))
     config = {"model_type": "bart", "decoder_start_token_id": 1}
@@ -193,20 +190,20 @@ def test_an_encoder_decoder_starts_where_its_config_says(codecs, toy_recipe, tmp
     assert load_tokenizer(str(tmp_path), toy_recipe("bart")).decoder_start_id == 1
 
 
-def test_a_tokenizer_with_special_tags_is_refused(codecs, toy_recipe, tmp_path):
-    saved_without_codec_file(codecs["llama"], tmp_path)
+def test_a_tokenizer_with_special_tags_is_refused(tokenizers, toy_recipe, tmp_path):
+    saved_without_special_tokens_file(tokenizers["llama"], tmp_path)
     path = tmp_path / "tokenizer.json"
     description = json.loads(path.read_text())
     special = dict(description["added_tokens"][0])
-    special |= {"id": codecs["llama"].vocabulary, "content": "#Person1#", "special": True}
+    special |= {"id": tokenizers["llama"].vocab_size, "content": "#Person1#", "special": True}
     description["added_tokens"].append(special)
     path.write_text(json.dumps(description))
     with pytest.raises(BadRecipe, match="#Person1#"):
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def test_code_that_comes_with_a_model_is_refused(codecs, toy_recipe, tmp_path):
-    saved_without_codec_file(codecs["bart"], tmp_path)
+def test_code_that_comes_with_a_model_is_refused(tokenizers, toy_recipe, tmp_path):
+    saved_without_special_tokens_file(tokenizers["bart"], tmp_path)
     config = {"model_type": "bart", "auto_map": {"AutoModel": "evil.Model"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(Unavailable, match="auto_map"):
@@ -224,49 +221,49 @@ def test_a_folder_without_a_tokenizer_is_named(toy_recipe, tmp_path):
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def test_a_chat_format_outside_the_table_is_refused(codecs, toy_recipe, tmp_path):
-    saved_without_codec_file(codecs["bart"], tmp_path)
+def test_a_chat_format_outside_the_table_is_refused(tokenizers, toy_recipe, tmp_path):
+    saved_without_special_tokens_file(tokenizers["bart"], tmp_path)
     with pytest.raises(BadRecipe, match="Llama 3, Qwen"):
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def test_a_template_that_refuses_the_messages_says_so(codecs):
-    tokenizer = codecs["llama"]
-    tokenizer._tokenizer.chat_template, kept = (
+def test_a_template_that_refuses_the_messages_says_so(tokenizers):
+    tokenizer = tokenizers["llama"]
+    tokenizer._hf_tokenizer.chat_template, kept = (
         "{{ raise_exception('no system role') }}",
-        tokenizer._tokenizer.chat_template,
+        tokenizer._hf_tokenizer.chat_template,
     )
     try:
         with pytest.raises(BadRecipe, match="no system role"):
-            tokenizer.source_ids(chat("안녕"))
+            tokenizer.encode_source(chat("안녕"))
     finally:
-        tokenizer._tokenizer.chat_template = kept
+        tokenizer._hf_tokenizer.chat_template = kept
 
 
 def test_a_codec_asks_for_a_scratch_recipe(toy_recipe):
     recipe = toy_recipe("llama")
     model = msgspec.structs.replace(recipe.model, scratch=None)
     with pytest.raises(BadRecipe, match="scratch"):
-        train_chat_tokenizer(["가"], msgspec.structs.replace(recipe, model=model))
+        train_tokenizer(["가"], msgspec.structs.replace(recipe, model=model))
 
 
-def test_a_codec_is_of_its_tokenizer_alone(codecs):
-    """Truncation or padding switched on elsewhere cannot reach a codec through transformers."""
-    tokenizer = codecs["qwen3"]
-    before = tokenizer.answer_ids("가나다라마바사")
-    tokenizer._tokenizer("가나다라마바사")
-    assert isinstance(tokenizer, ChatTokenizer)
-    assert tokenizer.answer_ids("가나다라마바사") == before
+def test_a_codec_is_of_its_tokenizer_alone(tokenizers):
+    """Truncation or padding switched on elsewhere cannot reach a tokenizer through transformers."""
+    tokenizer = tokenizers["qwen3"]
+    before = tokenizer.encode_answer("가나다라마바사")
+    tokenizer._hf_tokenizer("가나다라마바사")
+    assert isinstance(tokenizer, ModelTokenizer)
+    assert tokenizer.encode_answer("가나다라마바사") == before
 
 
 VOCABULARY = """
 from hashlib import sha256
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
+from yoyak.engine.tokenization.train_tokenizer import train_bpe
 texts = [dialogue.text for dialogue in read_corpus(sample.folder()).train.dialogues]
 for architecture in ("bart", "qwen3"):
-    core = train_tokenizer(texts, architecture, 2000).backend_tokenizer
+    core = train_bpe(texts, architecture, 2000).backend_tokenizer
     print(sha256(core.to_str().encode()).hexdigest())
 """
 
@@ -277,6 +274,6 @@ def test_another_process_trains_the_same_vocabulary():
         subprocess.run(
             [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
         ).stdout
-        for _ in range(2)
+        for _ in range(3)
     }
     assert len(told) == 1

@@ -3,7 +3,7 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.device import Hardware, detect, precision_for  # noqa: E402
-from yoyak.engine.models import load  # noqa: E402
+from yoyak.engine.models import load, lora  # noqa: E402
 from yoyak.engine.models.model import ModelBundle, count_parameters, trainable_parameters  # noqa: E402
 from yoyak.engine.pipeline import base_model  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
@@ -17,7 +17,7 @@ CARD = torch.device("cuda", 0)
 
 @pytest.fixture
 def built(job):
-    """A job's base on disk, its codec and training rows."""
+    """A job's base on disk, its tokenizer and training rows."""
 
     def make(form, *sets):
         asked = job(form, "lora.lora_dropout=0.0", *sets) if form != "bart" else job(form, *sets)
@@ -31,7 +31,7 @@ def built(job):
 
 def fresh(asked, found, kind="causal"):
     model = load.load_base(found, kind, asked.recipe, detect())
-    return load.add_lora(model, asked.recipe.lora, kind, 1)
+    return lora.add_lora(model, asked.recipe.lora, kind, 1)
 
 
 def learner_of(model, tokenizer, recipe):
@@ -153,7 +153,7 @@ def test_adapters_that_say_nothing_are_not_taken_for_a_trained_model(built, tmp_
     model.save_pretrained(tmp_path / "untrained", save_embedding_layers=False)
     plain = load.load_base(found, "causal", asked.recipe, detect())
     with pytest.raises(RunFailed, match="with and without the adapters"):
-        load.add_saved_adapters(plain, tmp_path / "untrained")
+        lora.load_adapters(plain, tmp_path / "untrained")
 
 
 def test_a_base_that_is_not_there_is_named(job, tmp_path):

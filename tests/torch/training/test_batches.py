@@ -62,16 +62,18 @@ def test_what_is_supervised_is_the_answer_and_its_stop(architecture, toy, dialog
     model = toy(architecture)
     rows = encode_rows(model.tokenizer, dialogues[:5], model.recipe.prompt, with_answers=True)
     batch = collate(rows, model.tokenizer, model.kind, model.device)
-    fed = batch.ids if batch.decoder_ids is None else batch.decoder_ids
+    fed = batch.input_ids if batch.decoder_input_ids is None else batch.decoder_input_ids
     supervised = batch.targets.split([len(row.answer_ids) for row in rows])
-    places = batch.places.split([len(row.answer_ids) for row in rows])
+    places = batch.label_positions.split([len(row.answer_ids) for row in rows])
     for number, (row, targets, where) in enumerate(zip(rows, supervised, places, strict=True)):
         assert tuple(targets.tolist()) == row.answer_ids
         assert targets[-1] == model.tokenizer.stop_id
-        assert model.tokenizer.text(targets.tolist()) == dialogues[number].references[0]
+        assert model.tokenizer.decode(targets.tolist()) == dialogues[number].references[0]
         # The token at a place is the one before its target.
-        before = [row.source_ids[-1] if batch.mask is None else model.tokenizer.decoder_start_id]
+        before = [
+            row.source_ids[-1] if batch.attention_mask is None else model.tokenizer.decoder_start_id
+        ]
         assert fed.flatten()[where].tolist() == [*before, *row.answer_ids[:-1]]
         assert set((where // fed.shape[1]).tolist()) == {number}
-    if batch.mask is not None:
-        assert batch.mask.sum(1).tolist() == [len(row.source_ids) for row in rows]
+    if batch.attention_mask is not None:
+        assert batch.attention_mask.sum(1).tolist() == [len(row.source_ids) for row in rows]

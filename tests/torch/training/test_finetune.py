@@ -151,7 +151,7 @@ def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, 
 
     def listening(*args, **named):
         rows = tokenizer(*args, **named)
-        prompts.extend(args[0].text(row.source_ids) for row in rows)
+        prompts.extend(args[0].decode(row.source_ids) for row in rows)
         return rows
 
     monkeypatch.setattr(speaking, "encode_rows", listening)

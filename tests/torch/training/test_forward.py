@@ -59,9 +59,9 @@ def test_the_head_sees_supervised_places_only(architecture, scene):
 def test_what_the_padding_holds_does_not_matter(architecture, scene):
     model, _, batch = scene(architecture)
     before = supervised_logits(model.model, batch)
-    ids = batch.ids.clone()
+    ids = batch.input_ids.clone()
     ids[ids == model.tokenizer.pad_id] = 11
-    assert torch.equal(supervised_logits(model.model, batch._replace(ids=ids)), before)
+    assert torch.equal(supervised_logits(model.model, batch._replace(input_ids=ids)), before)
 
 
 def test_smoothing_is_that_of_transformers(scene):

@@ -47,7 +47,7 @@ def logits_of(bundle):
 def test_merging_into_a_plain_base_changes_rounding_only(learnt, job):
     asked = learnt("lora")
     opened, described = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
-    trained, _ = weights.open_(asked.folder, "causal", asked.recipe)
+    trained, _ = weights.load(asked.folder, "causal", asked.recipe)
     assert not [name for name, _ in opened.model.named_parameters() if "lora" in name]
     torch.testing.assert_close(logits_of(opened), logits_of(trained), rtol=1e-4, atol=1e-4)
     assert described.form == "adapters"
@@ -62,9 +62,9 @@ def test_merged_is_the_unrounded_base_with_its_adapters(learnt, job):
     asked = learnt("nf4")
     opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
     plain = merge_lora.without_rounding(asked.recipe)
-    beside, _ = weights.open_(asked.folder, "causal", plain)
+    beside, _ = weights.load(asked.folder, "causal", plain)
     torch.testing.assert_close(logits_of(opened), logits_of(beside), rtol=1e-4, atol=1e-4)
-    in_4_bit, _ = weights.open_(asked.folder, "causal", asked.recipe)
+    in_4_bit, _ = weights.load(asked.folder, "causal", asked.recipe)
     assert not torch.allclose(logits_of(opened), logits_of(in_4_bit), rtol=1e-2, atol=1e-2)
     (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]
     assert told.check.passed
@@ -91,9 +91,9 @@ def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypat
 
 def test_too_large_for_the_card_is_said_and_the_trained_one_speaks(learnt, job, monkeypatch):
     asked = learnt("nf4")
-    trained, described = weights.open_(asked.folder, "causal", asked.recipe)
+    trained, described = weights.load(asked.folder, "causal", asked.recipe)
     monkeypatch.setattr(
-        weights, "open_",
+        weights, "load",
         lambda *_: (trained._replace(device=torch.device("cuda", 0)), described),
     )  # fmt: skip
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2_000_000_000, 24_000_000_000))

@@ -38,7 +38,7 @@ def kind_of(asked):
 
 
 def logits(folder, asked, dialogues):
-    bundle, _ = weights.open_(folder, kind_of(asked), asked.recipe)
+    bundle, _ = weights.load(folder, kind_of(asked), asked.recipe)
     [row] = encode_rows(bundle.tokenizer, dialogues[:1], asked.recipe.prompt, with_answers=False)
     ids = torch.tensor([row.source_ids])
     inputs = {"input_ids": ids}

@@ -58,12 +58,12 @@ def test_a_packed_line_has_no_padding_and_supervises_the_same(bench):
     made = bench("qwen3")
     padded, packed = (made.batch(made.rows, packed=packed) for packed in (False, True))
     lengths = [len(row.source_ids) + len(row.answer_ids) - 1 for row in made.rows]
-    assert packed.ids.shape == (1, sum(lengths))
-    assert packed.packing.bounds.tolist() == [0, *torch.tensor(lengths).cumsum(0).tolist()]
-    assert packed.packing.longest == max(lengths)
+    assert packed.input_ids.shape == (1, sum(lengths))
+    assert packed.packing.cu_seqlens.tolist() == [0, *torch.tensor(lengths).cumsum(0).tolist()]
+    assert packed.packing.max_seqlen == max(lengths)
     assert packed.targets.tolist() == padded.targets.tolist()
-    places = packed.ids.flatten()[packed.places].tolist()
-    assert places == padded.ids.flatten()[padded.places].tolist()
+    places = packed.input_ids.flatten()[packed.label_positions].tolist()
+    assert places == padded.input_ids.flatten()[padded.label_positions].tolist()
 
 
 def test_the_probe_sees_a_mask_that_leaks(bench, monkeypatch):
@@ -80,7 +80,7 @@ def test_the_probe_sees_positions_that_begin_anew_one_token_late(bench, monkeypa
 
     def late(rows, device):
         batch = packed(rows, device)
-        moved = batch.packing._replace(positions=batch.packing.positions.roll(1))
+        moved = batch.packing._replace(position_ids=batch.packing.position_ids.roll(1))
         return batch._replace(packing=moved)
 
     monkeypatch.setattr(collate, "_packed", late)

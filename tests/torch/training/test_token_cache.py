@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 
 
 @pytest.fixture
-def cut(codecs, toy_recipe, dialogues, tmp_path, monkeypatch):
+def cut(tokenizers, toy_recipe, dialogues, tmp_path, monkeypatch):
     """Rows through the cache, and how many of them were cut for it."""
     counted = []
 
@@ -26,8 +26,8 @@ def cut(codecs, toy_recipe, dialogues, tmp_path, monkeypatch):
     def make(form="qwen3", rows=dialogues, **changes):
         counted.clear()
         prompt = msgspec.structs.replace(toy_recipe(form).prompt, **changes)
-        found = cache.training_rows(codecs[form], rows, prompt, tmp_path / "tokens")
-        assert found == encode_rows(codecs[form], rows, prompt, with_answers=True)
+        found = cache.training_rows(tokenizers[form], rows, prompt, tmp_path / "tokens")
+        assert found == encode_rows(tokenizers[form], rows, prompt, with_answers=True)
         return max(counted)
 
     return make

@@ -12,7 +12,7 @@ class CausalLM:
     """Learns and speaks with a causal chat model."""
 
     def __init__(self) -> None:
-        self._speaker = Predictor("causal")
+        self._predictor = Predictor("causal")
 
     def train(self, job: TrainJob) -> None:
         """As ``engine.Engine.train``."""
@@ -20,4 +20,4 @@ class CausalLM:
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
         """As ``engine.Engine.generate``."""
-        return self._speaker.answer(job)
+        return self._predictor.predict(job)

@@ -12,7 +12,7 @@ class Seq2Seq:
     """Learns and speaks with an encoder-decoder."""
 
     def __init__(self) -> None:
-        self._speaker = Predictor("seq2seq")
+        self._predictor = Predictor("seq2seq")
 
     def train(self, job: TrainJob) -> None:
         """As ``engine.Engine.train``."""
@@ -20,4 +20,4 @@ class Seq2Seq:
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
         """As ``engine.Engine.generate``."""
-        return self._speaker.answer(job)
+        return self._predictor.predict(job)

@@ -16,18 +16,18 @@ from yoyak.engine.inference.greedy_and_sampling import (
     pad_sources,
 )
 from yoyak.engine.models.model import without_wrapper
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
     from yoyak.engine.models.model import ModelBundle
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 
 def search(
     bundle: "ModelBundle",
-    batch: Sequence[Encoded],
+    batch: Sequence[EncodedRow],
     decode: BeamSearch,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
@@ -47,7 +47,7 @@ def search(
 
 
 def _settings(
-    tokenizer: "ChatTokenizer", decode: BeamSearch, max_new_tokens: int
+    tokenizer: "ModelTokenizer", decode: BeamSearch, max_new_tokens: int
 ) -> "GenerationConfig":
     from transformers import GenerationConfig
 
@@ -82,11 +82,11 @@ class _Rules:
     """What no beam may write: muted ids, and n-grams its own answer already has."""
 
     def __init__(
-        self, start: int, decode: BeamSearch, tokenizer: "ChatTokenizer", blocked: Sequence[int]
+        self, start: int, decode: BeamSearch, tokenizer: "ModelTokenizer", blocked: Sequence[int]
     ) -> None:
         self._start = start
         self._size = decode.no_repeat_ngram_size
-        self._mute = SuppressTokens(tokenizer.vocabulary, blocked)
+        self._mute = SuppressTokens(tokenizer.vocab_size, blocked)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         scores = self._mute(scores.clone())

@@ -23,7 +23,7 @@ from yoyak.engine.inference.parity import (
     spread_over,
 )
 from yoyak.engine.models.model import ModelBundle
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import Unavailable
 
 ROWS = 20
@@ -32,7 +32,7 @@ RATE = 0.95
 FOLDER = "ctranslate2"
 
 
-def agreed(work: DecodeJob, rows: Sequence[Encoded], folder: Path, emit: Emit) -> Decoder | None:
+def agreed(work: DecodeJob, rows: Sequence[EncodedRow], folder: Path, emit: Emit) -> Decoder | None:
     """A decoder that says what ours says, or ``None`` where there is none; both are told.
 
     Args:
@@ -103,10 +103,10 @@ class Translator:
         finally:
             shutil.rmtree(place)
 
-    def __call__(self, work: DecodeJob, batch: Sequence[Encoded]) -> list[list[int]]:
+    def __call__(self, work: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
         """The new ids of each row, to and with its stop if it came to one."""
         beam = work.decode if isinstance(work.decode, BeamSearch) else None
-        unwritten = range(work.bundle.tokenizer.vocabulary, work.bundle.model.config.vocab_size)  # type: ignore[union-attr,arg-type]
+        unwritten = range(work.bundle.tokenizer.vocab_size, work.bundle.model.config.vocab_size)  # type: ignore[union-attr,arg-type]
         try:
             found = self._translator.translate_batch(
                 [[str(token) for token in row.source_ids] for row in batch],

@@ -14,13 +14,13 @@ from yoyak.config.schema import BeamSearch, Decode
 from yoyak.data.clean import summary_of
 from yoyak.engine.inference.beam_search import search
 from yoyak.engine.inference.greedy_and_sampling import generate_tokens
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
 from yoyak.values import Prediction, StopReason
 
 if TYPE_CHECKING:
     from yoyak.engine.models.model import ModelBundle
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 BUDGET_TOKENS = 16_384
 """Rows × (source + new) tokens of one batch: about 2 GB of keys and values for an 8B Llama."""
@@ -28,13 +28,13 @@ BUDGET_TOKENS = 16_384
 MAX_ROWS = 128
 
 ProgressCallback = Callable[[int, int], None]
-RowCap = Callable[[Encoded], int]
+RowCap = Callable[[EncodedRow], int]
 """The most new tokens of one row, its stop included."""
 
 
 def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
     bundle: "ModelBundle",
-    rows: Sequence[Encoded],
+    rows: Sequence[EncodedRow],
     decode: Decode,
     *,
     max_new_tokens: int,
@@ -76,10 +76,10 @@ def generate(  # noqa: PLR0913 -- each keyword stands for a decision of its own
 
 
 def _by_cap(
-    rows: Sequence[Encoded], cap: int, row_cap: RowCap | None
-) -> list[tuple[int, list[Encoded]]]:
+    rows: Sequence[EncodedRow], cap: int, row_cap: RowCap | None
+) -> list[tuple[int, list[EncodedRow]]]:
     """The rows that may say equally much, most first."""
-    groups: dict[int, list[Encoded]] = {}
+    groups: dict[int, list[EncodedRow]] = {}
     for row in rows:
         own = cap if row_cap is None else min(cap, row_cap(row))
         groups.setdefault(own, []).append(row)
@@ -96,15 +96,15 @@ class DecodeJob(NamedTuple):
     decoder: "Decoder | None" = None
 
 
-Decoder = Callable[[DecodeJob, Sequence[Encoded]], list[list[int]]]
+Decoder = Callable[[DecodeJob, Sequence[EncodedRow]], list[list[int]]]
 """The new ids of each row of a batch, to and with its stop."""
 
 
 def batches(
-    rows: Sequence[Encoded], new_tokens: int, budget_tokens: int = BUDGET_TOKENS
-) -> list[list[Encoded]]:
+    rows: Sequence[EncodedRow], new_tokens: int, budget_tokens: int = BUDGET_TOKENS
+) -> list[list[EncodedRow]]:
     """The rows by falling source length, cut into batches within the budget; ties keep order."""
-    cut: list[list[Encoded]] = []
+    cut: list[list[EncodedRow]] = []
     for row in sorted(rows, key=lambda row: -len(row.source_ids)):
         longest = len(cut[-1][0].source_ids) if cut else 0
         tokens = (len(cut[-1]) + 1) * (longest + new_tokens) if cut else 0
@@ -114,7 +114,7 @@ def batches(
     return cut
 
 
-def _predictions(work: DecodeJob, batch: Sequence[Encoded]) -> Iterator[Prediction]:
+def _predictions(work: DecodeJob, batch: Sequence[EncodedRow]) -> Iterator[Prediction]:
     started = time.perf_counter()
     answers = new_ids(work, batch)
     seconds = (time.perf_counter() - started) / len(batch)
@@ -122,7 +122,7 @@ def _predictions(work: DecodeJob, batch: Sequence[Encoded]) -> Iterator[Predicti
         yield _prediction(work.bundle.tokenizer, row.id, ids, seconds)
 
 
-def new_ids(work: DecodeJob, batch: Sequence[Encoded]) -> list[list[int]]:
+def new_ids(work: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
     """The new ids of each row, to and with its stop; too big a batch is halved and tried again."""
     model = work.bundle.model
     training = model.training
@@ -140,7 +140,7 @@ def new_ids(work: DecodeJob, batch: Sequence[Encoded]) -> list[list[int]]:
     return [*new_ids(work, batch[:half]), *new_ids(work, batch[half:])]
 
 
-def _decoded(work: DecodeJob, batch: Sequence[Encoded]) -> list[list[int]]:
+def _decoded(work: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
     if work.decoder is not None:
         return work.decoder(work, batch)
     if isinstance(work.decode, BeamSearch):
@@ -148,8 +148,10 @@ def _decoded(work: DecodeJob, batch: Sequence[Encoded]) -> list[list[int]]:
     return generate_tokens(work.bundle, batch, work.decode, work.max_new_tokens, work.blocked)
 
 
-def _prediction(tokenizer: "ChatTokenizer", id_: str, ids: list[int], seconds: float) -> Prediction:
-    raw = tokenizer.text(ids)
+def _prediction(
+    tokenizer: "ModelTokenizer", id_: str, ids: list[int], seconds: float
+) -> Prediction:
+    raw = tokenizer.decode(ids)
     stopped = bool(ids) and ids[-1] in tokenizer.stop_ids
     return Prediction(
         id=id_,
@@ -161,14 +163,14 @@ def _prediction(tokenizer: "ChatTokenizer", id_: str, ids: list[int], seconds: f
     )
 
 
-def positions_needed(bundle: "ModelBundle", row: Encoded, new_tokens: int) -> int:
+def positions_needed(bundle: "ModelBundle", row: EncodedRow, new_tokens: int) -> int:
     """The positions a row takes in the model: side by side for encoder and decoder, else in all."""
     source = len(row.source_ids)
     return max(source, new_tokens) if bundle.kind == "seq2seq" else source + new_tokens
 
 
 def _refuse_beyond_positions(
-    bundle: "ModelBundle", rows: Sequence[Encoded], new_tokens: int
+    bundle: "ModelBundle", rows: Sequence[EncodedRow], new_tokens: int
 ) -> None:
     positions: int | None = getattr(bundle.model.config, "max_position_embeddings", None)
     for row in rows:

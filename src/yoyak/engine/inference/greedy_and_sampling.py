@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Greedy, Sampling
 from yoyak.engine.models.model import without_wrapper
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
     from yoyak.engine.models.model import ModelBundle
@@ -28,7 +28,9 @@ class PaddedSources(NamedTuple):
     mask: torch.Tensor
 
 
-def pad_sources(batch: Sequence[Encoded], pad_id: int, device: Any, *, left: bool) -> PaddedSources:
+def pad_sources(
+    batch: Sequence[EncodedRow], pad_id: int, device: Any, *, left: bool
+) -> PaddedSources:
     """The batch's sources, padded on the left or right. Padding is known by place, never by id."""
     length = max(len(row.source_ids) for row in batch)
     ids = torch.full((len(batch), length), pad_id, dtype=torch.long)
@@ -43,7 +45,7 @@ def pad_sources(batch: Sequence[Encoded], pad_id: int, device: Any, *, left: boo
 
 def generate_tokens(
     bundle: "ModelBundle",
-    batch: Sequence[Encoded],
+    batch: Sequence[EncodedRow],
     decode: Greedy | Sampling,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
@@ -53,7 +55,7 @@ def generate_tokens(
         _Seq2SeqScores(bundle, batch) if bundle.kind == "seq2seq" else _CausalScores(bundle, batch)
     )
     choose = TokenSampler(decode, batch, max_new_tokens, bundle)
-    mute = SuppressTokens(bundle.tokenizer.vocabulary, blocked)
+    mute = SuppressTokens(bundle.tokenizer.vocab_size, blocked)
     answers: list[list[int]] = [[] for _ in batch]
     places = list(range(len(batch)))  # which answer each row of the shrinking batch writes
     chosen: torch.Tensor | None = None
@@ -103,7 +105,7 @@ class TokenSampler:
     def __init__(
         self,
         decode: Greedy | Sampling,
-        batch: Sequence[Encoded],
+        batch: Sequence[EncodedRow],
         max_new_tokens: int,
         bundle: "ModelBundle",
     ) -> None:
@@ -171,13 +173,13 @@ class NextTokenScores(Protocol):
         """Lets every other row leave."""
 
 
-def next_token_scores(bundle: "ModelBundle", batch: Sequence[Encoded]) -> NextTokenScores:
+def next_token_scores(bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> NextTokenScores:
     """The head of a batch that has not said anything yet."""
     return (_Seq2SeqScores if bundle.kind == "seq2seq" else _CausalScores)(bundle, batch)
 
 
 class _CausalScores:
-    def __init__(self, bundle: "ModelBundle", batch: Sequence[Encoded]) -> None:
+    def __init__(self, bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> None:
         from transformers import DynamicCache
 
         self._model = without_wrapper(bundle.model)
@@ -208,7 +210,7 @@ class _CausalScores:
 
 
 class _Seq2SeqScores:
-    def __init__(self, bundle: "ModelBundle", batch: Sequence[Encoded]) -> None:
+    def __init__(self, bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> None:
         from transformers import DynamicCache, EncoderDecoderCache
 
         self._model = without_wrapper(bundle.model)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 
 STEP_TOKENS = 4
 """Caps are multiples of this, so that rows of like length stay together in a batch."""
@@ -24,13 +24,13 @@ class LengthCap(NamedTuple):
     intercept: float
     slope: float
 
-    def tokens(self, row: Encoded) -> int:
+    def tokens(self, row: EncodedRow) -> int:
         """The cap of one row, at least ``STEP_TOKENS``."""
         height = self.intercept + self.slope * len(row.source_ids)
         return max(1, math.ceil(height / STEP_TOKENS - _DUST)) * STEP_TOKENS
 
 
-def fit(rows: Sequence[Encoded], quantile: float) -> LengthCap:
+def fit(rows: Sequence[EncodedRow], quantile: float) -> LengthCap:
     """The line that ``quantile`` of the rows' answers do not exceed; it never falls.
 
     Args:

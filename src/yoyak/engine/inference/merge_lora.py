@@ -28,7 +28,7 @@ from yoyak.engine.inference.parity import (
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle, count_parameters
 from yoyak.engine.models.weights import SavedWeights
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 
 ROWS = 8
@@ -46,9 +46,9 @@ def open_merged(job: GenerateJob, kind: Kind) -> tuple[ModelBundle, SavedWeights
     Which of the two speaks, and how far apart they are, is told through the job's ``emit``.
 
     Raises:
-        InputMissing, Unavailable, RunFailed: as ``weights.open_``.
+        InputMissing, Unavailable, RunFailed: as ``weights.load``.
     """
-    trained, described = weights.open_(job.folder, kind, job.recipe)
+    trained, described = weights.load(job.folder, kind, job.recipe)
     if described.form != "adapters" or not _fits(trained, job):
         return trained, described
     rows = _rows(trained, job)
@@ -76,7 +76,7 @@ def open_merged(job: GenerateJob, kind: Kind) -> tuple[ModelBundle, SavedWeights
         return merged, described
     del merged, work
     _release()
-    return weights.open_(job.folder, kind, job.recipe)
+    return weights.load(job.folder, kind, job.recipe)
 
 
 def without_rounding(recipe: Recipe) -> Recipe:
@@ -86,12 +86,12 @@ def without_rounding(recipe: Recipe) -> Recipe:
 
 
 def _merged(job: GenerateJob, kind: Kind) -> ModelBundle:
-    bundle, _ = weights.open_(job.folder, kind, without_rounding(job.recipe))
+    bundle, _ = weights.load(job.folder, kind, without_rounding(job.recipe))
     adapted = bundle.model
     return bundle._replace(model=adapted.merge_and_unload(safe_merge=True).eval())  # type: ignore[operator]
 
 
-def _rows(bundle: ModelBundle, job: GenerateJob) -> list[Encoded]:
+def _rows(bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
     rows = encode_rows(bundle.tokenizer, job.dialogues, job.recipe.prompt, with_answers=False)
     return spread_over(rows, ROWS)
 

@@ -10,7 +10,7 @@ from yoyak.engine.check_line import check
 from yoyak.engine.inference.generate import DecodeJob, new_ids
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.events import BackendParityChecked, Warned
 
 FORCED_TOKENS = 32
@@ -32,12 +32,12 @@ class LogitDistance(NamedTuple):
     root_mean_square: float
 
 
-def spread_over(rows: Sequence[Encoded], count: int) -> list[Encoded]:
+def spread_over(rows: Sequence[EncodedRow], count: int) -> list[EncodedRow]:
     """At most ``count`` of the rows, evenly spaced."""
     return list(rows[:: max(1, len(rows) // count)][:count])
 
 
-def generate_rows(work: DecodeJob, rows: Sequence[Encoded]) -> Generation:
+def generate_rows(work: DecodeJob, rows: Sequence[EncodedRow]) -> Generation:
     """What ``work`` says to the rows as one batch."""
     started = time.perf_counter()
     answers = new_ids(work, rows)
@@ -45,7 +45,7 @@ def generate_rows(work: DecodeJob, rows: Sequence[Encoded]) -> Generation:
 
 
 def forced_logits(
-    work: DecodeJob, rows: Sequence[Encoded], answers: Sequence[Sequence[int]]
+    work: DecodeJob, rows: Sequence[EncodedRow], answers: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """Logits [n, vocabulary] on the CPU along the beginnings of given answers."""
     bundle = work.bundle

@@ -16,7 +16,7 @@ from yoyak.engine.inference.smoke_check import SmokeCheck, tags_expected, with_s
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle
 from yoyak.engine.models.weights import SavedWeights
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.files import atomic
 from yoyak.values import Dialogue, Prediction
@@ -36,12 +36,12 @@ class Predictor:
         self._kind = kind
         self._key: object = None
         self._open: tuple[ModelBundle, SavedWeights] | None = None
-        self._rows: dict[Dialogue, Encoded] = {}
-        self._learned: list[Encoded] | None = None
+        self._rows: dict[Dialogue, EncodedRow] = {}
+        self._learned: list[EncodedRow] | None = None
         self._shots: tuple[Dialogue, ...] = ()
         self._decoders: dict[Decode, Decoder | None] = {}
 
-    def answer(self, job: GenerateJob) -> Iterator[Prediction]:
+    def predict(self, job: GenerateJob) -> Iterator[Prediction]:
         """One prediction a dialogue, after eight rows were looked at."""
         bundle, described = self._opened(job)
         self._shots = found_examples(job.train, described.examples)
@@ -65,7 +65,7 @@ class Predictor:
         )
         yield from with_smoke_check(rows, speak, guard)
 
-    def _encoded(self, bundle: ModelBundle, job: GenerateJob) -> list[Encoded]:
+    def _encoded(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
         """The job's rows as ids, each rendered and cut once however often it is decoded."""
         new = [one for one in job.dialogues if one not in self._rows]
         fresh = encode_rows(
@@ -99,14 +99,14 @@ class Predictor:
             if wanted.weights == "merged":
                 self._open = open_merged(job, self._kind)
             else:
-                self._open = weights.open_(job.folder, self._kind, job.recipe)
+                self._open = weights.load(job.folder, self._kind, job.recipe)
             self._key = key
             if self._kind == "seq2seq":
                 cache_encoder_outputs(self._open[0])
         return self._open
 
     def _decoder(
-        self, job: GenerateJob, work: DecodeJob, rows: Sequence[Encoded]
+        self, job: GenerateJob, work: DecodeJob, rows: Sequence[EncodedRow]
     ) -> Decoder | None:
         """Who decodes instead of our own loops, if the recipe asks for it and it agrees."""
         if job.recipe.generate.library != "ctranslate2":

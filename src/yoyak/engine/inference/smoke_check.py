@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak.data.clean import TAG
 from yoyak.engine import Emit
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT
 from yoyak.errors import RunFailed
 from yoyak.events import Warned
 from yoyak.values import Dialogue, Prediction
 
 if TYPE_CHECKING:
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 ROWS = 8
 ECHO_RATIO = 95.0
 """From this similarity of an answer to a passage of its prompt on, 0 to 100, it is an echo."""
 
-Generate = Callable[[Sequence[Encoded]], Iterator[Prediction]]
+Generate = Callable[[Sequence[EncodedRow]], Iterator[Prediction]]
 
 
 class SmokeCheck(NamedTuple):
     """What the canary is judged by; ``scratch`` models only cause warnings."""
 
-    tokenizer: "ChatTokenizer"
+    tokenizer: "ModelTokenizer"
     tags_expected: bool
     scratch: bool
     emit: Emit
@@ -53,7 +53,7 @@ class SmokeCheckResult(NamedTuple):
 
 
 def with_smoke_check(
-    rows: Sequence[Encoded], speak: Generate, guard: SmokeCheck
+    rows: Sequence[EncodedRow], speak: Generate, guard: SmokeCheck
 ) -> Iterator[Prediction]:
     """``speak(rows)``, its first eight answers judged; with fewer rows than that, unjudged.
 
@@ -69,7 +69,7 @@ def with_smoke_check(
     chosen = {row.id for row in first}
     answers = list(speak(first))
     raise_or_warn(
-        inspect_answers(answers, {row.id: guard.tokenizer.text(row.source_ids) for row in first}),
+        inspect_answers(answers, {row.id: guard.tokenizer.decode(row.source_ids) for row in first}),
         guard,
     )
     yield from answers

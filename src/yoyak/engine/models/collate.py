@@ -1,4 +1,4 @@
-"""Which rows share a forward pass, and the tensors of one."""
+"""Collate encoded rows into batches: which rows share a forward pass, and its tensors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -7,74 +7,74 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 
 if TYPE_CHECKING:
     from yoyak.engine.models.model import Kind
-    from yoyak.engine.tokenization.encode import Encoded
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.encode import EncodedRow
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 
 class RowShape(NamedTuple):
-    """The room a row takes: tokens of its encoder side (0 for causal models) and of its decoder."""
+    """Tokens a row takes on the encoder side (0 for causal models) and on the decoder side."""
 
     encoder: int
     decoder: int
 
 
 class MicroBatchLimits(NamedTuple):
-    """What bounds one forward pass; a single row always may pass."""
+    """Upper bounds of one forward pass; a single row is always allowed."""
 
     rows: int
     tokens: int
     packed: bool = False
 
     def tokens_of(self, shapes: Sequence[RowShape]) -> int:
-        """Tokens of a pass of these rows; padding counts unless they are packed."""
+        """Count the tokens of these rows in one pass, padding included unless they are packed."""
         return sum(map(sum, shapes)) if self.packed else padded_tokens(shapes)
 
 
 class Packing(NamedTuple):
-    """Where the rows of one packed line lie.
+    """Where each row lies in a packed sequence.
 
-    ``positions`` [1, tokens] begin anew with each row; ``bounds`` [rows + 1] (int32) are where
-    rows begin and end; ``longest`` is the tokens of the longest row.
+    ``position_ids`` [1, tokens] restart at 0 with each row; ``cu_seqlens`` [rows + 1] (int32) are
+    the offsets between rows; ``max_seqlen`` is the tokens of the longest row.
     """
 
-    positions: torch.Tensor
-    bounds: torch.Tensor
-    longest: int
+    position_ids: torch.Tensor
+    cu_seqlens: torch.Tensor
+    max_seqlen: int
 
 
 class Batch(NamedTuple):
-    """The tensors of one forward pass over ``rows`` rows of ``length`` decoder places.
+    """The tensors of one forward pass over ``rows`` rows of ``length`` decoder positions.
 
-    Padding is on the right and known by place. A causal model needs no mask for it: no real token
-    looks to its right. ``places`` [n] are the supervised places of the flattened decoder
-    [rows × length], ``targets`` [n] the ids that are to follow them. Packed rows stand behind one
-    another in a single line of all their tokens.
+    Padding is on the right, known by position and never by id. A causal model needs no mask for it:
+    no real token attends to its right. ``label_positions`` [n] index the flattened decoder
+    [rows × length] where the next token is supervised; ``targets`` [n] are those next tokens.
+    Packed rows are concatenated into one sequence [1, tokens].
     """
 
-    ids: torch.Tensor
-    mask: torch.Tensor | None
-    decoder_ids: torch.Tensor | None
-    places: torch.Tensor
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor | None
+    decoder_input_ids: torch.Tensor | None
+    label_positions: torch.Tensor
     targets: torch.Tensor
     packing: Packing | None = None
 
 
-def shape_of(row: "Encoded", kind: "Kind") -> RowShape:
-    """The row's shape; the last answer id is only ever a target, so it takes no place."""
+def shape_of(row: "EncodedRow", kind: "Kind") -> RowShape:
+    """Return the row's shape; the last answer id is only ever a target and is not fed."""
     if kind == "seq2seq":
         return RowShape(len(row.source_ids), len(row.answer_ids))
     return RowShape(0, len(row.source_ids) + len(row.answer_ids) - 1)
 
 
 def padded_tokens(shapes: Sequence[RowShape]) -> int:
-    """Tokens of a batch of these rows, padding included."""
+    """Count the tokens of a batch of these rows, padding included."""
     return len(shapes) * (max(s.encoder for s in shapes) + max(s.decoder for s in shapes))
 
 
 def micro_batches(
     rows: Sequence[int], shapes: Sequence[RowShape], limits: MicroBatchLimits
 ) -> list[list[int]]:
-    """A step's rows, longest first, cut into forward passes within the limits."""
+    """Split a step's rows, longest first, into forward passes within the limits."""
     cut: list[list[int]] = []
     for row in sorted(rows, key=lambda row: (-sum(shapes[row]), row)):
         wider = [*cut[-1], row] if cut else []
@@ -89,14 +89,14 @@ def micro_batches(
 
 
 def collate(
-    rows: Sequence["Encoded"],
-    tokenizer: "ChatTokenizer",
+    rows: Sequence["EncodedRow"],
+    tokenizer: "ModelTokenizer",
     kind: "Kind",
     device: torch.device,
     *,
     packed: bool = False,
 ) -> Batch:
-    """The tensors of one forward pass; rows of a causal model may be packed."""
+    """Return the tensors of one forward pass; rows of a causal model may be packed."""
     if kind == "seq2seq":
         return _seq2seq(rows, tokenizer, device)
     if packed:
@@ -104,73 +104,79 @@ def collate(
     ids = [[*row.source_ids, *row.answer_ids[:-1]] for row in rows]
     starts = [len(row.source_ids) - 1 for row in rows]
     return Batch(
-        ids=_padded(ids, tokenizer.pad_id).to(device),
-        mask=None,
-        decoder_ids=None,
-        places=_label_positions(rows, starts, max(map(len, ids))).to(device),
+        input_ids=_padded(ids, tokenizer.pad_id).to(device),
+        attention_mask=None,
+        decoder_input_ids=None,
+        label_positions=_label_positions(rows, starts, max(map(len, ids))).to(device),
         targets=_targets(rows).to(device),
     )
 
 
-def _packed(rows: Sequence["Encoded"], device: torch.device) -> Batch:
+def _packed(rows: Sequence["EncodedRow"], device: torch.device) -> Batch:
     ids = [[*row.source_ids, *row.answer_ids[:-1]] for row in rows]
     lengths = torch.tensor([len(row) for row in ids])
     ends = lengths.cumsum(0)
-    places = [
+    label_positions = [
         torch.arange(end - len(row.answer_ids), end)
         for row, end in zip(rows, ends.tolist(), strict=True)
     ]
     packing = Packing(
-        positions=torch.cat([torch.arange(len(row)) for row in ids])[None].to(device),
-        bounds=torch.cat([torch.zeros(1, dtype=torch.long), ends]).to(device, torch.int32),
-        longest=int(lengths.max()),
+        position_ids=torch.cat([torch.arange(len(row)) for row in ids])[None].to(device),
+        cu_seqlens=torch.cat([torch.zeros(1, dtype=torch.long), ends]).to(device, torch.int32),
+        max_seqlen=int(lengths.max()),
     )
     return Batch(
-        ids=torch.tensor([token for row in ids for token in row])[None].to(device),
-        mask=None,
-        decoder_ids=None,
-        places=torch.cat(places).to(device),
+        input_ids=torch.tensor([token for row in ids for token in row])[None].to(device),
+        attention_mask=None,
+        decoder_input_ids=None,
+        label_positions=torch.cat(label_positions).to(device),
         targets=_targets(rows).to(device),
         packing=packing,
     )
 
 
-def _seq2seq(rows: Sequence["Encoded"], tokenizer: "ChatTokenizer", device: torch.device) -> Batch:
+def _seq2seq(
+    rows: Sequence["EncodedRow"], tokenizer: "ModelTokenizer", device: torch.device
+) -> Batch:
     sources = [list(row.source_ids) for row in rows]
-    begun = [[_start(tokenizer), *row.answer_ids[:-1]] for row in rows]
+    decoder_input = [[_decoder_start(tokenizer), *row.answer_ids[:-1]] for row in rows]
     ids = _padded(sources, tokenizer.pad_id)
     mask = torch.zeros_like(ids)
-    for place, source in enumerate(sources):
-        mask[place, : len(source)] = 1
+    for row, source in enumerate(sources):
+        mask[row, : len(source)] = 1
     return Batch(
-        ids=ids.to(device),
-        mask=mask.to(device),
-        decoder_ids=_padded(begun, tokenizer.pad_id).to(device),
-        places=_label_positions(rows, [0] * len(rows), max(map(len, begun))).to(device),
+        input_ids=ids.to(device),
+        attention_mask=mask.to(device),
+        decoder_input_ids=_padded(decoder_input, tokenizer.pad_id).to(device),
+        label_positions=_label_positions(rows, [0] * len(rows), max(map(len, decoder_input))).to(
+            device
+        ),
         targets=_targets(rows).to(device),
     )
 
 
-def _start(tokenizer: "ChatTokenizer") -> int:
-    assert tokenizer.decoder_start_id is not None  # noqa: S101 -- the codec refuses such a base
+def _decoder_start(tokenizer: "ModelTokenizer") -> int:
+    assert tokenizer.decoder_start_id is not None  # noqa: S101 -- load_tokenizer refuses such a base
     return tokenizer.decoder_start_id
 
 
 def _padded(rows: Sequence[Sequence[int]], pad_id: int) -> torch.Tensor:
     ids = torch.full((len(rows), max(map(len, rows))), pad_id, dtype=torch.long)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
     return ids
 
 
-def _label_positions(rows: Sequence["Encoded"], starts: Sequence[int], length: int) -> torch.Tensor:
-    """The flat places whose next id is supervised: a slice of each row, never searched for."""
+def _label_positions(
+    rows: Sequence["EncodedRow"], starts: Sequence[int], length: int
+) -> torch.Tensor:
+    """Return the flat positions whose next id is supervised: a slice of each row, not a search."""
     spans = (
-        torch.arange(start, start + len(row.answer_ids)) + place * length
-        for place, (row, start) in enumerate(zip(rows, starts, strict=True))
+        torch.arange(start, start + len(row.answer_ids)) + index * length
+        for index, (row, start) in enumerate(zip(rows, starts, strict=True))
     )
     return torch.cat(list(spans))
 
 
-def _targets(rows: Sequence["Encoded"]) -> torch.Tensor:
+def _targets(rows: Sequence["EncodedRow"]) -> torch.Tensor:
     return torch.tensor([token for row in rows for token in row.answer_ids])

@@ -16,7 +16,7 @@ from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.weights import Form, SavedWeights
 from yoyak.engine.tokenization import tokenizer as codecs
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer, load_tokenizer
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer, load_tokenizer
 from yoyak.errors import InputMissing
 from yoyak.files import atomic
 from yoyak.files.manifest import MANIFEST, MARKER
@@ -74,7 +74,7 @@ def _with_base(engine_folder: Path, weights: SavedWeights, target: Path) -> Expo
     return ExportedWeights(weights.form, base, weights.revision)
 
 
-def generation(codec: ChatTokenizer, decode: Decode, max_new_tokens: int) -> dict[str, Any]:
+def generation(codec: ModelTokenizer, decode: Decode, max_new_tokens: int) -> dict[str, Any]:
     """The decoding as transformers' ``GenerationConfig`` has it.
 
     A ban on repeated n-grams is left out for causal models: transformers would hold the dialogue

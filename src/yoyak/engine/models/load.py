@@ -1,18 +1,16 @@
 """The base model of a run: where it is, how it gets into memory, and adapters on top of it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.model import Kind
-from yoyak.engine.seed import seed_all
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from yoyak.config.schema import LoraSettings, Recipe
+    from yoyak.config.schema import Recipe
 
 SCRATCH = "base"
 """The folder, inside the engine's, of a base that was built from scratch."""
@@ -95,51 +93,3 @@ def _refuse_uneven_layers(model: torch.nn.Module) -> None:
             raise BadRecipe(
                 "engine.uneven-4-bit", layer=name, width=state.shape[-1], block=state.blocksize
             )
-
-
-def add_lora(
-    model: torch.nn.Module, lora: "LoraSettings", kind: Kind, seed: int
-) -> torch.nn.Module:
-    """The model frozen, with fresh float32 adapters on every linear layer but the head."""
-    from peft import LoraConfig, get_peft_model
-
-    model.requires_grad_(False)
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.lora_alpha,
-        lora_dropout=lora.lora_dropout,
-        target_modules=lora.target_modules,
-        bias="none",
-        task_type="SEQ_2_SEQ_LM" if kind == "seq2seq" else "CAUSAL_LM",
-    )
-    seed_all(seed, "adapters")
-    adapted: torch.nn.Module = get_peft_model(model, config, autocast_adapter_dtype=True)
-    return adapted
-
-
-def add_saved_adapters(model: "PreTrainedModel", folder: Path) -> torch.nn.Module:
-    """The model with the adapters that were saved in ``folder``, active and frozen.
-
-    Raises:
-        RunFailed: the folder's adapters are all zero or did not arrive in the model.
-    """
-    from peft import PeftModel
-
-    adapted: torch.nn.Module = PeftModel.from_pretrained(model, folder)
-    _prove_adapters(adapted, folder)
-    return adapted
-
-
-def _prove_adapters(model: Any, folder: Path) -> None:
-    """With the adapters on, the model must say something else than with them off."""
-    ids = torch.arange(1, 9, device=model.device).unsqueeze(0)
-    inputs = {"input_ids": ids}
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = ids
-    model.eval()
-    with torch.no_grad():
-        on = model(**inputs).logits
-        with model.disable_adapter():
-            off = model(**inputs).logits
-    if torch.equal(on, off):
-        raise RunFailed("engine.adapters-absent", folder=folder)

@@ -16,13 +16,16 @@ from yoyak.engine.models.model import parts
 def supervised_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """Logits in fp32 at the supervised places, [n, vocabulary], in the order of the targets."""
     backbone, head, bias = parts(model)
-    inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
-    if batch.decoder_ids is not None:
-        inputs |= {"attention_mask": batch.mask, "decoder_input_ids": batch.decoder_ids}
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
+    if batch.decoder_input_ids is not None:
+        inputs |= {
+            "attention_mask": batch.attention_mask,
+            "decoder_input_ids": batch.decoder_input_ids,
+        }
     if batch.packing is not None:
         inputs |= _apart(batch.packing)
     hidden = backbone(**inputs).last_hidden_state
-    logits: torch.Tensor = head(hidden.flatten(0, 1).index_select(0, batch.places)).float()
+    logits: torch.Tensor = head(hidden.flatten(0, 1).index_select(0, batch.label_positions)).float()
     return logits if bias is None else logits + bias
 
 
@@ -32,11 +35,11 @@ def _apart(packing: Packing) -> dict[str, Any]:
     There must be no cache: with one, transformers does not look for rows in the positions.
     """
     return {
-        "position_ids": packing.positions,
-        "cu_seq_lens_q": packing.bounds,
-        "cu_seq_lens_k": packing.bounds,
-        "max_length_q": packing.longest,
-        "max_length_k": packing.longest,
+        "position_ids": packing.position_ids,
+        "cu_seq_lens_q": packing.cu_seqlens,
+        "cu_seq_lens_k": packing.cu_seqlens,
+        "max_length_q": packing.max_seqlen,
+        "max_length_k": packing.max_seqlen,
     }
 
 

@@ -7,8 +7,8 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.errors import BadRecipe
 
 if TYPE_CHECKING:
-    from yoyak.engine.tokenization.encode import Encoded
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.encode import EncodedRow
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 Kind = Literal["seq2seq", "causal"]
 
@@ -17,7 +17,7 @@ class ModelBundle(NamedTuple):
     """A model on its device, with the codec its ids belong to."""
 
     model: torch.nn.Module
-    tokenizer: "ChatTokenizer"
+    tokenizer: "ModelTokenizer"
     kind: Kind
     device: torch.device
 
@@ -70,7 +70,7 @@ def _weights_of(parameter: torch.nn.Parameter) -> int:
     return parameter.numel() if state is None else torch.Size(state.shape).numel()
 
 
-def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["Encoded"]) -> None:
+def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["EncodedRow"]) -> None:
     """Checks that every training row fits the positions the model was built for.
 
     Raises:
@@ -90,6 +90,6 @@ def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["Encoded"]) -> N
         )
 
 
-def _positions(row: "Encoded", kind: Kind) -> int:
+def _positions(row: "EncodedRow", kind: Kind) -> int:
     source, answer = len(row.source_ids), len(row.answer_ids)
     return max(source, answer) if kind == "seq2seq" else source + answer

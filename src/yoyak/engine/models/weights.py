@@ -11,7 +11,8 @@ import msgspec
 
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
-from yoyak.engine.models.load import SCRATCH, BaseModel, add_saved_adapters, load_base
+from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
+from yoyak.engine.models.lora import load_adapters
 from yoyak.engine.models.model import Kind, ModelBundle
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.errors import InputMissing
@@ -69,7 +70,7 @@ def _save(bundle: ModelBundle, folder: Path, *, adapters: bool) -> None:
     model.save_pretrained(folder, **further)
 
 
-def open_(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, SavedWeights]:
+def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, SavedWeights]:
     """The trained system in memory, ready to generate.
 
     Raises:
@@ -84,7 +85,7 @@ def open_(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle,
     hardware = detect()
     model: Any = load_base(_place(weights, engine_folder), kind, recipe, hardware)
     if weights.form == "adapters":
-        model = add_saved_adapters(model, folder)
+        model = load_adapters(model, folder)
     model.eval()
     tokenizer = load_tokenizer(str(folder), recipe)
     return ModelBundle(model, tokenizer, kind, hardware.device), weights

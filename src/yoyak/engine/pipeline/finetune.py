@@ -12,13 +12,14 @@ from yoyak.engine.inference.max_length import answer_cap
 from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
 from yoyak.engine.models.kernels import refuse_impossible
-from yoyak.engine.models.load import SCRATCH, BaseModel, add_lora, load_base
+from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
+from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
 from yoyak.engine.models.weights import Form, SavedWeights
 from yoyak.engine.pipeline.base_model import find_base
 from yoyak.engine.preflight.run import run_preflight
 from yoyak.engine.tokenization import cache
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
@@ -36,7 +37,7 @@ class FinetuneInputs(NamedTuple):
 
     bundle: ModelBundle
     base: BaseModel
-    rows: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
     max_new_tokens: int
 
 

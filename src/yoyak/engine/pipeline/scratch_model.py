@@ -14,7 +14,8 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import PromptSettings, Recipe, ScratchSettings
 from yoyak.engine.pipeline.scratch_pretrain import documents, pretrain
 from yoyak.engine.seed import seed_all
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer, train_chat_tokenizer
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer
+from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 from yoyak.files import atomic
 from yoyak.values import Split
 
@@ -32,7 +33,7 @@ def ensure_base(recipe: Recipe, scratch: ScratchSettings, train: Split, folder: 
     """
     if atomic.verify_folder(folder) is not None:
         return
-    tokenizer = train_chat_tokenizer(_texts(train, recipe.prompt), recipe)
+    tokenizer = train_tokenizer(_texts(train, recipe.prompt), recipe)
     model = build(config_for(scratch, tokenizer, recipe.prompt), recipe.train.seed)
     if scratch.pretrain_epochs:
         pretrain(model, documents(tokenizer, train), scratch.pretrain_epochs, recipe.train.seed)
@@ -53,7 +54,7 @@ def build(config: "PretrainedConfig", seed: int) -> "PreTrainedModel":
 
 
 def config_for(
-    scratch: ScratchSettings, tokenizer: ChatTokenizer, prompt: PromptSettings
+    scratch: ScratchSettings, tokenizer: ModelTokenizer, prompt: PromptSettings
 ) -> "PretrainedConfig":
     """The configuration of a small model of the named architecture; embeddings tied."""
     if scratch.architecture == "bart":
@@ -63,7 +64,7 @@ def config_for(
     kinds = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
     config: PretrainedConfig = kinds[scratch.architecture](
         # Real embeddings have spare rows too: Qwen's 151,936 for 151,669 tokens.
-        vocab_size=_round_up(tokenizer.vocabulary, 64),
+        vocab_size=_round_up(tokenizer.vocab_size, 64),
         hidden_size=scratch.width,
         intermediate_size=4 * scratch.width,
         num_hidden_layers=scratch.layers,
@@ -81,12 +82,12 @@ def config_for(
 
 
 def _bart(
-    scratch: ScratchSettings, tokenizer: ChatTokenizer, prompt: PromptSettings
+    scratch: ScratchSettings, tokenizer: ModelTokenizer, prompt: PromptSettings
 ) -> "PretrainedConfig":
     from transformers import BartConfig
 
     return BartConfig(
-        vocab_size=tokenizer.vocabulary,
+        vocab_size=tokenizer.vocab_size,
         d_model=scratch.width,
         encoder_layers=scratch.layers,
         decoder_layers=scratch.layers,

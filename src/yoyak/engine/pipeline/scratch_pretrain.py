@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import TrainSettings
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.engine.training.optimizer import build_optimizer, learning_rate, set_lr
 from yoyak.engine.training.sampler import epoch_order
 from yoyak.values import Split
@@ -22,10 +22,10 @@ BATCH_BLOCKS = 16
 SETTINGS = TrainSettings(learning_rate=4e-3, warmup_ratio=0.05, weight_decay=0.01)
 
 
-def documents(tokenizer: ChatTokenizer, train: Split) -> list[list[int]]:
+def documents(tokenizer: ModelTokenizer, train: Split) -> list[list[int]]:
     """Every dialogue and every summary of train as ids, each with a stop behind it."""
     texts = [text for row in train.dialogues for text in (row.text, *row.references)]
-    return [[*tokenizer.answer_ids(text), tokenizer.stop_id] for text in texts]
+    return [[*tokenizer.encode_answer(text), tokenizer.stop_id] for text in texts]
 
 
 def pretrain(

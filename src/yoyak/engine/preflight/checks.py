@@ -17,7 +17,7 @@ from yoyak.engine.preflight.data_checks import (
 )
 from yoyak.engine.preflight.kernel_checks import check_switches
 from yoyak.engine.preflight.model_checks import CheckContext, check_model
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
 from yoyak.events import CheckResult
 from yoyak.values import Dialogue
@@ -25,7 +25,7 @@ from yoyak.values import Dialogue
 
 def run_checks(
     bundle: ModelBundle,
-    rows: Sequence[Encoded],
+    rows: Sequence[EncodedRow],
     dialogues: Sequence[Dialogue],
     recipe: Recipe,
     precision: Precision,
@@ -48,7 +48,7 @@ def run_checks(
 
 
 def check_context(
-    bundle: ModelBundle, rows: Sequence[Encoded], precision: Precision
+    bundle: ModelBundle, rows: Sequence[EncodedRow], precision: Precision
 ) -> CheckContext:
     """The bench of a model: the shortest, median and longest row, and four light ones."""
     return CheckContext(
@@ -59,7 +59,7 @@ def check_context(
     )
 
 
-def light_places(rows: Sequence[Encoded]) -> list[int]:
+def light_places(rows: Sequence[EncodedRow]) -> list[int]:
     """Where four rows stand, from the shortest to just below the median: they fit anywhere."""
     ordered = sorted(range(len(rows)), key=lambda place: total_length(rows[place]))
     return [ordered[len(ordered) * eighth // 8] for eighth in range(4)]

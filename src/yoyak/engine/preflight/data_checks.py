@@ -16,13 +16,13 @@ import msgspec
 from yoyak.config.schema import PromptSettings
 from yoyak.data.clean import TAG, summary_of
 from yoyak.engine.check_line import check, listed
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.tokenization.families import FAMILIES
+from yoyak.engine.tokenization.chat_template import CHAT_FORMATS
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.events import CheckResult
 from yoyak.values import Dialogue
 
 if TYPE_CHECKING:
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 SHORTENED_LIMIT = 0.1
 """A larger share of shortened dialogues is no tail: the limit does not fit the data."""
@@ -36,10 +36,10 @@ SHOWN_CHARACTERS = 60
 class RowCheckContext(NamedTuple):
     """Everything that the checks of this module look at; ``rows`` and ``dialogues`` go together."""
 
-    tokenizer: "ChatTokenizer"
+    tokenizer: "ModelTokenizer"
     prompt: PromptSettings
     dialogues: Sequence[Dialogue]
-    rows: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
 
     @property
     def examples(self) -> list[int]:
@@ -47,13 +47,13 @@ class RowCheckContext(NamedTuple):
         return example_places(self.rows)
 
 
-def example_places(rows: Sequence[Encoded]) -> list[int]:
+def example_places(rows: Sequence[EncodedRow]) -> list[int]:
     """Where the shortest, the median and the longest row stand."""
     order = sorted(range(len(rows)), key=lambda place: total_length(rows[place]))
     return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
 
 
-def total_length(row: Encoded) -> int:
+def total_length(row: EncodedRow) -> int:
     """Tokens of source and answer."""
     return len(row.source_ids) + len(row.answer_ids)
 
@@ -99,11 +99,11 @@ def supervised_span(exhibit: RowCheckContext) -> CheckResult:
     )
 
 
-def _likeness(tokenizer: "ChatTokenizer", row: Encoded, summary: str) -> str:
+def _likeness(tokenizer: "ModelTokenizer", row: EncodedRow, summary: str) -> str:
     text = _summary(tokenizer, row.answer_ids)
     if text == summary:
         return "exact"
-    if text.split() == tokenizer.normalised(summary).split():
+    if text.split() == tokenizer.normalize(summary).split():
         return "folded"
     return "unknown" if tokenizer.unknown_id in row.answer_ids else "unlike"
 
@@ -121,16 +121,16 @@ def stop_supervised(exhibit: RowCheckContext) -> CheckResult:
         "stop-supervised",
         not wrong and _is_familys_stop(tokenizer),
         "engine.found-stop",
-        stop=tokenizer.name_of(tokenizer.stop_id),
-        all=", ".join(map(tokenizer.name_of, tokenizer.stop_ids)),
+        stop=tokenizer.id_to_token(tokenizer.stop_id),
+        all=", ".join(map(tokenizer.id_to_token, tokenizer.stop_ids)),
         wrong=listed(wrong),
     )
 
 
-def _is_familys_stop(tokenizer: "ChatTokenizer") -> bool:
-    stops = {family.name: family.stop for family in FAMILIES}
-    return tokenizer.name_of(tokenizer.stop_id) == stops.get(
-        tokenizer.control.family, tokenizer.name_of(tokenizer.stop_id)
+def _is_familys_stop(tokenizer: "ModelTokenizer") -> bool:
+    stops = {family.name: family.stop for family in CHAT_FORMATS}
+    return tokenizer.id_to_token(tokenizer.stop_id) == stops.get(
+        tokenizer.special_tokens.family, tokenizer.id_to_token(tokenizer.stop_id)
     )
 
 
@@ -167,7 +167,7 @@ def answer_header(exhibit: RowCheckContext) -> CheckResult:
         or not any(row.source_ids[-len(end) :] == end for end in endings)
         or any(row.source_ids[-2 * len(end) :] == (*end, *end) for end in endings)
     ]
-    ending = _shown(tokenizer.spell(endings[-1]))
+    ending = _shown(tokenizer.decode_with_special_tokens(endings[-1]))
     return check(
         "answer-header", not wrong, "engine.found-header", ending=ending, wrong=listed(wrong)
     )
@@ -176,7 +176,7 @@ def answer_header(exhibit: RowCheckContext) -> CheckResult:
 def begin_of_text(exhibit: RowCheckContext) -> CheckResult:
     """The begin-of-text token stands once, at the start, where the family has one; else never."""
     tokenizer = exhibit.tokenizer
-    wanted = 1 if tokenizer.control.family == "llama" else 0
+    wanted = 1 if tokenizer.special_tokens.family == "llama" else 0
     counts = {
         (*row.source_ids, *row.answer_ids).count(tokenizer.bos_id)
         for row in exhibit.rows
@@ -194,11 +194,11 @@ def begin_of_text(exhibit: RowCheckContext) -> CheckResult:
 
 def control_tokens(exhibit: RowCheckContext) -> CheckResult:
     """All sources have the same control tokens in the same order: the template's and no other."""
-    control = exhibit.tokenizer.control_ids - {exhibit.tokenizer.unknown_id}
+    control = exhibit.tokenizer.special_token_ids - {exhibit.tokenizer.unknown_id}
     skeletons = {
         tuple(token for token in row.source_ids if token in control) for row in exhibit.rows
     }
-    first = exhibit.tokenizer.spell(min(skeletons))
+    first = exhibit.tokenizer.decode_with_special_tokens(min(skeletons))
     return check(
         "control-tokens",
         len(skeletons) == 1,
@@ -215,13 +215,13 @@ def padding(exhibit: RowCheckContext) -> CheckResult:
         row.id for row in exhibit.rows if tokenizer.pad_id in (*row.source_ids, *row.answer_ids)
     ]
     sound = (
-        tokenizer.pad_id not in tokenizer.stop_ids and 0 <= tokenizer.pad_id < tokenizer.vocabulary
+        tokenizer.pad_id not in tokenizer.stop_ids and 0 <= tokenizer.pad_id < tokenizer.vocab_size
     )
     return check(
         "padding",
         sound and not inside,
         "engine.found-padding",
-        pad=tokenizer.name_of(tokenizer.pad_id),
+        pad=tokenizer.id_to_token(tokenizer.pad_id),
         inside=listed(inside),
     )
 
@@ -247,7 +247,7 @@ def _to_file(exhibit: RowCheckContext, text: str) -> str:
     tokenizer = exhibit.tokenizer
     file = io.StringIO()
     csv.writer(file).writerow(
-        [_summary(tokenizer, (*tokenizer.answer_ids(text), tokenizer.stop_id))]
+        [_summary(tokenizer, (*tokenizer.encode_answer(text), tokenizer.stop_id))]
     )
     return next(csv.reader(io.StringIO(file.getvalue())))[0]
 
@@ -268,9 +268,9 @@ def rows_shortened(exhibit: RowCheckContext) -> CheckResult:
     )
 
 
-def _summary(tokenizer: "ChatTokenizer", ids: Sequence[int]) -> str:
+def _summary(tokenizer: "ModelTokenizer", ids: Sequence[int]) -> str:
     """As a prediction's text, but where tags are plain text it must be exact without clean-up."""
-    text = tokenizer.text(ids)
+    text = tokenizer.decode(ids)
     return summary_of(text, tags_are_tokens=True) if tokenizer.tags_are_tokens else text
 
 

@@ -23,7 +23,7 @@ from yoyak.engine.models import weights
 from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.preflight.model_checks import CheckContext, distance, undisturbed
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.model_optimizer import ModelOptimizer
 from yoyak.events import CheckResult
 from yoyak.values import Dialogue, Prediction
@@ -44,7 +44,7 @@ class DryRunStage(NamedTuple):
     """
 
     bundle: ModelBundle
-    rows: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
     dialogues: Sequence[Dialogue]
     recipe: Recipe
     weights: "SavedWeights"
@@ -122,7 +122,7 @@ def _saved_and_opened(stage: DryRunStage) -> Iterator[ModelBundle]:
         if (stage.folder / SCRATCH).exists():
             (folder / SCRATCH).symlink_to((stage.folder / SCRATCH).resolve())
         weights.write(folder / weights.FOLDER, stage.weights, stage.bundle)
-        yield weights.open_(folder, stage.bundle.kind, stage.recipe)[0]
+        yield weights.load(folder, stage.bundle.kind, stage.recipe)[0]
     finally:
         shutil.rmtree(folder)
         torch.cuda.empty_cache()
@@ -138,7 +138,7 @@ def _distance(stage: DryRunStage, again: ModelBundle) -> float:
     return distance(opened, living)
 
 
-def _answers(bundle: ModelBundle, rows: Sequence[Encoded]) -> list[Prediction]:
+def _answers(bundle: ModelBundle, rows: Sequence[EncodedRow]) -> list[Prediction]:
     return list(generate(bundle, rows, Greedy(max_new_tokens=NEW_TOKENS), max_new_tokens=0))
 
 

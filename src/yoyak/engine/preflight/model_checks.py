@@ -16,7 +16,7 @@ from yoyak.engine.inference.greedy_and_sampling import next_token_scores
 from yoyak.engine.models.collate import Batch, collate
 from yoyak.engine.models.loss import loss_sum, supervised_logits
 from yoyak.engine.models.model import ModelBundle, trainable_parameters, without_wrapper
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.events import CheckResult
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
@@ -35,8 +35,8 @@ class CheckContext(NamedTuple):
     """
 
     bundle: ModelBundle
-    rows: Sequence[Encoded]
-    light: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
+    light: Sequence[EncodedRow]
     precision: Precision
 
     @property
@@ -44,12 +44,12 @@ class CheckContext(NamedTuple):
         """How far two ways to the same number may be apart."""
         return TOLERANCE[self.precision.autocast or self.precision.base]
 
-    def batch(self, rows: Sequence[Encoded], *, packed: bool = False) -> Batch:
+    def batch(self, rows: Sequence[EncodedRow], *, packed: bool = False) -> Batch:
         """The training batch of these rows."""
         bundle = self.bundle
         return collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
 
-    def logits(self, rows: Sequence[Encoded]) -> torch.Tensor:
+    def logits(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Supervised logits as training computes them, [n, vocabulary]."""
         with torch.no_grad(), self.computing():
             return supervised_logits(self.bundle.model, self.batch(rows))
@@ -94,16 +94,18 @@ def supervised_places(bench: CheckContext) -> CheckResult:
     wrong = 0
     for rows in ([row] for row in bench.rows):
         batch = bench.batch(rows)
-        shown = batch.ids if batch.decoder_ids is None else batch.decoder_ids
-        before = shown.flatten()[batch.places].tolist()
+        shown = batch.input_ids if batch.decoder_input_ids is None else batch.decoder_input_ids
+        before = shown.flatten()[batch.label_positions].tolist()
         first = (
-            tokenizer.decoder_start_id if batch.decoder_ids is not None else rows[0].source_ids[-1]
+            tokenizer.decoder_start_id
+            if batch.decoder_input_ids is not None
+            else rows[0].source_ids[-1]
         )
         targets = batch.targets.tolist()
         wrong += before != [first, *targets[:-1]] or targets != list(rows[0].answer_ids)
     together = bench.batch(bench.rows)
     alone = [token for row in bench.rows for token in row.answer_ids]
-    wrong += together.targets.tolist() != alone or len(together.places) != len(alone)
+    wrong += together.targets.tolist() != alone or len(together.label_positions) != len(alone)
     return check(
         "supervised-places", not wrong, "engine.found-places", places=len(alone), wrong=wrong
     )
@@ -112,7 +114,7 @@ def supervised_places(bench: CheckContext) -> CheckResult:
 def vocabulary(bench: CheckContext) -> CheckResult:
     """Embedding and head have the base's rows: one a token, or padded to a multiple of 64."""
     inner = without_wrapper(bench.bundle.model)
-    tokens = bench.bundle.tokenizer.vocabulary
+    tokens = bench.bundle.tokenizer.vocab_size
     rows = inner.get_input_embeddings().weight.shape[0]
     head = inner.get_output_embeddings().weight.shape[0]
     as_built = rows == tokens or (rows > tokens and rows % 64 == 0)
@@ -189,11 +191,14 @@ def generation_equals_training(bench: CheckContext) -> CheckResult:
 def head_equals_full(bench: CheckContext) -> CheckResult:
     """Logits of supervised places alone are those of the whole forward pass at these places."""
     batch = bench.batch(bench.light)
-    inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
-    if batch.decoder_ids is not None:
-        inputs |= {"attention_mask": batch.mask, "decoder_input_ids": batch.decoder_ids}
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
+    if batch.decoder_input_ids is not None:
+        inputs |= {
+            "attention_mask": batch.attention_mask,
+            "decoder_input_ids": batch.decoder_input_ids,
+        }
     with torch.no_grad(), bench.computing():
-        full = bench.bundle.model(**inputs).logits.float().flatten(0, 1)[batch.places]
+        full = bench.bundle.model(**inputs).logits.float().flatten(0, 1)[batch.label_positions]
     return close("head-equals-full", distance(bench.logits(bench.light), full), bench.tolerance)
 
 
@@ -269,12 +274,12 @@ def accumulation(bench: CheckContext) -> CheckResult:
     return close("accumulation", worst, bench.tolerance)
 
 
-def _gradient(bench: CheckContext, groups: Sequence[Sequence[Encoded]]) -> torch.Tensor:
+def _gradient(bench: CheckContext, groups: Sequence[Sequence[EncodedRow]]) -> torch.Tensor:
     return gradient_of(bench, groups)[1]
 
 
 def gradient_of(
-    bench: CheckContext, groups: Sequence[Sequence[Encoded]], *, packed: bool = False
+    bench: CheckContext, groups: Sequence[Sequence[EncodedRow]], *, packed: bool = False
 ) -> tuple[float, torch.Tensor]:
     """Loss per token and all gradients of a step in one line, computed as training does."""
     model = bench.bundle.model

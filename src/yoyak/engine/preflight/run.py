@@ -9,7 +9,7 @@ from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.preflight.checks import check_context, light_places, require, run_checks
 from yoyak.engine.preflight.dry_run import DryRunStage, run_dry_run
 from yoyak.engine.preflight.kernel_checks import check_switches
-from yoyak.engine.tokenization.encode import Encoded
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.events import CheckResult, PreflightPassed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_preflight(
-    job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded], described: "SavedWeights"
+    job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow], described: "SavedWeights"
 ) -> None:
     """Proves prompts, answers and model and rehearses the road, before the first step.
 
@@ -39,7 +39,7 @@ def run_preflight(
     require(checks)
 
 
-def check_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded]) -> None:
+def check_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow]) -> None:
     """Proves the switches for speed alone, for a run that is gone on with under others.
 
     Raises:
@@ -50,7 +50,7 @@ def check_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded])
 
 
 def _rehearsed(
-    job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded], described: "SavedWeights"
+    job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow], described: "SavedWeights"
 ) -> CheckResult:
     places = light_places(rows)[-2:]
     stage = DryRunStage(

@@ -1,1 +1,1 @@
-"""Turn dialogues and summaries into token ids and back."""
+"""Tokenizers, chat templates, and the token ids of training and inference rows."""

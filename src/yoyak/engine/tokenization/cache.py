@@ -1,7 +1,7 @@
-"""Training rows as token ids on disk, named by the SHA-256 of everything that decides them.
+"""Cache the token ids of training rows on disk, keyed by SHA-256 of everything that decides them.
 
-A run that is taken up again does not render and cut its dialogues a second time. A file that is
-not whole, or does not say what a few rows say that are cut afresh, is made again.
+A resumed run does not render and encode its dialogues again. A damaged file, or one that differs
+from a few freshly encoded rows (because the code has changed), is rebuilt.
 """
 
 import hashlib
@@ -11,31 +11,34 @@ from pathlib import Path
 import msgspec
 
 from yoyak.config.schema import PromptSettings
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.files import atomic
 from yoyak.values import Dialogue
 
 FOLDER = "tokens"
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_TRIED = 8
-"""Rows that are cut afresh to see whether the code still makes of them what it made then."""
+_SPOT_CHECKS = 8
+"""Rows that are encoded afresh to see whether the code still gives the cached ids."""
 
 
 def training_rows(
-    tokenizer: ChatTokenizer, dialogues: Sequence[Dialogue], prompt: PromptSettings, folder: Path
-) -> list[Encoded]:
-    """What ``encode_rows`` makes of the dialogues with their answers, read from ``folder`` or kept.
+    tokenizer: ModelTokenizer,
+    dialogues: Sequence[Dialogue],
+    prompt: PromptSettings,
+    folder: Path,
+) -> list[EncodedRow]:
+    """Return ``encode_rows`` of the dialogues with answers, read from ``folder`` if cached there.
 
-    Only the newest rows are kept.
+    Only the newest file is kept.
 
     Raises:
         BadData, BadRecipe: as ``encode_rows``.
     """
     path = folder / f"{_key(tokenizer, dialogues, prompt)}.msgpack"
-    found = _read(path)
-    if found is not None and _still_true(found, tokenizer, dialogues, prompt):
-        return found
+    cached = _read(path)
+    if cached is not None and _is_current(cached, tokenizer, dialogues, prompt):
+        return cached
     rows = encode_rows(tokenizer, dialogues, prompt, with_answers=True)
     content = msgspec.msgpack.encode(rows)
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,13 +49,13 @@ def training_rows(
     return rows
 
 
-def _key(tokenizer: ChatTokenizer, dialogues: Sequence[Dialogue], prompt: PromptSettings) -> str:
+def _key(tokenizer: ModelTokenizer, dialogues: Sequence[Dialogue], prompt: PromptSettings) -> str:
     content = hashlib.sha256(msgspec.msgpack.encode(dialogues)).hexdigest()
     return atomic.sha256_of(tokenizer.fingerprint, prompt, content)[:32]
 
 
-def _read(path: Path) -> list[Encoded] | None:
-    """The rows of a file that is whole; one that is torn or of another version counts as none."""
+def _read(path: Path) -> list[EncodedRow] | None:
+    """Return a file's rows; ``None`` if it is absent, damaged or of another format."""
     if not path.is_file():
         return None
     stored = path.read_bytes()
@@ -60,23 +63,21 @@ def _read(path: Path) -> list[Encoded] | None:
     if hashlib.sha256(content).digest() != digest:
         return None
     try:
-        return msgspec.msgpack.decode(content, type=list[Encoded])
+        return msgspec.msgpack.decode(content, type=list[EncodedRow])
     except msgspec.ValidationError:
         return None
 
 
-def _still_true(
-    rows: Sequence[Encoded],
-    tokenizer: ChatTokenizer,
+def _is_current(
+    rows: Sequence[EncodedRow],
+    tokenizer: ModelTokenizer,
     dialogues: Sequence[Dialogue],
     prompt: PromptSettings,
 ) -> bool:
-    """Whether the longest row and some from everywhere come out as they are stored."""
+    """Compare the longest row and evenly spaced others with a fresh encoding."""
     if not rows or len(rows) != len(dialogues):
         return False
     longest = max(range(len(rows)), key=lambda row: len(rows[row].source_ids))
-    places = [longest, *range(0, len(rows), max(1, len(rows) // _TRIED))]
-    fresh = encode_rows(
-        tokenizer, [dialogues[place] for place in places], prompt, with_answers=True
-    )
-    return fresh == [rows[place] for place in places]
+    checked = [longest, *range(0, len(rows), max(1, len(rows) // _SPOT_CHECKS))]
+    fresh = encode_rows(tokenizer, [dialogues[row] for row in checked], prompt, with_answers=True)
+    return fresh == [rows[row] for row in checked]

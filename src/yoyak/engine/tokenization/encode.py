@@ -1,7 +1,8 @@
-"""Dialogues to token ids, by the one render and the one codec that every stage shares.
+"""Encode dialogues into token ids: one prompt renderer and one tokenizer for every stage.
 
-An answer is never cut: a summary that does not fit its limit stops the run and says what would.
-A long dialogue loses middle turns as text (``data.prompt``), so header and answer stay whole.
+An answer is never truncated: a summary that does not fit its limit stops the run, and the error
+names the limit that fits. A long dialogue loses middle turns as text (``data.prompt``), so that the
+prompt's header and its end stay whole.
 """
 
 import math
@@ -10,16 +11,16 @@ from typing import NamedTuple
 
 from yoyak.config.schema import PromptSettings
 from yoyak.data.prompt import render
-from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.errors import BadData
 from yoyak.values import Dialogue, Source
 
 
-class Encoded(NamedTuple):
-    """One row as ids. ``answer_ids`` ends with the stop id, and is empty without answers.
+class EncodedRow(NamedTuple):
+    """One row as token ids. ``answer_ids`` ends with EOS, and is empty without answers.
 
-    What a causal model trains on is ``source_ids + answer_ids``, supervised from
-    ``len(source_ids)``; an encoder-decoder reads the first and is supervised on all of the second.
+    A causal model trains on ``source_ids + answer_ids``, supervised from ``len(source_ids)``; an
+    encoder-decoder reads the first and is supervised on all of the second.
     """
 
     id: str
@@ -29,58 +30,58 @@ class Encoded(NamedTuple):
 
 
 def encode_rows(
-    tokenizer: ChatTokenizer,
+    tokenizer: ModelTokenizer,
     dialogues: Iterable[Dialogue],
     prompt: PromptSettings,
     *,
     with_answers: bool,
     examples: Sequence[Dialogue] = (),
-) -> list[Encoded]:
-    """Each dialogue as ids, in the order given; the answer is the first reference.
+) -> list[EncodedRow]:
+    """Encode dialogues in the order given; the answer is the first reference.
 
-    ``examples`` are shown before every one of them.
+    ``examples`` are the few-shot examples of every prompt.
 
     Raises:
         BadData: a row has no reference, an empty one, or one longer than the prompt's limit.
         BadRecipe: the limit for sources leaves no room for the dialogue.
     """
-    rows = [_encoded(tokenizer, dialogue, prompt, examples, with_answers) for dialogue in dialogues]
+    rows = [_encode(tokenizer, dialogue, prompt, examples, with_answers) for dialogue in dialogues]
     _refuse_long_answers(rows, prompt.max_summary_tokens)
     return rows
 
 
-def _encoded(
-    tokenizer: ChatTokenizer,
+def _encode(
+    tokenizer: ModelTokenizer,
     dialogue: Dialogue,
     prompt: PromptSettings,
     examples: Sequence[Dialogue],
     with_answer: bool,
-) -> Encoded:
+) -> EncodedRow:
     ids: dict[Source, list[int]] = {}
 
     def count_tokens(source: Source) -> int:
-        ids[source] = tokenizer.source_ids(source)
+        ids[source] = tokenizer.encode_source(source)
         return len(ids[source])
 
     source = render(dialogue, prompt, examples=examples, count_tokens=count_tokens)
-    return Encoded(
+    return EncodedRow(
         id=dialogue.id,
         source_ids=tuple(ids[source]),
-        answer_ids=_answer_ids(tokenizer, dialogue) if with_answer else (),
-        # The first source that is measured is the whole one.
+        answer_ids=_answer_with_eos(tokenizer, dialogue) if with_answer else (),
+        # The first source that is counted is the whole one.
         shortened=source != next(iter(ids)),
     )
 
 
-def _answer_ids(tokenizer: ChatTokenizer, dialogue: Dialogue) -> tuple[int, ...]:
+def _answer_with_eos(tokenizer: ModelTokenizer, dialogue: Dialogue) -> tuple[int, ...]:
     summary = dialogue.references[0] if dialogue.references else ""
-    ids = tokenizer.answer_ids(summary)
+    ids = tokenizer.encode_answer(summary)
     if not ids:
         raise BadData("engine.no-answer", id=dialogue.id)
     return (*ids, tokenizer.stop_id)
 
 
-def _refuse_long_answers(rows: Sequence[Encoded], limit: int) -> None:
+def _refuse_long_answers(rows: Sequence[EncodedRow], limit: int) -> None:
     long = [row for row in rows if len(row.answer_ids) > limit]
     if not long:
         return

@@ -1,8 +1,7 @@
-"""Tokens of scripts that a Korean summary never needs: kana, Han characters, Cyrillic.
+"""Find tokens of scripts that a Korean summary never needs: kana, Han characters, Cyrillic.
 
-Never Latin and never tags: names and ``#Person1#`` are written in Latin letters. The sets are
-decided on the bytes of a token, not on its text, because byte-level vocabularies also hold parts
-of characters, and a ban on whole characters alone lets the parts through.
+Latin letters and tags (``#Person1#``) stay allowed. Tokens are judged by their bytes, not by their
+text: byte-level vocabularies also hold parts of characters, which a ban on whole characters misses.
 """
 
 import re
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from yoyak.engine.tokenization.tokenizer import ChatTokenizer
+    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 # UTF-8. E4–E9 leads U+4000–U+9FFF and D0–D3 leads U+0400–U+04FF: no other script has them.
 # E3 and EF are shared with Hangul letters (E3 84 B1 …) and fullwidth marks, so their second byte
@@ -30,22 +29,22 @@ FOREIGN_TEXT = re.compile(
     "[\u3041-\u3096\u309d-\u30fa\u30fd-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9d\u0400-\u04ff"
     "\U00020000-\U0003ffff]"
 )
-"""A character of the three scripts, in text."""
+"""Match a character of the three scripts in decoded text."""
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-def blocked_token_ids(tokenizer: "ChatTokenizer") -> tuple[int, ...]:
-    """Return the ids of the three scripts in a vocabulary, ascending and without control ids."""
-    return foreign_script_ids(tokenizer.token_bytes(), keep=tokenizer.control_ids)
+def blocked_token_ids(tokenizer: "ModelTokenizer") -> tuple[int, ...]:
+    """Return the ids of the three scripts in a vocabulary, ascending, without special tokens."""
+    return foreign_script_ids(tokenizer.token_bytes(), keep=tokenizer.special_token_ids)
 
 
 def foreign_script_ids(
     token_bytes: list[bytes], keep: frozenset[int] = frozenset()
 ) -> tuple[int, ...]:
-    """The ids whose bytes hold, or could begin, a character of the three scripts.
+    """Return the ids whose bytes contain, or could begin, a character of the three scripts.
 
-    ``keep`` holds ids that stay allowed whatever they are called, such as control ids.
+    ``keep``: ids that stay allowed whatever their name is, such as special tokens.
     """
     return tuple(
         index
@@ -54,13 +53,13 @@ def foreign_script_ids(
     )
 
 
-def bytes_of_tokens(core: "Tokenizer", size: int) -> list[bytes]:
-    """The bytes each id of a tokenizer writes, by id; empty for ids it does not have."""
-    byte_level = "ByteLevel" in type(core.decoder).__name__
+def bytes_of_tokens(backend: "Tokenizer", size: int) -> list[bytes]:
+    """Return the bytes that each id decodes to, by id; empty for ids without a token."""
+    byte_level = "ByteLevel" in type(backend.decoder).__name__
     alphabet = _byte_alphabet() if byte_level else {}
-    added = core.get_added_tokens_decoder()
+    added = backend.get_added_tokens_decoder()
     found = [b""] * size
-    for token, index in core.get_vocab(with_added_tokens=True).items():
+    for token, index in backend.get_vocab(with_added_tokens=True).items():
         name = "" if index in added else token
         found[index] = token.encode() if index in added else _bytes(name, alphabet)
     return found
@@ -74,8 +73,8 @@ def _bytes(token: str, alphabet: dict[str, int]) -> bytes:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Which byte each character of a byte-level token stands for (GPT-2's printable alphabet)."""
+    """Map each character of a byte-level token to its byte (GPT-2's printable alphabet)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
-    shifted = {chr(256 + place): byte for place, byte in enumerate(others)}
+    shifted = {chr(256 + index): byte for index, byte in enumerate(others)}
     return {chr(byte): byte for byte in printable} | shifted

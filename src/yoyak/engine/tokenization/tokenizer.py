@@ -1,12 +1,12 @@
-"""The one way between text and token ids, for training, evaluation and inference.
+"""Convert between text and token ids, the same way in training, evaluation and inference.
 
-A ``Codec`` speaks ids only and asks the tokenizer's core directly, so that no truncation, padding
-or special token can be switched on from outside. Prompts are built to the end of the header that
-opens the answer; training ids are prompt + answer + stop by construction, never found by search.
+Ids are built, never searched for: a training row is prompt ids + answer ids + EOS, and a prompt
+ends with the header that opens the answer. The backend tokenizer is called directly, so that no
+truncation, padding or added special token can be switched on from outside.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,10 +15,13 @@ import msgspec
 from yoyak.config.schema import Recipe
 from yoyak.data.clean import TAG
 from yoyak.engine.hub import fetch_config, fetch_generation_stops, fetch_tokenizer
-from yoyak.engine.tokenization.chat_template import TemplateEscaper, render_chat
-from yoyak.engine.tokenization.families import FAMILIES, Family, family_of
+from yoyak.engine.tokenization.chat_template import (
+    CHAT_FORMATS,
+    SpecialTokenEscaper,
+    find_chat_format,
+    render_chat,
+)
 from yoyak.engine.tokenization.script_filter import bytes_of_tokens
-from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 from yoyak.errors import BadRecipe, RunFailed
 from yoyak.files import atomic
 from yoyak.values import Source, Value
@@ -27,228 +30,242 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FILE = "codec.json"
-_CONTROL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\]")
-"""What control tokens look like. koBART also calls emoji "special": those are text."""
+"""The special token ids of a run, beside its tokenizer."""
+
+_SPECIAL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\]")
+"""What special tokens look like. koBART also registers emoji as special: those are text."""
 
 
 class SpecialTokens(Value, frozen=True, kw_only=True):
-    """The control ids of a codec, as stored beside a run's weights."""
+    """The special token ids of a tokenizer, as stored beside a run's weights."""
 
     style: Literal["chat", "source"]
     family: str
     pad_id: int
     stop_ids: tuple[int, ...]
-    """The first one is supervised in training; every one ends a generation."""
+    """EOS ids: the first one is supervised in training, every one ends a generation."""
     bos_id: int | None
     decoder_start_id: int | None
-    vocabulary: int
+    vocab_size: int = msgspec.field(name="vocabulary")
 
 
-class ChatTokenizer:
-    """Text to ids and back for one tokenizer, whose state is never changed.
+class ModelTokenizer:
+    """A model's tokenizer, whose settings nothing can change, for chat and encoder-decoder models.
 
     Args:
-        tokenizer: a fast tokenizer that belongs to this codec alone.
-        control: which ids mean what.
+        hf_tokenizer: a fast tokenizer that nobody else uses.
+        special_tokens: which ids mean what.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerFast", control: SpecialTokens) -> None:
-        self._tokenizer = tokenizer
-        self._core = tokenizer.backend_tokenizer
-        self._core.no_truncation()  # saved tokenizers carry the limits of the run that saved them
-        self._core.no_padding()
-        self.control = control
-        self.style = control.style
-        self.pad_id = control.pad_id
-        self.stop_id = control.stop_ids[0]
-        self.stop_ids = control.stop_ids
-        self.bos_id = control.bos_id
-        self.unknown_id: int | None = tokenizer.unk_token_id
-        self.decoder_start_id = control.decoder_start_id
-        self.vocabulary = control.vocabulary
-        self.control_ids = _control_ids(tokenizer) | {control.pad_id, *control.stop_ids}
-        added = [token.content for token in self._core.get_added_tokens_decoder().values()]
+    def __init__(
+        self, hf_tokenizer: "PreTrainedTokenizerFast", special_tokens: SpecialTokens
+    ) -> None:
+        self._hf_tokenizer = hf_tokenizer
+        self._backend = hf_tokenizer.backend_tokenizer
+        self._backend.no_truncation()  # saved tokenizers carry the limits of whoever saved them
+        self._backend.no_padding()
+        self.special_tokens = special_tokens
+        self.style = special_tokens.style
+        self.pad_id = special_tokens.pad_id
+        self.stop_id = special_tokens.stop_ids[0]
+        self.stop_ids = special_tokens.stop_ids
+        self.bos_id = special_tokens.bos_id
+        self.unknown_id: int | None = hf_tokenizer.unk_token_id
+        self.decoder_start_id = special_tokens.decoder_start_id
+        self.vocab_size = special_tokens.vocab_size
+        self.special_token_ids = _special_ids(hf_tokenizer) | {self.pad_id, *self.stop_ids}
+        added = [token.content for token in self._backend.get_added_tokens_decoder().values()]
         self.tags_are_tokens = any(re.fullmatch(TAG, content) for content in added)
-        self._defuse = TemplateEscaper(content for content in added if _CONTROL.fullmatch(content))
+        self._escape = SpecialTokenEscaper(
+            content for content in added if _SPECIAL.fullmatch(content)
+        )
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides its ids: vocabulary, template and control ids."""
-        template = str(self._tokenizer.chat_template)
-        return atomic.sha256_of(self._core.to_str(), template, self.control)
+        """SHA-256 of everything that decides the ids: vocabulary, template, special tokens."""
+        template = str(self._hf_tokenizer.chat_template)
+        return atomic.sha256_of(self._backend.to_str(), template, self.special_tokens)
 
-    def source_ids(self, source: Source) -> list[int]:
-        """The ids a model is shown at inference, to the end of the header for its answer."""
+    def encode_source(self, source: Source) -> list[int]:
+        """Return the prompt's ids: to the header of the answer, or to EOS for an encoder."""
         if self.style == "source":
-            return [*self._ids(self._defuse(source.text or "")), self.stop_id]
-        safe = [
-            msgspec.structs.replace(message, text=self._defuse(message.text))
+            return [*self._encode(self._escape(source.text or "")), self.stop_id]
+        escaped = [
+            msgspec.structs.replace(message, text=self._escape(message.text))
             for message in source.messages
         ]
-        return self._ids(render_chat(self._tokenizer, safe))
+        return self._encode(render_chat(self._hf_tokenizer, escaped))
 
-    def answer_ids(self, summary: str) -> list[int]:
-        """The ids of a summary, without the stop that follows it."""
-        return self._ids(summary)
+    def encode_answer(self, summary: str) -> list[int]:
+        """Return the ids of a summary, without EOS."""
+        return self._encode(summary)
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``, exactly; control tokens are left out by id, tags are text.
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the exact text of ``ids``; special tokens are left out by id, tags are text.
 
         Raises:
-            RunFailed: an id is no token, such as the −100 that marks what is not supervised.
+            RunFailed: an id is no token, such as the −100 that marks unsupervised positions.
         """
-        stray = next((token for token in ids if not 0 <= token < self.vocabulary), None)
+        stray = next((token for token in ids if not 0 <= token < self.vocab_size), None)
         if stray is not None:
-            raise RunFailed("engine.not-a-token", token=stray, vocabulary=self.vocabulary)
-        kept = [token for token in ids if token not in self.control_ids]
-        return str(self._core.decode(kept, skip_special_tokens=False))
+            raise RunFailed("engine.not-a-token", token=stray, vocabulary=self.vocab_size)
+        kept = [token for token in ids if token not in self.special_token_ids]
+        return str(self._backend.decode(kept, skip_special_tokens=False))
 
-    def normalised(self, text: str) -> str:
-        """``text`` in the form this tokenizer can tell apart (koBART folds to NFKC)."""
-        normaliser = self._core.normalizer
-        return text if normaliser is None else str(normaliser.normalize_str(text))
+    def decode_with_special_tokens(self, ids: Sequence[int]) -> str:
+        """Return the text of ``ids`` with special tokens spelt out, for display."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
-    def name_of(self, token: int) -> str:
-        """What the vocabulary calls an id."""
-        return str(self._core.id_to_token(token))
+    def normalize(self, text: str) -> str:
+        """Return ``text`` in the tokenizer's normal form (NFKC for koBART)."""
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
 
-    def spell(self, ids: Sequence[int]) -> str:
-        """The text of ``ids`` with control tokens spelt out, for people."""
-        return str(self._core.decode(list(ids), skip_special_tokens=False))
+    def id_to_token(self, token: int) -> str:
+        """Return the vocabulary's name of an id."""
+        return str(self._backend.id_to_token(token))
 
     def source_endings(self) -> tuple[tuple[int, ...], ...]:
-        """The ids that every source must end with, one of these."""
+        """Return the id sequences of which every source must end with one."""
         if self.style == "source":
             return ((self.stop_id,),)
-        family = next(family for family in FAMILIES if family.name == self.control.family)
-        header = tuple(self._ids(family.header))
-        return ((*header, *self._ids(family.quiet)), header) if family.quiet else (header,)
+        chat = next(each for each in CHAT_FORMATS if each.name == self.special_tokens.family)
+        header = tuple(self._encode(chat.answer_header))
+        if not chat.empty_thinking:
+            return (header,)
+        return ((*header, *self._encode(chat.empty_thinking)), header)
 
     def token_bytes(self) -> list[bytes]:
-        """The bytes each id stands for, by id; for control ids their name."""
-        return bytes_of_tokens(self._core, self.vocabulary)
+        """Return the bytes of each token, by id; of special tokens their name."""
+        return bytes_of_tokens(self._backend, self.vocab_size)
 
     def save(self, folder: Path) -> None:
-        """Writes tokenizer, template and control ids, for ``load_codec`` to read back."""
+        """Write tokenizer, template and special token ids for ``load_tokenizer`` to read."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._tokenizer.save_pretrained(folder)
-        (folder / FILE).write_bytes(msgspec.json.encode(self.control))
+        self._hf_tokenizer.save_pretrained(folder)
+        (folder / FILE).write_bytes(msgspec.json.encode(self.special_tokens))
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self._core.encode(text, add_special_tokens=False).ids)
+    def _encode(self, text: str) -> list[int]:
+        return list(self._backend.encode(text, add_special_tokens=False).ids)
 
 
 def load_tokenizer(
     folder_or_hub_id: str, recipe: Recipe, *, revision: str | None = None
-) -> ChatTokenizer:
-    """The codec of a base model, or of a run whose codec was saved at that folder.
+) -> ModelTokenizer:
+    """Load the tokenizer of a base model, or of a run from the folder it was saved in.
 
     Raises:
-        Unavailable: there is no such tokenizer, it is not a fast one, or it needs foreign code.
-        BadRecipe: its chat format is unknown, it has no token to pad with, or it would delete
-            the contest's tags in decoding.
+        Unavailable: there is no such tokenizer, it is not a fast one, or it needs remote code.
+        BadRecipe: its chat format is unknown, it has no padding token apart from EOS, or it would
+            delete the contest's tags in decoding.
+        RunFailed: the saved tokenizer has another vocabulary size than the run was trained with.
     """
-    tokenizer = fetch_tokenizer(folder_or_hub_id, revision)
+    hf_tokenizer = fetch_tokenizer(folder_or_hub_id, revision)
     saved = Path(folder_or_hub_id) / FILE
     if saved.is_file():
-        control = msgspec.json.decode(saved.read_bytes(), type=SpecialTokens)
-        if control.vocabulary != _size(tokenizer):
+        special_tokens = msgspec.json.decode(saved.read_bytes(), type=SpecialTokens)
+        if special_tokens.vocab_size != _vocab_size(hf_tokenizer):
             raise RunFailed(
                 "engine.codec-changed",
                 folder=folder_or_hub_id,
-                saved=control.vocabulary,
-                found=_size(tokenizer),
+                saved=special_tokens.vocab_size,
+                found=_vocab_size(hf_tokenizer),
             )
-        return ChatTokenizer(tokenizer, control)
+        return ModelTokenizer(hf_tokenizer, special_tokens)
     config = fetch_config(folder_or_hub_id, revision)
-    stops = fetch_generation_stops(folder_or_hub_id, revision)
-    start: int | None = getattr(config, "decoder_start_token_id", None)
-    return _codec(tokenizer, recipe, folder_or_hub_id, stops=stops, decoder_start_id=start)
+    return build_tokenizer(
+        hf_tokenizer,
+        recipe,
+        folder_or_hub_id,
+        other_stop_ids=fetch_generation_stops(folder_or_hub_id, revision),
+        decoder_start_id=getattr(config, "decoder_start_token_id", None),
+    )
 
 
-def train_chat_tokenizer(texts: Iterable[str], recipe: Recipe) -> ChatTokenizer:
-    """A codec for a model from scratch, its small vocabulary trained on ``texts``.
-
-    The same texts give the same codec. ``recipe.model.scratch`` says form and size.
-    """
-    scratch = recipe.model.scratch
-    if scratch is None:
-        raise BadRecipe("engine.not-scratch", recipe=recipe.name)
-    tokenizer = train_tokenizer(texts, scratch.architecture, scratch.vocabulary)
-    # Other vocabularies have no <usr>, koBART's first decoder token: their start stays None.
-    start = tokenizer.backend_tokenizer.token_to_id("<usr>")
-    return _codec(tokenizer, recipe, recipe.name, decoder_start_id=start)
-
-
-def _codec(
-    tokenizer: "PreTrainedTokenizerFast",
+def build_tokenizer(
+    hf_tokenizer: "PreTrainedTokenizerFast",
     recipe: Recipe,
     base: str,
     *,
-    stops: Sequence[int] = (),
+    other_stop_ids: Sequence[int] = (),
     decoder_start_id: int | None = None,
-) -> ChatTokenizer:
-    _refuse_special_tags(tokenizer, base)
+) -> ModelTokenizer:
+    """Find out the special tokens of a transformers tokenizer and wrap it.
+
+    Args:
+        hf_tokenizer: becomes the property of the returned tokenizer.
+        recipe: says whether prompts are chats or plain sources.
+        base: the model's name, for error messages.
+        other_stop_ids: further EOS ids, as from the vendor's generation config.
+        decoder_start_id: the first decoder id of an encoder-decoder.
+
+    Raises:
+        BadRecipe: as ``load_tokenizer``.
+    """
+    _refuse_special_tags(hf_tokenizer, base)
     style = recipe.prompt.style
-    found = _chat_control if style == "chat" else _source_control
-    family, pad, stop, further, bos = found(tokenizer, base)
     if style == "source" and decoder_start_id is None:
         raise BadRecipe("engine.no-decoder-start", base=base)
-    control = SpecialTokens(
-        style=style,
-        family=family,
-        pad_id=pad,
-        stop_ids=tuple(dict.fromkeys((stop, *further, *(i for i in stops if i != pad)))),
-        bos_id=bos,
+    special_tokens = (_chat_tokens if style == "chat" else _source_tokens)(hf_tokenizer, base)
+    further = [token for token in other_stop_ids if token != special_tokens.pad_id]
+    special_tokens = msgspec.structs.replace(
+        special_tokens,
+        stop_ids=tuple(dict.fromkeys((*special_tokens.stop_ids, *further))),
         decoder_start_id=decoder_start_id if style == "source" else None,
-        vocabulary=_size(tokenizer),
     )
-    return ChatTokenizer(tokenizer, control)
+    return ModelTokenizer(hf_tokenizer, special_tokens)
 
 
-Found = tuple[str, int, int, list[int], int | None]
-"""Family, pad id, stop id, further stop ids, BOS id."""
-
-
-def _chat_control(tokenizer: "PreTrainedTokenizerFast", base: str) -> Found:
-    token_id: Callable[[str], int | None] = tokenizer.backend_tokenizer.token_to_id
-    family = family_of(token_id)
-    if family is None or not tokenizer.chat_template:
+def _chat_tokens(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> SpecialTokens:
+    token_to_id = hf_tokenizer.backend_tokenizer.token_to_id
+    chat = find_chat_format(token_to_id)
+    if chat is None or not hf_tokenizer.chat_template:
         raise BadRecipe("engine.no-chat-format", base=base)
-    pad = next((i for name in family.pads if (i := token_id(name)) is not None), None)
-    stop = token_id(family.stop)
-    if pad is None or stop is None:
-        raise BadRecipe("engine.no-pad", base=base, wanted=", ".join(family.pads))
-    further = [i for name in family.further_stops if (i := token_id(name)) is not None]
-    return family.name, pad, stop, further, _bos(family, token_id)
+    pads = [id_ for name in chat.pads if (id_ := token_to_id(name)) is not None]
+    if not pads:
+        raise BadRecipe("engine.no-pad", base=base, wanted=", ".join(chat.pads))
+    stops = [token_to_id(name) for name in (chat.stop, *chat.other_stops)]
+    return SpecialTokens(
+        style="chat",
+        family=chat.name,
+        pad_id=pads[0],
+        stop_ids=tuple(id_ for id_ in stops if id_ is not None),
+        bos_id=None if chat.bos is None else token_to_id(chat.bos),
+        decoder_start_id=None,
+        vocab_size=_vocab_size(hf_tokenizer),
+    )
 
 
-def _bos(family: Family, token_id: Callable[[str], int | None]) -> int | None:
-    return None if family.bos is None else token_id(family.bos)
-
-
-def _source_control(tokenizer: "PreTrainedTokenizerFast", base: str) -> Found:
-    pad, stop = tokenizer.pad_token_id, tokenizer.eos_token_id
+def _source_tokens(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> SpecialTokens:
+    pad, stop = hf_tokenizer.pad_token_id, hf_tokenizer.eos_token_id
     if pad is None or stop is None or pad == stop:
         raise BadRecipe("engine.no-pad", base=base, wanted="<pad>")
-    return "source", pad, stop, [], tokenizer.bos_token_id
+    return SpecialTokens(
+        style="source",
+        family="source",
+        pad_id=pad,
+        stop_ids=(stop,),
+        bos_id=hf_tokenizer.bos_token_id,
+        decoder_start_id=None,
+        vocab_size=_vocab_size(hf_tokenizer),
+    )
 
 
-def _refuse_special_tags(tokenizer: "PreTrainedTokenizerFast", base: str) -> None:
-    added = tokenizer.backend_tokenizer.get_added_tokens_decoder().values()
+def _refuse_special_tags(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> None:
+    added = hf_tokenizer.backend_tokenizer.get_added_tokens_decoder().values()
     tags = [token.content for token in added if token.special and re.fullmatch(TAG, token.content)]
     if tags:
         raise BadRecipe("engine.special-tags", base=base, tags=", ".join(tags))
 
 
-def _control_ids(tokenizer: "PreTrainedTokenizerFast") -> frozenset[int]:
-    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+def _special_ids(hf_tokenizer: "PreTrainedTokenizerFast") -> frozenset[int]:
+    added = hf_tokenizer.backend_tokenizer.get_added_tokens_decoder()
     return frozenset(
         index
         for index, token in added.items()
-        if _CONTROL.fullmatch(token.content) and (token.special or token.content.startswith("<|"))
+        if _SPECIAL.fullmatch(token.content) and (token.special or token.content.startswith("<|"))
     )
 
 
-def _size(tokenizer: "PreTrainedTokenizerFast") -> int:
-    return max(tokenizer.get_vocab().values()) + 1
+def _vocab_size(hf_tokenizer: "PreTrainedTokenizerFast") -> int:
+    return max(hf_tokenizer.get_vocab().values()) + 1

@@ -1,7 +1,7 @@
-"""A small tokenizer for a model from scratch, trained on the spot, the same on every run.
+"""Train a small BPE tokenizer for a model from scratch; the same texts give the same vocabulary.
 
-It has the form of the real thing, so that a toy goes down the very path of the big models: the
-same control tokens, the same kind of BPE, the same chat template.
+It has the special tokens, the kind of BPE and the chat template of the real models, so that a toy
+model takes their code path.
 """
 
 import unicodedata
@@ -9,7 +9,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from yoyak.engine.tokenization.chat_template import CHATML, LLAMA3
+from yoyak.config.schema import Recipe
+from yoyak.engine.tokenization.chat_template import CHATML_TEMPLATE, LLAMA3_TEMPLATE
+from yoyak.engine.tokenization.tokenizer import ModelTokenizer, build_tokenizer
+from yoyak.errors import BadRecipe
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -20,13 +23,13 @@ Architecture = Literal["bart", "llama", "qwen2", "qwen3"]
 PRINTABLE_ASCII = [chr(code) for code in range(33, 127)]
 
 METASPACE = "\u2581"
-"""Stands for a blank at the start of a word."""
+"""The character that marks a space before a word."""
 
 
 class TokenizerFormat(NamedTuple):
-    """The control tokens of an architecture, by ascending id, and the names they go by."""
+    """The special tokens of an architecture, by ascending id, and which of them does what."""
 
-    control: tuple[str, ...]
+    special_tokens: tuple[str, ...]
     eos: str
     bos: str | None = None
     pad: str | None = None
@@ -35,14 +38,14 @@ class TokenizerFormat(NamedTuple):
 
 
 BART = TokenizerFormat(
-    control=("<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>", "<mask>"),
+    special_tokens=("<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>", "<mask>"),
     eos="</s>",
     bos="<s>",
     pad="<pad>",
     unknown="<unk>",
 )
 LLAMA = TokenizerFormat(
-    control=(
+    special_tokens=(
         "<|begin_of_text|>",
         "<|end_of_text|>",
         "<|finetune_right_pad_id|>",
@@ -52,15 +55,15 @@ LLAMA = TokenizerFormat(
     ),
     eos="<|eot_id|>",
     bos="<|begin_of_text|>",
-    template=LLAMA3,
+    template=LLAMA3_TEMPLATE,
 )
 QWEN = TokenizerFormat(
-    control=("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_pad|>"),
+    special_tokens=("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_pad|>"),
     eos="<|im_end|>",
     pad="<|endoftext|>",
-    template=CHATML,
+    template=CHATML_TEMPLATE,
 )
-FORMS: dict[Architecture, TokenizerFormat] = {
+FORMATS: dict[Architecture, TokenizerFormat] = {
     "bart": BART,
     "llama": LLAMA,
     "qwen2": QWEN,
@@ -68,37 +71,52 @@ FORMS: dict[Architecture, TokenizerFormat] = {
 }
 
 
-def train_tokenizer(
+def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> ModelTokenizer:
+    """Train a tokenizer on ``texts``, of the form and size that ``recipe.model.scratch`` names.
+
+    Raises:
+        BadRecipe: the recipe has no scratch model.
+    """
+    scratch = recipe.model.scratch
+    if scratch is None:
+        raise BadRecipe("engine.not-scratch", recipe=recipe.name)
+    hf_tokenizer = train_bpe(texts, scratch.architecture, scratch.vocabulary)
+    # koBART's first decoder token is <usr>. Other vocabularies have none: their start stays None.
+    start = hf_tokenizer.backend_tokenizer.token_to_id("<usr>")
+    return build_tokenizer(hf_tokenizer, recipe, recipe.name, decoder_start_id=start)
+
+
+def train_bpe(
     texts: Iterable[str], architecture: Architecture, size: int
 ) -> "PreTrainedTokenizerFast":
-    """A tokenizer of at most ``size`` tokens that can write every text, known to it or not.
+    """Train a vocabulary of at most ``size`` tokens that can encode any text.
 
-    ``size`` must leave room for the 256 bytes that stand in for rare characters.
+    ``size`` must leave room for the 256 byte tokens that rare characters fall back to.
     """
     from transformers import PreTrainedTokenizerFast
 
-    form = FORMS[architecture]
+    spec = FORMATS[architecture]
     build = _metaspace_bpe if architecture == "bart" else _byte_level_bpe
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=build(texts, form, size),
-        eos_token=form.eos,
-        bos_token=form.bos,
-        pad_token=form.pad,
-        unk_token=form.unknown,
+    hf_tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=build(texts, spec, size),
+        eos_token=spec.eos,
+        bos_token=spec.bos,
+        pad_token=spec.pad,
+        unk_token=spec.unknown,
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.chat_template = form.template
-    return tokenizer
+    hf_tokenizer.chat_template = spec.template
+    return hf_tokenizer
 
 
-def _metaspace_bpe(texts: Iterable[str], form: TokenizerFormat, size: int) -> "Tokenizer":
-    """As koBART: words that carry their blank. Rare characters fall back to bytes."""
+def _metaspace_bpe(texts: Iterable[str], spec: TokenizerFormat, size: int) -> "Tokenizer":
+    """Train koBART's kind of BPE: words with their leading space, byte fallback."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     texts = [unicodedata.normalize("NFC", text) for text in texts]
     alphabet = _alphabet(texts, max(size // 3, len(PRINTABLE_ASCII)))
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
-    tokenizer = Tokenizer(models.BPE(unk_token=form.unknown, byte_fallback=True))
+    tokenizer = Tokenizer(models.BPE(unk_token=spec.unknown, byte_fallback=True))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Sequence(
@@ -106,7 +124,7 @@ def _metaspace_bpe(texts: Iterable[str], form: TokenizerFormat, size: int) -> "T
     )
     trainer = trainers.BpeTrainer(
         vocab_size=size,
-        special_tokens=[*form.control, *fallback],
+        special_tokens=[*spec.special_tokens, *fallback],
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
@@ -116,9 +134,9 @@ def _metaspace_bpe(texts: Iterable[str], form: TokenizerFormat, size: int) -> "T
 
 
 def _alphabet(texts: Iterable[str], size: int) -> list[str]:
-    """ASCII and the commonest other characters; among equals the first in Unicode.
+    """Return ASCII and the most frequent other characters; ties go to the lower code point.
 
-    The trainer's own limit draws lots among equals, and two runs would learn two vocabularies.
+    The trainer's own limit breaks ties at random, so two runs would learn two vocabularies.
     """
     counts = Counter(character for text in texts for character in text if not character.isspace())
     for known in PRINTABLE_ASCII:
@@ -128,7 +146,7 @@ def _alphabet(texts: Iterable[str], size: int) -> list[str]:
 
 
 def _unregister(tokenizer: "Tokenizer", fallback: list[str]) -> "Tokenizer":
-    """The tokenizer with byte tokens in its vocabulary only: as added tokens they would match."""
+    """Remove byte tokens from the added tokens (as such, ``<0x41>`` in a text would match)."""
     import json
 
     from tokenizers import Tokenizer
@@ -141,8 +159,8 @@ def _unregister(tokenizer: "Tokenizer", fallback: list[str]) -> "Tokenizer":
     return Tokenizer.from_str(json.dumps(description))
 
 
-def _byte_level_bpe(texts: Iterable[str], form: TokenizerFormat, size: int) -> "Tokenizer":
-    """As Llama 3 and Qwen: BPE over bytes, so that nothing is unknown."""
+def _byte_level_bpe(texts: Iterable[str], spec: TokenizerFormat, size: int) -> "Tokenizer":
+    """Train Llama 3's and Qwen's kind of BPE: over bytes, so that no text is unknown."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -151,7 +169,7 @@ def _byte_level_bpe(texts: Iterable[str], form: TokenizerFormat, size: int) -> "
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
-        special_tokens=list(form.control),
+        special_tokens=list(spec.special_tokens),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -9,7 +9,7 @@ from yoyak.events import Warned
 if TYPE_CHECKING:
     from yoyak.engine import TrainJob
     from yoyak.engine.models.collate import RowShape
-    from yoyak.engine.tokenization.encode import Encoded
+    from yoyak.engine.tokenization.encode import EncodedRow
     from yoyak.engine.training.checkpoint import Checkpoints
     from yoyak.engine.training.evaluation import EvalMetrics
     from yoyak.engine.training.model_optimizer import ModelOptimizer
@@ -27,7 +27,7 @@ class TrainContext(NamedTuple):
 
     job: "TrainJob"
     optimizer: "ModelOptimizer"
-    rows: "Sequence[Encoded]"
+    rows: "Sequence[EncodedRow]"
     shapes: "Sequence[RowShape]"
     schedule: "TrainSchedule"
     checkpoints: "Checkpoints"

@@ -20,7 +20,7 @@ from yoyak.engine.inference.generate import generate
 from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, shape_of
 from yoyak.engine.models.loss import token_losses
 from yoyak.engine.models.model import ModelBundle
-from yoyak.engine.tokenization.encode import Encoded, encode_rows
+from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.values import DevMetric, Dialogue, Interval, Rouge
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Evaluator:
         self._bundle = bundle
         # Nothing is trained on these answers, so the limit of those that are does not hold here.
         prompt = msgspec.structs.replace(recipe.prompt, max_summary_tokens=NO_LIMIT)
-        self._rows: list[Encoded] = encode_rows(
+        self._rows: list[EncodedRow] = encode_rows(
             bundle.tokenizer, dialogues, prompt, with_answers=True
         )
         self._autocast = autocast

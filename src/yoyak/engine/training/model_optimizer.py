@@ -14,7 +14,7 @@ from yoyak.engine.training import optimizer
 from yoyak.errors import RunFailed
 
 if TYPE_CHECKING:
-    from yoyak.engine.tokenization.encode import Encoded
+    from yoyak.engine.tokenization.encode import EncodedRow
 
 
 class ModelOptimizer:
@@ -38,7 +38,7 @@ class ModelOptimizer:
 
     def gradient(
         self,
-        groups: Sequence[Sequence["Encoded"]],
+        groups: Sequence[Sequence["EncodedRow"]],
         *,
         packed: bool = False,
     ) -> float:

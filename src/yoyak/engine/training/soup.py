@@ -73,7 +73,7 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
         BadData: they are not fine-tunes of one base in one form.
     """
     described = _alike(folders)
-    bundle, _ = weights.open_(folders[0], kind, recipe)
+    bundle, _ = weights.load(folders[0], kind, recipe)
     if described.form == "adapters":
         _average_adapters(bundle.model, folders)
     else:
@@ -101,7 +101,7 @@ def soup_of_checkpoints(
             raise InputMissing("engine.no-checkpoint", folder=folder, step=step, known=known)
     elif len(whole) < 2:
         raise InputMissing("engine.few-checkpoints", folder=folder, count=len(whole))
-    bundle, _ = weights.open_(folder, kind, recipe)
+    bundle, _ = weights.load(folder, kind, recipe)
     _take_over(bundle.model, mean_of([_load(path / TENSORS) for path in whole]))
     described = msgspec.structs.replace(described, step=step or described.step)
     _write(target, folder, described, bundle)
