@@ -13,7 +13,7 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.metrics import scorecard, significance
 from yoyak.metrics.diagnostics import error_report
-from yoyak.metrics.diagnostics.error_report import JudgedSystem
+from yoyak.metrics.diagnostics.error_report import ScoredSystem
 from yoyak.metrics.diagnostics.text_patterns import TextSpan
 from yoyak.terminal import rows as rows_view
 from yoyak.terminal import scores
@@ -136,8 +136,8 @@ def test_spans_are_marked_without_colour():
 
 def test_differing_rows_show_both_texts_and_the_reference(cards, files, dev):
     rows = error_report.most_different(
-        JudgedSystem(card=cards["reference"], texts=files["reference"]),
-        JudgedSystem(card=cards["empty-handed"], texts=files["empty-handed"]),
+        ScoredSystem(card=cards["reference"], texts=files["reference"]),
+        ScoredSystem(card=cards["empty-handed"], texts=files["empty-handed"]),
         {row.id: row.references for row in dev.dialogues},
         limit=1,
     )

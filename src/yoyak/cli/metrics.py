@@ -16,7 +16,7 @@ from yoyak.messages import text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from yoyak.metrics.diagnostics.error_report import JudgedSystem
+    from yoyak.metrics.diagnostics.error_report import ScoredSystem
     from yoyak.metrics.scorecard import Scorecard
 
 Column = Annotated[str | None, typer.Option(help=text("cli.option-column"), show_default=False)]
@@ -81,7 +81,7 @@ def compare(
             draw_review(place, systems or _all_runs(place), out)
 
 
-def _draw_rows(best: dict[str, "JudgedSystem"], references: list[Path], out: "Console") -> None:
+def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Console") -> None:
     """The rows where the two best differ most, then what is wrong with each one's summaries."""
     from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
@@ -98,7 +98,7 @@ def _draw_rows(best: dict[str, "JudgedSystem"], references: list[Path], out: "Co
 
 def _all_judged(
     place: CommandContext, systems: list[str], references: list[Path] | None
-) -> dict[str, "JudgedSystem"]:
+) -> dict[str, "ScoredSystem"]:
     """Each system by its shortest name: a file's own where no other is called the same."""
     own = [Path(system).name for system in systems]
     short = len(set(own)) == len(own)
@@ -124,28 +124,28 @@ def _all_runs(place: CommandContext) -> list[str]:
     return [run.name for run in place.workspace.runs() if run.scorecard("dev") is not None]
 
 
-def _judged(place: CommandContext, system: str, references: list[Path] | None) -> "JudgedSystem":
+def _judged(place: CommandContext, system: str, references: list[Path] | None) -> "ScoredSystem":
     from yoyak.data.prediction_files import read_predictions
     from yoyak.ensemble.imports import imports
-    from yoyak.metrics.diagnostics.error_report import JudgedSystem
+    from yoyak.metrics.diagnostics.error_report import ScoredSystem
 
     run = place.workspace.named(system)
     if run is not None:
         card = run.scorecard("dev")
         if card is None:
             raise InputMissing("cli.unscored-run", run=run.name)
-        return JudgedSystem(card=card, texts={one.id: one.text for one in run.predictions("dev")})
+        return ScoredSystem(card=card, texts={one.id: one.text for one in run.predictions("dev")})
     taken_in = next((one for one in imports(place.workspace) if one.name == system), None)
     if taken_in is not None and (card := taken_in.scorecard()) is not None:
         texts = {one.id: one.text for one in taken_in.predictions("dev")}
-        return JudgedSystem(card=card, texts=texts)
+        return ScoredSystem(card=card, texts=texts)
     path = Path(system)
     if not path.is_file():
         folder = place.workspace.folder
         raise InputMissing("cli.unknown-system", system=system, workspace=folder)
     against = references or [place.data_folder / "dev.csv"]
     card = _judge_file(path, against, "official", None)
-    return JudgedSystem(card=card, texts=read_predictions(path))
+    return ScoredSystem(card=card, texts=read_predictions(path))
 
 
 def _judge_file(

@@ -1,5 +1,6 @@
-"""What we learn from: the contest's files, read strictly, cleaned by declared rules, and shown.
+"""Read dialogues: the contest's files, strictly checked, cleaned by declared rules, as prompts.
 
-``tables`` reads files, ``corpus`` holds them to the contest's contract, ``clean`` removes noise
-and counts it, ``prompt`` shows a dialogue to a model, ``audit`` looks for what makes a score lie.
+``rows`` reads CSV and JSONL, ``corpus`` the contest's folder, ``prediction_files`` predictions and
+references of any origin; ``clean`` removes noise and counts it, ``prompt`` renders a dialogue for a
+model, ``audit`` finds leaks and copies.
 """

@@ -1,4 +1,4 @@
-"""What the contract allows and a person should know all the same: leaks, copies, tags, sizes."""
+"""Report what valid files still hide: leaks between splits, copies, odd tags, sizes."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from yoyak.values import Corpus, Dialogue, Split, SplitName, Value
 
 
 class Lengths(Value, frozen=True, kw_only=True):
-    """How a length is spread; 95 % of the rows do not exceed ``p95``."""
+    """The distribution of a length; 95 % of the rows do not exceed ``p95``."""
 
     minimum: int
     median: float
@@ -42,17 +42,17 @@ class SplitAudit(Value, frozen=True, kw_only=True):
 
 
 class AuditFinding(Value, frozen=True, kw_only=True):
-    """One thing to tell: a catalogue sentence (``messages.fill(key, fields)``)."""
+    """One finding: a catalogue sentence (``messages.fill(key, fields)``)."""
 
     key: str
     fields: dict[str, str | int | float]
 
 
 class Audit(Value, frozen=True, kw_only=True):
-    """All that was counted and found.
+    """The counts and findings of a corpus.
 
-    ``leaks`` are dialogues that stand in two splits, which makes a score partly a matter of
-    memory; ``duplicates`` stand twice in one split; ``oddities`` are everything else.
+    ``leaks`` are dialogues in two splits, which make a score partly a matter of memorisation;
+    ``duplicates`` are twice in one split; ``oddities`` are everything else.
     """
 
     splits: tuple[SplitAudit, ...]
@@ -63,15 +63,15 @@ class Audit(Value, frozen=True, kw_only=True):
     """Columns of train or dev that test lacks and no prompt may show."""
 
 
-class _Placed(NamedTuple):
+class _SplitDialogue(NamedTuple):
     split: SplitName
     dialogue: Dialogue
 
 
 def audit(corpus: Corpus) -> Audit:
-    """Counts every split and compares all dialogues (a few seconds for the contest's 13,455)."""
+    """Count every split and compare all dialogues (a few seconds for the contest's 13,455)."""
     splits = (corpus.train, corpus.dev, corpus.test)
-    placed = [_Placed(split.name, each) for split in splits for each in split.dialogues]
+    placed = [_SplitDialogue(split.name, each) for split in splits for each in split.dialogues]
     twins = find_near_duplicates([each.dialogue.text for each in placed])
     pairs = [(placed[twin.first], placed[twin.second], twin) for twin in twins]
     return Audit(
@@ -87,7 +87,7 @@ def audit(corpus: Corpus) -> Audit:
 
 
 def lengths(values: Iterable[int]) -> Lengths | None:
-    """How ``values`` are spread, or ``None`` where there are none."""
+    """Return the spread of ``values``, or ``None`` where there are none."""
     ordered = sorted(values)
     if not ordered:
         return None
@@ -101,7 +101,7 @@ def lengths(values: Iterable[int]) -> Lengths | None:
 
 
 def tags_of(text: str) -> tuple[str, ...]:
-    """The tags of a text in order of appearance, each once."""
+    """Return the tags of a text in order of appearance, each once."""
     return tuple(dict.fromkeys(re.findall(TAG, text)))
 
 
@@ -139,7 +139,7 @@ def _finding(key: str, /, **fields: str | int | float) -> AuditFinding:
     return AuditFinding(key=key, fields=fields)
 
 
-def _leak(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFinding:
+def _leak(first: _SplitDialogue, second: _SplitDialogue, twin: NearDuplicate) -> AuditFinding:
     return _finding(
         "data.found-leak",
         first=first.dialogue.id,
@@ -150,7 +150,7 @@ def _leak(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFinding:
     )
 
 
-def _duplicate(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFinding:
+def _duplicate(first: _SplitDialogue, second: _SplitDialogue, twin: NearDuplicate) -> AuditFinding:
     one, other = first.dialogue, second.dialogue
     conflict = twin.similarity == 1.0 and one.references != other.references
     return _finding(
@@ -162,12 +162,12 @@ def _duplicate(first: _Placed, second: _Placed, twin: NearDuplicate) -> AuditFin
     )
 
 
-def _odd(placed: Sequence[_Placed]) -> Iterator[AuditFinding]:
+def _odd(placed: Sequence[_SplitDialogue]) -> Iterator[AuditFinding]:
     for split, row in placed:
         if not row.speakers:
             yield _finding("data.found-no-speaker", id=row.id, split=split)
-        said = tags_of(row.text)
-        foreign = [tag for text in row.references for tag in tags_of(text) if tag not in said]
+        known = tags_of(row.text)
+        foreign = [tag for text in row.references for tag in tags_of(text) if tag not in known]
         if foreign:
             tags = ", ".join(dict.fromkeys(foreign))
             yield _finding("data.found-foreign-tag", id=row.id, split=split, tags=tags)

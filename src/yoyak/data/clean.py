@@ -1,4 +1,4 @@
-"""The declared clean-up of dialogues, and the one way from decoded text to a summary.
+"""Clean dialogues by a table of rules, and turn decoded text into the summary that is scored.
 
 The rules are a table: each has a name, runs in this order, and counts what it changed. They bring
 a dialogue to one form (one ``#Person1#: …`` line a turn) and leave alone what people wrote, such
@@ -85,11 +85,11 @@ RULES = (
     # Once a speaker has been named, an untagged line goes on with what was said before it.
     _replace("continued-line", rf"^{SPEAKER}:.*(?:\n(?!{SPEAKER}:).*)+", _join),
 )
-"""Every clean-up there is, in the order in which it is done."""
+"""Every clean-up rule, in order."""
 
 
 def clean(text: str) -> Cleaned:
-    """A dialogue after every rule, with what each rule changed.
+    """Apply every rule to a dialogue and return it with what each rule changed.
 
     The result has one turn a line: ``#PersonN#: …``, or the bare line where no speaker is named
     before it.
@@ -102,7 +102,7 @@ def clean(text: str) -> Cleaned:
     return Cleaned(text, counts)
 
 
-# What a tokenizer with added tag tokens parts from a tag: particles, alone or in a row
+# What a tokenizer with added tag tokens separates from a tag: particles, alone or in a row
 # ("에게서는", "님의", "은(는)"), and closing punctuation. "#Person1# 모두" is two words and stays.
 _PARTICLE = (
     "은|는|이|가|을|를|과|와|의|에|에게|에게서|에서|께|께서|한테|도|만|만큼|로|으로|로부터|으로부터"
@@ -113,21 +113,21 @@ _PARTED = re.compile(
 )
 
 
-HALF_CHARACTER = "\ufffd"
-"""What decoders write for bytes that are no whole character."""
+INCOMPLETE_CHARACTER = "\ufffd"
+"""U+FFFD, which decoders write for bytes that are no whole character."""
 
 
 def summary_of(decoded: str, *, tags_are_tokens: bool = False) -> str:
-    """The summary that is scored and handed in, from a model's decoded text.
+    """Return the summary that is scored and submitted, from a model's decoded text.
 
-    One line without blanks at its ends; a clean one-line summary comes back unchanged. A half
-    character, which a model leaves that stops between two bytes of one, is left out.
+    One line in NFC without blanks at its ends; a clean one-line summary comes back unchanged.
+    U+FFFD, which a decoder writes for the bytes of an incomplete character, is left out.
 
     Args:
         decoded: the text after special tokens were left out by id.
         tags_are_tokens: the tokenizer has tokens of its own for tags. Its decoding then puts a
             blank between ``#Person1#`` and the particle after it, which is taken out again.
     """
-    lines = decoded.replace(HALF_CHARACTER, "").splitlines()
+    lines = decoded.replace(INCOMPLETE_CHARACTER, "").splitlines()
     text = " ".join(filter(None, (line.strip() for line in lines)))
     return _PARTED.sub(r"\1", text) if tags_are_tokens else text

@@ -1,4 +1,4 @@
-"""``contest.toml`` in the data folder: the rules of a contest that code can hold a team to.
+"""Read ``contest.toml`` in the data folder: the contest rules that code can enforce.
 
 The file is optional, and so is every key of it: what is not set is not limited.
 """
@@ -41,7 +41,7 @@ class Contest(Value, frozen=True, kw_only=True):
 
     @property
     def time_zone(self) -> timezone | None:
-        """The zone that ``utc_offset`` names."""
+        """Return the time zone that ``utc_offset`` names."""
         return None if self.utc_offset is None else timezone(_offset(self.utc_offset))
 
 

@@ -51,12 +51,12 @@ class ContestRows(NamedTuple):
 
     @property
     def ids(self) -> list[str]:
-        """The ids in file order."""
+        """Return the ids in file order."""
         return [record.id for record in self.rows]
 
 
 def read_corpus(folder: Path) -> Corpus:
-    """The three splits of ``folder``, cleaned, with every rule of the contract checked.
+    """Read the three splits of ``folder``, cleaned, with every rule of the contract checked.
 
     A reference in ``dev_references.csv`` that ``dev.csv`` has too counts once.
 
@@ -82,10 +82,10 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def parse_turns(text: str) -> tuple[Turn, ...]:
-    """The turns of a cleaned dialogue, one a line.
+    """Split a cleaned dialogue into its turns, one a line.
 
-    A line without a speaker stays a turn with an empty one: lines before the first tag, and all
-    lines of a dialogue that names nobody. Their words still belong to the dialogue.
+    A line without a speaker tag becomes a turn with an empty speaker: lines before the first tag,
+    and all lines of a dialogue without tags.
     """
     return tuple(_turn(line) for line in text.split("\n") if line)
 
@@ -98,7 +98,7 @@ def _turn(line: str) -> Turn:
 
 
 def fingerprint(dialogues: Iterable[Dialogue]) -> str:
-    """SHA-256 of ids, cleaned text, references and topics, in order.
+    """Return the SHA-256 of ids, cleaned text, references and topics, in order.
 
     Quoting, byte order mark, column order and blanks that are cleaned away do not matter.
     """
@@ -136,7 +136,7 @@ def _split(
 
 
 def read_split(name: SplitName, path: Path) -> ContestRows:
-    """The rows of ``train.csv``, ``dev.csv`` or ``test.csv``.
+    """Read the rows of ``train.csv``, ``dev.csv`` or ``test.csv``.
 
     Raises:
         BadData: the file breaks the contract; the message names file, row and fname.
@@ -151,7 +151,7 @@ def read_split(name: SplitName, path: Path) -> ContestRows:
 
 
 def read_further_references(path: Path, dev: ContestRows) -> dict[str, tuple[str, ...]]:
-    """References of dev beyond those in ``dev.csv``, by id; ``{}`` where there is no such file."""
+    """Read references of dev beyond those in ``dev.csv``, by id; ``{}`` where there is no file."""
     if not path.is_file():
         return {}
     table = _read_whole(path)
@@ -167,7 +167,7 @@ def read_further_references(path: Path, dev: ContestRows) -> dict[str, tuple[str
 
 
 def read_sample_submission(path: Path, test: ContestRows) -> str | None:
-    """The text of the sample submission, which asks for exactly the ids of test, in its order."""
+    """Return the text of the sample submission; its ids must be those of test, in order."""
     if not path.is_file():
         return None
     sample = read_rows(path)
@@ -188,7 +188,7 @@ def read_sample_submission(path: Path, test: ContestRows) -> str | None:
 
 
 def refuse_shared_ids(files: Sequence[ContestRows]) -> None:
-    """An id must belong to one split only, or a score would be taken on what was learnt."""
+    """Raise BadData where an id is in two splits: a score would be taken on training rows."""
     owner: dict[str, InputTable] = {}
     for table, rows in files:
         for record in rows:
@@ -198,7 +198,7 @@ def refuse_shared_ids(files: Sequence[ContestRows]) -> None:
 
 
 def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[str]) -> None:
-    """The columns must be those ``needed``, with any of those ``allowed``, in any order."""
+    """Raise BadData unless the columns are those ``needed`` and some ``allowed``, in any order."""
     missing = [column for column in needed if column not in table.columns]
     extra = [column for column in table.columns if column not in chain(needed, allowed)]
     for key, columns in (("data.missing-column", missing), ("data.extra-column", extra)):

@@ -1,4 +1,4 @@
-"""Bytes to text, UTF-8 only; for anything else the error says what the file looks like."""
+"""Decode files as UTF-8; for anything else the error names the encoding the file seems to have."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ _FOREIGN = re.compile(r"[^\W\d_a-zA-Z]")
 
 
 def text_of(path: Path) -> str:
-    """The text of a UTF-8 file; a byte order mark is accepted and left out.
+    """Return the text of a UTF-8 file; a byte order mark is accepted and left out.
 
     Raises:
         InputMissing: there is no such file, or it cannot be read.
@@ -30,7 +30,7 @@ def text_of(path: Path) -> str:
 
 
 def nul_error(path: Path, text: str, row: int, line: int) -> BadData:
-    """The error for a NUL character in ``text``, which was decoded as UTF-8."""
+    """Return the error for a NUL character in ``text``, which was decoded as UTF-8."""
     encoding = looks_like(text.encode())
     if encoding is None:
         return BadData("data.nul", file=path, row=row, line=line)
@@ -38,7 +38,7 @@ def nul_error(path: Path, text: str, row: int, line: int) -> BadData:
 
 
 def looks_like(content: bytes) -> str | None:
-    """The encoding that bytes which are not UTF-8 seem to have, by its usual name, or ``None``."""
+    """Return the usual name of the encoding that non-UTF-8 bytes seem to have, or ``None``."""
     for mark, name in ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32")):
         if content.startswith(mark):
             return name
@@ -53,7 +53,7 @@ def looks_like(content: bytes) -> str | None:
 
 
 def _decodes_to_words(content: bytes, encoding: str) -> bool:
-    """Whether the decoded letters beyond ASCII are Hangul: UTF-8 read as cp949 is mostly hanja."""
+    """Return whether the decoded non-ASCII letters are Hangul: UTF-8 as cp949 is mostly hanja."""
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Examples of a few-shot prompt: answered rows of train, never of dev or test."""
+"""Choose the examples of a few-shot prompt: train rows with a summary, never dev or test."""
 
 import hashlib
 import statistics
@@ -9,9 +9,9 @@ from yoyak.values import Dialogue, Split
 
 
 def choose_examples(train: Split, count: int, seed: int) -> tuple[Dialogue, ...]:
-    """``count`` rows of train, the same ones for the same seed and ids.
+    """Return ``count`` rows of train, the same ones for the same seed and ids.
 
-    They are drawn from the shorter half of the dialogues, so that they leave room for the question.
+    They are drawn from the shorter half of the dialogues, to leave tokens for the dialogue itself.
 
     Raises:
         BadData: the split is not train, or has too few rows.
@@ -28,7 +28,7 @@ def choose_examples(train: Split, count: int, seed: int) -> tuple[Dialogue, ...]
 
 
 def found_examples(train: Split, ids: Sequence[str]) -> tuple[Dialogue, ...]:
-    """The rows of train that have these ids, in this order.
+    """Return the rows of train that have these ids, in this order.
 
     Raises:
         BadData: one is not there any more.

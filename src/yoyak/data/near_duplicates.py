@@ -1,4 +1,4 @@
-"""Pairs of texts that say nearly the same, found without comparing every text with every other.
+"""Find near-duplicate texts without comparing every text with every other.
 
 Texts are compared by their letters: tags, blanks and punctuation are left out, so that a copy
 with swapped speakers counts as a copy. Equal letters are found by a dictionary. For the rest each
@@ -24,15 +24,15 @@ NGRAM = 6
 SKETCH = 32
 """Hashes that a text keeps."""
 
-SHARED = 2
+MIN_SHARED = 2
 """Hashes that two texts must share to be compared."""
 
-CROWD = 60
+MAX_HOLDERS = 60
 """A hash that more texts than this share is a stock phrase and makes no candidates."""
 
 
 class NearDuplicate(NamedTuple):
-    """Places of two texts, the earlier first, and how alike their letters are (0 to 1)."""
+    """Indices of two texts, the earlier first, and how alike their letters are (0 to 1)."""
 
     first: int
     second: int
@@ -42,7 +42,7 @@ class NearDuplicate(NamedTuple):
 def find_near_duplicates(
     texts: Sequence[str], *, threshold: float = 0.8
 ) -> tuple[NearDuplicate, ...]:
-    """All equal texts and, up to the sketch's odds, all that are at least ``threshold`` alike.
+    """Return all equal texts and, with high probability, all at least ``threshold`` alike.
 
     Similarity is the normalised indel similarity (twice the longest common subsequence by both
     lengths). Of several equal texts each is paired with the first one only.
@@ -50,17 +50,17 @@ def find_near_duplicates(
     letters = [letters_of(text) for text in texts]
     first: dict[str, int] = {}
     equal = [
-        NearDuplicate(earlier, place, 1.0)
-        for place, text in enumerate(letters)
-        if (earlier := first.setdefault(text, place)) != place
+        NearDuplicate(earlier, position, 1.0)
+        for position, text in enumerate(letters)
+        if (earlier := first.setdefault(text, position)) != position
     ]
-    candidates = _candidates({place: text for text, place in first.items()})
+    candidates = _candidates({position: text for text, position in first.items()})
     alike = _compared(letters, candidates, threshold)
     return tuple(sorted((*equal, *alike)))
 
 
 def letters_of(text: str) -> str:
-    """What two texts are compared by: letters and digits outside tags."""
+    """Return what two texts are compared by: letters and digits outside tags."""
     return re.sub(r"[\W_]+", "", re.sub(TAG, " ", text))
 
 
@@ -76,22 +76,22 @@ def _compared(
 
 
 def _candidates(texts: dict[int, str]) -> list[tuple[int, int]]:
-    """Pairs that share enough of their sketches; bounded, because crowded hashes make none."""
+    """Return pairs that share enough hashes; bounded, because very common hashes make none."""
     holders: defaultdict[int, list[int]] = defaultdict(list)
-    for place, text in texts.items():
+    for position, text in texts.items():
         for value in _sketch(text):
-            holders[value].append(place)
+            holders[value].append(position)
     shared = Counter(
         pair
-        for places in holders.values()
-        if len(places) <= CROWD
-        for pair in combinations(places, 2)
+        for positions in holders.values()
+        if len(positions) <= MAX_HOLDERS
+        for pair in combinations(positions, 2)
     )
-    return [pair for pair, count in shared.items() if count >= SHARED]
+    return [pair for pair, count in shared.items() if count >= MIN_SHARED]
 
 
 def _sketch(text: str) -> list[int]:
-    """The smallest hashes of the text's n-grams; a text shorter than one n-gram has none."""
+    """Return the smallest hashes of the text's n-grams; none for a text shorter than one."""
     import numpy as np
 
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -102,7 +102,7 @@ def _sketch(text: str) -> list[int]:
 
 
 def _mixed(points: "npt.NDArray[np.uint64]", count: int) -> "npt.NDArray[np.uint64]":
-    """A 64-bit hash of each n-gram: a polynomial, then the finaliser of SplitMix64."""
+    """Return a 64-bit hash of each n-gram: a polynomial, then the finaliser of SplitMix64."""
     import numpy as np
 
     hashes = np.zeros(count, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Predictions and references from files that anybody wrote, with columns found by name.
+"""Read predictions, references and dialogues from files of any origin, columns found by name.
 
 A name counts whatever its case and separators are: ``Pred_Summary`` is ``predsummary``. Where
 more than one column could be meant, nothing is picked: the error lists them.
@@ -39,7 +39,7 @@ REFERENCES = (
 
 
 def read_predictions(path: Path, *, column: str | None = None) -> dict[str, str]:
-    """The text that a file predicts for each id, in file order; an empty prediction stays empty.
+    """Read the text predicted for each id, in file order; an empty prediction stays empty.
 
     Args:
         path: CSV or JSONL.
@@ -59,7 +59,7 @@ def read_predictions(path: Path, *, column: str | None = None) -> dict[str, str]
 
 
 def read_references(*paths: Path) -> dict[str, tuple[str, ...]]:
-    """The references of each id, from numbered columns, repeated ids, or several files.
+    """Read the references of each id, from numbered columns, repeated ids, or several files.
 
     Their order is columns, then rows, then files. Empty extra cells are left out.
 
@@ -94,7 +94,7 @@ def _references(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
-    """Every dialogue by id, from those files that have a ``dialogue`` column; ``{}`` if none has.
+    """Read every dialogue by id from the files with a ``dialogue`` column; ``{}`` if none has.
 
     Where several files hold the same id, the first one counts.
     """
@@ -113,7 +113,7 @@ def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
 
 
 def filled(texts: Iterable[str]) -> Iterable[str]:
-    """The texts that hold more than blanks, as they are."""
+    """Yield the texts that hold more than blanks, as they are."""
     return (text for text in texts if text.strip())
 
 
@@ -125,7 +125,7 @@ def _name(column: str) -> str:
 
 
 def id_column(table: InputTable) -> str:
-    """The column that names the rows.
+    """Return the column that names the rows.
 
     Raises:
         BadData: no column is called like an id.

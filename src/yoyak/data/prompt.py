@@ -1,4 +1,4 @@
-"""How a dialogue is shown to a model: one function for training, evaluation and inference.
+"""Render a dialogue as a prompt: one function for training, evaluation and inference.
 
 It takes what every split has, an id and turns, by type: a topic or a reference cannot get in.
 What is too long loses words of the dialogue as text, never the instruction and never token ids.
@@ -19,44 +19,44 @@ GAP = "[중략]"
 _GAP_TURN = Turn(speaker="", text=GAP)
 
 CountTokens = Callable[[Source], int]
-"""Tokens of a whole source, with the template and everything else that the model will see."""
+"""Counts the tokens of a whole source, chat template included."""
 
 Cut = Callable[[int], tuple[Turn, ...]]
-"""Turns that are shorter the smaller the number is."""
+"""Shortens turns; a smaller number gives shorter turns."""
 
 
-class Answered(Protocol):
+class PromptExample(Protocol):
     """The part of a train row that may be shown as an example."""
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """What was said, in order."""
+        """Return the turns in order."""
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Its summaries, of which the first is shown."""
+        """Return its summaries, of which the first is shown."""
 
 
-class Shown(Protocol):
+class PromptDialogue(Protocol):
     """The part of a dialogue that a prompt may know."""
 
     @property
     def id(self) -> str:
-        """The row's fname."""
+        """Return the row's fname."""
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """What was said, in order."""
+        """Return the turns in order."""
 
 
 def render(
-    dialogue: Shown,
+    dialogue: PromptDialogue,
     settings: PromptSettings,
     *,
-    examples: Sequence[Answered] = (),
+    examples: Sequence[PromptExample] = (),
     count_tokens: CountTokens | None = None,
 ) -> Source:
-    """What a model is shown for one dialogue, at most ``settings.max_source_tokens`` long.
+    """Return the prompt of one dialogue, at most ``settings.max_source_tokens`` long.
 
     Too long a dialogue is shortened as little as possible, in this order: the middle of a turn
     that is longer than all others together; middle turns, while the first and the last one stay;
@@ -79,7 +79,7 @@ def render(
         return source if count(source) <= limit else None
 
     whole = fitting(dialogue.turns)
-    shorter = (_largest(cut, sizes, fitting) for cut, sizes in _ladder(dialogue.turns))
+    shorter = (_largest(cut, sizes, fitting) for cut, sizes in _ways_to_shorten(dialogue.turns))
     found = whole or next(filter(None, shorter), None)
     if found is None:
         least = tuple(_shortened(turn, 1) for turn in _ends(dialogue.turns))
@@ -91,7 +91,10 @@ def render(
 
 
 def _source(
-    dialogue: Shown, settings: PromptSettings, turns: tuple[Turn, ...], examples: Sequence[Answered]
+    dialogue: PromptDialogue,
+    settings: PromptSettings,
+    turns: tuple[Turn, ...],
+    examples: Sequence[PromptExample],
 ) -> Source:
     dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
     if settings.style == "source":
@@ -122,8 +125,8 @@ def _lines(turns: tuple[Turn, ...]) -> str:
 # --- shortening ------------------------------------------------------------------------------
 
 
-def _ladder(turns: tuple[Turn, ...]) -> Iterator[tuple[Cut, range]]:
-    """Ways to shorten and the sizes each may be asked for, the least harmful way first."""
+def _ways_to_shorten(turns: tuple[Turn, ...]) -> Iterator[tuple[Cut, range]]:
+    """Yield ways to shorten with the sizes each may take, the least harmful way first."""
     if not turns:
         return
     ends = _ends(turns)
@@ -148,7 +151,7 @@ def _without_middle(turns: tuple[Turn, ...], kept: int) -> tuple[Turn, ...]:
 
 
 def _shortened(turn: Turn, kept: int) -> Turn:
-    """The turn with about ``kept`` characters of its two ends; no tag is cut in half."""
+    """Return the turn with about ``kept`` characters of its two ends; no tag is cut in half."""
     text = turn.text
     if turn is _GAP_TURN or kept + len(f" {GAP} ") >= len(text):
         return turn  # the mark would take more room than the words it stands for
@@ -163,7 +166,7 @@ def _shortened(turn: Turn, kept: int) -> Turn:
 def _largest(
     cut: Cut, sizes: range, fitting: Callable[[tuple[Turn, ...]], Source | None]
 ) -> Source | None:
-    """The source of the largest size that fits, by bisection; what is given back was tried."""
+    """Return the source of the largest size that fits, by bisection."""
     found = None
     low, high = sizes.start, sizes.stop
     while low < high:

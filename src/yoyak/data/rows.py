@@ -1,4 +1,4 @@
-"""Strict tables: CSV and JSONL rows, each with the place where it stands in its file.
+"""Read CSV and JSONL rows strictly, each with its row and line number for error messages.
 
 Nothing is guessed away: every cell stays text ("NA" and "null" too), every row has as many cells
 as the header, and a file that was cut off is an error that names the row.
@@ -43,7 +43,7 @@ class InputTable(NamedTuple):
     ends_with_newline: bool
 
     def cell(self, row: TableRow, column: str) -> str:
-        """One cell.
+        """Return one cell.
 
         Raises:
             BadData: a JSON record leaves the column out, or says null.
@@ -54,12 +54,12 @@ class InputTable(NamedTuple):
         return text
 
     def error(self, key: str, /, row: TableRow, **fields: object) -> BadData:
-        """The error ``key`` at a row of this table."""
+        """Return the error ``key`` at a row of this table."""
         return BadData(key, file=self.path, row=row.number, line=row.line, **fields)
 
 
 def read_rows(path: Path) -> InputTable:
-    """All records of a CSV file (RFC 4180, comma, header) or a JSONL file (one object a line).
+    """Read all records of a CSV file (RFC 4180, comma, header) or a JSONL file (one object a line).
 
     Raises:
         InputMissing: there is no such file.
@@ -90,7 +90,7 @@ def _read_csv(path: Path, text: str) -> InputTable:
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Number (0 is the header), first line and cells of each record; blank lines are skipped."""
+    """Yield number (0 is the header), first line and cells of each record; skip blank lines."""
     # The limit belongs to the whole process and is there against unclosed quotes, which strict
     # reading finds anyway.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
@@ -166,14 +166,14 @@ def _parse(path: Path, number: int, line: int, raw: str) -> TableRow:
 
 
 def _cells(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """A JSON value as cells: a list becomes ``name``, ``name2``, …; null is a cell left out."""
+    """Yield a JSON value as cells: a list becomes ``name``, ``name2``, …; null gives none."""
     match value:
         case None:
             return
         case str():
             yield name, value
         case [*items] if all(isinstance(item, str) for item in items):
-            for place, item in enumerate(items, 1):
-                yield name if place == 1 else f"{name}{place}", str(item)
+            for position, item in enumerate(items, 1):
+                yield name if position == 1 else f"{name}{position}", str(item)
         case _:
             yield name, msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Predictions and references brought together by id, and what is missing or left over."""
+"""Match predictions and references by id, and name what is missing or left over."""
 
 from collections.abc import Collection, Iterable
 
@@ -9,7 +9,7 @@ _SHOWN = 5
 
 
 class Alignment(Value, frozen=True, kw_only=True):
-    """How the ids of predictions and references meet."""
+    """The ids that predictions and references share, and those only one side has."""
 
     scored: int
     missing: tuple[str, ...] = ()
@@ -19,7 +19,7 @@ class Alignment(Value, frozen=True, kw_only=True):
 
 
 def align(predictions: Collection[str], references: Collection[str]) -> Alignment:
-    """How two sets of ids meet, in the order of each."""
+    """Compare two sets of ids; what is missing or left over keeps its order."""
     ours, theirs = set(predictions), set(references)
     return Alignment(
         scored=len(ours & theirs),
@@ -29,7 +29,7 @@ def align(predictions: Collection[str], references: Collection[str]) -> Alignmen
 
 
 def by_id(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
-    """The predictions by id.
+    """Return the predictions by id.
 
     Raises:
         BadData: an id has two predictions.
@@ -43,7 +43,7 @@ def by_id(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
 
 
 def require_whole(alignment: Alignment) -> None:
-    """Raises BadData unless every reference has its prediction and nothing is left over."""
+    """Raise BadData unless every reference has its prediction and nothing is left over."""
     if alignment.missing or alignment.leftover:
         raise BadData(
             "metrics.ids-differ",
@@ -54,7 +54,7 @@ def require_whole(alignment: Alignment) -> None:
 
 
 def require_any(alignment: Alignment) -> None:
-    """Raises BadData when no id is shared, because then there is nothing to score."""
+    """Raise BadData when no id is shared, because then there is nothing to score."""
     if not alignment.scored:
         raise BadData(
             "metrics.no-shared-id",

@@ -1,4 +1,4 @@
-"""What a summariser must beat: scores on the same rows that take no understanding at all."""
+"""Score trivial baselines on the same rows: what a summariser must beat."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ _LEAD_TURNS = 3
 
 
 class TrivialBaselines(Value, frozen=True, kw_only=True):
-    """Scores of answers that know nothing, under the same protocol on the same rows.
+    """Scores of answers that need no model, under the same protocol on the same rows.
 
-    ``constant`` says one sentence for every row; ``unrelated`` gives each row the next row's
+    ``constant`` is one sentence for every row; ``unrelated`` gives each row the next row's
     reference (``None`` for a single row); ``lead`` repeats the first three turns.
     """
 
@@ -30,7 +30,7 @@ class TrivialBaselines(Value, frozen=True, kw_only=True):
 
 
 class Probes(Value, frozen=True, kw_only=True):
-    """The same predictions, changed: what the score sees and what it is blind to."""
+    """Scores of the same predictions after a change: what the metric sees and what it misses."""
 
     swapped: Rouge
     """With ``#Person1#`` and ``#Person2#`` exchanged everywhere."""
@@ -42,7 +42,7 @@ class Probes(Value, frozen=True, kw_only=True):
 
 
 def rouge_of(rows: "Floats", definition: Definition) -> Rouge:
-    """The corpus F1 of the rows that ``score_rows`` gave."""
+    """Return the corpus F1 of the rows that ``score_rows`` gave."""
     rouge1, rouge2, rouge_l = map(float, corpus_mean(rows, definition)[:, 2])
     return Rouge(rouge1=rouge1, rouge2=rouge2, rougeL=rouge_l)
 
@@ -52,7 +52,7 @@ def trivial_baselines(
     dialogues: Mapping[str, Dialogue] | None,
     definition: Definition,
 ) -> TrivialBaselines:
-    """The floors of a set of rows; ``lead`` is ``None`` unless every row has its dialogue."""
+    """Score the trivial baselines; ``lead`` is ``None`` unless every row has its dialogue."""
     theirs = list(references.values())
 
     def scored(texts: Sequence[str]) -> Rouge:
@@ -69,7 +69,7 @@ def trivial_baselines(
 
 
 def lead(dialogue: Dialogue) -> str:
-    """The first three turns as they stand."""
+    """Return the first three turns as they are."""
     return " ".join(turn.line for turn in dialogue.turns[:_LEAD_TURNS])
 
 
@@ -79,7 +79,7 @@ def probes(
     scores: "Floats",
     definition: Definition,
 ) -> Probes:
-    """The probes of predictions whose rows scored ``scores``."""
+    """Score changed copies of the predictions, whose own rows scored ``scores``."""
     theirs = [references[key] for key in texts]
     swapped = score_rows(
         [text_patterns.swap_speakers(text) for text in texts.values()], theirs, definition

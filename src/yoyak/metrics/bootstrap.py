@@ -1,6 +1,6 @@
-"""What chance does to a mean over rows: the bootstrap and the sign-flip randomisation test.
+"""Resample rows: bootstrap intervals, the sign-flip randomisation test, Holm's correction.
 
-Both draw whole blocks of resamples at once. Seeds make every figure repeatable.
+Resamples are drawn in blocks. Seeds make every figure repeatable.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def _blocks(rows: int, resamples: int) -> Iterator[int]:
 
 
 def bootstrap_means(values: "Floats", *, seed: int, resamples: int) -> "Floats":
-    """Means of rows drawn with replacement (Efron 1979).
+    """Return means of rows drawn with replacement (Efron 1979).
 
     Args:
         values: (rows, columns); the columns of a resample share their rows, so that differences
@@ -53,7 +53,7 @@ def bootstrap_means(values: "Floats", *, seed: int, resamples: int) -> "Floats":
 def mean_intervals(
     values: "Floats", *, seed: int, resamples: int, level: float = 0.95
 ) -> tuple[Interval, ...]:
-    """The percentile-bootstrap interval of each column's mean; at least one row is needed."""
+    """Return the percentile-bootstrap interval of each column's mean, for one row or more."""
     if len(values) >= NORMAL_FROM_ROWS:
         return _normal_intervals(values, level)
     means = bootstrap_means(values, seed=seed, resamples=resamples)
@@ -61,7 +61,7 @@ def mean_intervals(
 
 
 def percentiles(drawn: "Floats", *, level: float = 0.95) -> Interval:
-    """The interval that holds the middle ``level`` of drawn means."""
+    """Return the interval that holds the middle ``level`` of drawn means."""
     low, high = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
     return Interval(low=float(low), high=float(high), level=level)
 
@@ -75,7 +75,7 @@ def _normal_intervals(values: "Floats", level: float) -> tuple[Interval, ...]:
 
 
 def standard_errors(values: "Floats") -> "Floats":
-    """Of each column's mean; not a number for a single row."""
+    """Return the standard error of each column's mean; NaN for a single row."""
     if len(values) < 2:
         return np.full(values.shape[1], np.nan)
     errors: Floats = values.std(axis=0, ddof=1) / np.sqrt(len(values))
@@ -91,7 +91,7 @@ def _z(probability: float) -> float:
 def smallest_detectable(
     differences: "Floats", *, alpha: float = 0.05, power: float = 0.8
 ) -> "Floats":
-    """The true difference that a two-sided test at ``alpha`` would find with ``power``.
+    """Return the true difference that a two-sided test at ``alpha`` would find with ``power``.
 
     Per column of paired row differences, by the normal approximation (Cohen 1988).
     """
@@ -99,7 +99,7 @@ def smallest_detectable(
 
 
 def randomisation_p(differences: "Floats", *, seed: int, resamples: int) -> "Floats":
-    """Two-sided p of each column's mean under random sign flips (Noreen 1989).
+    """Return the two-sided p of each column's mean under random sign flips (Noreen 1989).
 
     The observed assignment counts as one of the draws, so p is never zero.
     """
@@ -116,7 +116,7 @@ def randomisation_p(differences: "Floats", *, seed: int, resamples: int) -> "Flo
 
 
 def holm(p_values: "Floats") -> "Floats":
-    """Holm's step-down correction (1979): the p of each test as one of ``len(p_values)``."""
+    """Apply Holm's step-down correction (1979) to a family of p values."""
     order = np.argsort(p_values)
     steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
     corrected = np.empty_like(p_values)

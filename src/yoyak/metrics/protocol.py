@@ -1,4 +1,4 @@
-"""A way of scoring (the wish) and the protocol of a score (the identity it turned into)."""
+"""Parse a scoring definition (what to compute) into a protocol (the identity of a score)."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ _WORDS = {"refs": "references", "tags": "tags", "tok": "analyser"}
 
 
 def parse(wish: str) -> Definition:
-    """The definition of ``official`` or of a variation such as ``official,refs=max,tok=char``.
+    """Parse ``official`` or a variation such as ``official,refs=max,tok=char``.
 
     Raises:
         UsageError: an unknown name, an unknown word, or a value the word cannot take.
@@ -63,7 +63,7 @@ def _change(wish: str, change: str) -> tuple[str, str]:
 
 
 def protocol_of(definition: Definition, references: Mapping[str, tuple[str, ...]]) -> Protocol:
-    """The identity of a score against ``references`` (id to its references, in any order).
+    """Return the identity of a score against ``references`` (id to references, in any order).
 
     Raises:
         Unavailable: the analyser is not there, or does not cut as it should.
@@ -88,7 +88,7 @@ def _reference_count(references: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def data_sha256(references: Mapping[str, tuple[str, ...]]) -> str:
-    """SHA-256 of the ids and their references; the order of the rows does not matter."""
+    """Return the SHA-256 of ids and references; the order of the rows does not matter."""
     digest = hashlib.sha256()
     for key in sorted(references):
         # JSON in ASCII: the same bytes everywhere, lone surrogates included.

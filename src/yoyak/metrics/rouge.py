@@ -31,10 +31,10 @@ def score_rows(
     references: Sequence[tuple[str, ...]],
     definition: Definition = OFFICIAL,
 ) -> "NDArray[np.float64]":
-    """Scores of every row: shape (rows, 3, 3).
+    """Score every row: shape (rows, 3, 3).
 
     The second axis is ROUGE-1, ROUGE-2, ROUGE-L; the third precision, recall, F1, each 0 to 1.
-    Rows are worked off in batches, so that memory does not grow with their number.
+    Rows are scored in batches, so that memory does not grow with their number.
 
     Raises:
         BadData: unlike lengths, a row without references, or a row beyond ``LIMIT``.
@@ -48,7 +48,7 @@ def score_tokens(
     references: Sequence[Sequence[Sequence[str]]],
     definition: Definition = OFFICIAL,
 ) -> "NDArray[np.float64]":
-    """``score_rows`` for texts that are cut already; the definition's analyser is not used."""
+    """Score rows whose texts are tokenized already; the definition's analyser is not used."""
     vocabulary = TokenCodes()
 
     def encode(texts: Sequence[Sequence[str]]) -> tuple[list[str], TokenCodes]:
@@ -63,7 +63,7 @@ def score_tokens(
 def corpus_mean(
     rows: "NDArray[np.float64]", definition: Definition = OFFICIAL
 ) -> "NDArray[np.float64]":
-    """The mean over rows, shape (3, 3).
+    """Return the mean over rows, shape (3, 3).
 
     The official sum is exact, so the order of the rows cannot matter; the other profiles add row
     by row, as ``rouge`` 1.0.1 does.
@@ -131,7 +131,7 @@ def _batches(
 def _official_pairs(
     ours: list[str], theirs: list[str], owner: "NDArray[np.int64]", _: TokenCodes
 ) -> "NDArray[np.float64]":
-    """Shape (pairs, 3, 3), a pair for every reference; ``owner`` is its row."""
+    """Score one pair for every reference, shape (pairs, 3, 3); ``owner`` is its row."""
     import numpy as np
 
     owners = owner.tolist()
@@ -142,7 +142,7 @@ def _official_pairs(
 
 
 def _totals(codes: list[str]) -> "NDArray[np.int64]":
-    """How many unigrams, bigrams and tokens each text holds."""
+    """Count the unigrams, bigrams and tokens of each text."""
     import numpy as np
 
     tokens = np.fromiter(map(len, codes), np.int64, len(codes))
@@ -168,7 +168,7 @@ def _over_references(
     counts: Sequence[int],
     mode: ReferenceMode,
 ) -> "NDArray[np.float64]":
-    """One row out of its pairs: the mean, or for each metric the pair with the highest F1."""
+    """Reduce pairs to rows: the mean, or for each metric the pair with the highest F1."""
     import numpy as np
 
     if len(pairs) == len(counts):
@@ -188,7 +188,7 @@ def _over_references(
 def _mean_over_references(
     pairs: "NDArray[np.float64]", starts: "NDArray[np.int64]", number: "NDArray[np.int64]"
 ) -> "NDArray[np.float64]":
-    # Added one reference after another, as anybody else would: the same to the last bit.
+    # Added one reference after another: bit-identical to other implementations.
     total = pairs[starts]
     for reference in range(1, int(number.max())):
         rows = number > reference
@@ -202,13 +202,13 @@ def _mean_over_references(
 def pairwise(
     candidates: Sequence[Sequence[str]], definition: Definition = OFFICIAL
 ) -> "list[NDArray[np.float64]]":
-    """F1 of all pairs of one item's candidates, an array (n, n, 3) for every item.
+    """Score all pairs of each item's candidates: F1, an array (n, n, 3) for every item.
 
     The last axis is ROUGE-1, ROUGE-2, ROUGE-L. The official F1 is the same both ways; that of
     ``rouge101`` need not be.
 
     Raises:
-        BadData: the candidates of an item are longer than ``encode.LIMIT`` together.
+        BadData: the candidates of an item are longer than ``LIMIT`` together.
         Unavailable: the analyser is not there, or does not cut as it should.
     """
     tables = _encoded(candidates, definition)
@@ -229,17 +229,17 @@ def _encoded(
 
 
 def official_table(codes: Sequence[str]) -> "NDArray[np.float64]":
-    """The official F1 of all pairs of ``codes``, shape (n, n, 3)."""
+    """Return the official F1 of all pairs of ``codes``, shape (n, n, 3)."""
     import numpy as np
 
-    place = {code: index for index, code in enumerate(dict.fromkeys(codes))}
+    position = {code: index for index, code in enumerate(dict.fromkeys(codes))}
     # Numbered anew: one item has few distinct tokens, and below 256 rapidfuzz needs no hashing.
-    distinct = TokenCodes().encode(list(place))
+    distinct = TokenCodes().encode(list(position))
     found = np.stack([_all_common(form) for form in forms(distinct)], axis=-1)
     tokens = np.fromiter(map(len, distinct), np.int64, len(distinct))
     totals = np.stack((tokens, np.maximum(tokens - 1, 0), tokens), axis=1)
     table = fractions(found, totals[:, None], totals[None, :])[..., 2]
-    where = np.array([place[code] for code in codes], np.int64)
+    where = np.array([position[code] for code in codes], np.int64)
     full: NDArray[np.float64] = table[where[:, None], where[None, :]]
     return full
 
@@ -287,7 +287,7 @@ class Forms(NamedTuple):
 
 
 def forms(codes: Sequence[str]) -> Forms:
-    """The three forms of ``codes``, which hold fewer than 1,114,112 tokens together."""
+    """Return the three forms of ``codes``, which hold fewer than 1,114,112 tokens together."""
     import numpy as np
 
     lengths = np.fromiter(map(len, codes), np.int64, len(codes))
@@ -314,7 +314,7 @@ def _text(numbers: "NDArray[np.int64]") -> str:
 
 
 def _sorted_keys(ids: "NDArray[np.uint32]", lengths: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """(row, token, 1 + next token or 0 at the end), packed in 21 bits each and sorted.
+    """Return sorted (row, token, 1 + next token or 0 at the end), packed in 21 bits each.
 
     One sort puts both the tokens and the bigrams of every row in order.
     """
@@ -332,7 +332,7 @@ def _sorted_keys(ids: "NDArray[np.uint32]", lengths: "NDArray[np.int64]") -> "ND
 
 
 def _labels(keys: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """For each key the position of one occurrence of it: equal labels mean equal keys.
+    """Return for each key the position of one occurrence: equal labels mean equal keys.
 
     A hash table without chains: keys that lost their slot to another go to a next round with
     another hash. A tenth of what ``np.unique`` takes.
@@ -343,19 +343,19 @@ def _labels(keys: "NDArray[np.int64]") -> "NDArray[np.int64]":
     bits = min(17, max(1, len(keys).bit_length()))
     owners = np.empty(1 << bits, np.int64)
     labels = np.empty(len(keys), np.int64)
-    places, left, factor = np.arange(len(keys)), keys, _GOLDEN_RATIO
-    while len(places):
+    positions, left, factor = np.arange(len(keys)), keys, _GOLDEN_RATIO
+    while len(positions):
         slots = ((left * factor).view(np.uint64) >> np.uint64(64 - bits)).view(np.int64)
-        owners[slots] = places
+        owners[slots] = positions
         found = owners.take(slots)
-        labels[places] = found
+        labels[positions] = found
         lost = np.flatnonzero(keys.take(found) != left)
-        places, left, factor = places[lost], left[lost], factor * 5 % 2**61 | 1
+        positions, left, factor = positions[lost], left[lost], factor * 5 % 2**61 | 1
     return labels
 
 
 def common(queries: Sequence[str], choices: Sequence[str]) -> "NDArray[np.int32]":
-    """The length of the longest common subsequence of every query with the choice beside it."""
+    """Return the longest common subsequence's length of every query with its choice."""
     import numpy as np
     from rapidfuzz.distance import LCSseq
     from rapidfuzz.process import cpdist
@@ -367,7 +367,7 @@ def common(queries: Sequence[str], choices: Sequence[str]) -> "NDArray[np.int32]
 def fractions(
     overlap: "NDArray[np.int32]", ours: "NDArray[np.int64]", theirs: "NDArray[np.int64]"
 ) -> "NDArray[np.float64]":
-    """Precision, recall and F1 on a new last axis; 0 where a side is empty.
+    """Return precision, recall and F1 on a new last axis; 0 where a side is empty.
 
     The order of operations is that of rouge-score, to the last bit: 2PR / (P + R).
     """

@@ -1,4 +1,4 @@
-"""The ROUGE of the pip package ``rouge`` 1.0.1, bit for bit, without its crashes.
+"""Compute the ROUGE of the pip package ``rouge`` 1.0.1, bit for bit, without its crashes.
 
 Sets of n-grams instead of counts; sentences end at every ``.``; ROUGE-L counts the set of words
 in the union of the longest common subsequences of all pairs of sentences, whatever their order.
@@ -25,7 +25,7 @@ class Text(NamedTuple):
 
 
 def prepare(text: str) -> Text:
-    """``text``, its tokens set apart by blanks, cut at every full stop.
+    """Cut ``text``, its tokens separated by blanks, at every full stop.
 
     Blanks after the last full stop make a sentence of one empty word, as they do there.
     """
@@ -35,7 +35,7 @@ def prepare(text: str) -> Text:
 
 
 def score(ours: Text, theirs: Text) -> tuple[Fractions, Fractions, Fractions]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L, each as precision, recall and F1."""
+    """Return ROUGE-1, ROUGE-2 and ROUGE-L, each as precision, recall and F1."""
     if not ours.sentences or not theirs.sentences:
         return (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
     union: set[str] = set()
@@ -57,7 +57,7 @@ def _fractions(overlap: int, ours: int, theirs: int) -> Fractions:
 
 
 def _common_words(rows: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
-    """The words of that longest common subsequence which the package's traceback finds.
+    """Yield the words of the longest common subsequence that the package's traceback finds.
 
     Bit ``j`` of a row's integer is 0 where the table of lengths steps up at column ``j``
     (Hyyrö 2004). With ``_lcs[i][j]`` known to be the larger of its two neighbours, the step
@@ -79,7 +79,7 @@ def _common_words(rows: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
 
 
 def _block_starts(rows: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """The integers before every block of rows: keeping all of them would take n² bits."""
+    """Return the integers before every block of rows: keeping all would take n² bits."""
     starts = [(1 << len(columns)) - 1]
     if len(rows) > _BLOCK_ROWS:
         steps = enumerate(_steps(rows, columns, starts[0]), start=1)
@@ -88,12 +88,12 @@ def _block_starts(rows: Sequence[str], columns: Sequence[str]) -> list[int]:
 
 
 def _steps(rows: Sequence[str], columns: Sequence[str], start: int) -> Iterator[int]:
-    places: dict[str, int] = {}
-    for place, word in enumerate(columns):
-        places[word] = places.get(word, 0) | 1 << place
+    positions: dict[str, int] = {}
+    for position, word in enumerate(columns):
+        positions[word] = positions.get(word, 0) | 1 << position
     full = (1 << len(columns)) - 1
     bits = start
     for word in rows:
-        matched = bits & places.get(word, 0)
+        matched = bits & positions.get(word, 0)
         bits = ((bits + matched) | (bits - matched)) & full
         yield bits

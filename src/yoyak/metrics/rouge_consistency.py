@@ -1,4 +1,4 @@
-"""Whether three ROUGE figures can come from one run of one judge.
+"""Check whether three stated ROUGE figures can come from one run of one metric.
 
 T1: an LCS is a common sub-multiset, so RL ≤ R1 always. T2: every matched bigram starts at a
 matched token, so R2 exceeds R1 only on very short texts. T3: RL < R2 is possible, but no real
@@ -35,7 +35,7 @@ def rouge_consistency(
     mean: float | None = None,
     constant_floor: float | None = None,
 ) -> tuple[Alarm, ...]:
-    """The alarms of stated figures on the 0–100 scale, errors first.
+    """Return the alarms of stated figures on the 0–100 scale, errors first.
 
     ``sum`` is R1 + R2 + RL (0–300), ``mean`` a third of it (0–100). Single rows may break every
     rule but RL ≤ R1; the rules are for corpora.
@@ -61,7 +61,7 @@ def _alarm(key: str, severity: Severity, evidence: dict[str, float]) -> Alarm:
 
 
 def _scale(claim: RougeClaim) -> Iterator[Alarm]:
-    """Other rules say nothing about figures that are not on one scale."""
+    """Yield the alarm of figures that are not on one scale; no other rule applies to them."""
     triple = claim[:3]
     shown = {"rouge1": claim.rouge1, "rouge2": claim.rouge2, "rougeL": claim.rougeL}
     if min(triple) < 0 or max(triple) > 100 + _ROUNDING:

@@ -1,6 +1,6 @@
-"""When a score must not be believed: rules over a scorecard's evidence, and over stated figures.
+"""Check whether a score can be trusted: a table of rules over a scorecard's evidence.
 
-An error means that the figure cannot be what it claims, or that the file cannot be handed in; a
+An error means that the figure cannot be what it claims, or that the file must not be submitted; a
 warning means that somebody should look. Every rule is one row of a table.
 """
 
@@ -33,12 +33,12 @@ class Alarm(Value, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The alarm as a person reads it."""
+        """Return the alarm in the reader's language."""
         return messages.fill(self.key, self.evidence)
 
 
 class SanityInputs(NamedTuple):
-    """What the rules look at."""
+    """The evidence that the rules look at."""
 
     rouge: Rouge
     alignment: Alignment
@@ -71,7 +71,7 @@ class SanityRule(NamedTuple):
 
 
 def points(fraction: float) -> str:
-    """A fraction as points on the 0–100 scale, two decimals."""
+    """Format a fraction as points on the 0–100 scale, two decimals."""
     return f"{100 * fraction:.2f}"
 
 
@@ -151,7 +151,7 @@ def _tags_missing(evidence: SanityInputs) -> SanityFinding | None:
 
 
 def _share_above(fault: ErrorType, limit: float) -> Callable[[SanityInputs], SanityFinding | None]:
-    """A rule: more rows show the fault than ``limit`` and the references' own share together."""
+    """Return a rule: more rows show the fault than ``limit`` plus the references' own share."""
 
     def check(evidence: SanityInputs) -> SanityFinding | None:
         rows, theirs = evidence.faults.get(fault, ()), evidence.statistics.references
@@ -208,7 +208,7 @@ RULES: tuple[SanityRule, ...] = (
 
 
 def run_sanity_checks(evidence: SanityInputs) -> tuple[Alarm, ...]:
-    """The alarms of a file of predictions, in the order of the table, then those of its triple."""
+    """Return the alarms of a file of predictions, in the order of the table."""
     found = [(rule, finding) for rule in RULES if (finding := rule.check(evidence)) is not None]
     return tuple(
         Alarm(

@@ -1,4 +1,4 @@
-"""The scorecard: a file of summaries judged, explained, and suspected where there is reason to."""
+"""Evaluate a file of summaries: scores, interval, baselines, statistics and alarms."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from yoyak.metrics.align_ids import Alignment
 from yoyak.metrics.baselines import Probes, TrivialBaselines
 from yoyak.metrics.diagnostics import slices
 from yoyak.metrics.diagnostics import statistics as statistics_
-from yoyak.metrics.diagnostics.error_types import ErrorType, JudgedItem, rows_with
+from yoyak.metrics.diagnostics.error_types import ErrorType, SummaryItem, rows_with
 from yoyak.metrics.diagnostics.slices import Slice, Topics
 from yoyak.metrics.diagnostics.statistics import COUNTED, FileStatistics
 from yoyak.metrics.diagnostics.text_patterns import speakers
@@ -53,7 +53,7 @@ class Measures(Value, frozen=True, kw_only=True):
 
 
 class Scorecard(Value, frozen=True, kw_only=True):
-    """All that is known about how good a file of summaries is.
+    """The complete evaluation of a file of summaries.
 
     ``interval`` is of the mean of the three F1, percentile bootstrap over rows.
     """
@@ -79,12 +79,12 @@ class Scorecard(Value, frozen=True, kw_only=True):
 
     @property
     def n(self) -> int:
-        """The rows that were scored."""
+        """Return the number of scored rows."""
         return len(self.rows)
 
 
 class _Job(NamedTuple):
-    """What is judged, rows in the order of the references."""
+    """What is evaluated, rows in the order of the references."""
 
     texts: dict[str, str]
     references: dict[str, tuple[str, ...]]
@@ -104,7 +104,7 @@ def evaluate(
     seed: int = SEED,
     resamples: int = RESAMPLES,
 ) -> Scorecard:
-    """Judges the predictions of a whole split.
+    """Evaluate the predictions of a whole split.
 
     Raises:
         BadData: the ids of predictions and split differ, an id is there twice, or a dialogue has
@@ -115,7 +115,7 @@ def evaluate(
     references = {key: dialogue.references for key, dialogue in dialogues.items()}
     alignment = align_ids.align(texts, references)
     align_ids.require_whole(alignment)
-    return _judge(
+    return _evaluate(
         _Job(
             texts={key: texts[key] for key in references},
             references=references,
@@ -138,7 +138,7 @@ def evaluate_texts(
     seed: int = SEED,
     resamples: int = RESAMPLES,
 ) -> Scorecard:
-    """Judges texts from anywhere: rows are matched by id, what does not match raises an alarm.
+    """Evaluate texts of any origin: rows are matched by id, what does not match raises an alarm.
 
     Only shared ids are scored, and the protocol is that of the rows that were scored.
 
@@ -148,7 +148,7 @@ def evaluate_texts(
     alignment = align_ids.align(predictions, references)
     align_ids.require_any(alignment)
     shared = {key: texts for key, texts in references.items() if key in predictions}
-    return _judge(
+    return _evaluate(
         _Job(
             texts={key: predictions[key] for key in shared},
             references=shared,
@@ -165,7 +165,7 @@ def evaluate_texts(
 def _unpacked(
     predictions: Sequence[Prediction] | Mapping[str, str],
 ) -> tuple[Mapping[str, str], int | None]:
-    """The texts by id, and how many were stopped by their length if anybody knows."""
+    """Return the texts by id, and how many hit the token limit where that is known."""
     if isinstance(predictions, Mapping):
         return predictions, None
     found = align_ids.by_id(predictions)
@@ -175,7 +175,7 @@ def _unpacked(
     return {key: row.text for key, row in found.items()}, stopped
 
 
-def _judge(job: _Job) -> Scorecard:
+def _evaluate(job: _Job) -> Scorecard:
     theirs = list(job.references.values())
     scores = score_rows(list(job.texts.values()), theirs, job.definition)
     rows = _row_scores(job.texts, scores)
@@ -242,7 +242,7 @@ def _by_reference_mode(job: _Job, own: Rouge) -> dict[ReferenceMode, Rouge]:
 
 
 def _evidence(
-    job: _Job, scores: "Floats", items: Mapping[str, JudgedItem]
+    job: _Job, scores: "Floats", items: Mapping[str, SummaryItem]
 ) -> sanity_checks.SanityInputs:
     first = {key: row[0] for key, row in job.references.items()}
     theirs = statistics_.items(first, job.references, job.dialogues)
@@ -275,7 +275,7 @@ def _evidence(
 
 
 def _equal_share(scores: "Floats") -> float:
-    """Of the rows with any overlap, the share in which ROUGE-1 and ROUGE-L agree."""
+    """Return the share of rows with any overlap in which ROUGE-1 and ROUGE-L agree."""
     import numpy as np
 
     found = scores[scores[:, 0, 2] > 0]

@@ -1,4 +1,4 @@
-"""Which differences between systems are real: paired tests on the rows they share."""
+"""Test which differences between systems are real: paired tests on the rows they share."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -52,7 +52,7 @@ class PairComparison(Value, frozen=True, kw_only=True):
 
 
 class SystemRanking(Value, frozen=True, kw_only=True):
-    """One system's place in a comparison."""
+    """One system in a comparison."""
 
     system: str
     rouge: Rouge
@@ -60,7 +60,7 @@ class SystemRanking(Value, frozen=True, kw_only=True):
 
 
 class Comparison(Value, frozen=True, kw_only=True):
-    """Systems judged under one protocol on the same rows, best mean first."""
+    """Systems scored under one protocol on the same rows, best mean first."""
 
     protocol: Protocol
     baseline: str | None
@@ -97,7 +97,7 @@ def compare(
 
     Raises:
         UsageError: fewer than two systems, or a baseline that is not among them.
-        BadData: two systems were not judged alike; the message names what differs.
+        BadData: two systems were not scored alike; the message names what differs.
     """
     names = sorted(cards, key=lambda name: -cards[name].rouge.mean)
     _check(cards, names, baseline)
@@ -171,7 +171,7 @@ def compare_pair(
 
 
 class _Tests(NamedTuple):
-    """What the tests said, one column a pair."""
+    """Test results, one column a pair."""
 
     drawn: "Floats"
     p_values: "Floats"

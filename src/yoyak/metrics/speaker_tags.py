@@ -1,4 +1,4 @@
-"""Speaker and privacy tags such as ``#Person1#`` and ``#PhoneNumber#``, as a score treats them."""
+"""Find speaker and privacy tags such as ``#Person1#`` and ``#PhoneNumber#`` in texts."""
 
 import re
 from typing import NamedTuple
@@ -15,17 +15,17 @@ class TagPiece(NamedTuple):
 
 
 def strip(text: str) -> str:
-    """``text`` without its tags; nothing is put in their place."""
+    """Remove the tags; nothing is put in their place."""
     return TAG.sub("", text)
 
 
 def spaced(text: str) -> str:
-    """``text`` with a blank on both sides of every tag, as koBART's decoder writes them."""
+    """Put a blank on both sides of every tag, as koBART's decoder writes them."""
     return TAG.sub(r" \g<0> ", text)
 
 
 def pieces(text: str) -> list[TagPiece]:
-    """``text`` cut at its tags; the pieces joined are the text."""
+    """Cut ``text`` at its tags; the pieces joined are the text."""
     found: list[TagPiece] = []
     end = 0
     for match in TAG.finditer(text):

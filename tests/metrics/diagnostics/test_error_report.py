@@ -5,7 +5,7 @@ import pytest
 
 from yoyak.metrics import scorecard
 from yoyak.metrics.diagnostics import error_report, text_patterns
-from yoyak.metrics.diagnostics.error_report import JudgedSystem
+from yoyak.metrics.diagnostics.error_report import ScoredSystem
 from yoyak.metrics.diagnostics.error_types import ErrorType
 
 
@@ -22,8 +22,8 @@ def dialogues(split):
 def test_the_rows_that_differ_most_come_first(judged, good, split, references):
     worse = good | {"dev_5": "모르는 이야기이다.", "dev_7": ""}
     found = error_report.most_different(
-        JudgedSystem(card=judged, texts=good),
-        JudgedSystem(card=scorecard.evaluate(worse, split), texts=worse),
+        ScoredSystem(card=judged, texts=good),
+        ScoredSystem(card=scorecard.evaluate(worse, split), texts=worse),
         references,
         limit=3,
     )

@@ -3,7 +3,7 @@
 from yoyak.metrics.diagnostics.error_types import (
     FINDERS,
     ErrorType,
-    JudgedItem,
+    SummaryItem,
     rows_with,
     usual_registers,
 )
@@ -16,12 +16,12 @@ DIALOGUE = (
 
 
 def spans(fault, text, references=(), registers=frozenset()):
-    item = JudgedItem(text=text, dialogue=DIALOGUE, references=references, registers=registers)
+    item = SummaryItem(text=text, dialogue=DIALOGUE, references=references, registers=registers)
     return [span.text for span in FINDERS[fault](item)]
 
 
 def test_without_a_dialogue_nothing_can_be_called_invented():
-    item = JudgedItem(text="Brian은 #Person9#와 77번 만난다.")
+    item = SummaryItem(text="Brian은 #Person9#와 77번 만난다.")
     unknown = (ErrorType.INVENTED_NAME, ErrorType.INVENTED_NUMBER, ErrorType.UNKNOWN_SPEAKER)
     assert [FINDERS[fault](item) for fault in unknown] == [(), (), ()]
 
@@ -42,5 +42,5 @@ def test_speech_levels_unlike_the_references():
 
 def test_empty_means_without_a_visible_character():
     assert rows_with(
-        {"a": JudgedItem(text=" \n"), "b": JudgedItem(text="말한다.")}, (ErrorType.EMPTY,)
+        {"a": SummaryItem(text=" \n"), "b": SummaryItem(text="말한다.")}, (ErrorType.EMPTY,)
     ) == {ErrorType.EMPTY: ("a",)}

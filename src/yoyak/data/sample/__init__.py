@@ -4,5 +4,5 @@ from pathlib import Path
 
 
 def folder() -> Path:
-    """The folder to give to ``read_corpus`` when no other data are named."""
+    """Return the folder for ``read_corpus`` when no other data are named."""
     return Path(__file__).parent

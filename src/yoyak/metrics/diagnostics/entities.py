@@ -20,7 +20,7 @@ _TITLES = frozenset({"Mr", "Mrs", "Ms", "Miss", "Dr", "Prof", "OK"})
 
 
 def without_tags(text: str) -> str:
-    """The text with every tag covered by separators, all other characters in their place."""
+    """Replace every tag by separators, so that all other characters keep their place."""
     return TAG.sub(lambda match: "\x1f" * len(match.group()), text)
 
 
@@ -29,17 +29,17 @@ def invented_numbers(text: str, dialogue: str | None) -> tuple[TextSpan, ...]:
     if dialogue is None:
         return ()
     dialogue = without_tags(dialogue)
-    said = {match.group().replace(",", "") for match in _NUMBER.finditer(dialogue)}
+    stated = {match.group().replace(",", "") for match in _NUMBER.finditer(dialogue)}
     return tuple(
         TextSpan(start=match.start(), end=match.end(), text=match.group())
         for match in _NUMBER.finditer(without_tags(text))
-        if (digits := match.group().replace(",", "")) not in said
+        if (digits := match.group().replace(",", "")) not in stated
         and not any(spelling in dialogue for spelling in spellings(digits))
     )
 
 
 def invented_names(text: str, dialogue: str | None) -> tuple[TextSpan, ...]:
-    """Capitalised Latin words and Korean proper nouns that the dialogue lacks."""
+    """Return the capitalised Latin words and Korean proper nouns that the dialogue lacks."""
     if dialogue is None:
         return ()
     plain = without_tags(text)
@@ -48,9 +48,9 @@ def invented_names(text: str, dialogue: str | None) -> tuple[TextSpan, ...]:
         for match in _LATIN_NAME.finditer(plain)
         if match.group() not in _TITLES
     )
-    said = "".join(dialogue.lower().split())
+    stated = "".join(dialogue.lower().split())
     spans = (*latin, *proper_nouns(plain))
-    return tuple(span for span in spans if span.text.lower() not in said)
+    return tuple(span for span in spans if span.text.lower() not in stated)
 
 
 # --- numbers in words ---
@@ -64,13 +64,13 @@ _NATIVE_TENS = (
     ("열",), ("스물", "스무"), ("서른",), ("마흔",), ("쉰",), ("예순",), ("일흔",),
     ("여든",), ("아흔",),
 )  # fmt: skip
-_PLACES = ("", "십", "백", "천")
+_POWERS_OF_TEN = ("", "십", "백", "천")
 _GROUPS = ("", "만", "억", "조")
 _LARGEST = 10**16
 
 
 def sino_korean(number: int) -> str:
-    """The Sino-Korean reading, 만 by 만: 2025 is 이천이십오; 1 to 10^16 - 1."""
+    """Return the Sino-Korean reading of 1 to 10^16 - 1: 2025 is 이천이십오."""
     parts = []
     for group in _GROUPS:
         number, rest = divmod(number, 10_000)
@@ -82,15 +82,15 @@ def sino_korean(number: int) -> str:
 
 def _below_ten_thousand(number: int) -> str:
     parts = []
-    for place in _PLACES:
+    for power in _POWERS_OF_TEN:
         number, digit = divmod(number, 10)
         if digit:
-            parts.append(place if digit == 1 and place else _DIGITS[digit] + place)
+            parts.append(power if digit == 1 and power else _DIGITS[digit] + power)
     return "".join(reversed(parts))
 
 
 def native_korean(number: int) -> tuple[str, ...]:
-    """The native Korean forms, with those before a counter; 1 to 99."""
+    """Return the native Korean forms of 1 to 99, with those before a counter."""
     tens, ones = divmod(number, 10)
     ten_forms = _NATIVE_TENS[tens - 1] if tens else ("",)
     one_forms = _NATIVE[ones - 1] if ones else ("",)
@@ -99,7 +99,7 @@ def native_korean(number: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def spellings(digits: str) -> tuple[str, ...]:
-    """Other ways to write a number of digits: in words, or with 만, 천 and 백 after the digits."""
+    """Return other spellings of a number: in words, or with 만, 천 and 백 after the digits."""
     number = int(digits) if len(digits) <= len(str(_LARGEST)) - 1 else 0
     if number == 0:
         return ()
@@ -119,7 +119,7 @@ _TAGGER_LIMIT = 2000
 
 @cache
 def _tag() -> Callable[[str], Sequence[tuple[str, str]]]:
-    """The tagger of the running Python: morphemes with their part of speech (NNP: proper noun)."""
+    """Return the tagger of the running Python: morphemes with part of speech (NNP: proper noun)."""
     try:
         return _mecab_ko() if sys.version_info < (3, 13) else _mecab_stock()
     except ImportError as error:
@@ -154,7 +154,7 @@ def _mecab_stock() -> Callable[[str], Sequence[tuple[str, str]]]:
 
 
 def proper_nouns(text: str) -> tuple[TextSpan, ...]:
-    """Words of two syllables or more that start a word and are tagged as a proper noun."""
+    """Return words of two syllables or more that start a word and are tagged as proper nouns."""
     safe = legible([text[:_TAGGER_LIMIT]])[0]
     found, at = [], 0
     for word, part_of_speech in _tag()(safe):

@@ -1,4 +1,4 @@
-"""Where to look: the rows on which two systems differ most, and every fault with its place."""
+"""List the rows on which two systems differ most, and every fault with its position."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ class RowDifference(Value, frozen=True, kw_only=True):
 
     @property
     def difference(self) -> float:
-        """Mean F1 of the first minus that of the second."""
+        """Return the mean F1 of the first minus that of the second."""
         return self.one.mean - self.other.mean
 
 
@@ -46,7 +46,7 @@ class ErrorFound(Value, frozen=True, kw_only=True):
     """For swapped tags: what exchanging them adds to the row's mean F1."""
 
 
-class JudgedSystem(Value, frozen=True, kw_only=True):
+class ScoredSystem(Value, frozen=True, kw_only=True):
     """A system's texts by id, and their scorecard."""
 
     card: Scorecard
@@ -54,13 +54,13 @@ class JudgedSystem(Value, frozen=True, kw_only=True):
 
 
 def most_different(
-    one: JudgedSystem,
-    other: JudgedSystem,
+    one: ScoredSystem,
+    other: ScoredSystem,
     references: Mapping[str, tuple[str, ...]],
     *,
     limit: int = 20,
 ) -> tuple[RowDifference, ...]:
-    """The rows whose mean F1 differs most between two systems, the largest difference first."""
+    """Return the rows whose mean F1 differs most between two systems, largest first."""
     theirs = {row.id: row.rouge for row in other.card.rows}
     rows = [
         RowDifference(
@@ -83,7 +83,7 @@ def find_errors(
     dialogues: Mapping[str, Dialogue] | None = None,
     definition: Definition = OFFICIAL,
 ) -> tuple[ErrorFound, ...]:
-    """Every fault of every summary, kind by kind; ids without a reference are left out.
+    """Return every fault of every summary, kind by kind; ids without a reference are left out.
 
     Swapped tags come last, the clearest first; they and the kinds after ``unknown_speaker`` are
     heuristics. NUL and lone surrogates are shown as the analysers read them.
@@ -104,7 +104,7 @@ def swapped_tags(
     references: Mapping[str, tuple[str, ...]],
     definition: Definition = OFFICIAL,
 ) -> tuple[ErrorFound, ...]:
-    """Rows that say who did what the wrong way round (heuristic: by ``SWAP_GAIN``)."""
+    """Return rows that swap the two speakers (heuristic: by ``SWAP_GAIN``), the clearest first."""
     both = [
         key
         for key, text in texts.items()

@@ -1,7 +1,7 @@
-"""What can be wrong with one summary, each kind with a finder that points at the place.
+"""Find what is wrong with one summary: a table of error types, each with a finder of spans.
 
-A finder sees the summary, its dialogue and its references and returns spans; the same table feeds
-the counts of a scorecard and the lists of an atlas.
+A finder sees the summary, its dialogue and its references; the same table feeds the counts of a
+scorecard and the lists of ``yoyak compare --rows``.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,7 +13,7 @@ from yoyak.metrics.diagnostics.text_patterns import TextSpan
 
 
 class ErrorType(StrEnum):
-    """The kinds of fault; all but the first four are heuristics and say so where they are drawn."""
+    """The kinds of fault; all but the first four are heuristics."""
 
     EMPTY = "empty"
     MALFORMED_TAG = "malformed_tag"
@@ -28,8 +28,8 @@ class ErrorType(StrEnum):
     SWAPPED_TAGS = "swapped_tags"
 
 
-class JudgedItem(NamedTuple):
-    """One summary and what it is held against; ``None`` and ``()`` where that is not known."""
+class SummaryItem(NamedTuple):
+    """One summary and what it is compared with; ``None`` and ``()`` where that is not known."""
 
     text: str
     dialogue: str | None = None
@@ -38,29 +38,29 @@ class JudgedItem(NamedTuple):
     """The speech levels that the references of the whole file use."""
 
 
-Finder = Callable[[JudgedItem], tuple[TextSpan, ...]]
+Finder = Callable[[SummaryItem], tuple[TextSpan, ...]]
 
 _RARE_SHARE = 0.05
 
 
-def _empty(item: JudgedItem) -> tuple[TextSpan, ...]:
+def _empty(item: SummaryItem) -> tuple[TextSpan, ...]:
     return () if item.text.strip() else (TextSpan(start=0, end=len(item.text), text=item.text),)
 
 
-def _unfinished(item: JudgedItem) -> tuple[TextSpan, ...]:
+def _unfinished(item: SummaryItem) -> tuple[TextSpan, ...]:
     found = text_patterns.unfinished(item.text)
     return () if found is None else (found,)
 
 
-def _unknown_speaker(item: JudgedItem) -> tuple[TextSpan, ...]:
+def _unknown_speaker(item: SummaryItem) -> tuple[TextSpan, ...]:
     if item.dialogue is None:
         return ()
     known = set(text_patterns.speakers(item.dialogue))
     return tuple(span for span in text_patterns.speaker_spans(item.text) if span.text not in known)
 
 
-def _register(item: JudgedItem) -> tuple[TextSpan, ...]:
-    """Sentences at a level that the references do not use, or in another one than the first."""
+def _register(item: SummaryItem) -> tuple[TextSpan, ...]:
+    """Return sentences at a level the references do not use, or another than the first's."""
     if not item.registers:
         return ()
     levels = [
@@ -88,11 +88,11 @@ FINDERS: dict[ErrorType, Finder] = {
     ErrorType.INVENTED_NAME: lambda item: entities.invented_names(item.text, item.dialogue),
     ErrorType.REGISTER: _register,
 }
-"""How each kind is found; swapped tags need scores and are found by the atlas."""
+"""How each kind is found; swapped tags need scores: ``error_report`` finds them."""
 
 
 def usual_registers(texts: Iterable[str]) -> frozenset[text_patterns.Register]:
-    """The speech levels of at least 5 % of the sentences."""
+    """Return the speech levels of at least 5 % of the sentences."""
     levels = [
         level
         for text in texts
@@ -105,9 +105,9 @@ def usual_registers(texts: Iterable[str]) -> frozenset[text_patterns.Register]:
 
 
 def rows_with(
-    items: Mapping[str, JudgedItem], kinds: Collection[ErrorType] = tuple(FINDERS)
+    items: Mapping[str, SummaryItem], kinds: Collection[ErrorType] = tuple(FINDERS)
 ) -> dict[ErrorType, tuple[str, ...]]:
-    """The ids that show each kind of fault, in the order of ``items``."""
+    """Return the ids that show each kind of fault, in the order of ``items``."""
     return {
         kind: tuple(key for key, item in items.items() if FINDERS[kind](item)) for kind in kinds
     }

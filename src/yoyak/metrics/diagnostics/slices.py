@@ -1,4 +1,4 @@
-"""Where a system is good and where it is not: its score by length, turns, speakers and topic."""
+"""Break a score down by dialogue length, turns, speakers and topic."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -15,7 +15,7 @@ _RESAMPLES = 2000
 
 
 class SliceKind(StrEnum):
-    """By what the rows are divided."""
+    """The property by which rows are divided."""
 
     LENGTH = "length"
     TURNS = "turns"
@@ -42,12 +42,12 @@ class Topics(Value, frozen=True, kw_only=True):
 
     @property
     def are_nearly_distinct(self) -> bool:
-        """More than half of the rows have a topic of their own; only grouped topics are drawn."""
+        """Return whether more than half of the rows have a topic of their own."""
         return self.distinct > self.rows / 2
 
 
 def topics(dialogues: Sequence[Dialogue]) -> Topics | None:
-    """The topics of the rows; ``None`` where none has one."""
+    """Count the topics of the rows; ``None`` where none has one."""
     named = [dialogue.topic for dialogue in dialogues if dialogue.topic]
     return Topics(rows=len(named), distinct=len(set(named))) if named else None
 
@@ -61,7 +61,7 @@ class _Groups(NamedTuple):
 def slices(
     dialogues: Mapping[str, Dialogue], means: Mapping[str, float], *, seed: int, resamples: int
 ) -> tuple[Slice, ...]:
-    """The slices of rows with a dialogue; ``means`` holds each row's mean F1."""
+    """Return the slices of rows with a dialogue; ``means`` holds each row's mean F1."""
     rows = [dialogues[key] for key in means if key in dialogues]
     values = [means[row.id] for row in rows]
     if not rows:
@@ -88,7 +88,7 @@ def _by_name(label: str) -> tuple[int, str]:
 
 
 def _quartiles(sizes: Sequence[int]) -> list[str | None]:
-    """The label ``low–high`` of the quartile of each size; equal sizes stay together."""
+    """Return the label ``low–high`` of each size's quartile; equal sizes stay together."""
     import numpy as np
 
     array = np.array(sizes)
@@ -102,7 +102,7 @@ def _quartiles(sizes: Sequence[int]) -> list[str | None]:
 
 
 def _topic_groups(topics_of_rows: Sequence[str | None]) -> list[str | None]:
-    """The last word of each topic, its head noun in Korean, where enough rows share it."""
+    """Return each topic's last word, its head noun in Korean, where enough rows share it."""
     heads = [topic.split()[-1] if topic and topic.split() else None for topic in topics_of_rows]
     return [head if heads.count(head) >= _SMALLEST_TOPIC else None for head in heads]
 

@@ -1,10 +1,10 @@
-"""What a file of summaries looks like as a whole, next to the references it is judged against."""
+"""Count what a file of summaries looks like as a whole, beside its references."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from yoyak.metrics.diagnostics import text_patterns
-from yoyak.metrics.diagnostics.error_types import FINDERS, ErrorType, JudgedItem, usual_registers
+from yoyak.metrics.diagnostics.error_types import FINDERS, ErrorType, SummaryItem, usual_registers
 from yoyak.metrics.diagnostics.text_patterns import Register
 from yoyak.metrics.protocol import Definition
 from yoyak.metrics.token_codes import encoder
@@ -12,7 +12,7 @@ from yoyak.values import Dialogue, Value
 
 _COSTLY = (ErrorType.INVENTED_NUMBER, ErrorType.INVENTED_NAME, ErrorType.REGISTER)
 COUNTED = tuple(kind for kind in FINDERS if kind not in _COSTLY)
-"""What every scorecard counts; the rest is looked for by an atlas."""
+"""What every scorecard counts; ``error_report`` looks for the rest."""
 
 
 class Novelty(Value, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class FileStatistics(Value, frozen=True, kw_only=True):
 
     @property
     def length_ratio(self) -> float | None:
-        """Characters of the predictions per character of the references."""
+        """Return the characters of the predictions per character of the references."""
         theirs = self.references.characters_mean
         return self.predictions.characters_mean / theirs if theirs else None
 
@@ -66,11 +66,11 @@ def items(
     texts: Mapping[str, str],
     references: Mapping[str, tuple[str, ...]],
     dialogues: Mapping[str, Dialogue] | None,
-) -> dict[str, JudgedItem]:
-    """What the fault finders look at, by id, in the order of ``texts``."""
+) -> dict[str, SummaryItem]:
+    """Return what the error finders look at, by id, in the order of ``texts``."""
     registers = usual_registers(text for row in references.values() for text in row)
     return {
-        key: JudgedItem(
+        key: SummaryItem(
             text=text,
             dialogue=dialogues[key].text if dialogues and key in dialogues else None,
             references=references[key],
@@ -81,11 +81,11 @@ def items(
 
 
 def text_statistics(
-    rows: Mapping[str, JudgedItem],
+    rows: Mapping[str, SummaryItem],
     faults: Mapping[ErrorType, Sequence[str]],
     definition: Definition,
 ) -> TextStatistics:
-    """The statistics of one file with the ``faults`` of its rows; at least one row is needed."""
+    """Compute the statistics of one file with the ``faults`` of its rows, one row or more."""
     texts = [item.text for item in rows.values()]
     counts = Counter(text.strip() for text in texts)
     characters = sum(len(text.strip()) for text in texts)
@@ -102,7 +102,7 @@ def text_statistics(
     )
 
 
-def _per_dialogue_character(rows: Mapping[str, JudgedItem], characters: int) -> float | None:
+def _per_dialogue_character(rows: Mapping[str, SummaryItem], characters: int) -> float | None:
     dialogues = [item.dialogue for item in rows.values() if item.dialogue]
     return characters / sum(map(len, dialogues)) if len(dialogues) == len(rows) else None
 
@@ -116,7 +116,7 @@ def _registers(texts: Sequence[str]) -> dict[Register, int]:
     return {level: levels[level] for level in Register}
 
 
-def _novelty(rows: Mapping[str, JudgedItem], definition: Definition) -> Novelty | None:
+def _novelty(rows: Mapping[str, SummaryItem], definition: Definition) -> Novelty | None:
     known = [item for item in rows.values() if item.dialogue is not None]
     if not known:
         return None
@@ -126,7 +126,7 @@ def _novelty(rows: Mapping[str, JudgedItem], definition: Definition) -> Novelty 
 
 
 def novelty(summaries: Sequence[str], dialogues: Sequence[str]) -> Novelty | None:
-    """The novelty of texts that are encoded as one code point a token.
+    """Compute the novelty of texts encoded as one code point a token.
 
     A row too short for an n-gram is left out of that mean; ``None`` when no row has a trigram.
     """
@@ -149,8 +149,8 @@ def _mean_share(summaries: Sequence[str], dialogues: Sequence[str], size: int) -
     return sum(shares) / len(shares) if shares else None
 
 
-def tags_found(rows: Mapping[str, JudgedItem]) -> float | None:
-    """Share of the references' speaker tags found in the predictions; ``None`` without any."""
+def tags_found(rows: Mapping[str, SummaryItem]) -> float | None:
+    """Return the share of the references' speaker tags in the predictions; ``None`` without any."""
     wanted = found = 0
     for item in rows.values():
         theirs = {tag for text in item.references for tag in text_patterns.speakers(text)}

@@ -1,7 +1,7 @@
-"""What can be seen in a summary's text alone: tags, scripts, endings, repetition, register.
+"""Find patterns in a summary's text alone: tags, scripts, endings, repetition, register.
 
-Every finder returns spans of the text as given, so that whoever draws it can point at the place.
-All of it is pattern matching on written Korean; where a pattern is a heuristic, it says so.
+Every finder returns spans of the text as given. All of it is pattern matching on written Korean;
+where a pattern is a heuristic, it says so.
 """
 
 import re
@@ -73,34 +73,34 @@ def _span(match: re.Match[str]) -> TextSpan:
 
 
 def speakers(text: str) -> tuple[str, ...]:
-    """The well-formed speaker tags, each once, in order of appearance."""
+    """Return the well-formed speaker tags, each once, in order of appearance."""
     return tuple(dict.fromkeys(SPEAKER.findall(text)))
 
 
 def speaker_spans(text: str) -> tuple[TextSpan, ...]:
-    """Every well-formed speaker tag at its place."""
+    """Return the span of every well-formed speaker tag."""
     return tuple(_span(match) for match in SPEAKER.finditer(text))
 
 
 def malformed_tags(text: str) -> tuple[TextSpan, ...]:
-    """Tags that lost a part (``Person1#``, ``#Person 1#``), other words for them, stray ``#``."""
+    """Return tags that lost a part (``Person1#``), other words for them, and stray ``#``."""
     masked = TAG.sub(lambda match: "\x00" * len(match.group()), text)
     return tuple(_span(match) for match in _MALFORMED.finditer(masked))
 
 
 def swap_speakers(text: str) -> str:
-    """The text with ``#Person1#`` and ``#Person2#`` exchanged."""
+    """Exchange ``#Person1#`` and ``#Person2#``."""
     other = {"#Person1#": "#Person2#", "#Person2#": "#Person1#"}
     return re.sub("#Person[12]#", lambda match: other[match.group()], text)
 
 
 def foreign_script(text: str) -> tuple[TextSpan, ...]:
-    """Runs of kana, Han, Cyrillic, Thai or Arabic; Latin is legitimate (names)."""
+    """Return runs of kana, Han, Cyrillic, Thai or Arabic; Latin is legitimate (names)."""
     return tuple(_span(match) for match in _FOREIGN.finditer(text))
 
 
 def sentences(text: str) -> Iterator[TextSpan]:
-    """The sentences of a summary; a full stop after Latin or a digit ends none (Ms., 3.5)."""
+    """Yield the sentences; a full stop after Latin or a digit ends none (Ms., 3.5)."""
     start = 0
     for match in _SENTENCE_END.finditer(text):
         yield from _stripped(text, start, match.end())
@@ -117,7 +117,7 @@ def _stripped(text: str, start: int, end: int) -> Iterator[TextSpan]:
 
 
 def register(sentence: str) -> Register | None:
-    """The speech level of a sentence (heuristic: by its last syllables), if it shows any.
+    """Return the speech level of a sentence by its last syllables (heuristic), if any.
 
     An ending that is no verb's, closed with a full stop, is the style of notes.
     """
@@ -130,12 +130,12 @@ def register(sentence: str) -> Register | None:
 
 
 def _ends_in_mieum(syllable: str) -> bool:
-    """Whether a Hangul syllable's final consonant is ㅁ, the nominaliser's (Unicode 3.12)."""
+    """Return whether a syllable's final consonant is ㅁ, the nominaliser (Unicode 3.12)."""
     return "가" <= syllable <= "힣" and (ord(syllable) - ord("가")) % 28 == 16
 
 
 def unfinished(text: str) -> TextSpan | None:
-    """The last word of a summary that stops in the middle of a sentence (heuristic).
+    """Return the last word of a summary that stops in the middle of a sentence (heuristic).
 
     Finished is what ends in ``.``, ``!`` or ``?``, or in a sentence-final form without the full
     stop. An ellipsis counts as unfinished; an empty text is empty, not unfinished.
@@ -151,7 +151,7 @@ def unfinished(text: str) -> TextSpan | None:
 
 
 def repetition(text: str) -> tuple[TextSpan, ...]:
-    """Loops (a piece three times in a row), sentences said twice, three words said three times."""
+    """Return loops (a piece three times in a row), repeated sentences and word triples."""
     loops = [_span(match) for match in _LOOP.finditer(text) if _LETTER.search(match.group(1))]
     return (*loops, *_repeated_sentences(text), *_repeated_words(text)) if text else ()
 
@@ -185,7 +185,7 @@ def _repeated_words(text: str) -> list[TextSpan]:
 
 
 def prompt_echo(text: str, dialogue: str | None) -> tuple[TextSpan, ...]:
-    """Pieces of a prompt or chat template, and whole lines of the dialogue, said back."""
+    """Return pieces of a prompt or chat template, and whole lines copied from the dialogue."""
     found = [_span(match) for match in _PROMPT.finditer(text)]
     for line in (dialogue or "").splitlines():
         start = text.find(line) if len(line) >= _ECHO_CHARACTERS + len("#Person1#: ") else -1
