@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from support.training import *  # noqa: F403
 from yoyak.config.load import resolve
 from yoyak.values import Dialogue, Turn
 

@@ -20,7 +20,7 @@ Emit = Callable[[AnyEvent], None]
 ENGINES = {
     "lead": "yoyak.engine.backends.lead:Lead",
     "seq2seq": "yoyak.engine.backends.seq2seq:Seq2Seq",
-    "qlora": "yoyak.engine.backends.causal_lm:Qlora",
+    "qlora": "yoyak.engine.backends.causal_lm:CausalLM",
 }
 
 

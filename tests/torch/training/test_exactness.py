@@ -2,14 +2,16 @@
 
 import pytest
 
+from support.training import train
 from yoyak.events import Warned
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import determinism, memory_probe  # noqa: E402
-from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
+from yoyak.engine.training.deterministic_kernels import deterministic_kernels  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
 START = TrainState(budget_tokens=4096)
@@ -87,7 +89,7 @@ def test_a_kernel_without_a_deterministic_form_is_named_and_the_run_goes_on(cont
     assert told.key == "engine.not-deterministic"
     assert "some_backward_cuda" in told.fields["problem"]
     assert not progress.deterministic
-    assert trainer.train(made).step == 6
+    assert train(made).step == 6
 
 
 def test_other_errors_of_the_short_runs_are_not_hidden(context):
@@ -103,7 +105,7 @@ def test_other_errors_of_the_short_runs_are_not_hidden(context):
 
 def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(context, monkeypatch):
     """As on a card: the CPU is made to take the trial."""
-    monkeypatch.setattr(trainer, "tried", determinism.check_determinism)
+    monkeypatch.setattr(start, "run_device_probes", determinism.check_determinism)
     modes = []
 
     def note(logits):
@@ -112,18 +114,18 @@ def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(context, monkeypa
 
     made = context("lora", *SETS)
     plant(made, note)
-    assert trainer.train(made).deterministic
+    assert train(made).deterministic
     assert set(modes) == {True}
     assert made.checkpoints.newest().deterministic, "whoever resumes goes on in it"
     modes.clear()
     other = context("lora", *SETS, "train.deterministic=false", folder=made.job.folder / "other")
     plant(other, note)
-    assert not trainer.train(other).deterministic
+    assert not train(other).deterministic
     assert set(modes) == {False}
 
 
 def test_the_mode_forbids_what_torch_knows_to_be_inexact():
-    with determinism.deterministic_kernels(deterministic=True):
+    with deterministic_kernels(enabled=True):
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert torch.backends.cudnn.deterministic

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from support.training import train
 from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.training import checkpoint, trainer  # noqa: E402
+from yoyak.engine.training import checkpoint  # noqa: E402
 from yoyak.errors import Interrupted, RunFailed  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
@@ -26,7 +27,7 @@ class Crash(Exception):
 
 
 def finish(context, bits):
-    progress = trainer.train(context)
+    progress = train(context)
     return progress, bits(context.optimizer)
 
 
@@ -68,7 +69,7 @@ def test_a_crash_at_any_moment_changes_nothing(form, context, bits, whole, tmp_p
                 raise Crash
 
         with pytest.raises(Crash):
-            trainer.train(context(form, *SETS, folder=folder, emit=crash))
+            train(context(form, *SETS, folder=folder, emit=crash))
         assert finish(context(form, *SETS, folder=folder), bits) == expected
 
 
@@ -79,7 +80,7 @@ def test_stops_on_request_with_everything_saved(form, context, bits, whole, tmp_
     context.said.clear()
     for _ in range(2):
         with pytest.raises(Interrupted):
-            trainer.train(context(form, *SETS, stop=lambda: next(asked)))
+            train(context(form, *SETS, stop=lambda: next(asked)))
         assert isinstance(context.said[-1], events.Stopped)
         saved = [event for event in context.said if isinstance(event, events.CheckpointSaved)]
         assert saved[-1].step == context.said[-1].step, "not a step is lost"
@@ -95,7 +96,7 @@ def test_a_stop_during_judging_judges_again_on_return(context, bits, whole):
         stop = isinstance(event, events.TrainStep) and event.step == 4
 
     with pytest.raises(Interrupted):
-        trainer.train(context("bart", *SETS, stop=lambda: stop, emit=emit))
+        train(context("bart", *SETS, stop=lambda: stop, emit=emit))
     context.said.clear()
     assert finish(context("bart", *SETS), bits) == expected
     assert next(event.step for event in context.said if isinstance(event, events.Evaluated)) == 4
@@ -107,17 +108,17 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
     folder = tmp_path / "killed"
     script = textwrap.dedent(
         f"""
-        import os, pathlib, importlib.util, safetensors.torch as st
+        import os, pathlib, sys, importlib.util, safetensors.torch as st
         where = {str(Path(__file__).parents[1])!r}
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         def module(name, path):
             spec = importlib.util.spec_from_file_location(name, path)
             made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made); return made
         parent = module("parent", where + "/conftest.py")
-        own = module("own", where + "/training/conftest.py")
+        from support import training as own
+        from yoyak.config.load import resolve
         from yoyak.engine import TrainJob
         from yoyak.engine.pipeline import finetune
-        from yoyak.engine.training import trainer
-        from yoyak.config.load import resolve
         name, form = own.FORMS["nf4"]
         rows = [parent.make_dialogue(number) for number in range(32)]
         job = TrainJob(
@@ -125,7 +126,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
             train=own.as_split("train", rows[:16]), dev=own.as_split("dev", rows[20:26]),
             folder=pathlib.Path({str(folder)!r}), emit=lambda event: None, stop_asked=lambda: False,
         )
-        course = finetune.plan(job, finetune.prepare(job, "causal"))
+        context = finetune.plan(job, finetune.prepare(job, "causal"))
         write, left = st.save_file, [7]
         def save_file(tensors, path):
             write(tensors, path)
@@ -133,7 +134,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
             if left[0] == 0:
                 os.kill(os.getpid(), {int(signal.SIGKILL)})
         st.save_file = save_file
-        trainer.train(course)
+        own.train(context)
         """
     )
     command = [sys.executable, "-c", script]
@@ -144,7 +145,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
 
 
 def test_every_event_of_a_run_is_told(context):
-    progress = trainer.train(context("bart", *SETS))
+    progress = train(context("bart", *SETS))
     said = context.said
     assert isinstance(said[0], events.Prepared)
     assert said[0].rows == 16
@@ -165,25 +166,25 @@ def test_every_event_of_a_run_is_told(context):
 
 def test_keeps_the_best_the_last_and_the_one_before(context):
     made = context("bart", *SETS)
-    progress = trainer.train(made)
+    progress = train(made)
     assert made.checkpoints.steps() == sorted({progress.best_step, 9, 11})
 
 
 def test_patience_ends_a_run_that_gets_no_better(context):
     sets = (*SETS, "train.learning_rate=1e-9", "evaluate.patience=2", "train.max_steps=40")
-    progress = trainer.train(context("bart", *sets))
+    progress = train(context("bart", *sets))
     assert (progress.step, progress.best_step, progress.stale) == (12, 4, 2)
 
 
 def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(context):
     sets = ("train.max_steps=3", "train.learning_rate=4e-3")
-    trainer.train(context("bart", *sets))
+    train(context("bart", *sets))
     with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001"):
-        trainer.train(context("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
+        train(context("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
     with pytest.raises(RunFailed, match=r"data \w{12} → \w{12}"):
-        trainer.train(context("bart", *sets, rows=15))
+        train(context("bart", *sets, rows=15))
     # How summaries are decoded has no part in what is learned.
-    trainer.train(context("bart", *sets, "decode.num_beams=5"))
+    train(context("bart", *sets, "decode.num_beams=5"))
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "manifest"])
@@ -191,7 +192,7 @@ def test_a_damaged_checkpoint_is_set_aside(harm, context, bits, whole, tmp_path)
     expected = whole("lora")
     stopped = iter([False] * 8 + [True])
     with pytest.raises(Interrupted):
-        trainer.train(context("lora", *SETS, stop=lambda: next(stopped)))
+        train(context("lora", *SETS, stop=lambda: next(stopped)))
     newest = max((tmp_path / "run" / "checkpoints").glob("step-*"))
     victim = newest / ("manifest.json" if harm == "manifest" else checkpoint.TENSORS)
     content = bytearray(victim.read_bytes())
@@ -222,7 +223,7 @@ def test_a_crash_half_way_through_a_deletion_changes_nothing(context, bits, whol
 
     monkeypatch.setattr(atomic, "_remove_tree", cut_off)
     with pytest.raises(Crash):
-        trainer.train(context("lora", *SETS))
+        train(context("lora", *SETS))
     monkeypatch.setattr(atomic, "_remove_tree", remove)
     again = context("lora", *SETS)
     assert finish(again, bits) == expected

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.training import train
 from yoyak.events import Evaluated, Warned
 from yoyak.values import DevMetric, Interval, Rouge
 
@@ -9,7 +10,6 @@ np = pytest.importorskip("numpy")
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.engine.training.evaluation import EvalMetrics  # noqa: E402
 
 SETS = ("train.max_steps=12", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=6")
@@ -64,7 +64,7 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
         interval = Interval(low=0.0, high=1.0)
         return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0)
 
-    progress = trainer.train(made._replace(judge=judge))
+    progress = train(made._replace(judge=judge))
     lower = metric is DevMetric.EVAL_LOSS
     assert (progress.best_step, progress.stale) == ((8, 1) if lower else (4, 2))
     assert progress.best_value == (0.3 if lower else 0.5)
@@ -78,5 +78,5 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
 
 
 def test_without_at_start_nothing_is_judged_before_the_first_step(context):
-    trainer.train(context("bart", *SETS, "evaluate.at_start=false", "train.max_steps=4"))
+    train(context("bart", *SETS, "evaluate.at_start=false", "train.max_steps=4"))
     assert [event.step for event in told(context.said)] == [4]

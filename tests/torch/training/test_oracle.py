@@ -2,12 +2,12 @@
 
 import pytest
 
+from support.training import train
 from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import MicroBatchLimits, micro_batches  # noqa: E402
-from yoyak.engine.training import trainer  # noqa: E402
 
 STEPS = 20
 SETS = (
@@ -99,7 +99,7 @@ def test_twenty_steps_have_the_losses_of_transformers(name, context, tmp_path):
     form = "bart" if name == "bart" else "lora"
     ours = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "ours"))
     start = {key: value.detach().clone() for key, value in ours.optimizer.named.items()}
-    trainer.train(ours)
+    train(ours)
     told = [event for event in context.said if isinstance(event, events.TrainStep)]
     theirs = without_dropout(context(form, *SETS, *FORMS[name], folder=tmp_path / "theirs"))
     logged = by_trainer(theirs, tmp_path / "trainer")

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from support.training import train
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import RunFailed
@@ -15,7 +16,7 @@ from yoyak.scheduler.stages import StageContext, run_stages
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
 
 SETS = (
@@ -72,26 +73,26 @@ def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, mon
 
 
 def test_the_losses_after_the_change_are_those_without_it(context, tmp_path):
-    trainer.train(context("lora", *SETS, folder=tmp_path / "whole"))
+    train(context("lora", *SETS, folder=tmp_path / "whole"))
     expected = [event.loss for event in context.said if isinstance(event, TrainStep)]
     context.said.clear()
     half = context("lora", *SETS, "train.micro_batch_size=4")
     asked = iter([False] * 3)
     half = half._replace(job=half.job._replace(stop_asked=lambda: next(asked, True)))
     with pytest.raises(Exception, match="everything is saved"):
-        trainer.train(half)
+        train(half)
     sets = ("train.micro_batch_size=1", "train.gradient_checkpointing=on")
-    progress = trainer.train(context("lora", *SETS, *sets))
+    progress = train(context("lora", *SETS, *sets))
     losses = [event.loss for event in context.said if isinstance(event, TrainStep)]
     assert losses == pytest.approx(expected, rel=1e-5)
     assert progress.recompute == "on"
 
 
 def test_another_learning_rate_is_refused_with_that_and_only_that(context):
-    trainer.train(context("bart", "train.max_steps=3", "train.learning_rate=4e-3"))
+    train(context("bart", "train.max_steps=3", "train.learning_rate=4e-3"))
     sets = ("train.max_steps=3", "train.learning_rate=1e-3", "train.micro_batch_size=1")
     with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001") as caught:
-        trainer.train(context("bart", *sets))
+        train(context("bart", *sets))
     assert "micro_batch" not in str(caught.value)
 
 
@@ -107,10 +108,10 @@ def test_another_learning_rate_is_refused_with_that_and_only_that(context):
 def test_a_budget_that_memory_taught_stays_unless_more_is_asked_for(
     before, learnt, now, budget, context
 ):
-    trainer.train(context("lora", "train.max_steps=1", f"train.micro_batch_tokens={before}"))
+    train(context("lora", "train.max_steps=1", f"train.micro_batch_tokens={before}"))
     again = context("lora", "train.max_steps=1", f"train.micro_batch_tokens={now}")
     progress = again.checkpoints.newest()
-    progress = trainer.under_new_settings(
+    progress = start.under_new_settings(
         again, type(progress)(budget_tokens=learnt, step=progress.step)
     )
     assert progress.budget_tokens == budget

@@ -2,14 +2,17 @@
 
 import pytest
 
+from support.training import train
 from yoyak.config.load import resolve
 from yoyak.errors import BadRecipe
 from yoyak.events import Evaluated
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.pipeline import finetune, scratch_pretrain  # noqa: E402
-from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.pipeline import (  # noqa: E402
+    finetune,
+    scratch_pretrain,
+)
 
 BASE = "model.scratch.pretrain_epochs"
 
@@ -44,7 +47,7 @@ def test_adapters_rise_higher_above_it_than_above_a_random_base(context, tmp_pat
     best = {}
     for epochs in (0, 12):
         context.said.clear()
-        trainer.train(context("lora", *sets, f"{BASE}={epochs}", folder=tmp_path / str(epochs)))
+        train(context("lora", *sets, f"{BASE}={epochs}", folder=tmp_path / str(epochs)))
         start, end = [event for event in context.said if isinstance(event, Evaluated)]
         assert end.loss_interval.high < start.loss_interval.low
         best[epochs] = end.loss

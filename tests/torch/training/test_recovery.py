@@ -2,13 +2,14 @@ import math
 
 import pytest
 
+from support.training import train
 from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.config.schema import Recompute  # noqa: E402
 from yoyak.engine.models.model import parts, without_wrapper  # noqa: E402
-from yoyak.engine.training import trainer  # noqa: E402
+from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.errors import RunFailed  # noqa: E402
 
 SETS = ("train.max_steps=8", "train.epochs=9", "evaluate.every_epochs=none")
@@ -45,15 +46,15 @@ def warnings(said):
 def test_out_of_memory_repeats_the_step_in_smaller_passes(form, context, tmp_path):
     sets = (*SETS, *NO_DROPOUT[form], "train.micro_batch_size=4")
     free = without_dropout(context(form, *sets, folder=tmp_path / "free"))
-    trainer.train(free)
+    train(free)
     expected = steps(context.said)
     context.said.clear()
     tight = without_dropout(context(form, *sets, folder=tmp_path / "tight"))
     longest = max(max(shape) for shape in tight.shapes)
     cap(tight.optimizer.bundle.model, int(1.5 * longest))
-    progress = trainer.train(tight)
+    progress = train(tight)
     assert "memory-replay" in warnings(context.said)
-    assert progress.budget_tokens < trainer.BUDGET_TOKENS
+    assert progress.budget_tokens < start.DEFAULT_BUDGET_TOKENS
     for ours, theirs in zip(steps(context.said), expected, strict=True):
         # The base of nf4 computes in bfloat16, which has eight bits.
         apart = 10 if form == "nf4" else 1
@@ -65,7 +66,7 @@ def test_out_of_memory_repeats_the_step_in_smaller_passes(form, context, tmp_pat
 def test_activations_are_computed_twice_before_passes_get_tiny(context):
     made = context("lora", *SETS)
     cap(made.optimizer.bundle.model, max(max(shape) for shape in made.shapes) + 1)
-    assert trainer.train(made).recompute is Recompute.EVERYTHING
+    assert train(made).recompute is Recompute.EVERYTHING
     assert recomputed(made) == [True, True]
 
 
@@ -95,7 +96,7 @@ def test_every_second_block_is_tried_before_every_block(context):
     made = context("lora", *SETS, "train.batch_size=1", "train.micro_batch_size=1")
     longest = max(max(shape) for shape in made.shapes)
     cap_kept(made, {"off": longest - 1, "selective": longest - 1, "on": longest})
-    assert trainer.train(made).recompute is Recompute.EVERYTHING
+    assert train(made).recompute is Recompute.EVERYTHING
     told = [event.fields["recompute"] for event in context.said if isinstance(event, events.Warned)]
     assert told == ["selective", "on"]
 
@@ -106,7 +107,7 @@ def test_a_setting_that_is_not_auto_is_kept_to(context):
     longest = max(max(shape) for shape in made.shapes)
     cap_kept(made, {"off": longest, "selective": longest - 1, "on": longest})
     with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
-        trainer.train(made)
+        train(made)
     assert recomputed(made) == [True, False]
 
 
@@ -118,10 +119,10 @@ def test_what_is_recomputed_is_so_after_a_resumption(context):
             raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
-        trainer.train(made._replace(job=made.job._replace(emit=crash)))
+        train(made._replace(job=made.job._replace(emit=crash)))
     again = context("lora", *SETS, "train.gradient_checkpointing=selective")
     assert recomputed(again) == [False, False]
-    assert trainer.load_checkpoint(again).recompute is Recompute.ALTERNATE
+    assert start.load_checkpoint(again).recompute is Recompute.ALTERNATE
     assert recomputed(again) == [True, False]
 
 
@@ -138,8 +139,8 @@ def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, contex
         assert torch.equal(value.grad, on.optimizer.named[name].grad), name
         if "lora_B" in name:
             assert value.grad.abs().max() > 0, name
-    trainer.train(off)
-    trainer.train(on)
+    train(off)
+    train(on)
     assert bits(on.optimizer) == bits(off.optimizer)
 
 
@@ -147,7 +148,7 @@ def test_a_row_that_fits_nowhere_is_named(context):
     made = context("bart", *SETS)
     cap(made.optimizer.bundle.model, 20)
     with pytest.raises(RunFailed, match=r"train row row_\d+ alone"):
-        trainer.train(made)
+        train(made)
 
 
 def poison(context, bad_steps):
@@ -178,7 +179,7 @@ def test_one_bad_step_is_left_out(context, bits):
         if getattr(event, "step", 0) == 2 or isinstance(event, events.Warned):
             before.append(bits(made.optimizer))
 
-    trainer.train(made._replace(job=made.job._replace(emit=watch)))
+    train(made._replace(job=made.job._replace(emit=watch)))
     assert warnings(context.said) == ["not-finite"]
     assert [event.step for event in steps(context.said)] == [1, 2, 4, 5, 6, 7, 8]
     assert before[0] == before[1], "the weights are as they were"
@@ -187,7 +188,7 @@ def test_one_bad_step_is_left_out(context, bits):
 def test_three_in_a_row_go_back_once_at_half_the_rate(context):
     made = context("bart", *SETS)
     poison(made, {5, 6, 7})
-    progress = trainer.train(made)
+    progress = train(made)
     assert warnings(context.said) == ["not-finite"] * 3 + ["rolled-back"]
     told = steps(context.said)
     assert [event.step for event in told] == [1, 2, 3, 4, 5, 6, 7, 8]
@@ -201,13 +202,13 @@ def test_a_run_that_diverges_twice_fails_by_name(context):
     made = context("bart", *SETS)
     poison(made, {5, 6, 7, 9, 10, 11})
     with pytest.raises(RunFailed, match="Training has diverged"):
-        trainer.train(made)
+        train(made)
 
 
 def test_a_crash_after_a_roll_back_changes_nothing(context, bits, tmp_path):
     calm = context("bart", *SETS, folder=tmp_path / "calm")
     poison(calm, {5, 6, 7})
-    trainer.train(calm)
+    train(calm)
     made = context("bart", *SETS)
     poison(made, {5, 6, 7})
 
@@ -216,9 +217,9 @@ def test_a_crash_after_a_roll_back_changes_nothing(context, bits, tmp_path):
             raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
-        trainer.train(made._replace(job=made.job._replace(emit=crash)))
+        train(made._replace(job=made.job._replace(emit=crash)))
     again = context("bart", *SETS)
-    trainer.train(again)
+    train(again)
     assert bits(again.optimizer) == bits(calm.optimizer)
 
 
@@ -232,7 +233,7 @@ def test_a_spike_is_pointed_out(context):
         return gradient(groups, **how) * (3.0 if count == 28 else 1.0)
 
     made.optimizer.gradient = jump
-    trainer.train(made)
+    train(made)
     assert [event.fields["step"] for event in context.said if isinstance(event, events.Warned)] == [
         "28"
     ]

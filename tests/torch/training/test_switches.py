@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from support.training import train
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
 pytestmark = pytest.mark.torch
@@ -15,13 +16,13 @@ from yoyak.engine.device import Precision  # noqa: E402
 from yoyak.engine.models import packing  # noqa: E402
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_impossible  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
+from yoyak.engine.pipeline.start import load_checkpoint  # noqa: E402
 from yoyak.engine.preflight import packing_benchmark  # noqa: E402
 from yoyak.engine.preflight.checks import check_context  # noqa: E402
 from yoyak.engine.preflight.kernel_checks import check_switches  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 from yoyak.engine.training.recovery import accumulate_gradients  # noqa: E402
-from yoyak.engine.training.trainer import load_checkpoint, train  # noqa: E402
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 FLOAT32 = Precision(torch.float32, None)

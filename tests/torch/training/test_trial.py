@@ -6,8 +6,8 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import padded_tokens  # noqa: E402
 from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import memory_probe  # noqa: E402
-from yoyak.engine.training import trainer  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
@@ -52,8 +52,10 @@ def test_what_does_not_fit_is_made_smaller_before_the_first_step(context, passes
     made = context("lora", *SETS, "train.micro_batch_size=4")
     longest = max(max(shape) for shape in made.shapes)
     passes(made, most=2 * longest)
-    found = memory_probe.probe_peak_memory(made, TrainState(budget_tokens=trainer.BUDGET_TOKENS))
-    assert found.budget_tokens < trainer.BUDGET_TOKENS or found.recompute != "off"
+    found = memory_probe.probe_peak_memory(
+        made, TrainState(budget_tokens=start.DEFAULT_BUDGET_TOKENS)
+    )
+    assert found.budget_tokens < start.DEFAULT_BUDGET_TOKENS or found.recompute != "off"
     warned = [event.key for event in context.said if isinstance(event, events.Warned)]
     assert set(warned) == {"engine.memory-replay"}
 

@@ -17,6 +17,7 @@ from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
 from yoyak.engine.models.weights import Form, SavedWeights
 from yoyak.engine.pipeline.base_model import find_base
+from yoyak.engine.pipeline.start import load_checkpoint, start_state
 from yoyak.engine.preflight.run import run_preflight
 from yoyak.engine.tokenization import cache
 from yoyak.engine.tokenization.encode import EncodedRow
@@ -55,9 +56,11 @@ def finetune(job: TrainJob, kind: Kind) -> None:
     progress = TrainState(budget_tokens=0)
     if job.recipe.train.epochs:
         context = plan(job, ready)
-        if not context.checkpoints.steps():
+        start = load_checkpoint(context)
+        if start is None:
             run_preflight(job, ready.bundle, ready.rows, _described(job, ready, progress))
-        progress = _with_best(context, train(context))
+            start = start_state(context)
+        progress = _with_best(context, train(context, start))
     described = _described(job, ready, progress)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 

@@ -4,15 +4,14 @@ Kernels on cards may add up in an order that changes from run to run. PyTorch ha
 forms of most, attention's backward pass among them, and refuses those that have none.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.deterministic_kernels import deterministic_kernels
 from yoyak.engine.training.recovery import accumulate_gradients
 
 STEPS = 3
@@ -29,7 +28,7 @@ def check_determinism(context: TrainContext, progress: TrainState) -> TrainState
     device = context.optimizer.bundle.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     try:
-        with deterministic_kernels(deterministic=wished):
+        with deterministic_kernels(enabled=wished):
             same = is_deterministic(context, progress)
     except torch.OutOfMemoryError:
         raise
@@ -75,33 +74,6 @@ def _short_run(context: TrainContext, progress: TrainState) -> None:
         context.optimizer.clip()
         # The full rate: while it warms up, nothing would move.
         context.optimizer.apply(settings.learning_rate)
-
-
-@contextmanager
-def deterministic_kernels(*, deterministic: bool) -> Iterator[None]:
-    """Deterministic kernels inside the block if so wished, else those that are usual."""
-    if not deterministic:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled()
-    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    cuda: Any = torch.backends.cuda
-    attention = cuda.cudnn_sdp_enabled()
-    memory: Any = torch.utils.deterministic
-    fill = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    # It guards against programs that read what they never wrote, and would cost every allocation.
-    memory.fill_uninitialized_memory = False
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    # Flash and memory-efficient attention have a deterministic backward pass, cuDNN's has none.
-    cuda.enable_cudnn_sdp(False)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        memory.fill_uninitialized_memory = fill
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
-        cuda.enable_cudnn_sdp(attention)
 
 
 def _copies(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -3,10 +3,11 @@
 Which of packing and padding is faster, whether steps repeat themselves, and the largest pass.
 """
 
-from yoyak.engine.preflight.determinism import check_determinism, deterministic_kernels
+from yoyak.engine.preflight.determinism import check_determinism
 from yoyak.engine.preflight.packing_benchmark import packed_if_better
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.deterministic_kernels import deterministic_kernels
 from yoyak.engine.training.recovery import accumulate_gradients, micro_batch_limits
 
 
@@ -21,7 +22,7 @@ def run_device_probes(context: TrainContext, progress: TrainState) -> TrainState
     if context.job.recipe.train.packing == "auto":
         progress = packed_if_better(context, progress)
     progress = check_determinism(context, progress)
-    with deterministic_kernels(deterministic=progress.deterministic):
+    with deterministic_kernels(enabled=progress.deterministic):
         return probe_peak_memory(context, progress)
 
 

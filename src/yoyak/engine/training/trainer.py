@@ -12,13 +12,10 @@ from typing import NoReturn
 import msgspec
 
 from yoyak import events
-from yoyak.config.schema import TrainSettings
 from yoyak.engine.models.model import count_parameters
-from yoyak.engine.preflight.determinism import deterministic_kernels
-from yoyak.engine.preflight.memory_probe import run_device_probes
-from yoyak.engine.preflight.run import check_kernels
-from yoyak.engine.training.checkpoint import TrainState, changes
+from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.deterministic_kernels import deterministic_kernels
 from yoyak.engine.training.evaluation import EvalMetrics
 from yoyak.engine.training.recovery import (
     TOLERATED,
@@ -29,21 +26,17 @@ from yoyak.engine.training.recovery import (
 )
 from yoyak.errors import Interrupted
 
-BUDGET_TOKENS = 4_096
-"""Padded tokens of a forward pass where the recipe names no limit."""
 
+def train(context: TrainContext, progress: TrainState) -> TrainState:
+    """Trains from ``progress`` to the schedule's end, or to early stopping.
 
-def train(context: TrainContext) -> TrainState:
-    """Trains to the end of the timetable, or until dev summaries have stopped getting better.
-
-    Goes on from the newest whole checkpoint. What learns is left as it is after the last step.
+    Weights and optimizer are as after step ``progress.step``, and afterwards as after the last.
 
     Raises:
         Interrupted: someone asked to stop; everything is saved.
         RunFailed: memory or numbers gave out beyond repair.
     """
-    saved = load_checkpoint(context)
-    progress = saved or start_state(context)
+    saved = progress if context.checkpoints.steps() else None
     context.job.emit(_prepared(context))
     while True:
         if _is_evaluation_due(context, progress):
@@ -69,74 +62,10 @@ def _stop(context: TrainContext, progress: TrainState, saved: TrainState | None)
     raise Interrupted("engine.stopped", step=progress.step, steps=context.schedule.steps)
 
 
-def load_checkpoint(context: TrainContext) -> TrainState | None:
-    """The newest whole checkpoint's progress, its weights and moments taken over.
-
-    Raises:
-        RunFailed: the checkpoint is of another recipe, other data or another base.
-    """
-    progress = context.checkpoints.newest()
-    for name in context.checkpoints.torn:
-        context.warn("engine.torn-checkpoint", name=name)
-    if progress is None:
-        return None
-    progress = under_new_settings(context, progress)
-    context.restore(progress.step)
-    context.optimizer.recompute(progress.recompute)
-    return progress
-
-
-def start_state(context: TrainContext) -> TrainState:
-    """Where a run starts that has no checkpoint, after the trials of its device."""
-    settings = context.job.recipe.train
-    recompute = settings.recomputes[0]
-    context.optimizer.recompute(recompute)
-    packed = settings.packing == "on"
-    start = TrainState(
-        budget_tokens=micro_batch_budget(settings), recompute=recompute, packed=packed
-    )
-    return run_device_probes(context, start)
-
-
-def micro_batch_budget(settings: TrainSettings) -> int:
-    """Padded tokens of a forward pass, as long as memory lasts."""
-    return settings.micro_batch_tokens or BUDGET_TOKENS
-
-
-def under_new_settings(context: TrainContext, progress: TrainState) -> TrainState:
-    """The progress where the recipe now says another way to compute the same steps.
-
-    A smaller budget counts unless memory has taught a still smaller one; a larger one was asked
-    for.
-    """
-    before, now = context.checkpoints.saved_recipe, context.job.recipe
-    told = [told for key, told in changes(before, now).items() if key.startswith("train.")]
-    if not told:
-        return progress
-    context.warn("engine.computed-otherwise", step=progress.step, changes="; ".join(told))
-    check_kernels(context.job, context.optimizer.bundle, context.rows)
-    budget, old = micro_batch_budget(now.train), micro_batch_budget(before.train)
-    if budget < old:
-        budget = min(budget, progress.budget_tokens)
-    elif budget == old:
-        budget = progress.budget_tokens
-    kept = progress.recompute in now.train.recomputes
-    recompute = progress.recompute if kept else now.train.recomputes[0]
-    deterministic = progress.deterministic and now.train.deterministic
-    packed = {"on": True, "off": False, "auto": progress.packed}[now.train.packing]
-    return msgspec.structs.replace(
-        progress,
-        budget_tokens=budget,
-        recompute=recompute,
-        deterministic=deterministic,
-        packed=packed,
-    )
-
-
 def _step(context: TrainContext, progress: TrainState) -> TrainState:
     """The step after ``progress``: gradient, clipping, optimiser, event."""
     started = time.perf_counter()
-    with deterministic_kernels(deterministic=progress.deterministic):
+    with deterministic_kernels(enabled=progress.deterministic):
         loss, progress = gradients_with_oom_retry(context, progress)
         norm = context.optimizer.clip()
         if not (math.isfinite(loss) and math.isfinite(norm)):

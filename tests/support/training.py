@@ -1,4 +1,4 @@
-"""Jobs small enough to be trained in a second, for the engines as they are."""
+"""Training jobs that take a second, and their contexts just before the first step."""
 
 import hashlib
 
@@ -61,7 +61,7 @@ def job(tmp_path, dialogues, recipe_of):
 
 @pytest.fixture
 def context(job):
-    """The course of a job: everything there is just before its first step."""
+    """The training context of a job, before its first step."""
     from yoyak.engine.pipeline import finetune
 
     def make(form, *sets, **job_settings):
@@ -84,3 +84,11 @@ def bits():
         return digest.hexdigest()
 
     return make
+
+
+def train(context):
+    """Train as the pipeline does, without the preflight checks; return the last state."""
+    from yoyak.engine.pipeline.start import load_or_start
+    from yoyak.engine.training import trainer
+
+    return trainer.train(context, load_or_start(context))
