@@ -1,31 +1,49 @@
-"""The things that can happen to a run, as one tagged union, and the state they add up to.
+"""The events of a run as one tagged union, their JSON lines, and the state they add up to.
 
-``events.jsonl`` is the truth of a run: ``RunState`` is ``fold(events)`` and nothing else.
-``at`` is wall-clock time in seconds since 1970 (UTC) and only ever shown; every duration is
-measured on a monotonic clock and carried in the event that ends it.
+``RunState`` is ``fold(events)`` and nothing else. ``at`` is wall-clock time in seconds since 1970
+(UTC) and only ever displayed; every duration is measured on a monotonic clock and stored in the
+event that ends it.
+
+Logs of other versions are read as well: former tags are translated, unknown fields are ignored,
+unknown events are left out by ``decode_event`` and counted by its callers.
 """
 
+import math
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from yoyak import messages
 from yoyak.values import DevMetric, Interval, Rouge
 
+Moment = Annotated[float, Meta(ge=0, le=32_503_680_000)]
+"""Seconds since 1970, up to the year 3000: no calendar can show a time far outside of it."""
 
-class Event(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="event"
-):
-    """The base of all events."""
+FORMER_TAGS = {
+    "proved": "preflight_passed",
+    "compared": "backend_parity_checked",
+    "stepped": "train_step",
+    "saved": "checkpoint_saved",
+    "generated": "prediction_progress",
+    "sampled": "system_metrics",
+}
+"""Tags of format 1, and the same events' tags now."""
 
-    at: float
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all events."""
+
+    at: Moment
 
 
 class Queued(Event, frozen=True, kw_only=True, tag="queued"):
-    """The run was created."""
+    """The run was created; ``format`` is that of its event log."""
 
     recipe: str
+    format: int = 1
 
 
 class Started(Event, frozen=True, kw_only=True, tag="started"):
@@ -50,7 +68,7 @@ class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
     seconds: float
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the proof card; ``key`` and ``fields`` are a catalogue sentence."""
 
     name: str
@@ -60,17 +78,17 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def found(self) -> str:
-        """What was found, in the language that is being spoken."""
-        return messages.fill(self.key, self.fields)
+        """The result in the reader's language."""
+        return messages.recorded(self.key, self.fields)
 
 
-class PreflightPassed(Event, frozen=True, kw_only=True, tag="proved"):
+class PreflightPassed(Event, frozen=True, kw_only=True, tag="preflight_passed"):
     """The proof card of step 0."""
 
     checks: tuple[CheckResult, ...]
 
 
-class BackendParityChecked(Event, frozen=True, kw_only=True, tag="compared"):
+class BackendParityChecked(Event, frozen=True, kw_only=True, tag="backend_parity_checked"):
     """Another way to generate was held against the trained one; one that failed does not speak."""
 
     check: CheckResult
@@ -89,7 +107,7 @@ class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
     trainable_parameters: int
 
 
-class TrainStep(Event, frozen=True, kw_only=True, tag="stepped", gc=False):
+class TrainStep(Event, frozen=True, kw_only=True, tag="train_step", gc=False):
     """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
 
     step: int
@@ -123,7 +141,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     loss_interval: Interval | None = None
 
 
-class CheckpointSaved(Event, frozen=True, kw_only=True, tag="saved"):
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
     """A checkpoint is whole on disk."""
 
     step: int
@@ -132,7 +150,7 @@ class CheckpointSaved(Event, frozen=True, kw_only=True, tag="saved"):
     seconds: float
 
 
-class PredictionProgress(Event, frozen=True, kw_only=True, tag="generated"):
+class PredictionProgress(Event, frozen=True, kw_only=True, tag="prediction_progress"):
     """Generation went on: ``done`` of ``of`` rows of ``split`` are stored."""
 
     split: str
@@ -151,7 +169,7 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
     signature: str
 
 
-class SystemMetrics(Event, frozen=True, kw_only=True, tag="sampled"):
+class SystemMetrics(Event, frozen=True, kw_only=True, tag="system_metrics"):
     """What the machine looked like; ``None`` where it could not be measured."""
 
     disk_free_gb: float | None = None
@@ -209,6 +227,57 @@ AnyEvent = (
     | Finished
 )
 """Every event a log can hold."""
+
+_DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(
+    AnyEvent, strict=False
+)  # "nan" and "inf" are read as numbers
+_TAGS = {kind.__struct_config__.tag for kind in AnyEvent.__args__}
+
+
+def tags_of(kind: type[Event]) -> tuple[str, ...]:
+    """Return the tags under which ``kind`` stands in logs of any format, the current one first."""
+    tag = str(kind.__struct_config__.tag)
+    return (tag, *(former for former, now in FORMER_TAGS.items() if now == tag))
+
+
+def encode_event(event: AnyEvent) -> bytes:
+    """Encode as one line of JSON without its newline.
+
+    JSON has no NaN or infinity: they are written as the strings ``"nan"``, ``"inf"``, ``"-inf"``.
+    """
+    line = msgspec.json.encode(event)
+    if b"null" not in line:  # msgspec writes a number that is not finite as null
+        return line
+    return msgspec.json.encode(_with_named_numbers(msgspec.to_builtins(event)))
+
+
+def _with_named_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_named_numbers(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_named_numbers(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def decode_event(line: bytes) -> AnyEvent | None:
+    """Decode one line of an event log of any format; ``None`` for an event that is not known.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError: the line is damaged.
+    """
+    try:
+        return _DECODER.decode(line)
+    except msgspec.ValidationError:
+        record = msgspec.json.decode(line)
+        tag = record.get("event") if isinstance(record, dict) else None
+        if not isinstance(tag, str):
+            raise
+        if tag in FORMER_TAGS:
+            current = msgspec.json.encode(record | {"event": FORMER_TAGS[tag]})
+            return _DECODER.decode(current)
+        if tag not in _TAGS:
+            return None
+        raise
 
 
 class RunStatus(StrEnum):

@@ -64,3 +64,15 @@ def test_the_language_follows_the_locale(monkeypatch):
     monkeypatch.setenv("YOYAK_LANG", "en")
     with messages.speaking(None):
         assert messages.language() == "en"
+
+
+def test_a_recorded_key_never_breaks_a_view():
+    assert messages.recorded("queue.slow", {"minutes": "3"}) == messages.text(
+        "scheduler.slow", minutes="3"
+    )
+    assert messages.recorded("moon.phase", {"a": "1", "b": "2"}) == "moon.phase (a=1, b=2)"
+    assert messages.recorded("scheduler.slow", {}) == "scheduler.slow"
+    assert messages.recorded("../../x.y", {}) == "../../x.y"
+    assert messages.recorded("", {}) == ""
+    with pytest.raises(KeyError):
+        messages.text("scheduler.moon")

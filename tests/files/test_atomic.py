@@ -79,7 +79,7 @@ def test_a_removal_that_was_cut_off_goes_on_later(memory, crashes):
 
 
 def test_without_an_exchange_of_names_the_new_folder_stands_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(atomic, "exchange", lambda one, other: False)
+    monkeypatch.setattr(atomic, "swap_rename", lambda one, other: False)
     fill(tmp_path / "weights", OLD)
     fill(tmp_path / "weights", NEW)
     assert content_of(tmp_path / "weights") == NEW

@@ -193,7 +193,7 @@ def test_a_garbled_line_is_counted_and_hides_no_other(run):
         log.write(b'{"event":"no such event"}\n\xff\xfe\n')
     run.emit(Finished(at=3.0, seconds=1.0))
     log = run.log()
-    assert log.garbled == 2
+    assert (log.garbled, log.unknown) == (1, 1)
     assert log.events == [started(), Finished(at=3.0, seconds=1.0)]
 
 

@@ -58,7 +58,7 @@ def die_at(step: int) -> None:
 
     for name in STEPS:
         setattr(os, name, counted(getattr(os, name)))
-    atomic.exchange = counted(atomic.exchange)
+    atomic.swap_rename = counted(atomic.swap_rename)
 
 
 class Crashes:

@@ -67,6 +67,11 @@ def run(
     runs = create_runs(
         place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ()
     )
+    for one in runs:
+        older = place.workspace.older_runs(one.identity.recipe)
+        if older and not one.state().attempts:
+            names = ", ".join(each.name for each in older)
+            print(text("runs.older-run", recipe=one.identity.recipe, run=names), file=sys.stderr)
     if not unplanned:
         corpus = place.corpus
         todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]

@@ -9,6 +9,7 @@ from typing import Self
 
 import msgspec
 
+from yoyak.files.format import FOLDER, decode_record
 from yoyak.values import Value
 
 MANIFEST = "manifest.json"
@@ -30,6 +31,7 @@ class Manifest(Value, frozen=True, kw_only=True):
     files: tuple[FileRecord, ...]
     notes: dict[str, str]
     seal: str
+    format: int = FOLDER.number
 
     @classmethod
     def sealed(cls, files: tuple[FileRecord, ...], notes: dict[str, str]) -> Self:
@@ -48,9 +50,14 @@ class Manifest(Value, frozen=True, kw_only=True):
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """The manifest as written, its files not looked at; ``None`` where there is no sound one."""
+    """Return the manifest without checking the files; ``None`` if it is missing or damaged.
+
+    Raises:
+        BadData: a newer version wrote it.
+    """
+    file = path / MANIFEST
     try:
-        found = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+        found = decode_record(file.read_bytes(), Manifest, FOLDER, file)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return found if found == Manifest.sealed(found.files, found.notes) else None

@@ -1,14 +1,14 @@
-"""Every sentence a person reads, in Korean and English, looked up by ``room.key``.
+"""Every sentence a person reads, in Korean and English, looked up by ``file.key``.
 
-One folder a language, one TOML file a room: ``messages/ko/data.toml`` holds ``data.*``. Both
-languages hold the same keys and the same ``{placeholders}``; a contract test compares them.
-This is the lowest room of the house because an error of any room must be able to speak.
+There is one folder per language and one TOML file per topic: ``messages/ko/data.toml`` holds
+``data.*``. Both languages hold the same keys and the same ``{placeholders}``
+(tests/contract/test_catalogue.py). The package imports nothing of yoyak: every error uses it.
 """
 
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
@@ -17,11 +17,20 @@ from typing import Literal, get_args
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
+FORMER_FILES: Mapping[str, tuple[str, ...]] = {
+    "final": ("submission",),
+    "queue": ("scheduler", "system", "planning", "report"),
+    "recipe": ("config",),
+    "score": ("metrics",),
+    "store": ("runs",),
+}
+"""Where the sentences of former files stand now: records of earlier versions hold such keys."""
+
 _chosen: ContextVar[Language | None] = ContextVar("yoyak_language", default=None)
 
 
 def language() -> Language:
-    """The language to speak: ``--lang``, else YOYAK_LANG, else the locale, else English."""
+    """Return the language in use: ``--lang``, else YOYAK_LANG, else the locale, else English."""
     chosen = _chosen.get()
     if chosen is not None:
         return chosen
@@ -34,7 +43,7 @@ def language() -> Language:
 
 @contextmanager
 def speaking(chosen: Language | None) -> Iterator[None]:
-    """Speaks ``chosen`` inside the block; ``None`` leaves the choice to the environment."""
+    """Use ``chosen`` inside the block; ``None`` leaves the choice to the environment."""
     token = _chosen.set(chosen)
     try:
         yield
@@ -43,13 +52,13 @@ def speaking(chosen: Language | None) -> Iterator[None]:
 
 
 @cache
-def _room(chosen: Language, room: str) -> dict[str, str]:
-    text = (files(__package__) / chosen / f"{room}.toml").read_text(encoding="utf-8")
+def _sentences(chosen: Language, file: str) -> dict[str, str]:
+    text = (files(__package__) / chosen / f"{file}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
 def text(key: str, /, **fields: object) -> str:
-    """The sentence of ``room.key`` in the chosen language, its placeholders filled in.
+    """Return the sentence of ``file.key`` in the language in use, its placeholders filled in.
 
     Raises:
         KeyError: the catalogue has no such key, or a placeholder got no value.
@@ -58,6 +67,21 @@ def text(key: str, /, **fields: object) -> str:
 
 
 def fill(key: str, fields: Mapping[str, object]) -> str:
-    """As ``text``, for fields that are already a mapping."""
-    room, _, name = key.partition(".")
-    return _room(language(), room)[name].format_map(fields)
+    """Do as ``text`` for fields that are already a mapping."""
+    file, _, name = key.partition(".")
+    return _sentences(language(), file)[name].format_map(fields)
+
+
+def recorded(key: str, fields: Mapping[str, object]) -> str:
+    """Return the sentence of a key that was read from a record, whichever version wrote it.
+
+    Keys of earlier versions are looked up where their sentences stand now. A key that this
+    version does not know, or whose fields do not fit, is returned as it is with its fields.
+    """
+    file, _, name = key.partition(".")
+    for current in FORMER_FILES.get(file, (file,)):
+        if current.isidentifier():  # a record may hold anything, and this becomes a path
+            with suppress(LookupError, ValueError, AttributeError, FileNotFoundError):
+                return fill(f"{current}.{name}", fields)
+    shown = ", ".join(f"{field}={value}" for field, value in fields.items())
+    return f"{key} ({shown})" if shown else key

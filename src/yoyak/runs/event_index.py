@@ -8,14 +8,15 @@ lost in a crash come out as from the whole log; of the rest a few, for the shape
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from yoyak.events import SystemMetrics, TrainStep
+from yoyak.events import SystemMetrics, TrainStep, tags_of
 
 NEWEST = 500
 """As many as the pace is taken from (report.forecast)."""
 OLDER = 100
 
 _STEP, _SAMPLE = (
-    f'{{"event":"{kind.__struct_config__.tag}"'.encode() for kind in (TrainStep, SystemMetrics)
+    tuple(f'{{"event":"{tag}"'.encode() for tag in tags_of(kind))
+    for kind in (TrainStep, SystemMetrics)
 )
 
 

@@ -31,15 +31,17 @@ from yoyak.events import (
     RunStatus,
     SystemMetrics,
     TrainStep,
+    decode_event,
+    encode_event,
     fold,
 )
 from yoyak.files import atomic, jsonl
+from yoyak.files.format import RUN, DiskFormat, decode_record
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.runs.event_index import state_events
 from yoyak.runs.redact import redact_event
 from yoyak.values import Prediction, SplitName, Value
 
-_EVENT = msgspec.json.Decoder(AnyEvent)
 _PREDICTION = msgspec.json.Decoder(Prediction)
 _FREQUENT = (TrainStep, SystemMetrics, PredictionProgress)
 """Events whose loss in a power cut costs a point of a curve, never a state."""
@@ -60,6 +62,7 @@ class RunIdentity(Value, frozen=True, kw_only=True):
     train_sha256: str
     dev_sha256: str
     created_at: float
+    format: int = 1
 
 
 class Holder(Value, frozen=True, kw_only=True):
@@ -70,10 +73,14 @@ class Holder(Value, frozen=True, kw_only=True):
 
 
 class EventLog(NamedTuple):
-    """A run's events, and how many lines could not be read."""
+    """A run's events, and how many lines were skipped.
+
+    ``garbled`` lines cannot be read; ``unknown`` ones are events that only a newer version knows.
+    """
 
     events: list[AnyEvent]
     garbled: int
+    unknown: int
 
 
 class Run:
@@ -100,17 +107,27 @@ class Run:
     @cached_property
     def identity(self) -> RunIdentity:
         """What makes this run this run."""
-        return _read(self.folder / "identity.json", RunIdentity)
+        return _read(self.folder / "identity.json", RunIdentity, RUN)
 
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
         path = self.folder / "recipe.json"
+        _ = self.identity  # a run of a newer format is refused before its settings are read
         current, _ = with_current_names(_read(path, dict[str, Any]))
         try:
             return msgspec.convert(current, Recipe)
         except msgspec.ValidationError as error:
             raise BadData("runs.bad-record", path=path, problem=error) from error
+
+    def require_current_format(self) -> None:
+        """Refuse to compute anything new in a run of an older format.
+
+        Raises:
+            BadData: the run is of an older format.
+        """
+        if self.identity.format < RUN.number:
+            raise BadData("runs.older-format", run=self.name, recipe=self.identity.recipe)
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Stores the resolved recipe; only decoding and how steps are computed may ever change."""
@@ -123,22 +140,27 @@ class Run:
     def emit(self, event: AnyEvent) -> None:
         """Appends one event, durably if it changes the run's state; secrets are left out."""
         durable = not isinstance(event, _FREQUENT)
-        line = msgspec.json.encode(redact_event(event)) + b"\n"
+        line = encode_event(redact_event(event)) + b"\n"
         jsonl.append_lines(self.log_path, line, durable=durable)
 
     def log(self, *, whole: bool = True) -> EventLog:
-        """Every whole line of the event log; unreadable ones are counted, not hidden.
+        """Read the event log; lines that cannot be read are counted.
 
-        Without ``whole`` only the telling lines are read (store.digest).
+        Without ``whole`` only the lines that decide the state are read (``event_index``).
         """
-        events, garbled = [], 0
+        events, garbled, unknown = [], 0, 0
         lines = jsonl.read_lines(self.log_path)
         for line in lines if whole else state_events(lines):
             try:
-                events.append(_EVENT.decode(line))
+                event = decode_event(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 garbled += 1
-        return EventLog(events, garbled)
+                continue
+            if event is None:
+                unknown += 1
+            else:
+                events.append(event)
+        return EventLog(events, garbled, unknown)
 
     def events(self) -> list[AnyEvent]:
         """The readable events, in order."""
@@ -278,10 +300,10 @@ def _pretty(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def _read(path: Path, kind: type[_T]) -> _T:
+def _read(path: Path, kind: type[_T], disk_format: DiskFormat = RUN) -> _T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode_record(path.read_bytes(), kind, disk_format, path)
     except FileNotFoundError as error:
         raise InputMissing("runs.no-record", path=path) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadData("runs.bad-record", path=path, problem=error) from error

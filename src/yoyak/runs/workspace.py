@@ -18,6 +18,7 @@ from yoyak.config.schema import Recipe
 from yoyak.errors import BadData
 from yoyak.files import atomic
 from yoyak.files.disk_errors import saying_why
+from yoyak.files.format import RUN, WORKSPACE, decode_record
 from yoyak.runs.run import Run, RunIdentity, create
 from yoyak.values import Corpus, Value
 
@@ -26,6 +27,7 @@ class WorkspaceSettings(Value, frozen=True, kw_only=True):
     """What the workspace remembers between commands."""
 
     data_folder: str | None = None
+    format: int = WORKSPACE.number
 
 
 class Workspace:
@@ -47,8 +49,8 @@ class Workspace:
         if not path.is_file():
             return WorkspaceSettings()
         try:
-            return msgspec.json.decode(path.read_bytes(), type=WorkspaceSettings)
-        except msgspec.DecodeError as error:
+            return decode_record(path.read_bytes(), WorkspaceSettings, WORKSPACE, path)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadData("runs.bad-record", path=path, problem=error) from error
 
     def remember_data(self, folder: Path) -> None:
@@ -62,10 +64,25 @@ class Workspace:
         return sorted(self._runs(), key=lambda run: run.identity.sequence)
 
     def find(self, recipe: Recipe, corpus: Corpus) -> Run | None:
-        """The newest run that learns this recipe from this data."""
+        """Return the newest run that trains this recipe on this data, in the current format.
+
+        A run of an older format is never continued: its settings had other names.
+        """
         wanted = (recipe.name, recipe.learning_hash, *_fingerprints(corpus))
-        found = [run for run in self.runs() if _key(run.identity) == wanted]
+        found = [
+            run
+            for run in self.runs()
+            if run.identity.format == RUN.number and _key(run.identity) == wanted
+        ]
         return found[-1] if found else None
+
+    def older_runs(self, recipe: str) -> list[Run]:
+        """Return the runs of that recipe in an older format, which are kept as they are."""
+        return [
+            run
+            for run in self.runs()
+            if run.identity.format < RUN.number and run.identity.recipe == recipe
+        ]
 
     def find_or_create(
         self, recipe: Recipe, corpus: Corpus, provenance: Callable[[], bytes]
@@ -78,6 +95,7 @@ class Workspace:
         train, dev = _fingerprints(corpus)
         known = self.runs()
         identity = RunIdentity(
+            format=RUN.number,
             sequence=1 + max((run.identity.sequence for run in known), default=0),
             recipe=recipe.name,
             learning_hash=recipe.learning_hash,

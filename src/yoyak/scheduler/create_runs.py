@@ -11,6 +11,7 @@ from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
 from yoyak.events import Queued
+from yoyak.files.format import EVENTS
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project
@@ -45,7 +46,7 @@ def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, 
     run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus, recipe))
     recipe = with_frozen(run, recipe, sets)
     if not run.log_path.exists():
-        run.emit(Queued(at=time.time(), recipe=recipe.name))
+        run.emit(Queued(at=time.time(), recipe=recipe.name, format=EVENTS.number))
     if run.recipe != recipe:
         with run.lock():  # a worker reads its recipe once a stage, so nobody changes it under one
             run.write_recipe(recipe)

@@ -66,6 +66,7 @@ def decode_in_process(run: Run, data_folder: Path, *words: str) -> None:
         Interrupted: somebody asked to stop; what was decoded is kept.
         RunFailed: the process failed; it has said why.
     """
+    run.require_current_format()
     if run.scorecard("dev") is None:
         raise InputMissing("scheduler.not-finished", run=run.name)
     environment = worker_environment(run.recipe)

@@ -13,7 +13,7 @@ import msgspec
 
 from yoyak import messages
 from yoyak.config.schema import Recipe
-from yoyak.events import AnyEvent, Warned
+from yoyak.events import AnyEvent, Warned, decode_event
 from yoyak.files.jsonl import read_lines_from
 from yoyak.runs.run import Run
 from yoyak.scheduler.heartbeat import (
@@ -35,8 +35,6 @@ CLEAR_SECONDS = 5.0
 
 LOOK_SECONDS = 5.0
 
-_EVENT = msgspec.json.Decoder(AnyEvent)
-
 
 class Tail:
     """The events that a log has gained since the last look; ``garbled`` lines are counted.
@@ -57,9 +55,12 @@ class Tail:
         lines, self.position = read_lines_from(self._path, self.position)
         for line in lines:
             try:
-                yield _EVENT.decode(line)
+                event = decode_event(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 self.garbled += 1
+                continue
+            if event is not None:
+                yield event
 
 
 class WorkerProcess:

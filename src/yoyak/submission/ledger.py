@@ -16,6 +16,7 @@ import msgspec
 from yoyak.data.contest import Contest
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.files import atomic, jsonl
+from yoyak.files.format import LEDGER
 from yoyak.submission.write import CSV, MANIFEST, DevScore, Member, read_manifest
 from yoyak.values import Value
 
@@ -34,6 +35,7 @@ class _Record(
 
     at: float
     number: int
+    format: int = LEDGER.number
 
 
 class Written(_Record, frozen=True, kw_only=True, tag="written"):
@@ -205,6 +207,7 @@ def _records(ledger: Path) -> Iterable[Record]:
     decoder = msgspec.json.Decoder(Record)
     for number, line in enumerate(jsonl.read_lines(ledger), 1):
         try:
+            LEDGER.check(line, ledger)
             yield decoder.decode(line)
         except msgspec.DecodeError as error:
             problem = str(error)

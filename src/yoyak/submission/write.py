@@ -20,6 +20,7 @@ from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.files import atomic
 from yoyak.files.disk_errors import saying_why
+from yoyak.files.format import SUBMISSION, decode_record
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.submission.context import ValidationContext
 from yoyak.submission.validate import ValidationFault, ValidationResult, validate
@@ -103,6 +104,7 @@ class SubmissionManifest(Value, frozen=True, kw_only=True):
     warnings: tuple[ValidationFault, ...]
     yoyak: str
     written_at: str
+    format: int = SUBMISSION.number
 
 
 def write_submission(draft: Draft, evidence: ValidationContext, folder: Path) -> Submission:
@@ -187,7 +189,7 @@ def read_manifest(path: Path) -> SubmissionManifest:
         BadData: it is not one that this version writes.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SubmissionManifest)
+        return decode_record(path.read_bytes(), SubmissionManifest, SUBMISSION, path)
     except msgspec.DecodeError as error:
         raise BadData("submission.bad-record", file=path, line=1, problem=str(error)) from error
 

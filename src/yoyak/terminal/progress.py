@@ -30,7 +30,7 @@ from yoyak.events import (
     Warned,
     fold,
 )
-from yoyak.messages import fill, text
+from yoyak.messages import recorded, text
 from yoyak.report.model.eta import Pace, generation_left
 from yoyak.report.model.schedule import TO_COME
 from yoyak.report.model.values import Forecast
@@ -270,7 +270,7 @@ _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
     Stopped: lambda row, event: _say(row, "live-stopped", step=event.step),
     Failed: lambda row, event: _say(row, "live-failed", problem=event.message),
     Finished: lambda row, event: _say(row, "live-finished", time=format.duration(event.seconds)),
-    Warned: lambda row, event: _say(row, "live-warned", what=fill(event.key, event.fields)),
+    Warned: lambda row, event: _say(row, "live-warned", what=recorded(event.key, event.fields)),
 }
 """What is always told, each with its line; the rest comes by the hundred and is told in turn."""
 

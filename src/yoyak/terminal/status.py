@@ -1,6 +1,6 @@
 """The terminal's rendering: tables that line up with Hangul, with or without a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from msgspec import structs
@@ -63,17 +63,23 @@ def status(view: Report, out: "Console") -> None:
         out.print()
     if (end := lineup_end(view)) is not None:
         out.print(end, soft_wrap=True)
-    for proof in view.proofs:
-        for check in proof.checks:
-            if not check.passed:
-                words = f"{proof.name}: ✖ {format.proved(check.name)}: {check.found}"
-                out.print(plain(words), soft_wrap=True)
-    for incident in view.incidents[-5:]:
-        words = f"{format.moment(incident.at)}  {incident.name}: {incident.what.text}"
-        out.print(plain(words), soft_wrap=True)
+    for notice in _notices(view):
+        out.print(plain(notice), soft_wrap=True)
     for step in view.next_steps:
         out.print(plain(f"→ {step.command}"), soft_wrap=True)
         out.print(Padding(Text(plain(step.why.text), overflow="fold"), (0, 0, 0, 2)))
+
+
+def _notices(view: Report) -> Iterator[str]:
+    """Yield the failed preflight checks, the skipped lines of logs, and the newest incidents."""
+    for proof in view.proofs:
+        for check in proof.checks:
+            if not check.passed:
+                yield f"{proof.name}: ✖ {format.proved(check.name)}: {check.found}"
+    for finding in view.findings:
+        yield finding.what.text
+    for incident in view.incidents[-5:]:
+        yield f"{format.moment(incident.at)}  {incident.name}: {incident.what.text}"
 
 
 def _quality_table(scored: Sequence[tuple[System, Quality]], view: Report) -> "Table":

@@ -18,7 +18,7 @@ from typing import Self, TextIO
 from yoyak.errors import YoyakError
 from yoyak.events import AnyEvent, Finished, Warned
 from yoyak.export.git_backup import backup
-from yoyak.messages import fill, text
+from yoyak.messages import recorded, text
 from yoyak.report.model.load import gather
 from yoyak.report.render.escape import plain
 from yoyak.report.render.write import write_report
@@ -77,7 +77,7 @@ class Beside:
             one.ask_to_end()
         for one in (*self._trackers, *self._backups):
             one.wait(deadline - time.monotonic())
-            said = [fill(warning.key, warning.fields) for warning in one.new_warnings()]
+            said = [recorded(warning.key, warning.fields) for warning in one.new_warnings()]
             for line in (*said, one.last_words):
                 self._stream.write(f"{plain(line)}\n" if line else "")
 

@@ -49,7 +49,7 @@ class _Fields(NamedTuple):
     whole: bool = True
     """Whether ``events`` are all of the log; else the telling ones, and no line has an address."""
     damaged: bool = False
-    """Whether lines of the log cannot be read: an event's place is then no line's number."""
+    """Whether lines of the log were skipped: an event's place is then no line's number."""
 
 
 class RunHistory(_Fields):

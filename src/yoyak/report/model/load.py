@@ -38,6 +38,7 @@ class _Read(NamedTuple):
     card: Scorecard | None
     predictions: list[Prediction]
     garbled: int
+    unknown: int
 
 
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
@@ -72,9 +73,9 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     )
     view = build(records, rest)
     if not compared:
-        return view
+        return msgspec.structs.replace(view, findings=tuple(_skipped_lines(workspace, found)))
     checked = consistency.check(consistency.stated(records, view, disk))
-    checked = (*checked, *_garbled(workspace, found), *data.findings)
+    checked = (*checked, *_skipped_lines(workspace, found), *data.findings)
     return msgspec.structs.replace(view, findings=checked)
 
 
@@ -133,9 +134,9 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
         whole=compared,
-        damaged=log.garbled > 0,
+        damaged=log.garbled + log.unknown > 0,
     )
-    return _Read(run, record, card, predictions, log.garbled)
+    return _Read(run, record, card, predictions, log.garbled, log.unknown)
 
 
 def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:
@@ -189,15 +190,18 @@ def _compared(found: Sequence[_Read], cards: scores.Cards) -> list[RunHistory]:
     ]
 
 
-def _garbled(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFinding]:
+def _skipped_lines(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFinding]:
+    """Yield a finding for each log with lines that cannot be read or that are not known."""
     for one in found:
-        if one.garbled:
-            fields = {"run": one.run.name, "lines": str(one.garbled)}
-            yield ReportFinding(
-                rule="garbled-log",
-                what=Sentence(key="report.lint-garbled-log", fields=fields),
-                record=relative(workspace, one.run.log_path),
-            )
+        counts = {"garbled-log": one.garbled, "unknown-events": one.unknown}
+        for rule, lines in counts.items():
+            if lines:
+                fields = {"run": one.run.name, "lines": str(lines)}
+                yield ReportFinding(
+                    rule=rule,
+                    what=Sentence(key=f"report.lint-{rule}", fields=fields),
+                    record=relative(workspace, one.run.log_path),
+                )
 
 
 def _disk(workspace: Workspace) -> DiskSpace:

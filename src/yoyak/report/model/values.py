@@ -20,7 +20,7 @@ class Sentence(Value, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The sentence in the language that is being spoken."""
-        return messages.fill(self.key, self.fields)
+        return messages.recorded(self.key, self.fields)
 
 
 class Measured(Value, frozen=True, kw_only=True):
