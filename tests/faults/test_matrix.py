@@ -188,11 +188,9 @@ MATRIX = {
     ),
     30: Row(
         "a tracker that is dead or missing", "training does not know of it; it is fed later",
-        ("journey/test_killed.py::"
-         "test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run",
+        ("test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run",
          "test_a_mirror_that_hangs_is_not_waited_for_at_the_exit",
          "test_a_tracker_that_dies_is_shown_once_and_the_log_knows_nothing",
-         "report/test_mirror.py::"
          "test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole",
          "test_every_step_is_told_once_over_two_attempts_and_three_mirrors"),
     ),
