@@ -191,8 +191,8 @@ MATRIX = {
         ("test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run",
          "test_a_mirror_that_hangs_is_not_waited_for_at_the_exit",
          "test_a_tracker_that_dies_is_shown_once_and_the_log_knows_nothing",
-         "test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole",
-         "test_every_step_is_told_once_over_two_attempts_and_three_mirrors"),
+         "test_a_mirror_that_is_killed_leaves_no_note_and_the_next_sends_everything",
+         "test_every_step_is_sent_once_over_two_attempts_and_three_mirrors"),
     ),
     31: Row(
         "the hub cannot be reached", "a cached base works, any other is told before the run",

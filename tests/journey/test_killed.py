@@ -133,16 +133,15 @@ def test_a_mirror_that_hangs_is_not_waited_for_at_the_exit(tmp_path):
 
 HANGS = """
 import atexit, threading
-from yoyak.trackers import live as beside
-from yoyak.trackers import trackers as mirror
+from yoyak.trackers import backends, live
 from yoyak.cli import main
 
 def wandb(folder):
     atexit.register(threading.Event().wait)
     threading.Event().wait()
 
-mirror.MIRRORS["wandb"] = wandb
-beside.GRACE_SECONDS = 0.1
+backends.BACKENDS["wandb"] = wandb
+live.GRACE_SECONDS = 0.1
 main(["run", "lead"])
 """
 """A tracker whose library waits for ever, also when the process ends."""

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from yoyak import messages
-from yoyak.events import Failed, RunStatus, Started, SystemMetrics, TrainStep, Warned
+from yoyak.events import RunStatus, Started, SystemMetrics, TrainStep, Warned
 from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler import heartbeat, resource_monitor, scheduler, worker_process
 from yoyak.scheduler.scheduler import RunResult, Scheduler
@@ -163,28 +163,15 @@ def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
     assert said in (["scheduler.stuck"], ["scheduler.slow", "scheduler.stuck"])
 
 
-def test_a_tail_gives_whole_lines_once_and_counts_what_it_cannot_read(runs_of):
-    (run,) = runs_of("Steady")
-    tail = worker_process.Tail(run.log_path)
-    assert list(tail()) == []
-    event = Failed(at=1.0, kind="x", message="값")
-    run.emit(event)
-    with run.log_path.open("ab") as log:
-        log.write(b"\xff\n{half")
-    assert list(tail()) == [event]
-    assert list(tail()) == []
-    assert tail.garbled == 1
-
-
 # --- signals from outside ------------------------------------------------------------------------
 
 PARENT = """
 import sys
 from pathlib import Path
 from yoyak.data.corpus import read_corpus
-from yoyak.scheduler.scheduler import Scheduler
-from yoyak.runs.settings import ResourceLimits
 from yoyak.runs.run import Run
+from yoyak.runs.settings import ResourceLimits
+from yoyak.scheduler.scheduler import Scheduler
 limits = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 line = Scheduler(read_corpus(Path(sys.argv[1])), lambda run, event: None, limits)
 (outcome,) = line.carry_out([Run(Path(sys.argv[2]))])

@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(words)
     except SystemExit as error:
-        if any(thread.name == "yoyak-beside" for thread in threading.enumerate()):
-            # A tracker that hangs (report.beside) would be waited for by its library at exit.
+        if any(thread.name == "yoyak-background" for thread in threading.enumerate()):
+            # A tracker that hangs (yoyak.trackers.live) would block its library's exit handlers.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(error.code if isinstance(error.code, int) else int(bool(error.code)))

@@ -59,11 +59,11 @@ def run(
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.scheduler.stages import is_finished, is_trained
     from yoyak.terminal.progress import showing
-    from yoyak.trackers.live import Beside
+    from yoyak.trackers.live import LiveTrackers
 
     place = open_context(data, workspace)
     print(place.data_line, file=sys.stderr)
-    beside = Beside(place.workspace, place.project, sys.stderr)
+    live_trackers = LiveTrackers(place.workspace, place.project, sys.stderr)
     runs = create_runs(
         place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ()
     )
@@ -78,9 +78,9 @@ def run(
         trained = {run: is_trained(run, corpus) for run in todo}
         admit(trained, corpus, place.workspace, place.project.limits)
     expected = schedule.expected_of_queued(place.workspace.runs(), place.corpus)
-    with beside:
+    with live_trackers:
         with showing(runs, sys.stderr, expected) as show:
-            line = Scheduler(place.corpus, beside.listening(show), place.project.limits)
+            line = Scheduler(place.corpus, live_trackers.wrap(show), place.project.limits)
             outcomes = line.carry_out(runs)
         results = {outcome.result for outcome in outcomes}
         if results == {RunResult.ALREADY_DONE}:
@@ -163,7 +163,7 @@ def report(
 def _mirror(place: CommandContext, tracker: str, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.trackers.trackers import mirror
+    from yoyak.trackers.mirror import mirror
 
     told = mirror(place.workspace, tracker)
     if as_json:
@@ -187,7 +187,7 @@ def watch(
     if mirror is None:
         watching.watch(place.workspace, sys.stdout)
         return
-    from yoyak.trackers.follow import follow
+    from yoyak.trackers.mirror import follow
 
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(place.workspace, mirror).items():

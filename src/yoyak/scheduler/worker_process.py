@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from yoyak import messages
 from yoyak.config.schema import Recipe
-from yoyak.events import AnyEvent, Warned, decode_event
-from yoyak.files.jsonl import read_lines_from
+from yoyak.events import AnyEvent, Warned
+from yoyak.runs.event_tail import EventTail
 from yoyak.runs.run import Run
 from yoyak.scheduler.heartbeat import (
     SLOW_KEY,
@@ -36,33 +34,6 @@ CLEAR_SECONDS = 5.0
 LOOK_SECONDS = 5.0
 
 
-class Tail:
-    """The events that a log has gained since the last look; ``garbled`` lines are counted.
-
-    Args:
-        path: the log.
-        position: the byte where the first look begins; ``None`` is where the log ends now.
-    """
-
-    def __init__(self, path: Path, position: int | None = None) -> None:
-        self._path = path
-        end = path.stat().st_size if path.is_file() else 0
-        self.position = end if position is None else position
-        self.garbled = 0
-
-    def __call__(self) -> Iterator[AnyEvent]:
-        """What was written since the last call."""
-        lines, self.position = read_lines_from(self._path, self.position)
-        for line in lines:
-            try:
-                event = decode_event(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                self.garbled += 1
-                continue
-            if event is not None:
-                yield event
-
-
 class WorkerProcess:
     """A worker process at work on a run.
 
@@ -77,7 +48,7 @@ class WorkerProcess:
         self.card = card
         self._told = 0
         self._cleared = False
-        self._tail = Tail(run.log_path)
+        self._tail = EventTail(run.log_path)
         with (run.folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*WORKER, run.folder, data_folder.absolute(), str(os.getpid())],
@@ -110,7 +81,7 @@ class WorkerProcess:
 
     def events(self) -> Iterator[AnyEvent]:
         """What its log has gained, by whoever wrote it."""
-        for event in self._tail():
+        for event in self._tail.read():
             if is_worker_event(event):
                 self.watchdog.hear()
             yield event

@@ -21,8 +21,8 @@ from yoyak.report.model.load import gather
 from yoyak.report.model.report import Curve, Report, RunProgress, System
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
+from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
-from yoyak.scheduler.worker_process import Tail
 from yoyak.terminal import status as words
 from yoyak.terminal.progress import ProgressRow, news
 
@@ -92,16 +92,19 @@ class Ticker:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._tails: dict[str, tuple[Tail, ProgressRow]] = {}
+        self._tails: dict[str, tuple[EventTail, ProgressRow]] = {}
         self._last: list[tuple[float, str]] = []
 
     def __call__(self) -> Sequence[str]:
         """A line an event, the newest at the end."""
         for run in self._workspace.runs():
             if run.name not in self._tails:
-                self._tails[run.name] = Tail(run.log_path, 0), ProgressRow(run.identity.recipe)
+                self._tails[run.name] = (
+                    EventTail(run.log_path, 0),
+                    ProgressRow(run.identity.recipe),
+                )
             tail, row = self._tails[run.name]
-            for event in tail():
+            for event in tail.read():
                 row.feed(event)
                 said = news(row, event)
                 if said is not None:

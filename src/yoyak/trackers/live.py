@@ -1,9 +1,9 @@
-"""What is fed by the events of a line-up while it works: trackers, and the automatic backup.
+"""Feed trackers and the automatic backup while runs are at work.
 
-Each has a daemon thread and a short queue of its own, so none can stop or slow a run: what the
-queue has no room for is left out, because an event only says that a run's log has grown and the
-thread reads the log itself. What fails is shown once, no record of a run knows of it, and a
-command does the rest later.
+Each consumer has a daemon thread and a short queue, so none can stop or slow a run. What does not
+fit into the queue is dropped without loss: an item only says that a run's log has grown, and the
+thread reads the log itself. A failure is shown once and never written to a run's log; ``yoyak
+report --mirror`` and ``yoyak backup`` do the rest later.
 """
 
 import time
@@ -26,44 +26,51 @@ from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
-from yoyak.trackers import trackers
+from yoyak.trackers.mirror import Mirror, check_tracker
 
-THREAD = "yoyak-beside"
-"""The name of every such thread; the command line leaves one behind that does not end."""
+THREAD_NAME = "yoyak-background"
+"""Name of every consumer's thread; ``yoyak.cli.main`` does not wait for one that hangs."""
 GRACE_SECONDS = 60.0
-"""How long all of them may take for what is left when the line-up is over."""
+"""How long all consumers together may take to finish when the runs are over."""
 QUEUE_RUNS = 100
 
 OnEvent = Callable[[Run, AnyEvent], None]
 Consume = Callable[[Run | None], None]
-"""Takes a run that has news, and ``None`` once at the end for whatever is left."""
-Open = Callable[["Consumer"], AbstractContextManager[Consume]]
+"""Takes a run whose log has grown, and ``None`` once at the end for whatever is left."""
+OpenConsumer = Callable[["BackgroundConsumer"], AbstractContextManager[Consume]]
 
 
-class Beside:
-    """The trackers and the backup of one line-up; ``listening`` wraps what is told its events.
+class LiveTrackers:
+    """The trackers and the backup that ``yoyak.toml`` switches on; a context manager.
 
     Raises:
-        UsageError: the project names a tracker that there is not.
+        UsageError: the project names an unknown tracker.
     """
 
     def __init__(self, workspace: Workspace, project: Project, stream: TextIO) -> None:
         for tracker in project.mirror.trackers:
-            trackers.check(tracker)
+            check_tracker(tracker)
         self._stream = stream
         self._trackers = [
-            Consumer("report.mirror-ended", tracker, QUEUE_RUNS, _mirroring(workspace, tracker))
+            BackgroundConsumer(
+                "report.mirror-ended", tracker, QUEUE_RUNS, _mirroring(workspace, tracker)
+            )
             for tracker in project.mirror.trackers
         ]
-        self._backups: list[Consumer] = []
+        self._backups: list[BackgroundConsumer] = []
         if project.backup.after_each_run:
-            # A queue of one: while a backup is made, all that finish share the next one.
-            work = _backing_up(workspace, project.backup.push)
-            self._backups.append(Consumer("report.backup-failed", "backup", 1, work))
+            # A queue of one: all runs that finish during a backup share the next one.
+            opening = _backing_up(workspace, project.backup.push)
+            self._backups.append(BackgroundConsumer("report.backup-failed", "backup", 1, opening))
+
+    @property
+    def consumers(self) -> tuple["BackgroundConsumer", ...]:
+        """All of them, trackers first."""
+        return (*self._trackers, *self._backups)
 
     def __enter__(self) -> Self:
-        for one in (*self._trackers, *self._backups):
-            one.start()
+        for consumer in self.consumers:
+            consumer.start()
         return self
 
     def __exit__(
@@ -73,128 +80,123 @@ class Beside:
         trace: TracebackType | None,
     ) -> None:
         deadline = time.monotonic() + GRACE_SECONDS
-        for one in (*self._trackers, *self._backups):
-            one.ask_to_end()
-        for one in (*self._trackers, *self._backups):
-            one.wait(deadline - time.monotonic())
-            said = [recorded(warning.key, warning.fields) for warning in one.new_warnings()]
-            for line in (*said, one.last_words):
+        for consumer in self.consumers:
+            consumer.request_end()
+        for consumer in self.consumers:
+            consumer.join(deadline - time.monotonic())
+            warnings = [recorded(each.key, each.fields) for each in consumer.new_warnings()]
+            for line in (*warnings, consumer.summary):
                 self._stream.write(f"{plain(line)}\n" if line else "")
 
-    def listening(self, show: OnEvent) -> OnEvent:
-        """Return ``show`` that also feeds them; what failed is shown as a warning."""
+    def wrap(self, show: OnEvent) -> OnEvent:
+        """Return ``show`` extended to feed the consumers; their failures are shown as warnings."""
 
-        def hear(run: Run, event: AnyEvent) -> None:
+        def on_event(run: Run, event: AnyEvent) -> None:
             show(run, event)
-            for one in self._trackers:
-                one.feed(run)
-            for one in self._backups if isinstance(event, Finished) else ():
-                one.feed(run)
-            for one in (*self._trackers, *self._backups):
-                for warning in one.new_warnings():
+            for consumer in self._trackers:
+                consumer.feed(run)
+            for consumer in self._backups if isinstance(event, Finished) else ():
+                consumer.feed(run)
+            for consumer in self.consumers:
+                for warning in consumer.new_warnings():
                     show(run, warning)
 
-        return hear
+        return on_event
 
 
-class Consumer:
-    """A daemon thread and its queue.
+class BackgroundConsumer:
+    """A daemon thread and its queue of runs whose logs have grown.
 
     Args:
-        key: the warning of its failures.
-        name: what it is called there.
-        capacity: how many runs with news may wait.
-        open_: opened in the thread for as long as it works.
+        key: message key of its failures.
+        name: how the failures name it.
+        capacity: how many runs may wait in the queue.
+        opening: context manager that the thread enters for as long as it works.
     """
 
-    def __init__(self, key: str, name: str, capacity: int, open_: Open) -> None:
+    def __init__(self, key: str, name: str, capacity: int, opening: OpenConsumer) -> None:
         self._key = key
         self._name = name
-        self._open = open_
+        self._opening = opening
         self._queue: Queue[Run | None] = Queue(capacity)
         self._ending = Event()
         self._warnings: SimpleQueue[Warned] = SimpleQueue()
-        self._told: str | None = None
+        self._last_problem: str | None = None
         self.was_fed = False
-        self.last_words = ""
-        """What is to be said of it at the end."""
-        # The language that is spoken belongs to the context.
+        self.summary = ""
+        """Line to print at the end; empty for none."""
+        # The chosen language is a context variable.
         self._thread = Thread(
-            target=copy_context().run, args=(self._work,), name=THREAD, daemon=True
+            target=copy_context().run, args=(self._work,), name=THREAD_NAME, daemon=True
         )
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
-    @property
-    def is_working(self) -> bool:
-        """Whether the thread has not ended."""
-        return self._thread.is_alive()
-
     def feed(self, run: Run) -> None:
-        """Hand over a run that has news; never waits."""
+        """Queue a run whose log has grown; never blocks."""
         self.was_fed = True
         with suppress(Full):
             self._queue.put_nowait(run)
 
-    def ask_to_end(self) -> None:
-        """Let it do what is left, and end."""
+    def request_end(self) -> None:
+        """Let the thread do what is left, and end."""
         self._ending.set()
-        with suppress(Full):  # then what wakes it is there already
+        with suppress(Full):  # what is in the queue wakes the thread as well
             self._queue.put_nowait(None)
 
-    def wait(self, seconds: float) -> None:
-        """Wait for its end; what takes longer is a failure, and is left behind."""
+    def join(self, seconds: float) -> None:
+        """Wait for the thread's end; if it takes longer, that is a failure and it is abandoned."""
         self._thread.join(max(seconds, 0.1))
-        if self.is_working:
+        if self._thread.is_alive():
             self.fail(text("report.not-done-in", seconds=f"{GRACE_SECONDS:.0f}"))
 
     def fail(self, problem: str) -> None:
-        """Note a failure; the same one twice is told once."""
-        if problem != self._told:
-            self._told = problem
+        """Queue a warning; the same problem twice in a row gives one."""
+        if problem != self._last_problem:
+            self._last_problem = problem
             fields = {"tracker": self._name, "problem": redact(problem)}
             self._warnings.put(Warned(at=time.time(), key=self._key, fields=fields))
 
     def new_warnings(self) -> Iterator[Warned]:
-        """Yield what failed since the last call."""
+        """Yield the warnings since the last call."""
         while not self._warnings.empty():
             yield self._warnings.get()
 
     def _work(self) -> None:
         try:
-            with self._open(self) as consume:
+            with self._opening(self) as consume:
                 while True:
                     run = self._queue.get()
                     if self._ending.is_set():
                         break
                     consume(run)
                 consume(None)
-        # Whatever a tracker's library raises may end its thread and nothing else.
+        # Whatever a tracker's library raises may end this thread and nothing else.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             self.fail(str(error) or type(error).__name__)
 
 
-def _mirroring(workspace: Workspace, tracker: str) -> Open:
+def _mirroring(workspace: Workspace, tracker: str) -> OpenConsumer:
     @contextmanager
-    def opened(_consumer: Consumer) -> Iterator[Consume]:
-        with trackers.Mirror(workspace, tracker) as told:
+    def opening(_consumer: BackgroundConsumer) -> Iterator[Consume]:
+        with Mirror(workspace, tracker) as mirror:
 
             def consume(run: Run | None) -> None:
                 if run is None:
-                    told()
+                    mirror.update_all()
                 else:
-                    told.tell(run)
+                    mirror.update(run)
 
             yield consume
 
-    return opened
+    return opening
 
 
-def _backing_up(workspace: Workspace, remote: str | None) -> Open:
+def _backing_up(workspace: Workspace, remote: str | None) -> OpenConsumer:
     @contextmanager
-    def opened(consumer: Consumer) -> Iterator[Consume]:
+    def opening(consumer: BackgroundConsumer) -> Iterator[Consume]:
         def consume(run: Run | None) -> None:
             if run is None and not consumer.was_fed:
                 return
@@ -204,9 +206,9 @@ def _backing_up(workspace: Workspace, remote: str | None) -> Open:
             except YoyakError as error:  # the next one may succeed
                 consumer.fail(str(error))
                 return
-            if run is None:  # once more, with the final report and the submission
-                consumer.last_words = done.sentence
+            if run is None:  # the last one includes the final report and the submission
+                consumer.summary = done.sentence
 
         yield consume
 
-    return opened
+    return opening

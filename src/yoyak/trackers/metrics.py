@@ -1,4 +1,4 @@
-"""What trackers are told of a run: its numbers by their names, each point once."""
+"""Convert the events of a run to the points that trackers plot, each point once."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -7,9 +7,9 @@ from yoyak.events import AnyEvent, Evaluated, Scored, SystemMetrics, TrainStep
 
 
 class TrackerPoint(NamedTuple):
-    """What is known at one step, by the tracker's names; scores ×100.
+    """Metrics at one step, by the tracker's names; ROUGE is ×100.
 
-    ``number`` counts the points of a run from 0, the same in every telling.
+    ``number`` counts the points of a run from 0 and is the same in every replay.
     """
 
     number: int
@@ -19,26 +19,25 @@ class TrackerPoint(NamedTuple):
 
 
 class TrackerMetrics:
-    """The numbers of a log that is read in pieces; what has no step belongs to the last one.
+    """Converter for a log that is read in pieces; an event without a step gets the last one.
 
-    A step that had to be done again is as it was the first time (resume is exact), so it counts
-    once; so does an evaluation.
+    A step that was repeated after a resume equals the first (resume is exact) and is left out, and
+    so is a repeated evaluation.
     """
 
     def __init__(self) -> None:
-        self._trained = self._evaluated = self._told = 0
+        self._trained = self._evaluated = self._count = 0
 
-    def __call__(self, events: Iterable[AnyEvent]) -> Iterator[TrackerPoint]:
-        """The points of the next piece."""
+    def points(self, events: Iterable[AnyEvent]) -> Iterator[TrackerPoint]:
+        """Yield the points of the next events of the log."""
         for event in events:
-            values = _values(event) if self._is_news(event) else {}
+            values = _values(event) if self._is_new(event) else {}
             if values:
-                yield TrackerPoint(
-                    self._told, max(self._trained, self._evaluated), event.at, values
-                )
-                self._told += 1
+                step = max(self._trained, self._evaluated)
+                yield TrackerPoint(self._count, step, event.at, values)
+                self._count += 1
 
-    def _is_news(self, event: AnyEvent) -> bool:
+    def _is_new(self, event: AnyEvent) -> bool:
         if isinstance(event, TrainStep):
             before, self._trained = self._trained, max(self._trained, event.step)
             return event.step > before
@@ -63,9 +62,9 @@ def _values(event: AnyEvent) -> dict[str, float]:
             rouge = event.rouge
             named = {"rouge1": rouge.rouge1, "rouge2": rouge.rouge2, "rougeL": rouge.rougeL}
             scores = named | {"mean": rouge.mean}
-            points = {f"{prefix}/{name}": 100 * value for name, value in scores.items()}
+            values = {f"{prefix}/{name}": 100 * value for name, value in scores.items()}
             loss = event.loss if isinstance(event, Evaluated) else None
-            return points if loss is None else points | {f"{prefix}/loss": loss}
+            return values if loss is None else values | {f"{prefix}/loss": loss}
         case SystemMetrics():
             known = {"disk_used_gb": event.disk_used_gb, "vram_used_gb": event.vram_used_gb}
             return {f"machine/{name}": value for name, value in known.items() if value is not None}

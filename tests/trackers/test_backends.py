@@ -1,59 +1,20 @@
-"""A log told to a tracker gives every point once, whoever kills the mirror."""
+"""Each tracker's own reader gives back every point of a mirrored run, once."""
 
 import os
 import struct
 from collections import Counter
 from importlib.util import find_spec
 
-import msgspec
 import pytest
 
-from yoyak.config import load
-from yoyak.data import sample
-from yoyak.data.corpus import read_corpus
-from yoyak.errors import Unavailable, UsageError
-from yoyak.events import Evaluated, Finished, Scored, Started, SystemMetrics, TrainStep
-from yoyak.runs.workspace import Workspace
-from yoyak.scheduler import provenance
-from yoyak.trackers import trackers
-from yoyak.trackers.metrics import TrackerMetrics
+from support.trackers import append, end, folder_of, resumed, workspace_of
+from yoyak.events import Evaluated, Scored, SystemMetrics, TrainStep
+from yoyak.trackers import backends
+from yoyak.trackers.mirror import mirror
 
 
 def needs(module):
     return pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")
-
-
-@pytest.fixture(scope="session")
-def learnt():
-    return read_corpus(sample.folder())
-
-
-@pytest.fixture
-def run(tmp_path, make, learnt):
-    record = msgspec.json.encode(provenance.gather(learnt))
-    workspace = Workspace(tmp_path / "workspace")
-    run = workspace.find_or_create(load.resolve("tiny-bart").recipe, learnt, lambda: record)
-    append(run, make.training(24, 17))
-    return run
-
-
-def append(run, events):
-    with run.log_path.open("ab") as log:
-        log.writelines(msgspec.json.encode(event) + b"\n" for event in events)
-
-
-def resumed(make):
-    """The second attempt after a kill at step 17: on from the checkpoint of step 10."""
-    again = [event for event in make.training(24, 24) if getattr(event, "step", 0) > 10]
-    return [Started(at=make.noon + 500, pid=9, host="box", attempt=2), *again]
-
-
-def workspace_of(run):
-    return Workspace(run.folder.parents[1])
-
-
-def folder_of(run, tracker):
-    return workspace_of(run).report_folder / "mirrors" / tracker / run.name
 
 
 def expected(run):
@@ -103,137 +64,18 @@ def rounded(found):
     return Counter((step, name, f"{value:.6g}") for step, name, value in found)
 
 
-def end(run, make):
-    toy = make.toy_run().events
-    append(run, [one for one in toy if isinstance(one, SystemMetrics | Scored | Finished)])
-
-
-# --- whatever the tracker ------------------------------------------------------------------------
-
-
-class Remembered:
-    """A tracker that keeps what it is told in the run's folder."""
-
-    def __enter__(self):
-        return Remembered.Run
-
-    def __exit__(self, *_):
-        pass
-
-    class Run:
-        def __init__(self, target):
-            target.folder.mkdir()
-            self.file = target.folder / "points.txt"
-
-        def __enter__(self):
-            return self.tell
-
-        def __exit__(self, *_):
-            pass
-
-        def tell(self, points):
-            with self.file.open("a", encoding="utf-8") as file:
-                file.writelines(f"{one.step} {min(one.values)} {one.number}\n" for one in points)
-
-
-@pytest.fixture
-def remembered(monkeypatch):
-    monkeypatch.setitem(trackers.MIRRORS, "memory", lambda _: Remembered())
-
-
-def told(run):
-    return (folder_of(run, "memory") / "points.txt").read_text().splitlines()
-
-
-def test_every_step_is_told_once_over_two_attempts_and_three_mirrors(run, make, remembered):
-    assert trackers.mirror(workspace_of(run), "memory") == {run.name: 18}, "17 steps, 1 evaluation"
-    assert trackers.mirror(workspace_of(run), "memory") == {run.name: 0}
-    append(run, resumed(make))
-    assert trackers.mirror(workspace_of(run), "memory") == {run.name: 26}
-    steps = [int(line.split()[0]) for line in told(run) if "train/" in line]
-    assert steps == list(range(1, 25))
-    assert sum("dev_part/" in line for line in told(run)) == 2
-    assert [int(line.split()[2]) for line in told(run)] == list(range(26))
-
-
-def test_a_mirror_that_stays_tells_only_what_is_new(run, make, remembered):
-    with trackers.Mirror(workspace_of(run), "memory") as follower:
-        assert follower() == {run.name: 18}
-        assert follower() == {run.name: 0}
-        append(run, resumed(make))
-        with run.log_path.open("ab") as log:
-            log.write(b'{"event": "stepp')  # a worker in the middle of a line
-        assert follower() == {run.name: 8}
-    assert len(told(run)) == 26
-
-
-def test_a_run_that_ends_while_it_is_followed_is_closed_and_not_told_again(run, make, remembered):
-    with trackers.Mirror(workspace_of(run), "memory") as follower:
-        follower()
-        append(run, resumed(make))
-        end(run, make)
-        assert follower() == {run.name: 8 + 2}, "one look at the machine and one score"
-        assert folder_of(run, "memory").with_suffix(".told").is_file()
-        assert follower() == {run.name: 0}
-    assert trackers.mirror(workspace_of(run), "memory") == {run.name: 0}
-
-
-def test_a_mirror_that_is_killed_leaves_no_note_and_the_next_tells_it_whole(
-    run, remembered, monkeypatch
-):
-    def dies(self, points):
-        Remembered.Run.told_half(self, list(points)[:7])
-        raise KeyboardInterrupt
-
-    before = run.log_path.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(Remembered.Run, "told_half", Remembered.Run.tell, raising=False)
-        patch.setattr(Remembered.Run, "tell", dies)
-        with pytest.raises(KeyboardInterrupt):
-            trackers.mirror(workspace_of(run), "memory")
-    assert len(told(run)) == 7
-    assert run.log_path.read_bytes() == before
-    assert trackers.mirror(workspace_of(run), "memory") == {run.name: 18}
-    assert len(told(run)) == 18
-
-
-def test_names_are_as_the_team_gives_them(run, tmp_path):
-    name = trackers.run_name(trackers.Target(run, run.recipe, tmp_path))
+def test_a_run_is_named_by_its_settings_and_time(run, tmp_path):
+    name = backends.run_name(backends.TrackerRun(run, run.recipe, tmp_path))
     assert name.startswith("tiny-bart_ep12_bs8_lr0.00")
     assert name.endswith("-".join(run.name.split("-")[:2]))
 
 
-def test_scores_are_on_the_scale_of_people(make):
-    (point,) = [
-        point
-        for point in TrackerMetrics()(make.training(24, 12))
-        if "dev_part/mean" in point.values
-    ]
-    assert point.values["dev_part/mean"] == pytest.approx(100 * (0.21 + 0.08 + 0.17) / 3)
-
-
-def test_unknown_and_missing_trackers_say_what_to_do(run, monkeypatch):
-    with pytest.raises(UsageError, match="tensorboard"):
-        trackers.mirror(workspace_of(run), "mlflow")
-
-    def missing(_):
-        raise ModuleNotFoundError
-
-    monkeypatch.setitem(trackers.MIRRORS, "wandb", missing)
-    with pytest.raises(Unavailable, match=r"pip install 'yoyak\[wandb\]'"):
-        trackers.mirror(workspace_of(run), "wandb")
-    assert not folder_of(run, "wandb").exists()
-
-
-# --- read back with the trackers' own formats ----------------------------------------------------
-
-
 def twice(run, make, tracker):
     """Mirrors the first attempt, then the second and the end."""
-    trackers.mirror(workspace_of(run), tracker)
+    mirror(workspace_of(run), tracker)
     append(run, resumed(make))
     end(run, make)
-    trackers.mirror(workspace_of(run), tracker)
+    mirror(workspace_of(run), tracker)
 
 
 @needs("tensorboard")
@@ -314,10 +156,10 @@ def test_trackio_reads_every_point_back_once(run, make, monkeypatch):
 
     monkeypatch.setattr(sqlite_storage, "TRACKIO_DIR", folder)  # it is read once a process
     twice(run, make, "trackio")
-    (held,) = Api().runs(trackers.PROJECT)
+    (held,) = Api().runs(backends.PROJECT)
     assert held.name.startswith("tiny-bart_ep12_bs8_lr")
     assert held.config["_Group"] == "seq2seq"
-    rows = sqlite_storage.SQLiteStorage.get_logs(trackers.PROJECT, held.name)
+    rows = sqlite_storage.SQLiteStorage.get_logs(backends.PROJECT, held.name)
     found = [
         (row["step"], name, value)
         for row in rows

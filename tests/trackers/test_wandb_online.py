@@ -1,4 +1,4 @@
-"""W&B online, against a stand-in for its server: a run that is told again gains nothing."""
+"""Replaying a run into W&B online, against a fake of its server, adds each point once."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
-from yoyak.trackers import trackers
+from yoyak.trackers.mirror import mirror
 
 pytestmark = [
     pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed"),
@@ -25,7 +25,7 @@ PROJECT = {"id": "p", "name": "yoyak", "entity": {"id": "e", "name": "me"}}
 
 
 class Server(BaseHTTPRequestHandler):
-    """What W&B's client asks for on its way: the state of a run, its creation, its lines."""
+    """The requests of W&B's client: a run's state, its creation, its history lines."""
 
     lines: dict[int, dict]
 
@@ -97,7 +97,7 @@ def server(monkeypatch):
     http.server_close()
 
 
-def test_with_a_key_every_point_is_sent_once_however_often_it_is_told(tmp_path, make, server):
+def test_with_a_key_every_point_is_sent_once_however_often_it_is_mirrored(tmp_path, make, server):
     corpus = read_corpus(sample.folder())
     record = msgspec.json.encode(provenance.gather(corpus))
     workspace = Workspace(tmp_path / "workspace")
@@ -105,7 +105,7 @@ def test_with_a_key_every_point_is_sent_once_however_often_it_is_told(tmp_path, 
     for upto in (17, 24):
         with run.log_path.open("wb") as log:
             log.writelines(msgspec.json.encode(one) + b"\n" for one in make.training(24, upto))
-        trackers.mirror(workspace, "wandb")
+        mirror(workspace, "wandb")
     trained = [line["train/step"] for line in server.values() if "train/loss" in line]
     assert trained == list(range(1, 25))
     assert [line["_step"] for line in server.values()] == list(range(26))
