@@ -46,6 +46,16 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     format: int = 1
 
 
+class Planned(Event, frozen=True, kw_only=True, tag="planned"):
+    """What the plan expects of a run that has not begun; ``None`` where it cannot be estimated."""
+
+    low_seconds: float | None = None
+    high_seconds: float | None = None
+    download_bytes: float | None = None
+    """Of its base, 0 if that is on this machine."""
+    checkpoint_bytes: float | None = None
+
+
 class Started(Event, frozen=True, kw_only=True, tag="started"):
     """A worker took the run up; a second one in the same log means it was interrupted."""
 
@@ -209,6 +219,7 @@ class Finished(Event, frozen=True, kw_only=True, tag="finished"):
 
 AnyEvent = (
     Queued
+    | Planned
     | Started
     | StageStarted
     | StageDone
@@ -298,6 +309,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str = ""
     stage: str | None = None
     attempts: int = 0
+    planned: Planned | None = None
     prepared: Prepared | None = None
     proved: PreflightPassed | None = None
     step: int = 0
@@ -338,6 +350,8 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
     match event:
         case Queued():
             return {"recipe": event.recipe}
+        case Planned():
+            return {"planned": event}
         case Started():
             began = event.at if state.started_at is None else state.started_at
             return {

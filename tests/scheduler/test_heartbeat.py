@@ -6,14 +6,8 @@ import time
 import pytest
 
 from yoyak.events import Started, SystemMetrics, TrainStep, Warned
-from yoyak.scheduler.heartbeat import (
-    CpuActivity,
-    Heartbeat,
-    Liveness,
-    WorkerHealth,
-    last_liveness,
-    worker_health,
-)
+from yoyak.runs.liveness import Liveness, WorkerHealth, last_liveness, worker_health
+from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat
 
 SAMPLE = SystemMetrics(at=1.0)
 STUCK = Warned(at=1.0, key="scheduler.stuck")

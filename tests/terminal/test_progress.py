@@ -3,8 +3,7 @@
 import io
 
 from yoyak import messages
-from yoyak.events import Failed, Finished, RunState, RunStatus, Stopped, Warned
-from yoyak.report.model.values import Forecast
+from yoyak.events import Failed, Finished, Planned, RunState, RunStatus, Stopped, Warned
 from yoyak.report.render import format
 from yoyak.terminal.progress import LiveProgress
 
@@ -90,8 +89,10 @@ def test_the_rows_say_when_all_of_it_ends(make, monkeypatch):
     stream = Terminal()
     with LiveProgress(
         names, stream,
-        states={"done": RunState(status=RunStatus.FINISHED)},
-        expected={"r2": Forecast(p50_seconds=3600.0, p90_seconds=7200.0)},
+        states={
+            "done": RunState(status=RunStatus.FINISHED),
+            "r2": RunState(planned=Planned(at=0.0, low_seconds=3600.0, high_seconds=7200.0)),
+        },
     ) as progress:  # fmt: skip
         for event in make.training(24, 12):
             progress("r1", event)

@@ -54,8 +54,7 @@ def run(
 ) -> None:
     """Brings each recipe's run to its end, then writes the report and the submission."""
     from yoyak.planning.plan import admit
-    from yoyak.report.model import schedule
-    from yoyak.scheduler.create_runs import create_runs
+    from yoyak.scheduler.create_runs import create_runs, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.scheduler.stages import is_finished, is_trained
     from yoyak.terminal.progress import showing
@@ -77,9 +76,9 @@ def run(
         todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]
         trained = {run: is_trained(run, corpus) for run in todo}
         admit(trained, corpus, place.workspace, place.project.limits)
-    expected = schedule.expected_of_queued(place.workspace.runs(), place.corpus)
+    record_plans(runs, place.corpus, place.workspace)
     with live_trackers:
-        with showing(runs, sys.stderr, expected) as show:
+        with showing(runs, sys.stderr) as show:
             line = Scheduler(place.corpus, live_trackers.wrap(show), place.project.limits)
             outcomes = line.carry_out(runs)
         results = {outcome.result for outcome in outcomes}

@@ -10,8 +10,16 @@ from yoyak.config import load
 from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
+<<<<<<< HEAD
 from yoyak.events import Queued
 from yoyak.files.format import EVENTS
+=======
+from yoyak.events import Planned, Queued, RunStatus
+from yoyak.planning import gpu_catalogue
+from yoyak.planning.disk_estimate import checkpoint_bytes, download_bytes
+from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.plan import PlanTarget, plan
+>>>>>>> 4302833 (Let a report read records only: record the plan, and share words below terminal and web)
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project
@@ -51,6 +59,33 @@ def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, 
         with run.lock():  # a worker reads its recipe once a stage, so nobody changes it under one
             run.write_recipe(recipe)
     return run
+
+
+def record_plans(runs: Iterable[Run], corpus: Corpus, workspace: Workspace) -> None:
+    """Write what the plan expects into the log of each run that has not begun, unless it is there.
+
+    Time is known where the pace was measured here or the GPU has a data sheet, sizes where the
+    model's shape is known.
+    """
+    queued = {run: state for run in runs if (state := run.state()).status is RunStatus.QUEUED}
+    if not queued:
+        return
+    gpu = next(iter(gpu_catalogue.installed_gpus()), None)
+    target = PlanTarget(gpu, None, 0.0, runs=workspace.runs())
+    for run, state in queued.items():
+        shape, time_ = shape_of(run.recipe), plan([run.recipe], corpus, target).recipes[0].time
+        event = Planned(
+            at=time.time(),
+            low_seconds=None if time_ is None else time_.low_seconds,
+            high_seconds=None if time_ is None else time_.high_seconds,
+            download_bytes=None if shape is None else download_bytes(shape, run.recipe),
+            checkpoint_bytes=(
+                checkpoint_bytes(shape, run.recipe) if shape and run.recipe.train.epochs else None
+            ),
+        )
+        known = state.planned
+        if known is None or msgspec.structs.replace(event, at=known.at) != known:
+            run.emit(event)
 
 
 def _origin(corpus: Corpus, recipe: Recipe) -> bytes:

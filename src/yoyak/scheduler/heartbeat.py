@@ -6,11 +6,9 @@ it does not, or when the silence lasts six times as long again. Nobody is killed
 """
 
 from collections import deque
-from collections.abc import Iterable
-from enum import StrEnum
 from statistics import median
 
-from yoyak.events import AnyEvent, RunStatus, SystemMetrics, Warned
+from yoyak.runs.liveness import Liveness
 
 SILENCE_SECONDS = 300.0
 """No silence shorter than this is remarkable: evaluations and downloads are quiet for long."""
@@ -20,30 +18,6 @@ STUCK_AFTER = 6
 """Times the silence that is remarkable; then even a busy worker counts as stuck."""
 BUSY_SHARE = 0.05
 """Of one core."""
-
-SLOW_KEY = "scheduler.slow"
-STUCK_KEY = "scheduler.stuck"
-
-
-class Liveness(StrEnum):
-    """How a living worker is."""
-
-    RUNNING = "running"
-    SLOW = "slow"
-    STUCK = "stuck"
-
-
-class WorkerHealth(StrEnum):
-    """Where a run stands, seen from another shell."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SLOW = "slow"
-    STUCK = "stuck"
-    INTERRUPTED = "interrupted"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    FINISHED = "finished"
 
 
 class Heartbeat:
@@ -100,33 +74,3 @@ class CpuActivity:
         except psutil.Error:
             return None
         return float(times.user + times.system)
-
-
-def is_worker_event(event: AnyEvent) -> bool:
-    """Whether the worker wrote it; samples and warnings are the parent's own."""
-    return not isinstance(event, SystemMetrics | Warned)
-
-
-def worker_health(status: RunStatus, events: Iterable[AnyEvent]) -> WorkerHealth:
-    """Where a run stands: its log's and its lock's word, and what the watchdog said last."""
-    return WorkerHealth(
-        last_liveness(events).value if status is RunStatus.RUNNING else status.value
-    )
-
-
-def last_liveness(events: Iterable[AnyEvent]) -> Liveness:
-    """The mood that the watchdog noted, unless the worker has written since."""
-    mood = Liveness.RUNNING
-    for event in events:
-        mood = liveness_after(mood, event)
-    return mood
-
-
-def liveness_after(mood: Liveness, event: AnyEvent) -> Liveness:
-    """The mood once ``event`` was written: any word of the worker's own is a sign of life."""
-    if is_worker_event(event):
-        return Liveness.RUNNING
-    return _MOODS.get(event.key, mood) if isinstance(event, Warned) else mood
-
-
-_MOODS = {SLOW_KEY: Liveness.SLOW, STUCK_KEY: Liveness.STUCK}

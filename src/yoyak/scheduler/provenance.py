@@ -12,9 +12,10 @@ from yoyak.config.schema import Recipe
 from yoyak.errors import CannotWrite, Unavailable
 from yoyak.files import atomic
 from yoyak.runs.git import git
+from yoyak.runs.provenance import CodeVersion, Provenance
 from yoyak.runs.redact import redact, redact_words
 from yoyak.system import probe
-from yoyak.values import Corpus, Value
+from yoyak.values import Corpus
 
 GIT_SECONDS = 10.0
 
@@ -31,38 +32,6 @@ ALLOWED_ENVIRONMENT = (
     "YOYAK_LANG",
 )
 """Only these are ever written down; everything else may hold somebody's secret."""
-
-
-class CodeVersion(Value, frozen=True, kw_only=True):
-    """The commit of the working directory; ``dirty_sha256`` is of its uncommitted changes.
-
-    ``None`` stands for no changes, ``unknown`` for changes that could not be read in time.
-    """
-
-    commit: str
-    dirty_sha256: str | None
-
-
-class Provenance(Value, frozen=True, kw_only=True):
-    """Everything that may explain a number later."""
-
-    yoyak: str
-    python: str
-    platform: str
-    processor: str
-    cores: int | None
-    threads: int | None = None
-    """Of the worker's arithmetic; another number may change the last bits of a sum."""
-    packages: dict[str, str]
-    gpus: tuple[str, ...]
-    code: CodeVersion | None
-    command: tuple[str, ...]
-    environment: dict[str, str]
-    data_folder: str
-    data_sha256: dict[str, str]
-    base: str | None = None
-    """The base as found here: ``org/name@commit`` from the hub's cache, ``path@sha256`` of a local
-    folder's configuration and file sizes, the bare name of one that is still to be downloaded."""
 
 
 def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:

@@ -32,12 +32,14 @@ from yoyak.events import (
 )
 from yoyak.messages import recorded, text
 from yoyak.report.model.eta import Pace, generation_left
+from yoyak.report.model.history import expected
 from yoyak.report.model.schedule import TO_COME
 from yoyak.report.model.values import Forecast
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
+from yoyak.report.render.words import all_ends, stage
 from yoyak.runs.run import Run
-from yoyak.terminal.status import all_ends, console, stage
+from yoyak.terminal.status import console
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -46,19 +48,16 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 20
 _NOTHING_KNOWN: Mapping[str, RunState] = {}
-_NOTHING_EXPECTED: Mapping[str, Forecast] = {}
 
 
 class ProgressRow:
-    """What is known of one run; ``name`` is what the recipe is called, ``expected`` its time."""
+    """What is known of one run: its recipe's name, and the state it was in before."""
 
-    def __init__(
-        self, name: str, state: RunState | None = None, expected: Forecast | None = None
-    ) -> None:
+    def __init__(self, name: str, state: RunState | None = None) -> None:
         self.name = plain(name)
-        self._expected = expected
         self._generated: list[PredictionProgress] = []
         self.state = state or RunState()
+        self._expected = expected(self.state)
         self.pace = Pace()
         self.said_at = float("-inf")
 
@@ -111,7 +110,6 @@ class LiveProgress:
     Args:
         names: run id to the recipe's name, in the line-up's order; runs that come later are added.
         states: where runs stood before, by run id.
-        expected: what the plan expects of runs that have not begun, by run id.
         stream: where to talk; rows and bars only where it is a terminal.
         interval_seconds: on other streams, at most one line of progress a run in this time.
         clock: monotonic seconds.
@@ -123,14 +121,10 @@ class LiveProgress:
         stream: TextIO,
         *,
         states: Mapping[str, RunState] = _NOTHING_KNOWN,
-        expected: Mapping[str, Forecast] = _NOTHING_EXPECTED,
         interval_seconds: float = 10.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._rows = {
-            run: ProgressRow(name, states.get(run), expected.get(run))
-            for run, name in names.items()
-        }
+        self._rows = {run: ProgressRow(name, states.get(run)) for run, name in names.items()}
         self._console: Console = console(stream)
         self._interval_seconds = interval_seconds
         self._clock = clock
@@ -276,13 +270,11 @@ _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
 
 
 @contextmanager
-def showing(
-    runs: Sequence[Run], stream: TextIO, expected: Mapping[str, Forecast] = _NOTHING_EXPECTED
-) -> Iterator[Callable[[Run, AnyEvent], None]]:
+def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyEvent], None]]:
     """Shows the events of a line-up while the block lasts; yields what takes them."""
     names = {run.name: run.identity.recipe for run in runs}
     states = {run.name: run.state() for run in runs}
-    with LiveProgress(names, stream, states=states, expected=expected) as progress:
+    with LiveProgress(names, stream, states=states) as progress:
         yield lambda run, event: progress(run.name, event)
 
 

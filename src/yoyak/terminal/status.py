@@ -5,21 +5,16 @@ from typing import TYPE_CHECKING, TextIO
 
 from msgspec import structs
 
-from yoyak.events import RunStatus
 from yoyak.messages import text
-from yoyak.report.model.eta import until_all
-from yoyak.report.model.report import Floor, Quality, Report, RunProgress, System
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.report import Floor, Quality, Report, System
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
+from yoyak.report.render.words import left_range, lineup_end, name, notes, progress, stage
 from yoyak.terminal import tables
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-TOY = "*"
-"""Stands behind the name of a model from scratch; the note below the table says what it means."""
 
 _LEFT = frozenset({"system", "status", "protocol", "verdict", "stage", "at", "what", "precision"})
 
@@ -162,88 +157,3 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
     left = [place for place, column in enumerate(columns) if column in _LEFT]
     headings = [text(f"report.column-{column}") for column in columns]
     return tables.ruled(title, headings, left=left)
-
-
-def name(system: System) -> str:
-    """The system's name, with a star where it is a toy."""
-    return plain(system.name) + (TOY if system.toy else "")
-
-
-def stage(key: str | None) -> str:
-    """The stage in words; an unknown one is shown as it was recorded."""
-    known = {"train", "predict-dev", "predict-test", "score"}
-    if key is None:
-        return format.UNKNOWN
-    return text(f"report.stage-{key}") if key in known else plain(key)
-
-
-def progress(now: RunProgress) -> str:
-    """``127/390 (33 %)``; a run that has not begun shows a dash."""
-    if now.of is None:
-        return format.UNKNOWN
-    share = now.done / now.of if now.of else 1.0
-    return f"{now.done}/{now.of} ({share:.0%})"
-
-
-def left(now: RunProgress) -> str:
-    """Time left in this stage at the usual pace; for a run that stands still, once it goes on."""
-    if now.forecast is None or now.status is RunStatus.FAILED:
-        return format.UNKNOWN
-    return format.duration(now.forecast.p50_seconds)
-
-
-def left_range(now: RunProgress) -> str:
-    """Time left in this stage at the usual and at the slow pace (p50–p90)."""
-    if now.forecast is None or now.status is RunStatus.FAILED:
-        return format.UNKNOWN
-    return format.durations(now.forecast)
-
-
-def lineup_end(view: Report) -> str | None:
-    """Between which hours all that is not done ends; ``None`` where nothing works on it.
-
-    Runs whose pace nobody knows yet are counted and not guessed.
-    """
-    coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
-    coming.sort(key=lambda one: one.status is not RunStatus.RUNNING)
-    working = [one.last_at for one in coming if one.status is RunStatus.RUNNING and one.last_at]
-    return all_ends([one.forecast for one in coming], working)
-
-
-def all_ends(forecasts: Sequence[Forecast | None], working: Sequence[float]) -> str | None:
-    """The sentence of ``lineup_end``; ``working`` are when the runs that work last said a word."""
-    known = [each for each in forecasts if each is not None]
-    total = until_all(known, len(working) or 1)
-    if total is None or not working:
-        return None
-    soon, late = (
-        format.moment(max(working) + seconds) for seconds in (total.p50_seconds, total.p90_seconds)
-    )
-    unknown = len(forecasts) - len(known)
-    key = "report.lineup-ends-without" if unknown else "report.lineup-ends"
-    return text(key, soon=soon, late=late, count=unknown)
-
-
-def left_band(now: RunProgress) -> str:
-    """The hours between which the stage would end, at the usual and at the slow pace."""
-    if now.forecast is None or now.status is not RunStatus.RUNNING or now.last_at is None:
-        return ""
-    soon = format.moment(now.last_at + now.forecast.p50_seconds)
-    late = format.moment(now.last_at + now.forecast.p90_seconds)
-    return soon if soon == late else f"{soon} – {late}"
-
-
-def notes(view: Report) -> list[str]:
-    """What must be known to read the tables: toys, the protocol, the floors, the baseline."""
-    found = []
-    if any(one.toy for one in view.systems):
-        found.append(f"{TOY} {text('report.toy-note')}")
-    if view.floors:
-        found.append(text("report.floor-note"))
-    if view.baseline:
-        found.append(text("report.baseline-note", baseline=view.baseline))
-    signatures = {quality.signature for _, quality in view.scored}
-    found += [text("report.protocol-note", signature=one) for one in sorted(signatures)]
-    if len(signatures) > 1:
-        found.append(text("report.unlike-note", count=len(signatures)))
-    return found

@@ -11,8 +11,9 @@ from yoyak.messages import text
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
+from yoyak.report.render.words import interval, verdict
 from yoyak.terminal import tables
-from yoyak.values import Interval, Value
+from yoyak.values import Value
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -60,18 +61,6 @@ def _table(title: str, *columns: str, words: int = 1) -> "Table":
     """An empty table whose first ``words`` columns hold words."""
     headings = [text(f"report.column-{column}") for column in columns]
     return tables.ruled(title, headings, left=range(words))
-
-
-def interval(known: Interval) -> str:
-    """From where to where, in points with their signs."""
-    return f"{points(known.low)} … {points(known.high)}"
-
-
-def verdict(gain: "Gain") -> str:
-    """What the interval of a gain says, in a word."""
-    if gain.proven:
-        return text("report.verdict-better")
-    return text("report.verdict-worse" if gain.interval.high < 0 else "report.verdict-not-proven")
 
 
 def _gain_cells(gain: "Gain") -> tuple[str, str, str, str]:

@@ -19,11 +19,16 @@ from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Curve, Report, RunProgress, System
-from yoyak.report.render import format
+from yoyak.report.render import format, words
 from yoyak.report.render.escape import plain
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
+<<<<<<< HEAD
 from yoyak.terminal import status as words
+=======
+from yoyak.scheduler.worker_process import Tail
+from yoyak.terminal import status
+>>>>>>> 4302833 (Let a report read records only: record the plan, and share words below terminal and web)
 from yoyak.terminal.progress import ProgressRow, news
 
 if TYPE_CHECKING:
@@ -42,9 +47,9 @@ Key = Callable[[float], str]
 
 def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
     """Shows the workspace until ``q``; where ``stream`` is no terminal, the status once."""
-    out = words.console(stream)
+    out = status.console(stream)
     if not out.is_terminal or out.is_dumb_terminal:
-        words.status(gather(workspace, compared=False), out)
+        status.status(gather(workspace, compared=False), out)
         return
     from rich.live import Live
 

@@ -166,7 +166,7 @@ class _Pages:
             pasted = parse_qs(await _text(request)).get("dialogue", [""])[0]
             tried, problem = await self._tried(pasted)
         return _answer(
-            await self._spoken(lambda: html.render_try(pasted, tried, problem)),
+            await self._spoken(lambda: playground.render(pasted, tried, problem)),
             status=400 if problem else 200,
         )
 

@@ -1,15 +1,17 @@
 """A pasted dialogue, summarised by every finished system of a workspace, each with its time."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from yoyak import engine as engines
+from yoyak import messages
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, Interrupted
 from yoyak.events import RunStatus
+from yoyak.report.render.html import environment
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Value
@@ -82,3 +84,10 @@ def _try(run: Run, dialogue: Dialogue) -> PlaygroundAnswer:
         tokens=prediction.tokens,
         seconds=time.monotonic() - began,
     )
+
+
+def render(pasted: str, tried: Sequence[PlaygroundAnswer], problem: str) -> str:
+    """Return the page with the form and, below it, the summaries of ``pasted``."""
+    template = environment(__package__).get_template("try.html.jinja")
+    language = messages.language()
+    return template.render(language=language, pasted=pasted, tried=tried, problem=problem)

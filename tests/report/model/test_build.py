@@ -10,16 +10,16 @@ from yoyak import messages
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.events import Queued, RunStatus, Started, SystemMetrics
+from yoyak.events import Planned, Queued, RunStatus, Started, SystemMetrics
 from yoyak.planning import gpu_catalogue
 from yoyak.planning.plan import PlanTarget, plan
 from yoyak.report.model.build import build
 from yoyak.report.model.history import thinned
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
-from yoyak.report.model.values import Forecast
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
+from yoyak.scheduler.create_runs import record_plans
 
 
 def test_tiles_answer_the_first_four_questions(view):
@@ -85,16 +85,18 @@ def test_a_running_run_has_a_band_and_a_queued_one_nothing(make):
     assert {span.run for span in view.timeline} == {running.id}
 
 
+def planned(make, low, high):
+    return Planned(at=make.noon, low_seconds=low, high_seconds=high)
+
+
 def test_what_is_to_come_stands_behind_what_runs_each_with_a_band(make):
     """The running run first, then the one that was cut off, then those the plan knows."""
     queued = make.cut_run()._replace(
-        id="q", status=RunStatus.QUEUED, events=(Queued(at=make.noon, recipe="tiny-qlora"),)
+        id="q", status=RunStatus.QUEUED, events=(planned(make, 60.0, 90.0),)
     )
     running = make.cut_run()._replace(id="r", status=RunStatus.RUNNING)
     failed = make.cut_run()._replace(id="f", status=RunStatus.FAILED)
-    expected = {"q": Forecast(p50_seconds=60.0, p90_seconds=90.0)}
-    rest = make.rest(expected=expected)
-    view = build([queued, failed, make.cut_run(), running], rest)
+    view = build([queued, failed, make.cut_run(), running], make.rest())
     coming = [span for span in view.timeline if span.kind == "planned"]
     assert [span.run for span in coming] == ["r", make.cut_run().id, "q"]
     for sooner, later in pairwise(coming):
@@ -109,11 +111,10 @@ def test_what_is_to_come_stands_behind_what_runs_each_with_a_band(make):
 
 def test_after_a_run_without_a_pace_nothing_is_promised(make):
     queued = [
-        make.cut_run()._replace(id=name, status=RunStatus.QUEUED, events=())
-        for name in ("q1", "q2")
+        make.cut_run()._replace(id=name, status=RunStatus.QUEUED, events=events)
+        for name, events in (("q1", ()), ("q2", (planned(make, 60.0, 90.0),)))
     ]
-    rest = make.rest(expected={"q2": Forecast(p50_seconds=60.0, p90_seconds=90.0)})
-    assert build(queued, rest).timeline == ()
+    assert build(queued, make.rest()).timeline == ()
 
 
 def test_an_empty_workspace_is_a_view_too(make):
@@ -211,6 +212,9 @@ def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_know
         run.emit(Queued(at=1.0, recipe=name))
     card = gpu_catalogue.find_spec("RTX 3090")
     monkeypatch.setattr(gpu_catalogue, "installed_gpus", lambda: (card,))
+    record_plans(workspace.runs(), corpus, workspace)
+    record_plans(workspace.runs(), corpus, workspace)
+    assert [len(run.events()) for run in workspace.runs()] == [2, 2], "said once"
     view = gather(workspace)
     span = plan([workspace.runs()[0].recipe], corpus, PlanTarget(card, None, 0.0)).time
     (coming,) = view.timeline

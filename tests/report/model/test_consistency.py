@@ -22,7 +22,7 @@ RUNNING = StatedModel(
 SCORED = StatedModel(
     name="kobart", status="finished", rouge1=52.14, rouge2=32.10, rougeL=42.86, mean=42.37
 )
-WAITING = StatedModel(name="qwen25-7b", status="queued", parameters=7_600_000_000)
+WAITING = StatedModel(name="qwen25-7b", status="queued", download_gb=15.2)
 FIGURE = Figure(name="kobart", value=42.37, signature="rouge|v:1")
 WHOLE = Stated(
     models=(RUNNING, SCORED, WAITING),
@@ -113,7 +113,9 @@ def test_a_limit_on_the_steps_explains_fewer_epochs():
     assert consistency.check(of(RUNNING, epochs=40, steps_limited=True)) == ()
 
 
-@pytest.mark.parametrize("changes", [{"downloaded": True}, {"status": "finished"}])
+@pytest.mark.parametrize(
+    "changes", [{"download_gb": 0.0}, {"download_gb": None}, {"status": "finished"}]
+)
 def test_what_needs_no_download_needs_no_room(changes):
     full = msgspec.structs.replace(of(WAITING, **changes), disk=DiskSpace(free_gb=29, total_gb=150))
     assert consistency.check(full) == ()

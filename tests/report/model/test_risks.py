@@ -5,16 +5,21 @@ import math
 import msgspec
 
 from yoyak.config import load
-from yoyak.events import Queued, RunStatus, SystemMetrics
+from yoyak.events import Planned, Queued, RunStatus, SystemMetrics
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.risks import disk_forecast, risks
 from yoyak.report.model.values import DiskSpace
 
 
-def waiting(name):
+def waiting(name, download_gb=None, checkpoint_gb=None):
+    plan = Planned(
+        at=0.0,
+        download_bytes=None if download_gb is None else download_gb * 1e9,
+        checkpoint_bytes=None if checkpoint_gb is None else checkpoint_gb * 1e9,
+    )
     return RunHistory(
         id=name, folder=f"runs/{name}", recipe=load.resolve(name).recipe,
-        events=(Queued(at=0.0, recipe=name),), status=RunStatus.QUEUED,
+        events=(Queued(at=0.0, recipe=name), plan), status=RunStatus.QUEUED,
     )  # fmt: skip
 
 
@@ -25,7 +30,7 @@ def on_disk(runs, **room):
 
 def test_the_parts_of_the_disk_are_the_whole_disk(make):
     disk = DiskSpace(free_gb=40.0, total_gb=150.0)
-    room = disk_forecast([make.cut_run(), waiting("qwen3-4b")], disk, workspace_gb=5.0)
+    room = disk_forecast([make.cut_run(), waiting("qwen3-4b", 8.0)], disk, workspace_gb=5.0)
     assert room.used_gb == 105.0
     parts = msgspec.structs.astuple(room)
     assert math.isclose(sum(parts), disk.total_gb)
@@ -35,9 +40,9 @@ def levels(found):
     return [risk.level for risk in found]
 
 
-def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    runs = [waiting(name) for name in ("qwen3-4b", "qwen25-7b", "llama3-ko-8b")]
+def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150():
+    sizes = {"qwen3-4b": 8.0, "qwen25-7b": 15.2, "llama3-ko-8b": 16.1}
+    runs = [waiting(name, size, 0.5) for name, size in sizes.items()]
     (risk,) = on_disk(runs, free_gb=40, total_gb=150)
     assert risk.level == "danger", "the bases alone would fit"
     assert "39.3 GB of downloads and 1.0 GB of checkpoints" in risk.what.text
@@ -45,14 +50,19 @@ def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150(monkeypatch, tmp_pa
     assert risk.level == "watch"
 
 
-def test_what_is_downloaded_needs_no_room(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    snapshot = tmp_path / "models--Qwen--Qwen3-4B-Instruct-2507" / "snapshots" / "0"
-    snapshot.mkdir(parents=True)
-    for name in ("config.json", "model.safetensors"):
-        (snapshot / name).touch()
-    (risk,) = on_disk([waiting("qwen3-4b")], free_gb=20, total_gb=150)
+def test_a_base_that_two_runs_share_is_downloaded_once():
+    twice = [waiting("qwen3-4b", 8.0), waiting("qwen3-4b", 8.0)]
+    room = disk_forecast(twice, DiskSpace(free_gb=20, total_gb=150), workspace_gb=0.0)
+    assert room.downloads_gb == 8.0
+
+
+def test_what_is_downloaded_needs_no_room():
+    (risk,) = on_disk([waiting("qwen3-4b", 0.0)], free_gb=20, total_gb=150)
     assert risk.level == "ok"
+
+
+def test_without_a_recorded_plan_nothing_is_forecast():
+    assert on_disk([waiting("qwen3-4b")], free_gb=20, total_gb=150) == []
 
 
 def test_checkpoints_to_come_count_only_while_something_is_open(make):

@@ -1,6 +1,6 @@
 """From the records of runs to the view: pure, so that the same records give the same report."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,13 +26,12 @@ from yoyak.report.model.values import (
     DiskSpace,
     Example,
     Fact,
-    Forecast,
     Pair,
     Proof,
     SubmissionSummary,
 )
+from yoyak.runs.liveness import worker_health
 from yoyak.runs.settings import Budget
-from yoyak.scheduler.heartbeat import worker_health
 
 
 class Rest(NamedTuple):
@@ -50,8 +49,6 @@ class Rest(NamedTuple):
     disk: DiskSpace | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
-    expected: Mapping[str, Forecast] = {}
-    """What the plan expects of runs that have no pace of their own, by their ids."""
 
 
 def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
@@ -59,8 +56,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
     pairs = [(run, run.state or fold(run.events)) for run in runs]
     systems = front([_system(run, state) for run, state in pairs], rest.budget)
     open_runs = [pair for pair in pairs if pair[0].status is not RunStatus.FINISHED]
-    known = [history.progress(run, state) for run, state in open_runs]
-    progress = {one.run: one for one in schedule.with_expected(known, rest.expected)}
+    progress = {run.id: history.progress(run, state) for run, state in open_runs}
     coming = schedule.pending_runs(runs, progress)
     happened = [one for run, state in pairs for one in history.incidents(run, state)]
     disk = None if rest.disk is None else disk_forecast(runs, rest.disk, rest.workspace_gb)

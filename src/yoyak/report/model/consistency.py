@@ -4,11 +4,9 @@
 events of the log and the algebra of ROUGE.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from pathlib import Path
 from typing import NamedTuple
 
 from yoyak.config.schema import Recipe, Sampling
@@ -16,6 +14,7 @@ from yoyak.events import Prepared, RunStatus
 from yoyak.metrics.rouge_consistency import rouge_consistency
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import Report, RunProgress
+from yoyak.report.model.risks import download_bytes
 from yoyak.report.model.values import DiskSpace, ReportFinding, Sentence
 from yoyak.values import Value
 
@@ -26,8 +25,8 @@ class StatedModel(Value, frozen=True, kw_only=True):
     name: str
     record: str = ""
     status: str | None = None
-    parameters: int | None = None
-    downloaded: bool | None = None
+    download_gb: float | None = None
+    """Of its base, still to come; ``None`` where nobody recorded it."""
     step: int | None = None
     steps: int | None = None
     seconds_per_step: float | None = None
@@ -124,13 +123,13 @@ def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
     judged = quality if recipe.model.scratch is None else None
     scores = (judged.rouge1, judged.rouge2, judged.rougeL) if judged else ()
     rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
+    missing = download_bytes(record)
     running = doing if doing is not None and doing.status is RunStatus.RUNNING else None
     return StatedModel(
         name=recipe.name,
         record=record.log,
         status=record.status.value,
-        parameters=recipe.model.parameters,
-        downloaded=is_downloaded(recipe),
+        download_gb=None if missing is None else missing / 1e9,
         step=running.done if running and running.unit == "step" else None,
         steps=prepared.steps if prepared else None,
         seconds_per_step=running.seconds_per_unit if running else None,
@@ -174,16 +173,6 @@ def schedule_seen(record: RunHistory, recipe: Recipe) -> str | None:
         return None
     low, high = min(rates), max(rates)
     return "constant" if high - low < 0.01 * high else "moving"
-
-
-def is_downloaded(recipe: Recipe) -> bool | None:
-    """Whether the base lies on this machine: a folder, or in the hub's cache."""
-    base = recipe.model.base
-    if base is None or Path(base).is_dir():
-        return True
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    return (cache / f"models--{base.replace('/', '--')}" / "snapshots").is_dir()
 
 
 # --- the rules -----------------------------------------------------------------------------------
@@ -268,9 +257,6 @@ def _line_up(stated: Stated) -> Iterator[Hit]:
             yield Hit("", {"model": name, "known": ", ".join(known)})
 
 
-BYTES_PER_WEIGHT = 2
-"""As the bases of the line-up are published: bf16."""
-
 _MARGIN = 0.1
 """Of the whole disk; checkpoints, predictions and the system need room as well."""
 
@@ -280,8 +266,8 @@ def _disk(stated: Stated) -> Iterator[Hit]:
     disk = stated.disk
     if disk is None:
         return
-    waiting = [one for one in stated.models if one.status == "queued" and not one.downloaded]
-    needed = sum(BYTES_PER_WEIGHT * (one.parameters or 0) for one in waiting) / 1e9
+    waiting = [one for one in stated.models if one.status == "queued" and one.download_gb]
+    needed = sum(one.download_gb or 0.0 for one in waiting)
     if needed and disk.free_gb - needed < _MARGIN * disk.total_gb:
         fields = {"free": f"{disk.free_gb:.1f}", "needed": f"{needed:.1f}"}
         yield Hit("", fields | {"models": ", ".join(one.name for one in waiting)})

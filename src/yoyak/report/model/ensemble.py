@@ -1,7 +1,8 @@
 """The newest blend that was handed in: who votes, what it is worth, and what it chose."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak.ensemble.candidates import candidates
 from yoyak.report.model.sources import relative
@@ -9,11 +10,10 @@ from yoyak.report.model.values import Blended, Example, Measured, Voter
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.submit import choice_of, manifests, members_of
 from yoyak.submission.write import SubmissionManifest, read_manifest
-from yoyak.terminal.review import alike
 from yoyak.values import Corpus
 
 if TYPE_CHECKING:
-    from yoyak.ensemble.review import ReviewRow
+    from yoyak.ensemble.review import ReviewOption, ReviewRow
 
 EACH = 2
 """Rows of each kind; ``yoyak compare --rows`` has more."""
@@ -71,3 +71,42 @@ def _example(row: "ReviewRow", why: str) -> Example:
         why=why,
         chosen=next(place for place, one in enumerate(said) if one.chosen),
     )
+
+
+class Alike(NamedTuple):
+    """The candidates that say the same of a row."""
+
+    names: str
+    text: str
+    score: float
+    """Against the references; where there are none, against the other candidates."""
+    chosen: bool
+
+
+def alike(row: "ReviewRow") -> Iterator[Alike]:
+    """What was said of a row, each text once, in the order of preference."""
+    several = _several({option.system for option in row.options}, row.options)
+    by_text = sorted(row.options, key=lambda option: row.options.index(_first(option, row)))
+    for said, group in groupby(by_text, key=lambda option: option.text):
+        options = list(group)
+        first = options[0]
+        yield Alike(
+            names=", ".join(_name(option, several) for option in options),
+            text=said,
+            score=first.expected if first.score is None else first.score,
+            chosen=any(option.chosen for option in options),
+        )
+
+
+def _name(option: "ReviewOption", several: set[str]) -> str:
+    return f"{option.system}/{option.decode}" if option.system in several else option.system
+
+
+def _several(systems: set[str], options: Sequence["ReviewOption"]) -> set[str]:
+    """The systems that answer in more than one decoding."""
+    names = [option.system for option in options]
+    return {system for system in systems if names.count(system) > 1}
+
+
+def _first(option: "ReviewOption", row: "ReviewRow") -> "ReviewOption":
+    return next(other for other in row.options if other.text == option.text)

@@ -20,9 +20,9 @@ from yoyak.events import (
     TrainStep,
     Warned,
 )
-from yoyak.report.model.eta import RECENT_STEPS, generation_left, pace_of
+from yoyak.report.model.eta import RECENT_STEPS, Pace, generation_left, pace_of
 from yoyak.report.model.report import Curve, Difference, Quality, RunProgress
-from yoyak.report.model.values import Incident, Sentence, TimelineSpan
+from yoyak.report.model.values import Forecast, Incident, Sentence, TimelineSpan
 
 POINTS = 200
 """A curve is drawn with at most this many points; more cannot be told apart on a screen."""
@@ -113,10 +113,27 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
         loss=last.loss if last else None,
         grad_norm=last.grad_norm if last else None,
         learning_rate=last.learning_rate if last else None,
-        forecast=generation_left(last_generation(others)) if generated else pace.forecast,
+        forecast=_forecast(others, state, pace),
         last_at=state.last_at,
         record=run.at(len(run.events) - 1) if run.events else run.log,
     )
+
+
+def _forecast(others: Sequence[AnyEvent], state: RunState, pace: Pace) -> Forecast | None:
+    """Return the time left at the run's own pace; before it has one, what the plan recorded."""
+    if state.generated:
+        return generation_left(last_generation(others))
+    return pace.forecast or expected(state)
+
+
+def expected(state: RunState) -> Forecast | None:
+    """Return what the plan recorded of a run that has not begun, if it could estimate it."""
+    plan = state.planned
+    if state.status is not RunStatus.QUEUED or plan is None:
+        return None
+    if plan.low_seconds is None or plan.high_seconds is None:
+        return None
+    return Forecast(p50_seconds=plan.low_seconds, p90_seconds=plan.high_seconds)
 
 
 def last_generation(events: Sequence[AnyEvent]) -> list[PredictionProgress]:

@@ -15,13 +15,13 @@ from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.report.model import consistency, pairs, schedule, scores
+from yoyak.report.model import consistency, pairs, scores
 from yoyak.report.model.build import Rest, build
 from yoyak.report.model.examples import Said, examples
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import Difference, Report
 from yoyak.report.model.sources import provenance, relative, submissions
-from yoyak.report.model.values import Blended, DiskSpace, Forecast, ReportFinding, Sentence
+from yoyak.report.model.values import Blended, DiskSpace, ReportFinding, Sentence
 from yoyak.runs.run import Run
 from yoyak.runs.settings import NO_BUDGET, Budget
 from yoyak.runs.workspace import Workspace
@@ -67,7 +67,6 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         blended=_blended(workspace, data.corpus) if compared else None,
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
-        expected=_expected(found, data.corpus),
         budget=budget,
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
@@ -209,13 +208,6 @@ def _disk(workspace: Workspace) -> DiskSpace:
     places = (workspace.folder, *workspace.folder.absolute().parents)
     usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
     return DiskSpace(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9)
-
-
-def _expected(found: Sequence[_Read], corpus: Corpus | None) -> dict[str, Forecast]:
-    if corpus is None:
-        return {}
-    queued = [one.run for one in found if one.record.status is RunStatus.QUEUED]
-    return schedule.expected_end(queued, [one.run for one in found], corpus)
 
 
 def _size_gb(folder: Path) -> float:

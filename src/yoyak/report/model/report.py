@@ -22,8 +22,8 @@ from yoyak.report.model.values import (
     SubmissionSummary,
     TimelineSpan,
 )
+from yoyak.runs.liveness import WorkerHealth
 from yoyak.runs.settings import Budget
-from yoyak.scheduler.heartbeat import WorkerHealth
 from yoyak.values import Rouge, Value
 
 

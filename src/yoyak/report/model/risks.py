@@ -2,11 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from yoyak.config.schema import Recipe
-from yoyak.events import CheckpointSaved, RunStatus, SystemMetrics
-from yoyak.planning.disk_estimate import checkpoint_bytes
-from yoyak.planning.model_shapes import shape_of
-from yoyak.report.model.consistency import BYTES_PER_WEIGHT, is_downloaded
+from yoyak.events import CheckpointSaved, Planned, Prepared, RunStatus, SystemMetrics
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.values import DiskForecast, DiskSpace, Risk, Sentence
 
@@ -25,33 +21,46 @@ def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Ris
         yield from _card(run)
 
 
-def disk_forecast(runs: Sequence[RunHistory], disk: DiskSpace, workspace_gb: float) -> DiskForecast:
-    """Free space against downloads to come and two checkpoints of the largest kind.
+def disk_forecast(
+    runs: Sequence[RunHistory], disk: DiskSpace, workspace_gb: float
+) -> DiskForecast | None:
+    """Return the free space less downloads to come and two checkpoints of the largest kind.
 
-    How large one is, a run has shown, or the plan's arithmetic says it of those to come.
+    The size of a checkpoint is what a run has saved, or what the plan recorded of runs to come.
+    ``None`` where it was not recorded whether a base is still to be downloaded.
     """
     open_runs = [run for run in runs if run.status is not RunStatus.FINISHED]
-    downloads = sum(
-        BYTES_PER_WEIGHT * (run.recipe.model.parameters or 0)
-        for run in open_runs
-        if not is_downloaded(run.recipe)
-    )
-    saved = [event.size_bytes for run in runs for _, event in run.of(CheckpointSaved)]
-    coming = [_checkpoint_bytes(run.recipe) for run in open_runs]
+    downloads = {run.recipe.model.base: download_bytes(run) for run in open_runs}
+    known = [size for size in downloads.values() if size is not None]
+    if len(known) < len(downloads):
+        return None
+    saved: list[float] = [event.size_bytes for run in runs for _, event in run.of(CheckpointSaved)]
+    coming = [size for run in open_runs for size in _checkpoint_bytes(run)]
     checkpoints = _CHECKPOINTS_KEPT * max([*saved, *coming], default=0) if open_runs else 0
     return DiskForecast(
         used_gb=max(disk.total_gb - disk.free_gb - workspace_gb, 0.0),
         workspace_gb=workspace_gb,
-        downloads_gb=downloads / 1e9,
+        downloads_gb=sum(known) / 1e9,
         checkpoints_gb=checkpoints / 1e9,
-        left_gb=disk.free_gb - (downloads + checkpoints) / 1e9,
+        left_gb=disk.free_gb - (sum(known) + checkpoints) / 1e9,
     )
 
 
-def _checkpoint_bytes(recipe: Recipe) -> float:
-    """By arithmetic; nothing for a recipe that has no model or trains none."""
-    shape = shape_of(recipe)
-    return checkpoint_bytes(shape, recipe) if shape is not None and recipe.train.epochs else 0.0
+def download_bytes(run: RunHistory) -> float | None:
+    """Return what is still to be downloaded: nothing without a base or once training prepared it.
+
+    ``None`` where the plan did not record it.
+    """
+    if run.recipe.model.base is None or run.of(Prepared):
+        return 0.0
+    planned = run.of(Planned)
+    return planned[-1][1].download_bytes if planned else None
+
+
+def _checkpoint_bytes(run: RunHistory) -> Iterator[float]:
+    for _, event in run.of(Planned)[-1:]:
+        if event.checkpoint_bytes is not None:
+            yield event.checkpoint_bytes
 
 
 def _disk(disk: DiskForecast) -> Risk:

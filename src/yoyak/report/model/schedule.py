@@ -3,53 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
-import msgspec
-
 from yoyak.events import RunStatus
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import RunProgress
-from yoyak.report.model.values import Forecast, TimelineSpan
-from yoyak.runs.run import Run
-from yoyak.values import Corpus
+from yoyak.report.model.values import TimelineSpan
 
 TO_COME = (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.QUEUED)
 """What the same command would take up, in this order; a failed run waits for a person."""
-
-
-def expected_end(queued: Sequence[Run], runs: Sequence[Run], corpus: Corpus) -> dict[str, Forecast]:
-    """What the plan expects of runs that have not begun, by their names.
-
-    Only where the pace was measured here or the card has a data sheet; toys mostly have neither.
-    """
-    if not queued:
-        return {}
-    from yoyak.planning import gpu_catalogue  # ``yoyak status`` mostly plans nothing
-    from yoyak.planning.plan import PlanTarget, plan
-
-    gpu = next(iter(gpu_catalogue.installed_gpus()), None)
-    target = PlanTarget(gpu, None, 0.0, runs=runs)
-    times = [(run, plan([run.recipe], corpus, target).time) for run in queued]
-    return {
-        run.name: Forecast(p50_seconds=time.low_seconds, p90_seconds=time.high_seconds)
-        for run, time in times
-        if time is not None
-    }
-
-
-def expected_of_queued(runs: Sequence[Run], corpus: Corpus) -> dict[str, Forecast]:
-    """As ``expected``, of those of ``runs`` that have not begun."""
-    queued = [run for run in runs if run.state().status is RunStatus.QUEUED]
-    return expected_end(queued, runs, corpus)
-
-
-def with_expected(
-    progress: Sequence[RunProgress], known: Mapping[str, Forecast]
-) -> tuple[RunProgress, ...]:
-    """The progress of runs, those without a pace of their own with what the plan expects."""
-    return tuple(
-        msgspec.structs.replace(one, forecast=one.forecast or known.get(one.run))
-        for one in progress
-    )
 
 
 def pending_runs(

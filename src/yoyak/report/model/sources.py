@@ -7,9 +7,9 @@ import msgspec
 
 from yoyak.errors import BadData, InputMissing
 from yoyak.report.model.values import Fact, SubmissionSummary
+from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
-from yoyak.scheduler.provenance import Provenance
 from yoyak.submission.ledger import read_ledger
 from yoyak.submission.write import CSV, MANIFEST, Member, read_manifest
 

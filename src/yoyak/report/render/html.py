@@ -4,7 +4,6 @@ The page is drawn by Jinja with autoescaping; the only markup that passes as it 
 charts, which ``report.charts`` draws from numbers and names that it escapes itself.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -18,13 +17,11 @@ from yoyak.report.render.escape import plain
 from yoyak.report.render.markdown import written
 from yoyak.report.sections.blocks import SIGNS, Badge, Bar, Cell, Checked, CodeBlock, Link
 from yoyak.report.sections.toc import sections
-from yoyak.web.playground import PlaygroundAnswer
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATE = "page.html.jinja"
-_TRY_TEMPLATE = "try.html.jinja"
 
 FOLDED = ("configuration", "proofs", "provenance")
 """Sections that are looked up, not read: closed until somebody opens them."""
@@ -39,7 +36,7 @@ def render(view: Report, *, live: bool = False) -> str:
     """
     page = sections(view)
     return (
-        _environment()
+        environment(__package__)
         .get_template(_TEMPLATE)
         .render(
             view=view,
@@ -52,13 +49,6 @@ def render(view: Report, *, live: bool = False) -> str:
             drawn=charts.draw(view, page),
         )
     )
-
-
-def render_try(pasted: str, tried: Sequence[PlaygroundAnswer], problem: str) -> str:
-    """The page where a dialogue is pasted, with what the systems said of it."""
-    template = _environment().get_template(_TRY_TEMPLATE)
-    language = messages.language()
-    return template.render(language=language, pasted=pasted, tried=tried, problem=problem)
 
 
 def kind(block: object) -> str:
@@ -77,14 +67,15 @@ def words(cell: Cell) -> str:
 
 
 @cache
-def _environment() -> "Environment":
+def environment(package: str) -> "Environment":
+    """Return Jinja with autoescaping, for the templates that lie in ``package``."""
     from jinja2 import BaseLoader, Environment, StrictUndefined
 
     class Packaged(BaseLoader):
-        """Templates lie beside this module, wherever that is installed."""
+        """Load templates from the package, wherever it is installed."""
 
         def get_source(self, _: Environment, template: str) -> tuple[str, None, None]:
-            return (files(__package__) / template).read_text(encoding="utf-8"), None, None
+            return (files(package) / template).read_text(encoding="utf-8"), None, None
 
     environment = Environment(
         loader=Packaged(), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

@@ -6,6 +6,7 @@ from yoyak.events import CheckResult
 from yoyak.messages import text
 from yoyak.report.model.report import Report
 from yoyak.report.render import format
+from yoyak.report.render.words import name
 from yoyak.report.sections.blocks import (
     Badge,
     Block,
@@ -21,7 +22,6 @@ from yoyak.report.sections.blocks import (
     table,
 )
 from yoyak.report.sections.examples import sample
-from yoyak.terminal.status import name
 
 Blocks = Iterator[Block]
 

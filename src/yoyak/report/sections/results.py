@@ -8,6 +8,7 @@ from yoyak.report.model import pareto
 from yoyak.report.model.report import Difference, Floor, Quality, Report, System
 from yoyak.report.model.values import Measured
 from yoyak.report.render import format
+from yoyak.report.render.words import left, left_band, name, notes, progress, stage
 from yoyak.report.sections.blocks import (
     SIGNS,
     Badge,
@@ -21,7 +22,6 @@ from yoyak.report.sections.blocks import (
     table,
 )
 from yoyak.report.sections.examples import blended
-from yoyak.terminal.status import left, left_band, name, notes, progress, stage
 
 Blocks = Iterator[Block]
 

@@ -1,0 +1,116 @@
+"""Put into words what the renderings and the terminal share: names, stages, progress, time left."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from yoyak.events import RunStatus
+from yoyak.messages import text
+from yoyak.report.model.eta import until_all
+from yoyak.report.model.report import Report, RunProgress, System
+from yoyak.report.model.values import Forecast
+from yoyak.report.render import format
+from yoyak.report.render.escape import plain
+from yoyak.values import Interval
+
+if TYPE_CHECKING:
+    from yoyak.ensemble.gain import Gain
+
+TOY = "*"
+"""Stands behind the name of a model from scratch; the note below the table says what it means."""
+
+
+def name(system: System) -> str:
+    """Return the system's name, with a star where it is a toy."""
+    return plain(system.name) + (TOY if system.toy else "")
+
+
+def stage(key: str | None) -> str:
+    """Return the stage in words; an unknown one as it was recorded."""
+    known = {"train", "predict-dev", "predict-test", "score"}
+    if key is None:
+        return format.UNKNOWN
+    return text(f"report.stage-{key}") if key in known else plain(key)
+
+
+def progress(now: RunProgress) -> str:
+    """Return ``127/390 (33%)``; a dash for a run that has not begun."""
+    if now.of is None:
+        return format.UNKNOWN
+    share = now.done / now.of if now.of else 1.0
+    return f"{now.done}/{now.of} ({share:.0%})"
+
+
+def left(now: RunProgress) -> str:
+    """Return the time left in this stage at the median pace; of a stopped run, once it resumes."""
+    if now.forecast is None or now.status is RunStatus.FAILED:
+        return format.UNKNOWN
+    return format.duration(now.forecast.p50_seconds)
+
+
+def left_range(now: RunProgress) -> str:
+    """Return the time left in this stage at the median and the slow pace (p50–p90)."""
+    if now.forecast is None or now.status is RunStatus.FAILED:
+        return format.UNKNOWN
+    return format.durations(now.forecast)
+
+
+def left_band(now: RunProgress) -> str:
+    """Return when the stage ends at the median and at the slow pace; empty if it is not running."""
+    if now.forecast is None or now.status is not RunStatus.RUNNING or now.last_at is None:
+        return ""
+    soon = format.moment(now.last_at + now.forecast.p50_seconds)
+    late = format.moment(now.last_at + now.forecast.p90_seconds)
+    return soon if soon == late else f"{soon} – {late}"
+
+
+def lineup_end(view: Report) -> str | None:
+    """Return when everything that is not finished ends; ``None`` if no run is running.
+
+    Runs without a known pace are counted, not guessed.
+    """
+    coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
+    coming.sort(key=lambda one: one.status is not RunStatus.RUNNING)
+    working = [one.last_at for one in coming if one.status is RunStatus.RUNNING and one.last_at]
+    return all_ends([one.forecast for one in coming], working)
+
+
+def all_ends(forecasts: Sequence[Forecast | None], working: Sequence[float]) -> str | None:
+    """Return the sentence of ``lineup_end``; ``working``: last event times of the running runs."""
+    known = [each for each in forecasts if each is not None]
+    total = until_all(known, len(working) or 1)
+    if total is None or not working:
+        return None
+    soon, late = (
+        format.moment(max(working) + seconds) for seconds in (total.p50_seconds, total.p90_seconds)
+    )
+    unknown = len(forecasts) - len(known)
+    key = "report.lineup-ends-without" if unknown else "report.lineup-ends"
+    return text(key, soon=soon, late=late, count=unknown)
+
+
+def notes(view: Report) -> list[str]:
+    """Return the notes below the tables: toys, floors, baseline, protocol."""
+    found = []
+    if any(one.toy for one in view.systems):
+        found.append(f"{TOY} {text('report.toy-note')}")
+    if view.floors:
+        found.append(text("report.floor-note"))
+    if view.baseline:
+        found.append(text("report.baseline-note", baseline=view.baseline))
+    signatures = {quality.signature for _, quality in view.scored}
+    found += [text("report.protocol-note", signature=one) for one in sorted(signatures)]
+    if len(signatures) > 1:
+        found.append(text("report.unlike-note", count=len(signatures)))
+    return found
+
+
+def interval(known: Interval) -> str:
+    """Return both ends in points (×100) with their signs."""
+    return f"{format.points(known.low)} … {format.points(known.high)}"
+
+
+def verdict(gain: "Gain") -> str:
+    """Return better, worse or not proven, by whether the interval excludes zero."""
+    if gain.proven:
+        return text("report.verdict-better")
+    return text("report.verdict-worse" if gain.interval.high < 0 else "report.verdict-not-proven")
