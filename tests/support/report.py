@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from yoyak.config import load
+from yoyak.config.aliases import with_current_names
 from yoyak.config.schema import Recipe
 from yoyak.events import (
     AnyEvent,
@@ -208,8 +209,10 @@ def _recorded(view: Report, folder: Path) -> Report:
     """Without settings that recipes did not have when the example was recorded."""
     systems = []
     for one in view.systems:
-        recorded = (folder / "runs" / one.run / "recipe.json").read_text(encoding="utf-8")
-        had = [each for each in one.settings if f'"{each.key.split(".")[-1]}"' in recorded]
+        path = folder / "runs" / one.run / "recipe.json"
+        recorded, _ = with_current_names(msgspec.json.decode(path.read_bytes()))
+        names = f"{recorded}"
+        had = [each for each in one.settings if f"'{each.key.split('.')[-1]}'" in names]
         systems.append(msgspec.structs.replace(one, settings=tuple(had)))
     return msgspec.structs.replace(view, systems=tuple(systems))
 

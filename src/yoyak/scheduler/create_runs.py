@@ -10,16 +10,12 @@ from yoyak.config import load
 from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
-<<<<<<< HEAD
-from yoyak.events import Queued
-from yoyak.files.format import EVENTS
-=======
 from yoyak.events import Planned, Queued, RunStatus
+from yoyak.files.format import EVENTS
 from yoyak.planning import gpu_catalogue
 from yoyak.planning.disk_estimate import checkpoint_bytes, download_bytes
 from yoyak.planning.model_shapes import shape_of
 from yoyak.planning.plan import PlanTarget, plan
->>>>>>> 4302833 (Let a report read records only: record the plan, and share words below terminal and web)
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project

@@ -12,12 +12,8 @@ from pathlib import Path
 from yoyak import messages
 from yoyak.config.schema import Recipe
 from yoyak.events import AnyEvent, Warned
-<<<<<<< HEAD
 from yoyak.runs.event_tail import EventTail
-=======
-from yoyak.files.jsonl import read_lines_from
 from yoyak.runs.liveness import SLOW_KEY, STUCK_KEY, Liveness, is_worker_event
->>>>>>> 4302833 (Let a report read records only: record the plan, and share words below terminal and web)
 from yoyak.runs.run import Run
 from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat
 from yoyak.system.probe import threads_for

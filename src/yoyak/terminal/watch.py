@@ -23,12 +23,7 @@ from yoyak.report.render import format, words
 from yoyak.report.render.escape import plain
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
-<<<<<<< HEAD
-from yoyak.terminal import status as words
-=======
-from yoyak.scheduler.worker_process import Tail
 from yoyak.terminal import status
->>>>>>> 4302833 (Let a report read records only: record the plan, and share words below terminal and web)
 from yoyak.terminal.progress import ProgressRow, news
 
 if TYPE_CHECKING:
