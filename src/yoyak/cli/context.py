@@ -1,6 +1,8 @@
 """Where a command works: the data folder, the workspace, and the project's settings."""
 
 import os
+import sys
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus
 
 if TYPE_CHECKING:
+    from yoyak.config.load import Resolved
     from yoyak.data.contest import Contest
 
 DEFAULT_WORKSPACE = "workspace"
@@ -81,6 +84,16 @@ class CommandContext:
         """The recipes in the order in which they run: those named, else ``yoyak.toml``'s."""
         project = self.project.lineup
         return project.in_order(named or project.recipes or DEFAULT_LINEUP)
+
+    def resolve(self, names: Iterable[str], sets: Sequence[str] = ()) -> list["Resolved"]:
+        """Resolve recipes with the project's settings; name each former setting on stderr."""
+        from yoyak.config import load
+
+        found = [load.resolve(name, project=self.project.layers, sets=sets) for name in names]
+        renamed = dict.fromkeys(each for one in found for each in one.renamed)
+        for origin, (given, name) in renamed:
+            print(text("config.renamed", given=given, name=name, origin=origin), file=sys.stderr)
+        return found
 
     def short(self, path: Path) -> str:
         """``path`` as a user would type it from here."""

@@ -25,18 +25,17 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
 
     from yoyak.config import load
     from yoyak.runs.redact import redact
-    from yoyak.runs.settings import read_project
     from yoyak.terminal import recipe as recipe_view
 
-    layers = read_project(Path.cwd()).layers
+    place = open_context(None, None)
     if recipe is None:
-        known = [load.resolve(name, project=layers).recipe for name in load.names()]
+        known = [one.recipe for one in place.resolve(load.names())]
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:
             recipe_view.draw_recipes(known)
         return
-    resolved = load.resolve(recipe, project=layers, sets=sets or ())
+    (resolved,) = place.resolve([recipe], sets or ())
     if as_json:
         print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
@@ -63,14 +62,14 @@ def run(
     place = open_context(data, workspace)
     print(place.data_line, file=sys.stderr)
     live_trackers = LiveTrackers(place.workspace, place.project, sys.stderr)
-    runs = create_runs(
-        place.workspace, place.corpus, place.lineup(recipe), place.project, sets or ()
-    )
+    names = place.lineup(recipe)
+    place.resolve(names, sets or ())
+    runs = create_runs(place.workspace, place.corpus, names, place.project, sets or ())
     for one in runs:
         older = place.workspace.older_runs(one.identity.recipe)
         if older and not one.state().attempts:
-            names = ", ".join(each.name for each in older)
-            print(text("runs.older-run", recipe=one.identity.recipe, run=names), file=sys.stderr)
+            kept = ", ".join(each.name for each in older)
+            print(text("runs.older-run", recipe=one.identity.recipe, run=kept), file=sys.stderr)
     if not unplanned:
         corpus = place.corpus
         todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]

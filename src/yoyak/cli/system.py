@@ -27,15 +27,13 @@ def check(
     """Says of each thing a run needs whether it is there, and what to do if it is not."""
     import msgspec
 
-    from yoyak.config import load
     from yoyak.system.doctor import CheckStatus
     from yoyak.system.doctor import check as run_checks
     from yoyak.terminal import doctor
     from yoyak.terminal.status import console
 
     place = open_context(data, workspace)
-    layers = place.project.layers
-    wanted = [load.resolve(name, project=layers).recipe for name in recipe or ()]
+    wanted = [one.recipe for one in place.resolve(recipe or ())]
     lines = run_checks(place.data_folder, place.workspace, place.project.limits, wanted)
     if as_json:
         print(msgspec.json.encode(lines).decode())
@@ -59,17 +57,13 @@ def plan(
     """Says what a line-up takes and, if it cannot fit, why and what could."""
     import msgspec
 
-    from yoyak.config import load
     from yoyak.planning.plan import plan as make_plan
     from yoyak.planning.plan import target_here
     from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
     place = open_context(data, None)
-    wanted = [
-        load.resolve(name, project=place.project.layers, sets=sets or ()).recipe
-        for name in place.lineup(recipe)
-    ]
+    wanted = [one.recipe for one in place.resolve(place.lineup(recipe), sets or ())]
     target = target_here(place.workspace, place.project.limits, _gpu(card))
     room = target.disk_free_gb if disk_gb is None else disk_gb
     target = target._replace(disk_free_gb=room, minutes=minutes)

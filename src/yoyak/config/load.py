@@ -1,31 +1,44 @@
-"""The bundled recipes, and how a recipe is resolved from its layers with each value's origin."""
+"""Resolve a recipe from its layers, with the origin of every value.
+
+Layers, later ones win: the bundled recipe (and what it ``extends``) < a recipe file of the user's
+< ``[recipes.NAME]`` in ``./yoyak.toml`` < ``--set a.b=c``. Tables merge, anything else replaces.
+"""
 
 import difflib
+import math
+import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from yoyak.config.aliases import Renamed, with_current_names
-from yoyak.config.schema import Recipe, Settings, convert
+from yoyak.config.aliases import UNSUPPORTED, Renamed, with_current_names
+from yoyak.config.schema import Recipe, Settings
+from yoyak.config.toml_file import Table, parse_toml, read_toml
 from yoyak.errors import BadRecipe, InputMissing
 
 RECIPES = files(__package__) / "recipes"
 """The folder of the bundled recipes."""
 
-Table = dict[str, Any]
-
 NONE = "none"
-"""How an optional setting is switched off in TOML, which has no null."""
+"""The value that switches an optional setting off: TOML has no null."""
+
+DEEPEST_EXTENDS = 32
+"""A chain of ``extends`` that is longer than this was written by mistake."""
+
+_LARGEST_INTEGER = 2**63 - 1
+_PLACE = re.compile(r"at `\$\.([\w.]+)`")
 
 
 class Resolved(NamedTuple):
-    """A recipe, and for each ``a.b`` of it the layer that said it (``default`` where none did).
+    """A recipe, and the origin of each of its values.
 
+    ``origins`` maps ``a.b`` to the name of its layer (``default`` where none gave it).
     ``renamed`` lists the settings that were given under another name, each with its layer.
     """
 
@@ -35,20 +48,29 @@ class Resolved(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """The bundled recipes that can be run, in alphabetical order (bases to extend left out)."""
-    found = (entry.name.removesuffix(".toml") for entry in RECIPES.iterdir())
-    return tuple(sorted(name for name in found if _is_recipe(name)))
+    """Return the bundled recipes that can be run, in alphabetical order, without their bases."""
+    return tuple(name for name in _bundled() if not name.endswith("-base"))
+
+
+def _bundled() -> list[str]:
+    return sorted(entry.name.removesuffix(".toml") for entry in RECIPES.iterdir())
+
+
+def recipe_name(name: str) -> str:
+    """Return the name of the recipe ``name``, which may be the path of its file; NFC."""
+    return unicodedata.normalize("NFC", Path(name).stem if name.endswith(".toml") else name)
 
 
 def resolve(
     name: str, *, project: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
 ) -> Resolved:
-    """The recipe called ``name`` (or the TOML file at that path) with every layer applied.
+    """Resolve the recipe called ``name`` (or the TOML file at that path) with every layer.
 
     ``project`` is the parsed ``yoyak.toml``; ``sets`` are ``a.b=value`` with a TOML value.
 
     Raises:
         BadRecipe: unknown recipe or setting, wrong type, or settings that do not fit together.
+        InputMissing: there is no such file.
     """
     merged: Table = {}
     origins: dict[str, str] = {}
@@ -56,20 +78,20 @@ def resolve(
     for origin, given in _layers(name, project or {}, sets):
         table, aliases = with_current_names(given)
         renamed += [(origin, alias) for alias in aliases]
-        _check_keys(table, Recipe, origin)
+        _check_table(table, Recipe, origin)
         _merge(merged, table, origins, origin)
-    label = Path(name).stem
+    label = recipe_name(name)
     merged.setdefault("name", label)
     merged.get("decode", {}).setdefault("kind", "greedy")  # what a recipe without [decode] does
     if "engine" not in merged:
         raise BadRecipe("config.no-engine", recipe=label)
-    recipe = convert(_without_none(merged), label)
-    said = {key: origins.get(key, "default") for key, _ in settings_of(recipe)}
-    return Resolved(recipe, said, tuple(renamed))
+    recipe = _convert(_without_none(merged), label, origins)
+    found = {key: origins.get(key, "default") for key, _ in settings_of(recipe)}
+    return Resolved(recipe, found, tuple(dict.fromkeys(renamed)))
 
 
 def settings_of(value: Settings, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Every ``a.b`` of a recipe with its value, in declaration order."""
+    """Yield every ``a.b`` of a recipe with its value, in declaration order."""
     for field in msgspec.structs.fields(value):
         inner = getattr(value, field.name)
         if isinstance(inner, Settings):
@@ -81,25 +103,37 @@ def settings_of(value: Settings, prefix: str = "") -> Iterator[tuple[str, object
             yield f"{prefix}{field.name}", inner
 
 
+# --- layers --------------------------------------------------------------------------------------
+
+
 def _layers(
     name: str, project: Mapping[str, Any], sets: Iterable[str]
 ) -> Iterator[tuple[str, Table]]:
-    yield from _chain(name, ())
-    per_recipe = project.get("recipes", {}).get(Path(name).stem)
+    yield from reversed(_chain(name))
+    per_recipe = project.get("recipes", {}).get(recipe_name(name))
     if per_recipe:
         yield "yoyak.toml", per_recipe
     for spec in sets:
         yield f"--set {spec}", _parse_set(spec)
 
 
-def _chain(name: str, below: tuple[str, ...]) -> Iterator[tuple[str, Table]]:
-    if name in below:
-        raise BadRecipe("config.extends-itself", recipe=name, chain=" > ".join((*below, name)))
-    origin, table = _read(name)
-    base = table.pop("extends", None)
-    if base is not None:
-        yield from _chain(base, (*below, name))
-    yield origin, table
+def _chain(name: str) -> list[tuple[str, Table]]:
+    """Return the recipe's own table and those that it extends, the most basic one last."""
+    found: list[tuple[str, Table]] = []
+    chain: list[str] = []
+    following: object = name
+    while following is not None:
+        if not isinstance(following, str):
+            raise BadRecipe("config.bad-extends", origin=found[-1][0], value=following)
+        chain.append(following)
+        if following in chain[:-1] or len(chain) > DEEPEST_EXTENDS:
+            shown = chain if following in chain[:-1] else [*chain[:3], "…", chain[-1]]
+            key = "config.extends-itself" if shown is chain else "config.extends-too-deep"
+            raise BadRecipe(key, recipe=name, chain=" > ".join(shown), most=DEEPEST_EXTENDS)
+        origin, table = _read(following)
+        following = table.pop("extends", None)
+        found.append((origin, table))
+    return found
 
 
 def _read(name: str) -> tuple[str, Table]:
@@ -107,20 +141,13 @@ def _read(name: str) -> tuple[str, Table]:
         path = Path(name)
         if not path.is_file():
             raise InputMissing("config.no-file", path=name)
-        return name, _parse(path.read_text(encoding="utf-8"), name)
-    bundled = RECIPES / f"{name}.toml"
-    if not bundled.is_file():
+        return name, read_toml(path)
+    if name not in _bundled():
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"'{close[0]}'" if close else ", ".join(names())
         raise BadRecipe("config.unknown", recipe=name, suggestion=hint, known=", ".join(names()))
-    return f"recipes/{name}.toml", _parse(bundled.read_text(encoding="utf-8"), name)
-
-
-def _parse(text: str, where: str) -> Table:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadRecipe("config.not-toml", where=where, problem=str(error)) from error
+    origin = f"recipes/{name}.toml"
+    return origin, parse_toml((RECIPES / f"{name}.toml").read_text(encoding="utf-8"), origin)
 
 
 def _parse_set(spec: str) -> Table:
@@ -129,30 +156,30 @@ def _parse_set(spec: str) -> Table:
         raise BadRecipe("config.bad-set", spec=spec)
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = raw  # --set model.base=org/name: a bare word is text, as a shell user expects
-    for part in reversed(key.strip().split(".")):
-        value = {part: value}
-    assert isinstance(value, dict)  # noqa: S101 -- at least one part was wrapped around it
-    return value
+    *sections, setting = key.strip().split(".")
+    table: Table = {setting: value}
+    for section in reversed(sections):
+        table = {section: table}
+    return table
 
 
 def _merge(
     into: Table, table: Table, origins: dict[str, str], origin: str, prefix: str = ""
 ) -> None:
     for key, value in table.items():
-        if isinstance(value, dict):
-            inner = into.setdefault(key, {})
-            if (
-                prefix == ""
-                and key == "decode"
-                and value.get("kind", inner.get("kind")) != inner.get("kind")
-            ):
-                inner.clear()  # another kind of decoding has other settings
-            _merge(inner, value, origins, origin, f"{prefix}{key}.")
-        else:
+        if not isinstance(value, dict):
             into[key] = value
             origins[f"{prefix}{key}"] = origin
+            continue
+        inner = into.get(key)
+        if not isinstance(inner, dict):  # it was not given yet, or was switched off
+            inner = into[key] = {}
+        other_kind = value.get("kind", inner.get("kind")) != inner.get("kind")
+        if not prefix and key == "decode" and other_kind:
+            inner.clear()  # another kind of decoding has other settings
+        _merge(inner, value, origins, origin, f"{prefix}{key}.")
 
 
 def _without_none(table: Table) -> Table:
@@ -162,26 +189,49 @@ def _without_none(table: Table) -> Table:
     }
 
 
-def _check_keys(table: Table, kind: type[Settings], origin: str, prefix: str = "") -> None:
-    known = _keys(kind)
-    for key, value in table.items():
-        if f"{prefix}{key}" == "train.processes":
-            raise BadRecipe("config.no-processes", origin=origin)
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = close[0] if close else ", ".join(sorted(known))
-            raise BadRecipe(
-                "config.unknown-key", key=f"{prefix}{key}", suggestion=hint, origin=origin
-            )
-        section = _section(known[key])
-        if isinstance(value, dict) and section is not None:
-            _check_keys(value, section, origin, f"{prefix}{key}.")
-        elif isinstance(known[key], type) and issubclass(known[key], StrEnum):
-            _check_word(f"{prefix}{key}", value, known[key], origin)
+# --- checks of one layer, whose origin is known --------------------------------------------------
+
+
+def _check_table(table: Table, kind: type[Settings], origin: str, prefix: str = "") -> None:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if name not in known:
+            raise _unknown(key, name, known, origin)
+        sections = _sections(known[name])
+        if sections and isinstance(value, dict):
+            if len(sections) == 1:  # a union (decode) is checked by its tag in _convert
+                _check_table(value, sections[0], origin, f"{key}.")
+            else:
+                _check_values(value, origin, f"{key}.")
+        elif sections and value != NONE:
+            raise BadRecipe("config.not-a-section", key=key, value=_shown(value), origin=origin)
+        elif isinstance(value, dict):
+            raise BadRecipe("config.no-section", key=key, origin=origin)
+        else:
+            _check_value(key, value, known[name], origin)
+
+
+def _check_values(table: Table, origin: str, prefix: str) -> None:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            raise BadRecipe("config.no-section", key=f"{prefix}{name}", origin=origin)
+        _check_value(f"{prefix}{name}", value, object, origin)
+
+
+def _check_value(key: str, value: object, kind: Any, origin: str) -> None:
+    """Refuse what JSON cannot hold, and words that the setting does not know."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadRecipe("config.not-finite", key=key, value=value, origin=origin)
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        raise BadRecipe("config.not-finite", key=key, value=_shown(value), origin=origin)
+    if isinstance(value, str) and not _is_text(value):
+        raise BadRecipe("config.not-text", key=key, origin=ascii(origin))
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        _check_word(key, value, kind, origin)
 
 
 def _check_word(key: str, value: object, kind: type[StrEnum], origin: str) -> None:
-    """A setting that is one of a few words must be one of them."""
     words = [each.value for each in kind]
     if value in words:
         return
@@ -194,20 +244,35 @@ def _check_word(key: str, value: object, kind: type[StrEnum], origin: str) -> No
     )
 
 
-def _keys(kind: type[Settings]) -> dict[str, Any]:
-    """The keys a section may hold, each with its type."""
-    return {field.name: field.type for field in msgspec.structs.fields(kind)}
+def _unknown(key: str, name: str, known: Mapping[str, Any], origin: str) -> BadRecipe:
+    if key in UNSUPPORTED:
+        return BadRecipe(UNSUPPORTED[key], key=key, origin=origin)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = close[0] if close else ", ".join(sorted(known))
+    return BadRecipe("config.unknown-key", key=key, suggestion=hint, origin=origin)
 
 
-def _section(hint: Any) -> type[Settings] | None:
-    """The section of that type, if it is one."""
-    options = [
-        option for option in (hint, *getattr(hint, "__args__", ())) if isinstance(option, type)
-    ]
-    sections = [option for option in options if issubclass(option, Settings)]
-    # A union of sections (decode) is checked by its tag when the recipe is converted.
-    return sections[0] if len(sections) == 1 else None
+def _sections(kind: Any) -> list[type[Settings]]:
+    """Return the sections that a setting of that type may be; none for a plain value."""
+    options = (kind, *get_args(kind))
+    return [each for each in options if isinstance(each, type) and issubclass(each, Settings)]
 
 
-def _is_recipe(name: str) -> bool:
-    return not name.startswith("_") and not name.endswith("-base")
+def _is_text(value: str) -> bool:
+    """Return whether UTF-8 can hold it: an argument that is no UTF-8 has lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _shown(value: object) -> str:
+    shown = str(value)
+    return shown if len(shown) <= 40 else f"{shown[:40]}…"
+
+
+def _convert(values: Table, name: str, origins: Mapping[str, str]) -> Recipe:
+    try:
+        return msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        place = _PLACE.search(str(error))
+        origin = origins.get(place[1]) if place else None
+        problem = f"{error} ({origin})" if origin else str(error)
+        raise BadRecipe("config.invalid", recipe=name, problem=problem) from error

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from yoyak.errors import BadRecipe
 from yoyak.values import DevMetric
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -114,8 +113,8 @@ class Recompute(StrEnum):
         return order.index(self) > order.index(other)
 
 
-class TrainSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """The settings of the optimiser and the loop; old records may hold ``processes`` as well."""
+class TrainSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the optimizer and the training loop."""
 
     epochs: Annotated[int, Meta(ge=0)] = 1
     """A ceiling, because early stopping is on; 0 means zero-shot."""
@@ -241,6 +240,9 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """Who decodes an encoder-decoder; CTranslate2 only where it says the same."""
 
 
+LONGEST_NAME = 80
+
+
 class Recipe(Settings, frozen=True, kw_only=True):
     """Everything that decides what a run learns and says."""
 
@@ -257,6 +259,10 @@ class Recipe(Settings, frozen=True, kw_only=True):
     generate: GenerateSettings = GenerateSettings()
 
     def __post_init__(self) -> None:
+        if not self.name.strip() or not self.name.isprintable() or "/" in self.name:
+            raise ValueError("name has to be a line of text without a slash")
+        if len(self.name) > LONGEST_NAME:
+            raise ValueError(f"name has at most {LONGEST_NAME} characters, not {len(self.name)}")
         if self.model.quantisation is not None and self.lora is None:
             raise ValueError("a quantised model cannot be trained without [lora]")
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
@@ -281,19 +287,4 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
 
 def _sha256(recipe: Recipe) -> str:
-    values = msgspec.to_builtins(recipe)
-    # It was a setting once, and runs from then are to be found again by their hashes.
-    values["train"]["processes"] = 1
-    return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
-
-
-def convert(values: dict[str, object], name: str) -> Recipe:
-    """One recipe from merged TOML tables.
-
-    Raises:
-        BadRecipe: a value has the wrong type or breaks a rule; the message names the place.
-    """
-    try:
-        return msgspec.convert(values, Recipe)
-    except msgspec.ValidationError as error:
-        raise BadRecipe("config.invalid", recipe=name, problem=str(error)) from error
+    return hashlib.sha256(msgspec.json.encode(recipe, order="sorted")).hexdigest()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from yoyak.config.aliases import with_current_names
+from yoyak.config.aliases import recorded_settings
 from yoyak.config.schema import Recipe
 from yoyak.errors import BadData, InputMissing, Interrupted
 from yoyak.events import (
@@ -114,7 +114,7 @@ class Run:
         """The resolved recipe."""
         path = self.folder / "recipe.json"
         _ = self.identity  # a run of a newer format is refused before its settings are read
-        current, _ = with_current_names(_read(path, dict[str, Any]))
+        current = recorded_settings(_read(path, dict[str, Any]))
         try:
             return msgspec.convert(current, Recipe)
         except msgspec.ValidationError as error:

@@ -1,13 +1,14 @@
 """``yoyak.toml``: what is true of this machine and folder, not of what is learned."""
 
 import math
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from yoyak.config.load import recipe_name
+from yoyak.config.toml_file import read_toml
 from yoyak.errors import BadRecipe
 from yoyak.values import Value
 
@@ -77,7 +78,7 @@ class Lineup(Value, frozen=True, kw_only=True):
 
     def in_order(self, named: Sequence[str]) -> tuple[str, ...]:
         """The names in the order in which they run."""
-        return tuple(sorted(named, key=lambda name: -self.priority.get(Path(name).stem, 0)))
+        return tuple(sorted(named, key=lambda name: -self.priority.get(recipe_name(name), 0)))
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -108,6 +109,6 @@ def read_project(folder: Path) -> Project:
     if not path.is_file():
         return Project()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Project)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(read_toml(path), Project)
+    except msgspec.ValidationError as error:
         raise BadRecipe("runs.bad-project", path=path, problem=error) from error

@@ -7,6 +7,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,9 +134,14 @@ class Workspace:
     def _free_folder(self, identity: RunIdentity) -> Path:
         day = time.strftime("%y%m%d-%H%M", time.localtime(identity.created_at))
         digest = atomic.sha256_of(identity.learning_hash, identity.train_sha256)[:4]
-        stem = atomic.checked_name(f"{day}-{identity.recipe.lower()}-{digest}")
+        stem = atomic.checked_name(f"{day}-{_ascii_name(identity.recipe)}-{digest}")
         folder = self.runs_folder / stem
         return folder if not folder.exists() else folder.with_name(f"{stem}-{identity.sequence}")
+
+
+def _ascii_name(recipe: str) -> str:
+    """Return a recipe's name as part of a folder's name: other characters become hyphens."""
+    return re.sub(r"[^a-z0-9._@-]+", "-", recipe.lower())[:48].strip("-.") or "recipe"
 
 
 def _fingerprints(corpus: Corpus) -> tuple[str, str]:

@@ -1,0 +1,40 @@
+"""What a recipe's hashes are of."""
+
+import msgspec
+
+from yoyak.config import load
+from yoyak.config.schema import RESUMABLE_SETTINGS, TrainSettings
+
+
+def test_the_learning_hash_ignores_decoding_words_and_how_steps_are_computed():
+    plain = load.resolve("kobart").recipe
+    for sets in (["decode.num_beams=5", "about=x"], ["train.micro_batch_tokens=512"], *HOW_SETS):
+        other = load.resolve("kobart", sets=sets).recipe
+        assert plain.learning_hash == other.learning_hash, sets
+        assert plain.full_hash != other.full_hash or "about=x" in sets
+
+
+HOW_SETS = [
+    ["train.micro_batch_size=2"],
+    ["train.gradient_checkpointing=on"],
+    ["train.save_every_steps=7"],
+    ["train.deterministic=false"],
+]
+
+
+def test_whatever_else_of_training_changes_is_another_training():
+    plain = load.resolve("kobart").recipe
+    others = {
+        name: value
+        for name, value in msgspec.to_builtins(
+            TrainSettings(
+                epochs=3, max_steps=9, batch_size=16, learning_rate=4e-5, lr_scheduler="cosine",
+                warmup_ratio=0.5, weight_decay=0.5, max_grad_norm=2.0, label_smoothing=0.1, seed=1,
+            )
+        ).items()
+        if name not in RESUMABLE_SETTINGS
+    }  # fmt: skip
+    assert {*others, *RESUMABLE_SETTINGS} == set(TrainSettings.__struct_fields__)
+    for name, value in others.items():
+        changed = load.resolve("kobart", sets=[f"train.{name}={value}"]).recipe
+        assert changed.learning_hash != plain.learning_hash, name
