@@ -108,6 +108,8 @@ def test_records_are_given_out_and_nothing_else(client, workspace, tmp_path):
         "..%2fprovenance.json",
         "/etc/passwd",
         "",
+        "%00",
+        "a" * 400 + "/events.jsonl",
     ):
         assert client.get(f"/records/{path}").status_code == 404, path
 

@@ -5,6 +5,7 @@ missing · 70 a run failed · 73 cannot write · 74 disk full · 75 interrupted 
 start it again · 78 bad recipe (``yoyak.errors`` draws the tree).
 """
 
+import io
 import os
 import sys
 import threading
@@ -17,6 +18,10 @@ from yoyak.errors import YoyakError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs ``yoyak`` with ``arguments`` (default: the process's own) and exits."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal may lack Hangul or a dash; these escapes are valid in JSON strings as well.
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run(words)
     except SystemExit as error:
@@ -36,10 +41,11 @@ def _run(words: Sequence[str]) -> None:
 
             app(words, prog_name="yoyak")
         except YoyakError as error:
+            from yoyak.report.render.escape import printable
             from yoyak.runs.redact import redact
 
             # It may repeat what was typed or what a library said, a token by mistake among it.
-            print(messages.text("cli.error", error=redact(str(error))), file=sys.stderr)
+            print(messages.text("cli.error", error=printable(redact(str(error)))), file=sys.stderr)
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader (`| head`) has seen enough; nothing may be flushed to it at exit.

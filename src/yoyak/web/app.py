@@ -148,12 +148,16 @@ class _Pages:
 
     def _record_path(self, wanted: str) -> Path | None:
         root = self._workspace.folder.resolve()
-        path = (root / wanted).resolve()
+        try:
+            path = (root / wanted).resolve()
+            is_file = path.is_file()
+        except (ValueError, OSError):  # a NUL, or a name that is too long for the file system
+            return None
         allowed = path.name in _RECORDS or (path.suffix == ".json" and path.parent.name == "scores")
         inside = path.is_relative_to(root) and not any(
             part.startswith(".") for part in path.relative_to(root).parts
         )
-        return path if allowed and inside and path.is_file() else None
+        return path if allowed and inside and is_file else None
 
     async def try_page(self, request: "Request") -> "Response":
         """The form, and below it what the systems answered to it."""

@@ -25,6 +25,11 @@ def test_plain_text_is_one_line_that_can_be_encoded_and_is_stable(text):
     assert escape.plain(shown) == shown
 
 
+def test_messages_keep_their_lines_and_lose_what_a_terminal_obeys():
+    hostile = f"first{ESC}]0;title\x07\n  second\u202e"
+    assert escape.printable(hostile) == "first]0;title\n  second"
+
+
 def test_what_people_write_stays():
     assert escape.plain("#Person1#: 안녕 👩‍👩‍👧 漢字 ㅋㅋ") == "#Person1#: 안녕 👩‍👩‍👧 漢字 ㅋㅋ"
 

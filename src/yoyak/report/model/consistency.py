@@ -133,7 +133,7 @@ def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
         step=running.done if running and running.unit == "step" else None,
         steps=prepared.steps if prepared else None,
         seconds_per_step=running.seconds_per_unit if running else None,
-        stated_at=_moment(running.last_at) if running and running.last_at else None,
+        stated_at=_moment(running.last_at) if running else None,
         ends_at=_end(running),
         epochs=recipe.train.epochs if prepared else None,
         batch_size=recipe.train.batch_size if prepared else None,
@@ -149,8 +149,12 @@ def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
     )
 
 
-def _moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+def _moment(at: float | None) -> datetime | None:
+    """Return the UTC time, or ``None`` for a number that is on no calendar."""
+    try:
+        return None if at is None else datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _end(running: RunProgress | None) -> datetime | None:

@@ -25,6 +25,11 @@ def plain(text: str) -> str:
     return " ".join("".join(map(_visible, text)).split())
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with its lines and blanks, but without what ``plain`` takes out."""
+    return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
+
+
 def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if category in {"Zs", "Zl", "Zp"} or character in "\t\n\v\f\r\x85":

@@ -86,15 +86,21 @@ def durations(left: Forecast) -> str:
 
 
 def moment(at: float | None) -> str:
-    """A moment in the reader's own zone, with the zone's distance from UTC."""
-    if at is None:
-        return UNKNOWN
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M %z")
+    """Return a Unix time in the reader's time zone, with its offset from UTC."""
+    return UNKNOWN if at is None else _local(at, "%Y-%m-%d %H:%M %z")
 
 
 def clock(at: float) -> str:
-    """The hour and minute of a moment in the reader's own zone."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+    """Return the hour and minute of a Unix time in the reader's time zone."""
+    return _local(at, "%H:%M")
+
+
+def _local(at: float, pattern: str) -> str:
+    """Return the local time; a number that is on no calendar as it was recorded."""
+    try:
+        return datetime.fromtimestamp(at, UTC).astimezone().strftime(pattern)
+    except (ValueError, OverflowError, OSError):
+        return f"{at:g} s"
 
 
 def count(number: int | None) -> str:
