@@ -30,16 +30,9 @@ def code_of(document: Path) -> str:
 def verbs() -> dict[str, set[str]]:
     """The words that may follow ``yoyak``, each with those that may follow it in turn."""
     with messages.speaking("en"):
-        from yoyak.cli.app import app
+        from yoyak.cli.app import ALIASES, VERBS, load_verb
 
-    alone = {one.name: set() for one in app.registered_commands}
-    groups = {
-        group.typer_instance.info.name or group.name: {
-            one.name for one in group.typer_instance.registered_commands
-        }
-        for group in app.registered_groups
-    }
-    return alone | groups
+        return {name: set(getattr(load_verb(name), "commands", ())) for name in (*VERBS, *ALIASES)}
 
 
 def named(document: Path) -> str:

@@ -66,7 +66,7 @@ def test_three_bases_in_forty_gigabytes_are_refused_before_anything_starts(yoyak
     assert done.returncode == 74, done.stderr
     assert "8.0 + 15.2 + 16.1" in done.stderr
     assert "prune_hub = true" in done.stderr
-    assert "yoyak run --unplanned" in done.stderr
+    assert "yoyak run --skip-plan" in done.stderr
     assert events(yoyak) == ["queued"] * 3
     assert not (yoyak.folder / "hub").exists()
     assert not (yoyak.folder / "workspace" / "report").exists()
@@ -76,7 +76,7 @@ def test_whoever_knows_better_starts_all_the_same(yoyak, room, large):
     room(10)
     assert yoyak("run", large, check=False).returncode == 74
     assert events(yoyak) == ["queued"]
-    yoyak("run", large, "--unplanned")
+    assert "--skip-plan" in yoyak("run", large, "--unplanned").stderr, "the old name says the new"
     assert events(yoyak)[-1] == "finished"
     # What is done needs no room, so nobody is asked whether there is some.
     assert "already done" in yoyak("run", large).stderr

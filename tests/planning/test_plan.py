@@ -156,7 +156,7 @@ def half_done(contest, resolved, workspace, fake_gpus, monkeypatch):
 def test_what_a_resumed_run_holds_counts_as_room(half_done):
     run, admit_with = half_done
     needed = 8.045 + 4 * 0.396 + 0.132
-    with pytest.raises(DiskFull, match="--unplanned"):
+    with pytest.raises(DiskFull, match="--skip-plan"):
         admit_with(needed - 0.1, trained=False)
     admit_with(needed + 0.1, trained=False)
     folder = run.engine_folder / "checkpoints" / "step-000001"

@@ -1,8 +1,8 @@
-"""The command line: parse, one call, print; data on stdout, talk on stderr.
+"""The command line: parse, one call, print; results on stdout, messages on stderr.
 
 Exit codes: 0 done · 2 usage · 65 bad input data · 66 input missing · 69 library, model or device
 missing · 70 a run failed · 73 cannot write · 74 disk full · 75 interrupted with everything saved,
-start it again · 78 bad recipe (``yoyak.errors`` draws the tree).
+start it again · 78 bad recipe (see ``yoyak.errors``).
 """
 
 import io
@@ -16,7 +16,7 @@ from yoyak.errors import YoyakError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs ``yoyak`` with ``arguments`` (default: the process's own) and exits."""
+    """Run ``yoyak`` with ``arguments`` (default: the process's own) and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -48,7 +48,7 @@ def _run(words: Sequence[str]) -> None:
             print(messages.text("cli.error", error=printable(redact(str(error)))), file=sys.stderr)
             sys.exit(error.exit_code)
         except BrokenPipeError:
-            # The reader (`| head`) has seen enough; nothing may be flushed to it at exit.
+            # The reader (`| head`) has closed the pipe; the flush at exit must not fail.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

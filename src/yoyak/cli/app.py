@@ -1,46 +1,69 @@
-"""The table of verbs; each one's work is a call into the room below."""
+"""The table of verbs. A verb's module is imported when it is called, so ``--help`` stays light."""
 
-from collections.abc import Callable
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from yoyak import __version__
-from yoyak.cli import export, metrics, runs, submission, system, tune
 from yoyak.messages import LANGUAGES, text
 
-app = typer.Typer(
-    help=text("cli.about"),
-    no_args_is_help=True,
-    rich_markup_mode=None,  # rich would double the time that --help takes
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-VERBS: dict[str, Callable[..., None]] = {
-    "check": system.check,
-    "show": runs.show,
-    "plan": system.plan,
-    "run": runs.run,
-    "status": runs.status,
-    "watch": runs.watch,
-    "score": metrics.score,
-    "compare": metrics.compare,
-    "import": submission.import_,
-    "submit": submission.submit,
-    "report": runs.report,
-    "serve": runs.serve,
-    "backup": runs.backup,
-    "export": export.export,
-    "prune": system.prune,
+VERBS = {
+    "check": "system:check",
+    "show": "runs:show",
+    "plan": "system:plan",
+    "run": "runs:run",
+    "status": "runs:status",
+    "watch": "runs:watch",
+    "score": "metrics:score",
+    "compare": "metrics:compare",
+    "tune": "tune:tune",
+    "import": "submission:import_",
+    "submit": "submission:submit",
+    "report": "runs:report",
+    "serve": "runs:serve",
+    "export": "export:export",
+    "backup": "runs:backup",
+    "prune": "system:prune",
 }
-for name, verb in VERBS.items():
-    app.command(name, help=text(f"cli.verb-{name}"))(verb)
-app.add_typer(tune.tune, name="tune")
+"""Verb to ``module:name`` in this package, in the order of ``--help``; a name may be a group."""
+
+ALIASES = {"doctor": "check"}
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def load_verb(name: str) -> Any:
+    """Import a verb and return its click command or group."""
+    module, _, attribute = VERBS[ALIASES.get(name, name)].partition(":")
+    found = getattr(import_module(f"yoyak.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    single = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    single.command(name, help=_help_of(name))(found)
+    return typer.main.get_command(single)
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are placeholders with a name and a help line until one is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Replace the placeholder that the arguments name by the real command."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else load_verb(name), rest
+
+
+def _help_of(name: str) -> str:
+    return text(f"cli.verb-{ALIASES.get(name, name)}")
+
+
+def _placeholder() -> None:
+    """Stand for a verb that is not imported yet."""
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
         print(__version__)
         raise typer.Exit
 
@@ -51,8 +74,20 @@ def _check_language(lang: str | None) -> str | None:
     return lang
 
 
+app = typer.Typer(
+    cls=LazyGroup,
+    help=text("cli.about"),
+    no_args_is_help=True,
+    rich_markup_mode=None,  # importing rich would double the time that --help takes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name in (*VERBS, *ALIASES):
+    app.command(_name, help=_help_of(_name), hidden=_name in ALIASES)(_placeholder)
+
+
 @app.callback()
-def _yoyak(
+def _options(
     lang: Annotated[
         str | None, typer.Option(callback=_check_language, help=text("cli.option-lang"))
     ] = None,
@@ -63,4 +98,4 @@ def _yoyak(
         ),
     ] = False,
 ) -> None:
-    pass
+    """Declare the options that stand before a verb; their callbacks do the work."""

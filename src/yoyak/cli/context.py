@@ -1,4 +1,4 @@
-"""Where a command works: the data folder, the workspace, and the project's settings."""
+"""What a command works on: the data folder, the workspace, and the project's settings."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
 
 
 class CommandContext:
-    """The workspace of a command, and its data when they are asked for."""
+    """The workspace of a command, and its data, read on first use."""
 
     def __init__(self, project: Project, workspace: Workspace, data: Path | None) -> None:
         self.project = project
@@ -32,7 +32,7 @@ class CommandContext:
 
     @property
     def data_folder(self) -> Path:
-        """The folder named now, or in ``yoyak.toml``, or remembered; else the embedded sample."""
+        """The folder named now, in ``yoyak.toml``, or last time; else the embedded sample."""
         from yoyak.data import sample
 
         remembered = self.workspace.memory.data_folder
@@ -41,25 +41,25 @@ class CommandContext:
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The data, read and checked; the folder is remembered once it has passed."""
+        """Read and check the data; remember the folder if it was named and passed."""
         from yoyak.data.corpus import read_corpus
 
         corpus = read_corpus(self.data_folder)
-        _ = self.contest  # a mistake in it is refused before anything is trained, not after
+        _ = self.contest  # so a mistake in it is found before training
         if self._data is not None:
             self.workspace.remember_data(self._data)
         return corpus
 
     @cached_property
     def contest(self) -> "Contest":
-        """What the contest of the data folder limits; nothing where it has no ``contest.toml``."""
+        """Read the contest's rules; an empty set where the data folder has no ``contest.toml``."""
         from yoyak.data.contest import read_contest
 
         return read_contest(self.data_folder)
 
     @property
     def data_line(self) -> str:
-        """What a command is about to work on, for people; a remembered folder is no surprise."""
+        """Return one line naming the data folder and its rows, to print before work begins."""
         from yoyak.data import sample
 
         corpus = self.corpus
@@ -70,7 +70,7 @@ class CommandContext:
         return text("cli.data-at", folder=folder, **rows)
 
     def run(self, name: str) -> Run:
-        """The run of that name, or the newest of the recipe of that name.
+        """Return the run of that name, or the newest run of the recipe of that name.
 
         Raises:
             InputMissing: there is none.
@@ -81,7 +81,7 @@ class CommandContext:
         return found
 
     def lineup(self, named: list[str] | None) -> tuple[str, ...]:
-        """The recipes in the order in which they run: those named, else ``yoyak.toml``'s."""
+        """Return the recipes in the order in which they run: those named, else ``yoyak.toml``'s."""
         project = self.project.lineup
         return project.in_order(named or project.recipes or DEFAULT_LINEUP)
 
@@ -96,14 +96,14 @@ class CommandContext:
         return found
 
     def short(self, path: Path) -> str:
-        """``path`` as a user would type it from here."""
+        """Return ``path`` relative to the current folder if it lies below, else absolute."""
         here = Path.cwd()
         full = path.resolve()
         return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
 def open_context(data: Path | None, workspace: Path | None) -> CommandContext:
-    """The place that the options, the environment and ``yoyak.toml`` name."""
+    """Return the context that the options, the environment and ``yoyak.toml`` name."""
     project = read_project(Path.cwd())
     named = os.environ.get("YOYAK_WORKSPACE") or project.workspace.folder or DEFAULT_WORKSPACE
     return CommandContext(project, Workspace(workspace or Path(named)), data)

@@ -21,33 +21,33 @@ def export(
     runs: Runs = None,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Writes a run as a model, or the answers of runs side by side."""
-    place = open_context(None, workspace)
+    """Write a run as a model, or the answers of runs side by side."""
+    context = open_context(None, workspace)
     if to.suffix in TABLES:
-        _rows(place, runs, to)
+        _rows(context, runs, to)
     else:
-        _model(place, runs or [], to)
+        _model(context, runs or [], to)
 
 
-def _model(place: CommandContext, runs: list[str], to: Path) -> None:
+def _model(context: CommandContext, runs: list[str], to: Path) -> None:
     from yoyak.export.run import export_model
 
     if len(runs) != 1:
         raise UsageError("cli.export-one", count=len(runs), to=to)
-    run = place.run(runs[0])
+    run = context.run(runs[0])
     path = export_model(run, to)
-    print(text("cli.exported", path=place.short(path), run=run.name))
+    print(text("cli.exported", path=context.short(path), run=run.name))
 
 
-def _rows(place: CommandContext, runs: list[str] | None, to: Path) -> None:
+def _rows(context: CommandContext, runs: list[str] | None, to: Path) -> None:
     from yoyak.export.run import export_rows, rows
 
-    chosen = [place.run(name) for name in runs] if runs else place.workspace.runs()
+    chosen = [context.run(name) for name in runs] if runs else context.workspace.runs()
     answered = [run for run in chosen if runs or run.predictions("dev")]
-    found = list(rows(answered, place.corpus.dev.dialogues)) if answered else []
+    found = list(rows(answered, context.corpus.dev.dialogues)) if answered else []
     if not found:
-        names = ", ".join(run.name for run in chosen) or str(place.workspace.folder)
+        names = ", ".join(run.name for run in chosen) or str(context.workspace.folder)
         raise InputMissing("report.export-nothing", runs=names)
     path = export_rows(found, to)
-    said = text("cli.exported-rows", path=place.short(path), rows=len(found), runs=len(answered))
-    print(said)
+    line = text("cli.exported-rows", path=context.short(path), rows=len(found), runs=len(answered))
+    print(line)

@@ -1,4 +1,4 @@
-"""The verbs of the judge: score, compare. Neither needs torch, and score needs no workspace."""
+"""The verbs score and compare. Neither needs torch, and score needs no workspace."""
 
 import sys
 from collections.abc import Iterable
@@ -29,18 +29,18 @@ def score(
     column: Column = None,
     as_json: AsJson = False,
 ) -> None:
-    """Scores a file of predictions against one or more files of references."""
+    """Score a file of predictions against one or more files of references."""
     import msgspec
 
     from yoyak.report.render.score_json import score_file
     from yoyak.terminal import scores
     from yoyak.terminal.status import console
 
-    card = _judge_file(predictions, references, protocol, column)
+    scorecard = _score_file(predictions, references, protocol, column)
     if as_json:
-        print(msgspec.json.encode(score_file(card)).decode())
+        print(msgspec.json.encode(score_file(scorecard)).decode())
     else:
-        console(sys.stdout).print(scores.card(card, predictions.name))
+        console(sys.stdout).print(scores.card(scorecard, predictions.name))
 
 
 def compare(
@@ -55,34 +55,34 @@ def compare(
     rows: Annotated[bool, typer.Option("--rows", help=text("cli.option-rows"))] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Says which differences between systems are real, and which are not proven."""
+    """Print which differences between systems are significant and which are not proven."""
     import msgspec
 
     from yoyak.metrics import significance as comparing
     from yoyak.terminal import scores
     from yoyak.terminal.status import console
 
-    place = open_context(None, workspace)
-    judged = _all_judged(place, systems or _all_runs(place), references)
-    if len(judged) < 2:
-        raise UsageError("cli.compare-two", workspace=place.workspace.folder)
-    cards = {name: one.card for name, one in judged.items()}
-    compared = comparing.compare(cards)
+    context = open_context(None, workspace)
+    evaluated = _evaluate_all(context, systems or _all_runs(context), references)
+    if len(evaluated) < 2:
+        raise UsageError("cli.compare-two", workspace=context.workspace.folder)
+    scorecards = {name: one.card for name, one in evaluated.items()}
+    compared = comparing.compare(scorecards)
     if as_json:
         print(msgspec.json.encode(compared).decode())
         return
     out = console(sys.stdout)
-    out.print(scores.comparison(compared, names=_recipes(place, cards)))
+    out.print(scores.comparison(compared, names=_recipes(context, scorecards)))
     if rows:
         best = [standing.system for standing in compared.standings[:2]]
-        files = references or [place.data_folder / "dev.csv"]
-        _draw_rows({name: judged[name] for name in best}, files, out)
+        files = references or [context.data_folder / "dev.csv"]
+        _draw_rows({name: evaluated[name] for name in best}, files, out)
         if references is None:
-            draw_review(place, systems or _all_runs(place), out)
+            draw_review(context, systems or _all_runs(context), out)
 
 
 def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Console") -> None:
-    """The rows where the two best differ most, then what is wrong with each one's summaries."""
+    """Print the rows where the two best systems differ most, then each one's frequent problems."""
     from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
     from yoyak.terminal import rows as rows_view
@@ -91,27 +91,27 @@ def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Co
     (one, ours), (other, theirs) = best.items()
     found = most_different(ours, theirs, against, limit=10)
     out.print(rows_view.differences(found, (one, other)))
-    for name, judged in best.items():
+    for name, evaluated in best.items():
         out.print(text("cli.faults-of", system=name))
-        out.print(rows_view.faults(find_errors(judged.texts, against, dialogues)))
+        out.print(rows_view.faults(find_errors(evaluated.texts, against, dialogues)))
 
 
-def _all_judged(
-    place: CommandContext, systems: list[str], references: list[Path] | None
+def _evaluate_all(
+    context: CommandContext, systems: list[str], references: list[Path] | None
 ) -> dict[str, "ScoredSystem"]:
-    """Each system by its shortest name: a file's own where no other is called the same."""
+    """Return each system by its shortest unique name: a file's own name where no other has it."""
     own = [Path(system).name for system in systems]
     short = len(set(own)) == len(own)
     names = own if short else systems
     return {
-        name: _judged(place, system, references)
+        name: _evaluate(context, system, references)
         for name, system in zip(names, systems, strict=True)
     }
 
 
-def _recipes(place: CommandContext, systems: Iterable[str]) -> dict[str, str]:
-    """Run to recipe, for runs whose recipe no other of ``systems`` has."""
-    named = {run.name: run.identity.recipe for run in place.workspace.runs()}
+def _recipes(context: CommandContext, systems: Iterable[str]) -> dict[str, str]:
+    """Map run to recipe, for runs whose recipe no other of ``systems`` has."""
+    named = {run.name: run.identity.recipe for run in context.workspace.runs()}
     found = [named[system] for system in systems if system in named]
     return {
         system: named[system]
@@ -120,35 +120,39 @@ def _recipes(place: CommandContext, systems: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _all_runs(place: CommandContext) -> list[str]:
-    return [run.name for run in place.workspace.runs() if run.scorecard("dev") is not None]
+def _all_runs(context: CommandContext) -> list[str]:
+    return [run.name for run in context.workspace.runs() if run.scorecard("dev") is not None]
 
 
-def _judged(place: CommandContext, system: str, references: list[Path] | None) -> "ScoredSystem":
+def _evaluate(
+    context: CommandContext, system: str, references: list[Path] | None
+) -> "ScoredSystem":
     from yoyak.data.prediction_files import read_predictions
     from yoyak.ensemble.imports import imports
     from yoyak.metrics.diagnostics.error_report import ScoredSystem
 
-    run = place.workspace.named(system)
+    run = context.workspace.named(system)
     if run is not None:
-        card = run.scorecard("dev")
-        if card is None:
+        scorecard = run.scorecard("dev")
+        if scorecard is None:
             raise InputMissing("cli.unscored-run", run=run.name)
-        return ScoredSystem(card=card, texts={one.id: one.text for one in run.predictions("dev")})
-    taken_in = next((one for one in imports(place.workspace) if one.name == system), None)
-    if taken_in is not None and (card := taken_in.scorecard()) is not None:
+        return ScoredSystem(
+            card=scorecard, texts={one.id: one.text for one in run.predictions("dev")}
+        )
+    taken_in = next((one for one in imports(context.workspace) if one.name == system), None)
+    if taken_in is not None and (scorecard := taken_in.scorecard()) is not None:
         texts = {one.id: one.text for one in taken_in.predictions("dev")}
-        return ScoredSystem(card=card, texts=texts)
+        return ScoredSystem(card=scorecard, texts=texts)
     path = Path(system)
     if not path.is_file():
-        folder = place.workspace.folder
+        folder = context.workspace.folder
         raise InputMissing("cli.unknown-system", system=system, workspace=folder)
-    against = references or [place.data_folder / "dev.csv"]
-    card = _judge_file(path, against, "official", None)
-    return ScoredSystem(card=card, texts=read_predictions(path))
+    against = references or [context.data_folder / "dev.csv"]
+    scorecard = _score_file(path, against, "official", None)
+    return ScoredSystem(card=scorecard, texts=read_predictions(path))
 
 
-def _judge_file(
+def _score_file(
     predictions: Path, references: list[Path], protocol: str, column: str | None
 ) -> "Scorecard":
     from yoyak.data.prediction_files import read_dialogues, read_predictions, read_references

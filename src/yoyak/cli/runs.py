@@ -1,4 +1,4 @@
-"""The verbs of runs: show, run, status, watch, report, serve."""
+"""The verbs of runs: show, run, status, watch, report, serve, backup."""
 
 import sys
 from pathlib import Path
@@ -20,26 +20,33 @@ OneRecipe = Annotated[
 
 
 def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -> None:
-    """Prints every setting of a recipe with its origin, or the recipes that there are."""
+    """Print every setting of a recipe with its origin, or the names of all recipes."""
     import msgspec
 
     from yoyak.config import load
     from yoyak.runs.redact import redact
     from yoyak.terminal import recipe as recipe_view
 
-    place = open_context(None, None)
+    context = open_context(None, None)
     if recipe is None:
-        known = [one.recipe for one in place.resolve(load.names())]
+        known = [one.recipe for one in context.resolve(load.names())]
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:
             recipe_view.draw_recipes(known)
         return
-    (resolved,) = place.resolve([recipe], sets or ())
+    (resolved,) = context.resolve([recipe], sets or ())
     if as_json:
         print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
         recipe_view.draw_settings(resolved)
+
+
+def _name_skip_plan(is_given: bool) -> bool:
+    """Say the current name of ``--unplanned``."""
+    if is_given:
+        print(text("cli.option-renamed", old="--unplanned", new="--skip-plan"), file=sys.stderr)
+    return is_given
 
 
 def run(
@@ -47,11 +54,14 @@ def run(
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     sets: Sets = None,
+    skip_plan: Annotated[
+        bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))
+    ] = False,
     unplanned: Annotated[
-        bool, typer.Option("--unplanned", help=text("cli.option-unplanned"))
+        bool, typer.Option("--unplanned", hidden=True, callback=_name_skip_plan)
     ] = False,
 ) -> None:
-    """Brings each recipe's run to its end, then writes the report and the submission."""
+    """Complete each recipe's run, then write the report and the submission."""
     from yoyak.planning.plan import admit
     from yoyak.scheduler.create_runs import create_runs, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
@@ -59,34 +69,34 @@ def run(
     from yoyak.terminal.progress import showing
     from yoyak.trackers.live import LiveTrackers
 
-    place = open_context(data, workspace)
-    print(place.data_line, file=sys.stderr)
-    live_trackers = LiveTrackers(place.workspace, place.project, sys.stderr)
-    names = place.lineup(recipe)
-    place.resolve(names, sets or ())
-    runs = create_runs(place.workspace, place.corpus, names, place.project, sets or ())
+    context = open_context(data, workspace)
+    print(context.data_line, file=sys.stderr)
+    live_trackers = LiveTrackers(context.workspace, context.project, sys.stderr)
+    names = context.lineup(recipe)
+    context.resolve(names, sets or ())
+    runs = create_runs(context.workspace, context.corpus, names, context.project, sets or ())
     for one in runs:
-        older = place.workspace.older_runs(one.identity.recipe)
+        older = context.workspace.older_runs(one.identity.recipe)
         if older and not one.state().attempts:
             kept = ", ".join(each.name for each in older)
             print(text("runs.older-run", recipe=one.identity.recipe, run=kept), file=sys.stderr)
-    if not unplanned:
-        corpus = place.corpus
+    if not (skip_plan or unplanned):
+        corpus = context.corpus
         todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]
         trained = {run: is_trained(run, corpus) for run in todo}
-        admit(trained, corpus, place.workspace, place.project.limits)
-    record_plans(runs, place.corpus, place.workspace)
+        admit(trained, corpus, context.workspace, context.project.limits)
+    record_plans(runs, context.corpus, context.workspace)
     with live_trackers:
         with showing(runs, sys.stderr) as show:
-            line = Scheduler(place.corpus, live_trackers.wrap(show), place.project.limits)
-            outcomes = line.carry_out(runs)
+            scheduler = Scheduler(context.corpus, live_trackers.wrap(show), context.project.limits)
+            outcomes = scheduler.carry_out(runs)
         results = {outcome.result for outcome in outcomes}
         if results == {RunResult.ALREADY_DONE}:
             done = ", ".join(one.name for one in runs)
             print(text("cli.done", runs=done), file=sys.stderr)
-        _conclude(place)
-    if line.danger is not None:
-        raise line.danger
+        _conclude(context)
+    if scheduler.danger is not None:
+        raise scheduler.danger
     if RunResult.INTERRUPTED in results:
         raise Interrupted("cli.interrupted-lineup")
     failed = [outcome.run.name for outcome in outcomes if outcome.result is RunResult.FAILED]
@@ -94,34 +104,35 @@ def run(
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
 
 
-def _conclude(place: CommandContext) -> None:
-    """The comparison on stdout, then where the report and the best system's submission are.
+def _conclude(context: CommandContext) -> None:
+    """Print the comparison, then where the report and the best system's submission are.
 
-    A submission that the gate refuses ends the command with its reasons, after everything else.
+    Raises:
+        BadData: the submission breaks a rule; raised after everything else was written.
     """
     from yoyak.report.model.load import gather
     from yoyak.report.render.write import write_report
     from yoyak.submission.submit import ready_candidates, submit
     from yoyak.terminal import status as drawing
 
-    handed = refused = None
-    if ready_candidates(place.workspace, place.corpus):
+    submitted = refused = None
+    if ready_candidates(context.workspace, context.corpus):
         try:
-            handed = submit(place.workspace, place.corpus)
+            submitted = submit(context.workspace, context.corpus)
         except BadData as error:
             refused = error
-    view = gather(place.workspace, budget=place.project.budget)
+    view = gather(context.workspace, budget=context.project.budget)
     drawing.comparison(view, drawing.console(sys.stdout))
-    paths = write_report(place.workspace, view)
-    print(text("cli.report-at", path=place.short(paths.html)))
-    if handed is not None:
-        print(text("cli.submission-at", path=place.short(Path(handed.path))))
+    paths = write_report(context.workspace, view)
+    print(text("cli.report-at", path=context.short(paths.html)))
+    if submitted is not None:
+        print(text("cli.submission-at", path=context.short(Path(submitted.path))))
     if refused is not None:
         raise refused
 
 
 def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
-    """Prints where every run stands; works from another shell while the line-up runs."""
+    """Print the state of every run; works from another shell while runs are at work."""
     from yoyak.report.model.load import gather
     from yoyak.terminal import status as drawing
 
@@ -141,33 +152,33 @@ def report(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes the report, or replays the runs into a tracker."""
+    """Write the report, or replay the runs into a tracker."""
     from yoyak.report.model.load import gather
     from yoyak.report.render.write import write_report
 
-    place = open_context(None, workspace)
+    context = open_context(None, workspace)
     if mirror is not None:
-        _mirror(place, mirror, as_json)
+        _mirror(context, mirror, as_json)
         return
-    view = gather(place.workspace, budget=place.project.budget)
-    paths = write_report(place.workspace, view)
+    view = gather(context.workspace, budget=context.project.budget)
+    paths = write_report(context.workspace, view)
     if as_json:
         print(paths.json.read_text(encoding="utf-8"), end="")
         return
     for path in paths:
-        print(place.short(path))
+        print(context.short(path))
 
 
-def _mirror(place: CommandContext, tracker: str, as_json: bool) -> None:
+def _mirror(context: CommandContext, tracker: str, as_json: bool) -> None:
     import msgspec
 
     from yoyak.trackers.mirror import mirror
 
-    told = mirror(place.workspace, tracker)
+    sent = mirror(context.workspace, tracker)
     if as_json:
-        print(msgspec.json.encode(told).decode())
+        print(msgspec.json.encode(sent).decode())
         return
-    for run, points in told.items():
+    for run, points in sent.items():
         print(text("cli.mirrored", run=run, points=points, tracker=tracker))
 
 
@@ -178,17 +189,17 @@ def watch(
     ] = None,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Follows the runs until q is pressed, or into a tracker until Ctrl-C; the runs go on."""
+    """Show the runs until q is pressed, or mirror them until Ctrl-C; the runs go on."""
     from yoyak.terminal import watch as watching
 
-    place = open_context(None, workspace)
+    context = open_context(None, workspace)
     if mirror is None:
-        watching.watch(place.workspace, sys.stdout)
+        watching.watch(context.workspace, sys.stdout)
         return
     from yoyak.trackers.mirror import follow
 
     print(text("cli.following", tracker=mirror), file=sys.stderr)
-    for run, points in follow(place.workspace, mirror).items():
+    for run, points in follow(context.workspace, mirror).items():
         print(text("cli.mirrored", run=run, points=points, tracker=mirror))
 
 
@@ -196,11 +207,11 @@ def serve(
     workspace: WorkspaceFolder = None,
     port: Annotated[int, typer.Option(help=text("cli.option-port"))] = 8765,
 ) -> None:
-    """Shows the report as a live page on 127.0.0.1 until it is interrupted."""
+    """Serve the live report on 127.0.0.1 until interrupted."""
     from yoyak.web import app as serving
 
-    place = open_context(None, workspace)
-    serving.serve(place.workspace, port, place.project.budget)
+    context = open_context(None, workspace)
+    serving.serve(context.workspace, port, context.project.budget)
 
 
 def backup(
@@ -209,7 +220,7 @@ def backup(
     ] = None,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Commits the small records of the workspace to a git branch of their own."""
+    """Commit the small records of the workspace to a git branch of their own."""
     from yoyak.export.git_backup import backup as commit
 
     print(commit(open_context(None, workspace).workspace, remote=remote).sentence)

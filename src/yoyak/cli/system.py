@@ -24,7 +24,7 @@ def check(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says of each thing a run needs whether it is there, and what to do if it is not."""
+    """Check everything a run needs; print one line each with the next command."""
     import msgspec
 
     from yoyak.system.doctor import CheckStatus
@@ -32,9 +32,9 @@ def check(
     from yoyak.terminal import doctor
     from yoyak.terminal.status import console
 
-    place = open_context(data, workspace)
-    wanted = [one.recipe for one in place.resolve(recipe or ())]
-    lines = run_checks(place.data_folder, place.workspace, place.project.limits, wanted)
+    context = open_context(data, workspace)
+    wanted = [one.recipe for one in context.resolve(recipe or ())]
+    lines = run_checks(context.data_folder, context.workspace, context.project.limits, wanted)
     if as_json:
         print(msgspec.json.encode(lines).decode())
     else:
@@ -47,14 +47,16 @@ def plan(
     recipe: Annotated[
         list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
     ] = None,
-    card: Annotated[str | None, typer.Option(help=text("cli.option-card"))] = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", "--card", help=text("cli.option-card"))
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help=text("cli.option-minutes"))] = None,
     disk_gb: Annotated[float | None, typer.Option(help=text("cli.option-disk"))] = None,
     data: DataFolder = None,
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says what a line-up takes and, if it cannot fit, why and what could."""
+    """Estimate what runs will take; if they cannot fit, say why and what would."""
     import msgspec
 
     from yoyak.planning.plan import plan as make_plan
@@ -62,12 +64,12 @@ def plan(
     from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
-    place = open_context(data, None)
-    wanted = [one.recipe for one in place.resolve(place.lineup(recipe), sets or ())]
-    target = target_here(place.workspace, place.project.limits, _gpu(card))
-    room = target.disk_free_gb if disk_gb is None else disk_gb
-    target = target._replace(disk_free_gb=room, minutes=minutes)
-    made = make_plan(wanted, place.corpus, target)
+    context = open_context(data, None)
+    wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
+    target = target_here(context.workspace, context.project.limits, _spec_of(gpu))
+    free_gb = target.disk_free_gb if disk_gb is None else disk_gb
+    target = target._replace(disk_free_gb=free_gb, minutes=minutes)
+    made = make_plan(wanted, context.corpus, target)
     if as_json:
         print(msgspec.json.encode(made).decode())
     else:
@@ -78,14 +80,14 @@ def plan(
         raise made.refusals[-1].error
 
 
-def _gpu(card: str | None) -> "GpuSpec | None":
+def _spec_of(name: str | None) -> "GpuSpec | None":
     from yoyak.planning import gpu_catalogue
 
-    if card is None:
+    if name is None:
         return next(iter(gpu_catalogue.installed_gpus()), None)
-    spec = gpu_catalogue.find_spec(card)
+    spec = gpu_catalogue.find_spec(name)
     if spec is None:
-        raise UsageError("cli.unknown-card", card=card, known=", ".join(gpu_catalogue.GPUS))
+        raise UsageError("cli.unknown-card", card=name, known=", ".join(gpu_catalogue.GPUS))
     return spec
 
 
@@ -94,18 +96,18 @@ def prune(
     hub: Annotated[bool, typer.Option("--hub", help=text("cli.option-hub"))] = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Shows what no run needs and, unless it is only asked, deletes it."""
+    """Show what no run needs and, without ``--dry-run``, delete it."""
     from yoyak.system import prune as pruning
     from yoyak.terminal import plan as plan_view
     from yoyak.terminal.status import console
 
-    place = open_context(None, workspace)
-    found = pruning.candidates(place.workspace, hub=hub)
+    context = open_context(None, workspace)
+    found = pruning.candidates(context.workspace, hub=hub)
     if not found:
         print(text("cli.nothing-to-prune"))
         return
     console(sys.stdout).print(plan_view.draw_candidates(found))
     if not dry_run:
-        gone = pruning.prune(place.workspace, found)
+        gone = pruning.prune(context.workspace, found)
         freed = sum(each.size_bytes for each in gone) / plan_view.GB
         print(text("cli.pruned", count=len(gone), gb=f"{freed:.2f}"))
