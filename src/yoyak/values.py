@@ -4,7 +4,9 @@ Scores are fractions 0 to 1 in here and become ×100 only when drawn; a field's 
 unit. A ``None`` means "not known", which is never the same as zero.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, Self
 
 import msgspec
@@ -139,6 +141,17 @@ class Prediction(Value, frozen=True, kw_only=True):
     tokens: int | None = None
     stop: StopReason = StopReason.IMPORTED
     seconds: float | None = None
+
+
+class PredictedTexts(dict[str, str]):
+    """The predicted text of each id, in file order and in NFC.
+
+    ``as_written`` holds the texts that were not in NFC; ``has_dialogues`` says that the file also
+    holds dialogues, as the contest's own files do and files of predictions rarely do.
+    """
+
+    as_written: Mapping[str, str] = MappingProxyType({})
+    has_dialogues: bool = False
 
 
 # --- how good a summary is -----------------------------------------------------------------------

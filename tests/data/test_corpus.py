@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak import messages
+from yoyak.data.audit import audit
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
 from yoyak.errors import BadData, InputMissing
@@ -99,7 +101,7 @@ BAD = [
     ("dev_references", "fname,summary\nx,y\n", "unknown-id", "x is not in dev.csv"),
     ("dev_references", "fname,text\nx,y\n", "missing-column", "no column summary"),
     ("sample_submission", "fname\nx\n", "missing-column", "no column summary"),
-    ("sample_submission", "fname,summary\ntest_0,x\n", "sample-ids", "Only in test: test_1"),
+    ("sample_submission", "fname,summary\ntest_0,x\n", "sample-ids", "Only in test: 'test_1'"),
     (
         "sample_submission",
         "fname,summary\ntest_1,x\ntest_0,x\n",
@@ -129,9 +131,24 @@ def test_missing_files_are_listed(contest, tmp_path):
         read_corpus(tmp_path / "nowhere")
 
 
+def test_decomposed_hangul_is_read_as_composed_and_the_audit_says_so(contest):
+    composed = read_corpus(contest())
+    for name in ("train", "dev", "test"):
+        path = Path(composed.folder) / f"{name}.csv"
+        path.write_text(unicodedata.normalize("NFD", path.read_text("utf-8")), "utf-8")
+    found = read_corpus(Path(composed.folder))
+    assert [split.fingerprint for split in (found.train, found.dev, found.test)] == [
+        split.fingerprint for split in (composed.train, composed.dev, composed.test)
+    ]
+    assert found.train.cleaned["nfc"] == 2
+    assert "nfc" not in composed.train.cleaned
+    said = [one.fields for one in audit(found).oddities if one.key == "data.found-decomposed"]
+    assert said == [{"split": name, "rows": 2} for name in ("train", "dev", "test")]
+
+
 def test_a_long_list_of_ids_is_cut_and_counted(contest):
     sample = "fname,summary\n" + "".join(f"x_{number},y\n" for number in range(30))
-    with pytest.raises(BadData, match=r"x_0, .*x_9, … \(30\)"):
+    with pytest.raises(BadData, match=r"'x_0', .*'x_9', … \(\+20\)"):
         read_corpus(contest(sample_submission=sample))
 
 

@@ -1,5 +1,8 @@
 """Predictions and references from anybody's files: found by name, or refused with the choices."""
 
+import json
+import unicodedata
+
 import pytest
 
 from yoyak.data.prediction_files import read_predictions, read_references
@@ -108,3 +111,31 @@ def test_the_same_references_twice_are_not_two_opinions(file):
     one = file("one.csv", "fname,summary\na,하나\n")
     with pytest.raises(BadData, match="exactly the references of"):
         read_references(one, one)
+
+
+def test_decomposed_hangul_is_composed_and_the_file_remembers_it(file):
+    text = "우산을 챙긴다."
+    decomposed = unicodedata.normalize("NFD", text)
+    found = read_predictions(file("p.csv", f"fname,summary\na,{decomposed}\nb,{text}\n"))
+    assert found == {"a": text, "b": text}
+    assert found.as_written == {"a": decomposed}
+    assert read_references(file("r.csv", f"fname,summary\na,{decomposed}\n")) == {"a": (text,)}
+    as_json = json.dumps({"fname": "a", "summary": decomposed})  # escapes: the file is ASCII
+    assert read_predictions(file("p.jsonl", as_json + "\n")) == {"a": text}
+
+
+def test_ids_stay_as_they_are_written(file):
+    key = unicodedata.normalize("NFD", "대화_1")
+    assert list(read_predictions(file("p.csv", f"fname,summary\n{key},글\n"))) == [key]
+
+
+def test_a_file_of_predictions_is_no_file_of_references(file):
+    path = file("p.csv", "fname,pred_summary\na,우산을 챙긴다.\n")
+    with pytest.raises(BadData, match="perhaps the two files were exchanged"):
+        read_references(path)
+
+
+def test_a_file_with_dialogues_is_known_as_one(file):
+    labelled = file("dev.csv", "fname,dialogue,summary\na,#Person1#: 응.,답한다.\n")
+    assert read_predictions(labelled).has_dialogues
+    assert not read_predictions(file("p.csv", "fname,summary\na,답한다.\n")).has_dialogues

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import unicodedata
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +67,9 @@ def test_the_end_of_a_csv_file_is_told(file):
     assert not read_rows(file("t.csv", "id,a\nx,y")).ends_with_newline
 
 
-cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12).map(
+    partial(unicodedata.normalize, "NFC")
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

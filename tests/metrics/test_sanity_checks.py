@@ -1,11 +1,15 @@
 """Every alarm fires on a planted case, points at the rows, and is silent on good summaries."""
 
+import re
+import unicodedata
+
 import pytest
 
 from yoyak import messages
 from yoyak.metrics import scorecard
+from yoyak.metrics.diagnostics import text_patterns
 from yoyak.metrics.sanity_checks import RULES, Severity
-from yoyak.values import Prediction, StopReason
+from yoyak.values import PredictedTexts, Prediction, StopReason
 
 
 def first_rows(good, count):
@@ -39,6 +43,14 @@ PLANTED = {
     "metrics.alarm-tags-missing": (
         20, lambda good: edited(good, 24, lambda text: text.replace("#", "")),
     ),
+    "metrics.alarm-not-korean": (3, lambda good: edited(good, 3, lambda _: "They talk a lot.")),
+    "metrics.alarm-wrapped": (2, lambda good: edited(good, 2, lambda text: f"['{text}']")),
+    "metrics.alarm-odd-blanks": (
+        1, lambda good: edited(good, 1, lambda text: text.replace(" ", "\u3000")),
+    ),
+    "metrics.alarm-decomposed": (
+        1, lambda good: edited(good, 1, lambda text: unicodedata.normalize("NFD", text)),
+    ),
     "metrics.alarm-only-tags-match": (
         12, lambda good: edited(good, 24, lambda _: "#Person1# #Person2#"),
     ),
@@ -58,10 +70,88 @@ def test_good_summaries_raise_no_alarm(judged):
     assert judged.alarms == ()
 
 
-def test_references_as_answers_raise_no_alarm(split):
-    perfect = scorecard.evaluate({row.id: row.references[0] for row in split.dialogues}, split)
+def test_a_perfect_score_is_an_error_and_a_partly_perfect_one_a_warning(good, split):
+    references = {row.id: row.references[0] for row in split.dialogues}
+    perfect = scorecard.evaluate(references, split)
     assert perfect.rouge.mean == 1
-    assert perfect.alarms == ()
+    assert [(alarm.key, alarm.severity) for alarm in perfect.alarms] == [
+        ("metrics.alarm-perfect", Severity.ERROR)
+    ]
+    some = list(good)[:4]
+    partly = scorecard.evaluate(good | {key: references[key] for key in some}, split)
+    alarm = next(alarm for alarm in partly.alarms if alarm.key == "metrics.alarm-perfect")
+    assert alarm.severity is Severity.WARNING
+    assert alarm.rows == tuple(some)
+
+
+@pytest.mark.parametrize(
+    "garble",
+    [
+        lambda text: "#Person1# tells #Person2# about the meeting.",
+        lambda text: re.sub("[가-힣]", "?", text),
+        lambda text: re.sub("[가-힣]", "\ufffd", text),
+        lambda text: "12345",
+    ],
+)
+@pytest.mark.parametrize("share", [0.27, 1])
+def test_answers_that_are_not_korean_are_an_error(garble, share, good, split):
+    count = round(share * len(good))
+    found = scorecard.evaluate(edited(good, count, garble), split, resamples=10).alarms
+    alarm = next(alarm for alarm in found if alarm.key == "metrics.alarm-not-korean")
+    assert alarm.severity is Severity.ERROR
+    assert alarm.rows == tuple(list(good)[:count])
+
+
+@pytest.mark.parametrize(
+    "wrap", ["['{}']", '["{}"]', "b'{}'", '"{}"', "“{}”", '{{"summary": "{}"}}', "```{}```",
+             "**요약**: {}", "# {}", "- {}", "<p>{}</p>"],
+)  # fmt: skip
+def test_wrapped_answers_are_noticed(wrap, good, split):
+    planted = edited(good, len(good), wrap.format)
+    keys = {alarm.key for alarm in scorecard.evaluate(planted, split, resamples=10).alarms}
+    assert "metrics.alarm-wrapped" in keys
+
+
+def test_quotes_and_emoji_inside_a_text_are_no_wrapping_and_no_odd_blank():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    for text in ("'물'과 '불'을 말한다.", '"가자"라고 말한다.', f"둘은 {family} 웃는다.", "3 * 4"):
+        assert text_patterns.wrappers(text) == ()
+        assert text_patterns.odd_blanks(text) == ()
+    for blank in "\u00a0\u3000\u200b\u200d\ufeff\u3164":
+        (span,) = text_patterns.odd_blanks(f"가{blank}나")
+        assert (span.start, span.text) == (1, blank)
+
+
+def test_exchanged_files_are_noticed_by_their_faults_or_their_dialogues(good, split):
+    references = {row.id: row.references[0] for row in split.dialogues}
+    poor = {key: (text.replace("#", ""),) for key, text in good.items()}
+    keys = {alarm.key for alarm in scorecard.evaluate_texts(references, poor).alarms}
+    assert "metrics.alarm-exchanged" in keys
+    fair = {key: (text,) for key, text in good.items()}
+    labelled = PredictedTexts(references)
+    labelled.has_dialogues = True
+    keys = [
+        {alarm.key for alarm in scorecard.evaluate_texts(ours, fair).alarms}
+        for ours in (labelled, references)
+    ]
+    assert ["metrics.alarm-exchanged" in found for found in keys] == [True, False]
+
+
+def test_many_rows_that_share_few_texts_are_an_error(good, split):
+    few = list(good.values())[:4]
+    repeated = {key: few[number % 4] for number, key in enumerate(good)}
+    found = scorecard.evaluate(repeated, split, resamples=10).alarms
+    alarm = next(alarm for alarm in found if alarm.key == "metrics.alarm-identical")
+    assert alarm.severity is Severity.ERROR
+    assert alarm.evidence["rows"] == str(len(good))
+
+
+def test_ids_that_only_look_the_same_are_named_in_the_alarm(good, split):
+    references = {row.id: row.references for row in split.dialogues}
+    moved = {("dev_3\u200b" if key == "dev_3" else key): text for key, text in good.items()}
+    found = scorecard.evaluate_texts(moved, references, resamples=10).alarms
+    alarm = next(alarm for alarm in found if alarm.key == "metrics.alarm-ids-look-alike")
+    assert "'dev_3\\u200b' ≠ 'dev_3'" in alarm.sentence
 
 
 def test_nonsense_is_below_both_floors(good, split):
@@ -107,7 +197,8 @@ def test_rows_that_reached_the_token_limit_are_counted(good, split):
 
 def test_every_rule_was_planted_here():
     elsewhere = {
-        "metrics.alarm-ids-differ",  # test_card
+        "metrics.alarm-ids-differ",  # test_scorecard
+        "metrics.alarm-ids-look-alike", "metrics.alarm-exchanged", "metrics.alarm-perfect",
         "metrics.alarm-below-unrelated", "metrics.alarm-below-constant",
         "metrics.alarm-rouge1-is-rougel", "metrics.alarm-stopped-by-length",
     }  # fmt: skip

@@ -1,17 +1,18 @@
 """A file of summaries is judged whole, and what does not fit is refused or reported."""
 
+import unicodedata
 from collections import Counter
 
 import msgspec
 import numpy as np  # noqa: TID253 -- the oracle
 import pytest
 from rouge_score import rouge_scorer
-from yoyak.metrics.mecab_batch import BatchTokenizer
 
 from yoyak.errors import BadData
 from yoyak.metrics import rouge, scorecard, tokenizers
 from yoyak.metrics.protocol import NAMED
 from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.tokenizers import MorphemeAnalyser
 from yoyak.values import Prediction, ReferenceMode, StopReason
 
 MEASURES = ("rouge1", "rouge2", "rougeL")
@@ -95,9 +96,24 @@ def test_a_missing_or_foreign_id_is_an_error_for_a_split(good, split):
         scorecard.evaluate(good | {"dev_999": "더 있다."}, split)
 
 
+def test_decomposed_hangul_scores_the_same(judged, good, split):
+    decomposed = {key: unicodedata.normalize("NFD", text) for key, text in good.items()}
+    found = scorecard.evaluate(decomposed, split)
+    assert found.rows == judged.rows
+    assert found.protocol == judged.protocol
+    assert [alarm.key for alarm in found.alarms] == ["metrics.alarm-decomposed"]
+    references = {
+        row.id: tuple(unicodedata.normalize("NFD", text) for text in row.references)
+        for row in split.dialogues
+    }
+    both = scorecard.evaluate_texts(decomposed, references)
+    assert both.protocol == judged.protocol
+    assert both.rouge == judged.rouge
+
+
 def test_two_predictions_for_one_id_are_an_error(good, split):
     twice = [Prediction(id=key, text=text, raw=text) for key, text in good.items()]
-    with pytest.raises(BadData, match="dev_0 has two predictions"):
+    with pytest.raises(BadData, match="'dev_0' has two predictions"):
         scorecard.evaluate([*twice, twice[0]], split)
 
 
@@ -147,7 +163,7 @@ def test_the_probes_say_what_the_score_is_made_of(judged):
 def test_the_work_of_a_card_grows_linearly_with_its_rows(split, good, monkeypatch):
     """Counted in characters that are cut into tokens and in rows that are scored."""
     work = Counter()
-    cut, scored = BatchTokenizer.tokens, rouge._score
+    cut, scored = MorphemeAnalyser.tokens, rouge._score
 
     def tokens(self, texts):
         work["characters"] += sum(map(len, texts))
@@ -157,7 +173,7 @@ def test_the_work_of_a_card_grows_linearly_with_its_rows(split, good, monkeypatc
         work["rows"] += len(hypotheses)
         return scored(hypotheses, *rest)
 
-    monkeypatch.setattr(BatchTokenizer, "tokens", tokens)
+    monkeypatch.setattr(MorphemeAnalyser, "tokens", tokens)
     monkeypatch.setattr(rouge, "_score", score)
 
     def counted(times):

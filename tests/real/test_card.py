@@ -3,11 +3,11 @@
 import csv
 
 import pytest
-from yoyak.metrics.mecab_batch import BatchTokenizer
 
 from yoyak.data.corpus import parse_turns
 from yoyak.metrics import scorecard, significance
 from yoyak.metrics.diagnostics import error_report, text_patterns
+from yoyak.metrics.tokenizers import MorphemeAnalyser
 from yoyak.values import Dialogue, Split
 
 pytestmark = pytest.mark.real
@@ -95,7 +95,7 @@ def test_a_card_of_texts_that_were_cut_before_cuts_nothing_again(
     kobart, predictions, dev, monkeypatch
 ):
     cut = []
-    monkeypatch.setattr(BatchTokenizer, "tokens", lambda self, texts: cut.extend(texts) or [])
+    monkeypatch.setattr(MorphemeAnalyser, "tokens", lambda self, texts: cut.extend(texts) or [])
     assert scorecard.evaluate(predictions, dev) == kobart
     assert cut == []
 

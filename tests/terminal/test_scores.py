@@ -101,7 +101,8 @@ def test_alarms_carry_a_word_and_a_sign_and_name_their_rows(cards):
     shown = drawn(scores.card(cards["empty-handed"], "ours"), 200)
     assert "✗ ERROR: 1 predictions are empty" in shown
     assert "rows: dev_0" in shown
-    assert "no alarm" in drawn(scores.card(cards["reference"], "reference"), 200)
+    quiet = msgspec.structs.replace(cards["reference"], alarms=())
+    assert "no alarm" in drawn(scores.card(quiet, "reference"), 200)
 
 
 def test_the_signature_is_always_there(cards):

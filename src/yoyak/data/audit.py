@@ -78,7 +78,7 @@ def audit(corpus: Corpus) -> Audit:
         splits=tuple(_split(split) for split in splits),
         leaks=tuple(_leak(*pair) for pair in pairs if pair[0].split != pair[1].split),
         duplicates=tuple(_duplicate(*pair) for pair in pairs if pair[0].split == pair[1].split),
-        oddities=tuple(_odd(placed)),
+        oddities=(*_decomposed(splits), *_odd(placed)),
         not_in_test=_not_in_test(corpus),
     )
 
@@ -160,6 +160,12 @@ def _duplicate(first: _SplitDialogue, second: _SplitDialogue, twin: NearDuplicat
         split=first.split,
         percent=math.floor(100 * twin.similarity),
     )
+
+
+def _decomposed(splits: Iterable[Split]) -> Iterator[AuditFinding]:
+    for split in splits:
+        if rows := split.cleaned.get("nfc"):
+            yield _finding("data.found-decomposed", split=split.name, rows=rows)
 
 
 def _odd(placed: Sequence[_SplitDialogue]) -> Iterator[AuditFinding]:

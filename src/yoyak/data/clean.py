@@ -128,6 +128,6 @@ def summary_of(decoded: str, *, tags_are_tokens: bool = False) -> str:
         tags_are_tokens: the tokenizer has tokens of its own for tags. Its decoding then puts a
             blank between ``#Person1#`` and the particle after it, which is taken out again.
     """
-    lines = decoded.replace(INCOMPLETE_CHARACTER, "").splitlines()
+    lines = unicodedata.normalize("NFC", decoded).replace(INCOMPLETE_CHARACTER, "").splitlines()
     text = " ".join(filter(None, (line.strip() for line in lines)))
     return _PARTED.sub(r"\1", text) if tags_are_tokens else text

@@ -22,6 +22,7 @@ from yoyak.data.clean import SPEAKER, TAG, Cleaned, clean
 from yoyak.data.encoding import text_of
 from yoyak.data.rows import InputTable, TableRow, read_rows
 from yoyak.errors import BadData, InputMissing
+from yoyak.messages import listed, visible
 from yoyak.values import Corpus, Dialogue, Split, SplitName, Turn
 
 _TURN = re.compile(rf"({SPEAKER}):(?: (.*))?")
@@ -29,18 +30,20 @@ _TURN = re.compile(rf"({SPEAKER}):(?: (.*))?")
 ID, DIALOGUE, SUMMARY, TOPIC = "fname", "dialogue", "summary", "topic"
 FURTHER_SUMMARIES = ("summary2", "summary3")
 
-_LISTED = 10
-"""Ids that an error lists before it only counts them."""
-
 
 class ContestRow(NamedTuple):
-    """One row that keeps the contract; ``summaries`` are as the file has them."""
+    """One row that keeps the contract; ``summaries`` are as the file has them, in NFC."""
 
     row: TableRow
     id: str
     dialogue: Cleaned
     summaries: tuple[str, ...]
     topic: str | None
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Return the clean-up rules that changed the row, ``nfc`` for any decomposed cell."""
+        return frozenset((*self.dialogue.counts, *(("nfc",) if self.row.as_written else ())))
 
 
 class ContestRows(NamedTuple):
@@ -112,7 +115,7 @@ def _split(
     changed: Counter[str] = Counter()
     dialogues = []
     for record in records.rows:
-        changed.update(record.dialogue.counts.keys())
+        changed.update(record.changed)
         added = (further or {}).get(record.id, ())
         dialogue = Dialogue(
             id=record.id,
@@ -206,9 +209,9 @@ def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[st
             raise BadData(
                 key,
                 file=table.path,
-                columns=", ".join(columns),
-                found=", ".join(table.columns),
-                expected=", ".join(needed),
+                columns=listed(columns),
+                found=listed(table.columns),
+                expected=listed(needed),
             )
 
 
@@ -257,6 +260,4 @@ def _refuse_repeated_ids(table: InputTable, keys: Iterable[str]) -> None:
 
 def _ids(keys: Iterable[str], known: Iterable[str]) -> str:
     known = set(known)
-    lacking = [key for key in keys if key not in known]
-    more = f", … ({len(lacking)})" if len(lacking) > _LISTED else ""
-    return ", ".join(lacking[:_LISTED]) + more if lacking else "–"
+    return listed([visible(key) for key in keys if key not in known]) or "–"

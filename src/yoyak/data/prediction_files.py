@@ -10,15 +10,13 @@ from pathlib import Path
 
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns
-from yoyak.data.rows import InputTable, TableRow, read_rows
+from yoyak.data.rows import ID_COLUMNS, InputTable, TableRow, column_key, read_rows
 from yoyak.errors import BadData
-from yoyak.values import Dialogue
+from yoyak.messages import listed
+from yoyak.values import Dialogue, PredictedTexts
 
 DIALOGUE = "dialogue"
 TOPIC = "topic"
-
-IDS = ("fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename")
-"""Names of the id column; the first one that a file has counts."""
 
 PREDICTIONS = (
     frozenset((
@@ -38,7 +36,7 @@ REFERENCES = (
 """Names of reference columns, alone or numbered (``summary``, ``summary2``); the first counts."""
 
 
-def read_predictions(path: Path, *, column: str | None = None) -> dict[str, str]:
+def read_predictions(path: Path, *, column: str | None = None) -> PredictedTexts:
     """Read the text predicted for each id, in file order; an empty prediction stays empty.
 
     Args:
@@ -55,7 +53,12 @@ def read_predictions(path: Path, *, column: str | None = None) -> dict[str, str]
         if key in seen:
             raise table.error("data.duplicate-id", row, id=key, first=seen[key].number)
         seen[key] = row
-    return {key: table.cell(row, chosen) for key, row in seen.items()}
+    found = PredictedTexts({key: table.cell(row, chosen) for key, row in seen.items()})
+    found.as_written = {
+        key: row.as_written[chosen] for key, row in seen.items() if chosen in row.as_written
+    }
+    found.has_dialogues = DIALOGUE in table.columns
+    return found
 
 
 def read_references(*paths: Path) -> dict[str, tuple[str, ...]]:
@@ -86,7 +89,7 @@ def _references(path: Path) -> dict[str, tuple[str, ...]]:
     for key, row in _with_ids(table):
         texts = tuple(filled(row.cells.get(column, "") for column in columns))
         if not texts:
-            raise table.error("data.empty-reference", row, id=key, columns=", ".join(columns))
+            raise table.error("data.empty-reference", row, id=key, columns=listed(columns))
         if not set(texts).isdisjoint(found.get(key, ())):
             raise table.error("data.repeated-reference", row, id=key)
         found[key] = (*found.get(key, ()), *texts)
@@ -120,20 +123,18 @@ def filled(texts: Iterable[str]) -> Iterable[str]:
 # --- which column ----------------------------------------------------------------------------
 
 
-def _name(column: str) -> str:
-    return re.sub(r"[\W_]+", "", column.casefold())
-
-
 def id_column(table: InputTable) -> str:
     """Return the column that names the rows.
 
     Raises:
         BadData: no column is called like an id.
     """
-    names = {_name(column): column for column in reversed(table.columns)}
-    column = next((names[name] for name in IDS if name in names), None)
+    names = {column_key(column): column for column in reversed(table.columns)}
+    column = next((names[name] for name in ID_COLUMNS if name in names), None)
     if column is None:
-        raise BadData("data.no-id", file=table.path, columns=_list(table.columns), known=_list(IDS))
+        raise BadData(
+            "data.no-id", file=table.path, columns=listed(table.columns), known=listed(ID_COLUMNS)
+        )
     return column
 
 
@@ -150,15 +151,17 @@ def _prediction_column(table: InputTable, column: str | None) -> str:
     if column is not None:
         if column in table.columns:
             return column
-        columns = _list(table.columns)
+        columns = listed(table.columns)
         raise BadData("data.no-such-column", file=table.path, column=column, columns=columns)
-    groups = [[name for name in table.columns if _name(name) in group] for group in PREDICTIONS]
-    groups.append([name for name in table.columns if re.search("summar|predict", _name(name))])
+    groups = [
+        [name for name in table.columns if column_key(name) in group] for group in PREDICTIONS
+    ]
+    groups.append([name for name in table.columns if re.search("summar|predict", column_key(name))])
     fitting = next(filter(None, groups), [])
     if len(fitting) == 1:
         return fitting[0]
     key = "data.which-column" if fitting else "data.no-prediction"
-    raise BadData(key, file=table.path, columns=_list(fitting or table.columns))
+    raise BadData(key, file=table.path, columns=listed(fitting or table.columns))
 
 
 def _reference_columns(table: InputTable) -> list[str]:
@@ -166,12 +169,11 @@ def _reference_columns(table: InputTable) -> list[str]:
         numbered = [
             (int(match[1] or 0), column)
             for column in table.columns
-            if (match := re.fullmatch(rf"{base}([0-9]*)", _name(column)))
+            if (match := re.fullmatch(rf"{base}([0-9]*)", column_key(column)))
         ]
         if numbered:
             return [column for _, column in sorted(numbered)]
-    raise BadData("data.no-reference", file=table.path, columns=_list(table.columns))
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    predicted = [column for column in table.columns if column_key(column) in PREDICTIONS[0]]
+    if predicted:
+        raise BadData("data.predictions-as-references", file=table.path, columns=listed(predicted))
+    raise BadData("data.no-reference", file=table.path, columns=listed(table.columns))

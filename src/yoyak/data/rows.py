@@ -7,14 +7,22 @@ as the header, and a file that was cut off is an error that names the row.
 import csv
 import io
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
 from yoyak.data.encoding import nul_error, text_of
 from yoyak.errors import BadData
+from yoyak.messages import listed
+
+ID_COLUMNS = (
+    "fname", "id", "dialogueid", "dialogid", "exampleid", "sampleid", "docid", "uid", "filename",
+)  # fmt: skip
+"""Names of the id column, without case and separators."""
 
 _UNNAMED = re.compile(r"(?:Unnamed: \d+)?")
 """How a table that pandas wrote with its index calls that column."""
@@ -23,12 +31,14 @@ _UNNAMED = re.compile(r"(?:Unnamed: \d+)?")
 class TableRow(NamedTuple):
     """One record: ``number`` counts records after the header from 1, ``line`` is where it starts.
 
-    The two differ because a dialogue has line breaks inside its cell.
+    The two differ because a dialogue has line breaks inside its cell. Cells are in NFC (decomposed
+    Hangul is composed) except ids, which stay as written; ``as_written`` holds what was changed.
     """
 
     number: int
     line: int
     cells: dict[str, str]
+    as_written: Mapping[str, str] = MappingProxyType({})
 
 
 class InputTable(NamedTuple):
@@ -119,7 +129,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     named = [name for name in header if not _UNNAMED.fullmatch(name)]
     repeated = sorted({name for name in named if named.count(name) > 1})
     if repeated:
-        raise BadData("data.repeated-column", file=path, columns=", ".join(repeated))
+        raise BadData("data.repeated-column", file=path, columns=listed(repeated))
 
 
 def _row(
@@ -135,12 +145,27 @@ def _row(
             line=line,
             found=len(cells),
             expected=len(header),
-            columns=", ".join(header),
+            columns=listed(header),
         )
     named = zip(header, cells, strict=True)
-    return TableRow(
+    return _composed(
         number, line, {name: cell for name, cell in named if not _UNNAMED.fullmatch(name)}
     )
+
+
+def _composed(number: int, line: int, cells: dict[str, str]) -> TableRow:
+    changed = {
+        name: cell
+        for name, cell in cells.items()
+        if not unicodedata.is_normalized("NFC", cell) and column_key(name) not in ID_COLUMNS
+    }
+    composed = {name: unicodedata.normalize("NFC", cell) for name, cell in changed.items()}
+    return TableRow(number, line, cells | composed, changed)
+
+
+def column_key(column: str) -> str:
+    """Return a column's name without case and separators: ``Pred_Summary`` is ``predsummary``."""
+    return re.sub(r"[\W_]+", "", column.casefold())
 
 
 # --- JSONL ---------------------------------------------------------------------------------------
@@ -162,7 +187,7 @@ def _parse(path: Path, number: int, line: int, raw: str) -> TableRow:
     cells = dict(cell for name, value in record.items() for cell in _cells(name, value))
     if any("\0" in cell for cell in cells.values()):
         raise BadData("data.nul", file=path, row=number, line=line)
-    return TableRow(number, line, cells)
+    return _composed(number, line, cells)
 
 
 def _cells(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -134,7 +134,11 @@ def _read(path: Path, corpus: Corpus, column: str | None) -> Read:
         column=column,
     )
     predictions = tuple(
-        Prediction(id=row.id, text=summary_of(texts[row.id]), raw=texts[row.id])
+        Prediction(
+            id=row.id,
+            text=summary_of(texts[row.id]),
+            raw=texts.as_written.get(row.id, texts[row.id]),
+        )
         for row in split.dialogues
     )
     return source, predictions

@@ -6,8 +6,10 @@ There is one folder per language and one TOML file per topic: ``messages/ko/data
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -85,3 +87,23 @@ def recorded(key: str, fields: Mapping[str, object]) -> str:
                 return fill(f"{current}.{name}", fields)
     shown = ", ".join(f"{field}={value}" for field, value in fields.items())
     return f"{key} ({shown})" if shown else key
+
+
+def listed(items: Collection[object], limit: int = 10) -> str:
+    """Join ``items`` by commas, at most ``limit`` of them and then how many more there are."""
+    shown = ", ".join(str(item) for item, _ in zip(items, range(limit), strict=False))
+    return f"{shown}, … (+{len(items) - limit})" if len(items) > limit else shown
+
+
+def visible(text: str) -> str:
+    """Quote ``text`` as ``repr`` does, with lookalike characters escaped too.
+
+    Escaped besides what ``repr`` escapes: full-width and half-width forms, and text that is not in
+    NFC, which look the same as other characters.
+    """
+    is_composed = unicodedata.is_normalized("NFC", text)
+    return re.sub("[\uff00-\uffef]" if is_composed else r"[^\0-\x7f]", _escaped, repr(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

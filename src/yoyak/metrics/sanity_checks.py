@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from yoyak import messages
-from yoyak.metrics.align_ids import Alignment
+from yoyak.metrics.align_ids import Alignment, lookalikes, shown_lookalikes
 from yoyak.metrics.baselines import Probes, TrivialBaselines
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.statistics import FileStatistics
@@ -49,7 +49,13 @@ class SanityInputs(NamedTuple):
     untagged: tuple[str, ...]
     """Rows without a speaker tag whose reference has one."""
     repeated_text: tuple[str, ...]
-    """Rows that hold the most frequent text, where more than one does."""
+    """Rows that share their text with another row."""
+    equal_to_reference: tuple[str, ...]
+    """Rows whose text is one of their references, blanks at the ends aside."""
+    decomposed: tuple[str, ...]
+    """Rows that were not in Unicode NFC before they were read or scored."""
+    labelled_predictions: bool
+    """Whether the predictions come from a file with dialogues and the references do not."""
     rouge1_equals_rougel: float
     """Share of the rows that score at all in which the two are equal."""
 
@@ -93,6 +99,44 @@ def _ids_differ(evidence: SanityInputs) -> SanityFinding | None:
     )
 
 
+def _ids_look_alike(evidence: SanityInputs) -> SanityFinding | None:
+    alike = lookalikes(evidence.alignment.leftover, evidence.alignment.missing)
+    if not alike:
+        return None
+    return SanityFinding(
+        {"count": str(len(alike)), "examples": shown_lookalikes(alike)}, tuple(alike)
+    )
+
+
+def _perfect(evidence: SanityInputs) -> SanityFinding | None:
+    rows, total = len(evidence.equal_to_reference), evidence.statistics.predictions.rows
+    if rows < min(3, total) or rows <= 0.05 * total:
+        return None
+    severity = Severity.ERROR if rows > 0.5 * total else Severity.WARNING
+    fields = {"rows": str(rows), "percent": _percent(rows, total)}
+    return SanityFinding(fields, evidence.equal_to_reference, severity)
+
+
+def _decomposed(evidence: SanityInputs) -> SanityFinding | None:
+    if not evidence.decomposed:
+        return None
+    total = evidence.statistics.predictions.rows
+    rows = len(evidence.decomposed)
+    return SanityFinding({"rows": str(rows), "percent": _percent(rows, total)}, evidence.decomposed)
+
+
+def _exchanged(evidence: SanityInputs) -> SanityFinding | None:
+    """Find references that look generated beside predictions that look like references."""
+    ours, theirs = (
+        sum(file.faults.values()) + file.identical
+        for file in (evidence.statistics.predictions, evidence.statistics.references)
+    )
+    rows = evidence.statistics.references.rows
+    if not evidence.labelled_predictions and (theirs <= 0.05 * rows or ours > 0.25 * theirs):
+        return None
+    return SanityFinding({"references": str(theirs), "predictions": str(ours)})
+
+
 def _below_constant(evidence: SanityInputs) -> SanityFinding | None:
     floor = evidence.floors.constant.mean
     if evidence.rouge.mean >= floor:
@@ -128,11 +172,16 @@ def _rouge1_is_rougel(evidence: SanityInputs) -> SanityFinding | None:
 
 
 def _identical(evidence: SanityInputs) -> SanityFinding | None:
-    rows, total = len(evidence.repeated_text), evidence.statistics.predictions.rows
-    if rows < 3 or rows <= 0.05 * total:
+    ours, theirs = evidence.statistics.predictions, evidence.statistics.references
+    rows, total = len(evidence.repeated_text), ours.rows
+    if rows < 3 or rows <= 0.05 * total + theirs.identical:
         return None
     severity = Severity.ERROR if rows > 0.5 * total else Severity.WARNING
-    fields = {"rows": str(rows), "percent": _percent(rows, total)}
+    fields = {
+        "rows": str(rows),
+        "percent": _percent(rows, total),
+        "most": str(ours.most_common),
+    }
     return SanityFinding(fields, evidence.repeated_text, severity)
 
 
@@ -173,6 +222,10 @@ def _stopped_by_length(evidence: SanityInputs) -> SanityFinding | None:
 
 RULES: tuple[SanityRule, ...] = (
     SanityRule("metrics.alarm-ids-differ", Severity.ERROR, _ids_differ),
+    SanityRule("metrics.alarm-ids-look-alike", Severity.ERROR, _ids_look_alike),
+    SanityRule("metrics.alarm-exchanged", Severity.WARNING, _exchanged),
+    SanityRule("metrics.alarm-perfect", Severity.WARNING, _perfect),
+    SanityRule("metrics.alarm-decomposed", Severity.WARNING, _decomposed),
     SanityRule("metrics.alarm-empty", Severity.ERROR, _share_above(ErrorType.EMPTY, 0.0)),
     SanityRule("metrics.alarm-below-unrelated", Severity.ERROR, _below_unrelated),
     SanityRule("metrics.alarm-below-constant", Severity.WARNING, _below_constant),
@@ -192,6 +245,13 @@ RULES: tuple[SanityRule, ...] = (
     ),
     SanityRule(
         "metrics.alarm-foreign-script", Severity.ERROR, _share_above(ErrorType.FOREIGN_SCRIPT, 0.0)
+    ),
+    SanityRule(
+        "metrics.alarm-not-korean", Severity.ERROR, _share_above(ErrorType.NOT_KOREAN, 0.01)
+    ),
+    SanityRule("metrics.alarm-wrapped", Severity.WARNING, _share_above(ErrorType.WRAPPED, 0.01)),
+    SanityRule(
+        "metrics.alarm-odd-blanks", Severity.WARNING, _share_above(ErrorType.ODD_BLANK, 0.0)
     ),
     SanityRule(
         "metrics.alarm-cut-endings", Severity.WARNING, _share_above(ErrorType.UNFINISHED, 0.05)

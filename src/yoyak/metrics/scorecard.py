@@ -1,5 +1,6 @@
 """Evaluate a file of summaries: scores, interval, baselines, statistics and alarms."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,7 @@ from yoyak.metrics.rouge import corpus_mean, score_rows
 from yoyak.values import (
     Dialogue,
     Interval,
+    PredictedTexts,
     Prediction,
     Protocol,
     ReferenceMode,
@@ -92,6 +94,8 @@ class _Job(NamedTuple):
     definition: Definition
     alignment: Alignment
     stopped_by_length: int | None
+    decomposed: tuple[str, ...]
+    labelled_predictions: bool
     seed: int
     resamples: int
 
@@ -111,18 +115,23 @@ def evaluate(
             no reference.
     """
     texts, stopped = _unpacked(predictions)
+    written = (
+        texts if isinstance(predictions, Mapping) else {row.id: row.raw for row in predictions}
+    )
     dialogues = {dialogue.id: dialogue for dialogue in split.dialogues}
-    references = {key: dialogue.references for key, dialogue in dialogues.items()}
+    references = _composed_all({key: one.references for key, one in dialogues.items()})
     alignment = align_ids.align(texts, references)
     align_ids.require_whole(alignment)
     return _evaluate(
         _Job(
-            texts={key: texts[key] for key in references},
+            texts=_composed({key: texts[key] for key in references}),
             references=references,
             dialogues=dialogues,
             definition=definition,
             alignment=alignment,
             stopped_by_length=stopped,
+            decomposed=tuple(dict.fromkeys((*_decomposed(written), *_decomposed(texts)))),
+            labelled_predictions=False,
             seed=seed,
             resamples=resamples,
         )
@@ -140,26 +149,45 @@ def evaluate_texts(
 ) -> Scorecard:
     """Evaluate texts of any origin: rows are matched by id, what does not match raises an alarm.
 
-    Only shared ids are scored, and the protocol is that of the rows that were scored.
+    Only shared ids are scored, and the protocol is that of the rows that were scored. Texts are
+    scored in Unicode NFC; ``PredictedTexts`` tell the alarms what their file looked like.
 
     Raises:
         BadData: no id is shared, or a row has no reference.
     """
+    file = predictions if isinstance(predictions, PredictedTexts) else PredictedTexts(predictions)
     alignment = align_ids.align(predictions, references)
     align_ids.require_any(alignment)
-    shared = {key: texts for key, texts in references.items() if key in predictions}
+    shared = _composed_all({key: row for key, row in references.items() if key in predictions})
     return _evaluate(
         _Job(
-            texts={key: predictions[key] for key in shared},
+            texts=_composed({key: predictions[key] for key in shared}),
             references=shared,
             dialogues=dialogues,
             definition=definition,
             alignment=alignment,
             stopped_by_length=None,
+            decomposed=_decomposed({key: file.as_written.get(key, file[key]) for key in shared}),
+            labelled_predictions=file.has_dialogues and not dialogues,
             seed=seed,
             resamples=resamples,
         )
     )
+
+
+def _composed(texts: Mapping[str, str]) -> dict[str, str]:
+    return {key: unicodedata.normalize("NFC", text) for key, text in texts.items()}
+
+
+def _composed_all(references: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {
+        key: tuple(unicodedata.normalize("NFC", text) for text in row)
+        for key, row in references.items()
+    }
+
+
+def _decomposed(texts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(key for key, text in texts.items() if not unicodedata.is_normalized("NFC", text))
 
 
 def _unpacked(
@@ -247,7 +275,7 @@ def _evidence(
     first = {key: row[0] for key, row in job.references.items()}
     theirs = statistics_.items(first, job.references, job.dialogues)
     faults = rows_with(items, COUNTED)
-    common, count = Counter(text.strip() for text in job.texts.values()).most_common(1)[0]
+    counts = Counter(text.strip() for text in job.texts.values())
     return sanity_checks.SanityInputs(
         rouge=baselines.rouge_of(scores, job.definition),
         alignment=job.alignment,
@@ -267,9 +295,14 @@ def _evidence(
             for key, item in items.items()
             if not speakers(item.text) and any(map(speakers, item.references))
         ),
-        repeated_text=tuple(key for key, text in job.texts.items() if text.strip() == common)
-        if count > 1
-        else (),
+        repeated_text=tuple(key for key, text in job.texts.items() if counts[text.strip()] > 1),
+        equal_to_reference=tuple(
+            key
+            for key, text in job.texts.items()
+            if text.strip() and text.strip() in {row.strip() for row in job.references[key]}
+        ),
+        decomposed=job.decomposed,
+        labelled_predictions=job.labelled_predictions,
         rouge1_equals_rougel=_equal_share(scores),
     )
 

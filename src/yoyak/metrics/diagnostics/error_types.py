@@ -26,6 +26,9 @@ class ErrorType(StrEnum):
     INVENTED_NAME = "invented_name"
     REGISTER = "register"
     SWAPPED_TAGS = "swapped_tags"
+    NOT_KOREAN = "not_korean"
+    WRAPPED = "wrapped"
+    ODD_BLANK = "odd_blank"
 
 
 class SummaryItem(NamedTuple):
@@ -45,6 +48,15 @@ _RARE_SHARE = 0.05
 
 def _empty(item: SummaryItem) -> tuple[TextSpan, ...]:
     return () if item.text.strip() else (TextSpan(start=0, end=len(item.text), text=item.text),)
+
+
+def _not_korean(item: SummaryItem) -> tuple[TextSpan, ...]:
+    """Return the text if its share of Hangul is below half of every reference's."""
+    usual = [text_patterns.hangul_share(text) or 0.0 for text in item.references]
+    ours = text_patterns.hangul_share(item.text) or 0.0
+    if not item.text.strip() or not usual or ours >= 0.5 * min(usual):
+        return ()
+    return (TextSpan(start=0, end=len(item.text), text=item.text),)
 
 
 def _unfinished(item: SummaryItem) -> tuple[TextSpan, ...]:
@@ -87,6 +99,9 @@ FINDERS: dict[ErrorType, Finder] = {
     ErrorType.INVENTED_NUMBER: lambda item: entities.invented_numbers(item.text, item.dialogue),
     ErrorType.INVENTED_NAME: lambda item: entities.invented_names(item.text, item.dialogue),
     ErrorType.REGISTER: _register,
+    ErrorType.NOT_KOREAN: _not_korean,
+    ErrorType.WRAPPED: lambda item: text_patterns.wrappers(item.text),
+    ErrorType.ODD_BLANK: lambda item: text_patterns.odd_blanks(item.text),
 }
 """How each kind is found; swapped tags need scores: ``error_report`` finds them."""
 

@@ -33,6 +33,18 @@ _PROMPT = re.compile(
     r"|</?(?:s|pad|usr|unk|bos|eos)>|\[대화\]|\[요약\]|다음 대화를 (?:읽고 )?요약|^\s*요약\s*:"
 )
 _ECHO_CHARACTERS = 10
+_WRAPPER = re.compile(
+    r"""\s*(?:\[\s*(?P<list>['"]).*(?P=list)\s*\]|b(?P<bytes>['"]).*(?P=bytes)|\{.*\}"""
+    r"""|'[^']*'|"[^"]*"|“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』"""
+    r"""|```.*|\#{1,6}\s.*|\*{1,2}\S.*|[-*•]\s.*|>\s.*|<[a-zA-Z]+>.*)\s*""",
+    re.DOTALL,
+)
+_MARKDOWN = re.compile(r"\*\*[^*\n]+\*\*|```")
+_ODD_BLANK = re.compile(
+    "[\u00a0\u00ad\u115f\u1160\u1680\u180e\u2000-\u200c\u200e\u200f\u2028-\u202f\u205f-\u2064"
+    "\u3000\u3164\ufeff\uffa0]+|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d+"
+)
+_HANGUL = re.compile("[가-힣ㄱ-ㅎㅏ-ㅣ]")
 _CLOSERS = " \t\n\"'”’)]」』"
 
 
@@ -97,6 +109,33 @@ def swap_speakers(text: str) -> str:
 def foreign_script(text: str) -> tuple[TextSpan, ...]:
     """Return runs of kana, Han, Cyrillic, Thai or Arabic; Latin is legitimate (names)."""
     return tuple(_span(match) for match in _FOREIGN.finditer(text))
+
+
+def hangul_share(text: str) -> float | None:
+    """Return the share of Hangul among letters, ``?`` and U+FFFD outside tags; None without any.
+
+    ``?`` and U+FFFD count because they replace letters that an encoding could not hold; one ``?``
+    at the end of a word is punctuation.
+    """
+    plain = re.sub(r"(?<=[^?\s])\?(?=\s|$)", "", TAG.sub(" ", text))
+    letters = sum(letter.isalpha() or letter in "?\ufffd" for letter in plain)
+    return len(_HANGUL.findall(plain)) / letters if letters else None
+
+
+def wrappers(text: str) -> tuple[TextSpan, ...]:
+    """Return what encloses or decorates a text: a list, ``b'…'``, JSON, quotes, Markdown, HTML."""
+    whole = _WRAPPER.fullmatch(text)
+    if whole is not None:
+        return (_span(whole),)
+    return tuple(_span(match) for match in _MARKDOWN.finditer(text))
+
+
+def odd_blanks(text: str) -> tuple[TextSpan, ...]:
+    """Return blanks other than U+0020 and line breaks, and invisible characters.
+
+    U+200D inside an emoji sequence is legitimate.
+    """
+    return tuple(_span(match) for match in _ODD_BLANK.finditer(text))
 
 
 def sentences(text: str) -> Iterator[TextSpan]:
