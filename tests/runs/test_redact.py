@@ -1,5 +1,8 @@
 """Secrets in no byte that is written down, and nothing else lost."""
 
+import json
+from urllib.parse import quote
+
 import pytest
 
 from yoyak.events import BackendParityChecked, CheckResult, Failed, PreflightPassed, Warned
@@ -12,12 +15,21 @@ SECRETS = {
     "fine-grained git": "github_pat_" + "11AA_" * 8,
     "model service": "sk-" + "proj-" + "z9" * 14,
     "cloud": "AKIA" + "Q7" * 8,
+    "GitLab": "glpat-" + "a_B-" * 5,
+    "Google": "AIza" + "Sy_-9" * 7,
+    "Google OAuth": "ya29." + "a0Af" * 8,
+    "Slack": "xoxb-" + "12345-" * 4,
+    "npm": "npm_" + "aB3" * 12,
+    "PyPI": "pypi-" + "AgEI" * 10,
+    "JWT": "eyJ" + "hbGc" * 5 + ".eyJ" + "zdWI" * 5 + "." + "x-_9" * 8,
+    "W&B": "wandb_v1_" + "aB3" * 20,
+    "PEM": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n" + "-----END RSA PRIVATE KEY-----",
 }
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 @pytest.mark.parametrize(
-    "around", ["{}", "token={},", '"{}"', "로그인 {} 실패", "({})", "a\n{}\nb"]
+    "around", ["{}", "token={},", '"{}"', "로그인 {} 실패", "토큰은{}입니다", "({})", "a\n{}\nb"]
 )
 def test_a_secret_is_hidden_by_its_shape_wherever_it_stands(secret, around):
     said = redact(around.format(secret))
@@ -32,6 +44,15 @@ def test_a_secret_is_hidden_by_its_shape_wherever_it_stands(secret, around):
         ("WANDB_API_KEY=" + "0a" * 20, "0a" * 20),
         ("Authorization: Bearer " + "abcd" * 6, "abcd" * 6),
         ("aws_secret_access_key = " + "Ab1/" * 10, "Ab1/" * 10),
+        ("Authorization: Basic " + "dXNlcjpw" * 2 + "==", "dXNlcjpw"),
+        ("password=hunter22", "hunter22"),
+        ("MYSQL_ROOT_PASSWORD: hunter22", "hunter22"),
+        ("https://host/?a=1&access_token=abcd1234&b=2", "abcd1234"),
+        ('{"api_key": "abcd-1234"}', "abcd-1234"),
+        ('{\\"client_secret\\": \\"abcd-1234\\"}', "abcd-1234"),
+        ("machine api.wandb.ai login user password " + "0a" * 20, "0a" * 20),
+        ("비밀번호는password=hunter22입니다", "hunter22"),
+        ("https://hooks.slack.com/services/T0/B0/" + "x1" * 12, "x1" * 12),
     ],
 )
 def test_a_secret_is_hidden_by_what_stands_before_it(text, secret):
@@ -55,10 +76,46 @@ def test_what_the_environment_calls_a_secret_is_hidden_whatever_its_shape(monkey
         "https://host/path?x=1 and a@b.example",
         "--max-new-tokens 48",
         "stop_token at step 12",
+        "eos_token=</s> pad_token: <pad>",
+        "basic characterization of the bearer of news",
+        "author: tokenizers_parallelism=false, key=value",
+        "-----BEGIN CERTIFICATE-----",
     ],
 )
 def test_what_is_no_secret_stays(text):
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["PGPASSWORD", "DB_PWD", "SSHPASS", "BASIC_AUTH", "GPG_PASSPHRASE"]
+)
+def test_a_variable_of_a_password_s_name_is_a_secret(monkeypatch, name):
+    monkeypatch.setenv(name, "plain words 12")
+    assert redact("it said: plain words 12") == f"it said: {HIDDEN}"
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "SSH_AUTH_SOCK", "MONKEYS"])
+def test_a_variable_of_another_name_is_none(monkeypatch, name):
+    monkeypatch.setenv(name, "plain words 12")
+    assert redact("plain words 12") == "plain words 12"
+
+
+def test_a_secret_variable_is_hidden_in_json_and_in_addresses(monkeypatch):
+    secret = 'a "quoted" 비밀\\'
+    monkeypatch.setenv("TRACKER_TOKEN", secret)
+    for text in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+        assert redact(text) == f'"{HIDDEN}"'
+    assert redact(f"https://host/?t={quote(secret, safe='')}") == f"https://host/?t={HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["-", "-a", "--a ", "api-key", "eyJ-", "eyJa.", "://", "://a:", "password=", "login a ", "a",
+     "-----BEGIN PRIVATE KEY-----", "sk-", "wandb-api-key ", "bearer ", "authorization: basic "],
+)  # fmt: skip
+def test_a_long_text_of_anything_is_redacted_in_linear_time(unit):
+    # A quadratic pattern takes minutes for this text, a linear one a moment.
+    redact(unit * (200_000 // len(unit)))
 
 
 def test_redacting_twice_changes_nothing_more():
@@ -87,7 +144,7 @@ def test_events_say_no_secret_and_keep_the_rest():
     secret = SECRETS["hub"]
     failed = redact_event(Failed(at=1.0, kind="x", message=f"a {secret}", trace=f"b {secret}"))
     assert (failed.message, failed.trace) == (f"a {HIDDEN}", f"b {HIDDEN}")
-    warned = redact_event(Warned(at=1.0, key="queue.silent", fields={"minutes": secret}))
+    warned = redact_event(Warned(at=1.0, key="scheduler.silent", fields={"minutes": secret}))
     assert warned.fields == {"minutes": HIDDEN}
     broke = {"kind": "OSError", "problem": f"401 for {secret}"}
     line = CheckResult(name="rehearsal", passed=False, key="engine.found-breakdown", fields=broke)

@@ -1,15 +1,21 @@
-"""Keeps secrets out of everything that is written down: by their shape, and by the environment's.
+"""Remove secrets from everything that is written: known token shapes, and values of variables.
 
-The shapes are those of the services a run may talk to. Whatever a variable called ``…TOKEN`` or
-``…SECRET`` holds is hidden wherever it turns up, because a library may print it in an error.
+The shapes are those of services that a run may talk to. The value of a variable called
+``…TOKEN``, ``…KEY``, ``…SECRET`` or ``…PASSWORD`` is removed wherever it appears, because a library
+may print it in an error.
+
+Every pattern is bounded, or starts only where a word starts, so that the time is linear in the
+length of the text. ``re.ASCII`` lets a word end next to a Hangul letter.
 """
 
 import io
+import json
 import os
 import re
 import sys
 from collections.abc import Iterable
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,33 +30,69 @@ from yoyak.events import (
 
 HIDDEN = "[redacted]"
 
-Said = TypeVar("Said", Warned, CheckResult)
+WithFields = TypeVar("WithFields", Warned, CheckResult)
 
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:\w*TOKEN|\w*KEY|\w*SECRET|PASSW\w*|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+_SECRET_VARIABLE = re.compile(
+    r"(?:^|_)(?:\w*TOKEN|\w*KEY|\w*SECRET|\w*PASSW\w*|\w*PASSPHRASE|\w*PASS|CREDENTIALS?)(?:_|$)"
+    r"|(?:^|_)AUTH$|._PWD$",
+    re.IGNORECASE,
+)
+
+_TOKEN = re.compile(
+    r"""\b(?:
+      hf_[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}              # Hugging Face
+    | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_\w{20,}             # GitHub
+    | gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-[\w-]{16,}            # GitLab
+    | AIza[\w-]{30,} | ya29\.[\w-]{20,} | GOCSPX-[\w-]{20,}      # Google
+    | xox[abeoprs]-[\w-]{10,} | xapp-[\w-]{10,}                  # Slack
+    | npm_[A-Za-z0-9]{30,}
+    | pypi-[\w-]{16,}
+    | dckr_pat_[\w-]{16,}
+    | sk-[\w-]{16,} | [sr]k_(?:live|test)_\w{16,}                # model services, Stripe
+    | (?:AKIA|ASIA)[A-Z0-9]{16}\b                                # AWS
+    | wandb_v\d_\w{20,}                                          # Weights & Biases
+    )""",
+    re.ASCII | re.VERBOSE,
+)
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?", re.ASCII)
+_PEM = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
 _PATTERNS = (
-    re.compile(r"\bhf_[A-Za-z0-9]{16,}"),
-    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
-    re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}"),
-    re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"),
-    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    _TOKEN,
+    _JWT,
+    _PEM,
+    re.compile(r"(?<=://)[^/\s:@]{0,256}:[^/\s@]{1,256}(?=@)"),
+    re.compile(r"(?<=hooks\.slack\.com/services/)[\w/]{16,}", re.ASCII),
 )
-_NAMED = (
-    # A 40-digit hexadecimal word alone is as likely a git commit, so it needs its name before it.
-    re.compile(r"(?i)((?:wandb|api)[-_ ]?(?:api)?[-_ ]?key\W{1,3})([0-9a-f]{40})\b"),
-    re.compile(r"(?i)(aws_secret_access_key\W{1,3})([A-Za-z0-9/+=]{40})"),
-    re.compile(r"(?i)(bearer\s+)([\w.~+/-]{16,}=*)"),
-    re.compile(r"(?i)(--?[\w-]*(?:token|api[-_]?key|secret|password)[= ])([^\s-]\S*)"),
+
+_NAME = r"(?:token|api[-_]?key|secret|password|passwd|passphrase)"
+_QUOTE = r"""(?:\\{0,4}["'])?"""
+"""A quotation mark, also one that is escaped inside of JSON in JSON."""
+_VALUE = r"""(?!\[redacted)[^\s"'&,;\\]{4,512}"""
+_NAMED = tuple(
+    re.compile(pattern, re.ASCII | re.IGNORECASE)
+    for pattern in (
+        # A 40-digit hexadecimal word alone is as likely a git commit, so it needs a name before it.
+        r"((?:wandb|api)[-_ ]?(?:api)?[-_ ]?key\W{1,3})([0-9a-f]{40})\b",
+        r"(\blogin\s{1,4}\S{1,100}\s{1,4}password\s{1,4})(\S{4,512})",  # a line of .netrc
+        r"(\bbearer\s{1,8})([\w.~+/-]{16,}=*)",
+        r"(\bauthorization\W{1,6}basic\s{1,8})([A-Za-z0-9+/]{4,}=*)",
+        rf"((?<![\w-])--?[\w-]{{0,64}}{_NAME}[= ])([^\s-]\S*)",
+        # password=…, "access_token": "…", DB_PASSWORD: …
+        r"(?<![A-Za-z])((?:password|passwd|passphrase|pwd|(?:client|app|consumer)[-_]?secret"
+        r"|secret[-_]?(?:access[-_]?)?key|(?:access|refresh|auth|id|session|bot)[-_]?token"
+        rf"|(?:api|private|account)[-_]?key){_QUOTE}\s{{0,3}}[=:]\s{{0,3}}{_QUOTE})({_VALUE})",
+    )
 )
-_SECRET_OPTION = re.compile(r"(?i)--?[\w-]*(?:token|api[-_]?key|secret|password)")
+_SECRET_OPTION = re.compile(rf"(?i)--?[\w-]{{0,64}}{_NAME}")
 _SHORTEST = 8
-"""A secret in the environment that is shorter than this is more likely a word like ``none``."""
+"""A value of a secret variable that is shorter than this is more likely a word like ``none``."""
 
 
 def redact(text: str) -> str:
-    """``text`` without tokens, keys and passwords."""
+    """Return ``text`` without tokens, keys and passwords."""
     for value in secret_values():
         text = text.replace(value, HIDDEN)
     for pattern in _PATTERNS:
@@ -60,18 +102,18 @@ def redact(text: str) -> str:
     return text
 
 
-class _Redacting(io.TextIOWrapper):
-    """Text whose every write is redacted; a print or a log record is one, so it has it whole."""
+class _RedactedStream(io.TextIOWrapper):
+    """A text stream that redacts each write; a print or a log record is one write."""
 
-    def write(self, said: str) -> int:
-        super().write(redact(said))
-        return len(said)
+    def write(self, text: str) -> int:
+        super().write(redact(text))
+        return len(text)
 
 
 def redact_streams() -> None:
-    """Redacts whatever this process prints from now on, libraries included."""
+    """Redact what this process prints from now on, libraries included."""
     sys.stdout, sys.stderr = (
-        _Redacting(
+        _RedactedStream(
             os.fdopen(number, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True
         )
         for number in (1, 2)
@@ -79,7 +121,7 @@ def redact_streams() -> None:
 
 
 def redact_words(words: Iterable[str]) -> tuple[str, ...]:
-    """A command line without secrets; one that follows its option is hidden as well."""
+    """Return the words of a command line without secrets, also the word after a secret's option."""
     words = tuple(words)
     return tuple(
         HIDDEN if _SECRET_OPTION.fullmatch(before) and not word.startswith("-") else redact(word)
@@ -88,7 +130,7 @@ def redact_words(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def redact_event(event: AnyEvent) -> AnyEvent:
-    """``event`` with its free text redacted; numbers and names of ours stay as they are."""
+    """Return ``event`` with its free text redacted; numbers and our own names are left alone."""
     if isinstance(event, Failed):
         return msgspec.structs.replace(
             event, message=redact(event.message), trace=redact(event.trace)
@@ -103,16 +145,20 @@ def redact_event(event: AnyEvent) -> AnyEvent:
     return event
 
 
-def _with_fields_redacted(said: Said) -> Said:
-    fields = {name: redact(value) for name, value in said.fields.items()}
-    return msgspec.structs.replace(said, fields=fields)
+def _with_fields_redacted(sentence: WithFields) -> WithFields:
+    fields = {name: redact(value) for name, value in sentence.fields.items()}
+    return msgspec.structs.replace(sentence, fields=fields)
 
 
 def secret_values() -> list[str]:
-    """What the environment's secrets are, longest first, so that none hides half of another."""
-    values = {
-        value
-        for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST
-    }
+    """Return the values of the environment's secrets, as they are and as JSON and URLs write them.
+
+    The longest come first, so that none hides half of another.
+    """
+    values: set[str] = set()
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST:
+            printable = value.encode("utf-8", "replace").decode()
+            escaped = (json.dumps(printable, ensure_ascii=ascii)[1:-1] for ascii in (True, False))
+            values |= {value, *escaped, quote(printable, safe="")}
     return sorted(values, key=len, reverse=True)
