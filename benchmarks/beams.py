@@ -26,7 +26,7 @@ from plain import machine
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.load import resolve
 from yoyak.config.schema import BeamSearch, Greedy
-from yoyak.engine.device import detect, quieten
+from yoyak.engine.device import detect, silence_libraries
 from yoyak.engine.inference import generate
 from yoyak.engine.inference.ctranslate2 import Translator
 from yoyak.engine.models.model import ModelBundle
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=38, help="tokens of each answer")
     parser.add_argument("--tiny", action="store_true", help="at a size for tests")
     chosen = parser.parse_args()
-    quieten()
+    silence_libraries()
     torch.set_num_threads(1)
     recipe, hardware = resolve("kobart").recipe, detect()
     shape = shape_of(recipe)

@@ -32,14 +32,14 @@ from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.schema import Greedy, LrScheduler, TrainSettings
-from yoyak.engine.device import quieten
+from yoyak.engine.device import silence_libraries
 from yoyak.engine.inference import generate, max_length
 from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, padded_tokens
 from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
 
@@ -84,7 +84,7 @@ def evenly(steps: list[list[list[int]]], rows: Sequence[EncodedRow], count: int)
 def our_step(optimizer: ModelOptimizer, groups: list[list[EncodedRow]]) -> float:
     loss = optimizer.gradient(groups)
     optimizer.clip()
-    optimizer.apply(SETTINGS.learning_rate)
+    optimizer.step(SETTINGS.learning_rate)
     return loss
 
 
@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     parser.add_argument("--tiny", action="store_true", help="the sample, at a size for tests")
     chosen = parser.parse_args()
-    quieten()
+    silence_libraries()
     torch.set_num_threads(1)
     size = Size(chosen.steps, chosen.dialogues, width=64, layers=2, sample=chosen.tiny)
     if chosen.tiny:

@@ -19,8 +19,8 @@ from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
-from yoyak.engine.training.model_optimizer import ModelOptimizer
-from yoyak.engine.training.recovery import gradients_with_oom_retry
+from yoyak.engine.training.optimizer import ModelOptimizer
+from yoyak.engine.training.recovery import accumulate_gradients
 from yoyak.engine.training.sampler import epoch_steps
 from yoyak.engine.training.trainer import BUDGET_TOKENS
 from yoyak.planning.model_shapes import ModelShape
@@ -117,9 +117,11 @@ def engine(bench: Bench, **switches: Any) -> Run:
 
     def step() -> float:
         nonlocal progress
-        loss, progress = gradients_with_oom_retry(context, progress)
+        loss, progress = accumulate_gradients(
+            context, progress, context.schedule.rows(progress.step)
+        )
         context.optimizer.clip()
-        context.optimizer.apply(train.learning_rate)
+        context.optimizer.step(train.learning_rate)
         progress = msgspec.structs.replace(progress, step=progress.step + 1)
         return loss
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import history
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
-from yoyak.engine.device import quieten
+from yoyak.engine.device import silence_libraries
 
 GB = 1e9
 
@@ -31,7 +31,7 @@ def parse(parser: argparse.ArgumentParser, models: Sequence[str]) -> argparse.Na
         torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
     if chosen.tiny:
         torch.set_num_threads(1)
-    quieten()
+    silence_libraries()
     return chosen
 
 

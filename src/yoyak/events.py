@@ -135,7 +135,9 @@ class TrainStep(Event, frozen=True, kw_only=True, tag="train_step", gc=False):
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     """Dev summaries were generated and judged during training.
 
-    ``best`` by ``metric``. ``loss`` is per token of the reference summaries of the same rows.
+    ``best`` by ``metric`` so far, step 0 left out; ``beats_start`` says whether it is better than
+    step 0, ``None`` where that is unknown. ``loss`` is per token of the reference summaries of the
+    same rows.
     """
 
     step: int
@@ -149,6 +151,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     metric: DevMetric = DevMetric.ROUGE_MEAN
     loss: float | None = None
     loss_interval: Interval | None = None
+    beats_start: bool | None = None
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):

@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 SAID_FULL_SIZE = """
 import json, msgspec, fullsize
-from yoyak.engine.device import detect, quieten
+from yoyak.engine.device import detect, silence_libraries
 from yoyak.engine.models.model import count_parameters, parts
 from yoyak.planning.model_shapes import shape_of
 from yoyak.config.load import resolve
-quieten()
+silence_libraries()
 found = {}
 for name in ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", "kobart"):
     recipe = resolve(name).recipe

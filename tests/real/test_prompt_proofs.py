@@ -9,7 +9,7 @@ import pytest
 from yoyak.config.load import resolve
 from yoyak.data.clean import TAG, summary_of
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.preflight.data_checks import RowCheckContext, check_rows
+from yoyak.engine.preflight.data_checks import DataCheckContext, check_data
 from yoyak.engine.tokenization.chat_template import CHAT_FORMATS, LLAMA_DATE
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.script_filter import FOREIGN_TEXT, foreign_script_ids
@@ -159,7 +159,7 @@ def test_the_card_of_all_real_rows_is_green(spoken, contest, name):
     tokenizer, recipe, _, _ = spoken(name)
     dialogues = (*contest.train.dialogues, *contest.dev.dialogues)
     rows = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=True)
-    checks = list(check_rows(RowCheckContext(tokenizer, recipe.prompt, dialogues, rows)))
+    checks = list(check_data(DataCheckContext(tokenizer, recipe.prompt, dialogues, rows)))
     assert [line for line in checks if not line.passed] == []
     assert checks[0].found.startswith("2999 of 2999 exact")
     assert len(checks) == 9

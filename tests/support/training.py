@@ -67,7 +67,7 @@ def context(job):
     def make(form, *sets, **job_settings):
         kind = "seq2seq" if form == "bart" else "causal"
         asked = job(form, *sets, **job_settings)
-        return finetune.plan(asked, finetune.prepare(asked, kind))
+        return finetune.build_context(asked, finetune.prepare(asked, kind))
 
     make.said = job.said
     return make

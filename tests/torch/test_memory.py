@@ -11,7 +11,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
-from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
+from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 
 ROWS, TOKENS, ANSWER = 4, 256, 64
 
@@ -58,7 +58,7 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
     model = peft.get_peft_model(built, adapters).train()
     ModelOptimizer(
         ModelBundle(model, None, "causal", torch.device("cpu")), TrainSettings()
-    ).recompute(level)
+    ).set_activation_checkpointing(level)
     ids = torch.randint(0, 64, (ROWS, TOKENS))
 
     def forward():

@@ -7,7 +7,7 @@ import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is n
 from yoyak.engine.device import Precision
 from yoyak.engine.inference import greedy_and_sampling
 from yoyak.engine.models import collate, loss
-from yoyak.engine.preflight.checks import run_checks
+from yoyak.engine.preflight.run import run_checks
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.errors import BadData, RunFailed

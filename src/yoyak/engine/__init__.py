@@ -1,8 +1,8 @@
-"""How models learn and speak: the protocol of an engine, and the table of engines.
+"""Engines train models and generate with them: their protocol, and the table of engines.
 
 This module imports no torch; each engine is a ``"module:attribute"`` that is loaded when a worker
-needs it. An engine knows no run folder: it is given dialogues, a folder of its own and ``emit``.
-A recipe may name an engine from outside the package in the same way: ``engine = "pkg.mod:Class"``.
+needs it. An engine knows no run folder: it gets dialogues, a folder of its own and ``emit``. A
+recipe may name an engine from outside the package in the same way: ``engine = "pkg.mod:Class"``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ ENGINES = {
 
 
 class TrainJob(NamedTuple):
-    """What an engine needs to learn.
+    """Input of ``Engine.train``.
 
     ``folder`` is the engine's own: it keeps ``checkpoints/`` and the final ``weights/`` there and
     resumes from the newest checkpoint that verifies. ``stop_asked`` is polled once a step.
@@ -40,9 +40,9 @@ class TrainJob(NamedTuple):
 
 
 class GenerateJob(NamedTuple):
-    """What an engine needs to speak: dialogues not yet done, in file order.
+    """Input of ``Engine.generate``: the dialogues without a prediction, in file order.
 
-    ``decode`` stands apart from the recipe because one set of weights is decoded in several ways.
+    ``decode`` is apart from the recipe because the same weights are decoded in several ways.
     """
 
     recipe: Recipe
@@ -54,22 +54,22 @@ class GenerateJob(NamedTuple):
 
 
 class Engine(Protocol):
-    """How one family of models learns and speaks."""
+    """Trains one family of models and generates with them."""
 
     def train(self, job: TrainJob) -> None:
-        """Learns until the recipe's end, saving whole checkpoints and finally ``weights/``.
+        """Train to the recipe's end, writing checkpoints and finally ``weights/``.
 
         Raises:
-            Interrupted: ``stop_asked`` said so; everything is saved.
+            Interrupted: ``stop_asked`` became true; everything is saved.
             RunFailed: no result can be reached; the message names the cause.
         """
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
-        """One prediction for every dialogue of the job, each as soon as it is ready, any order."""
+        """Yield one prediction for every dialogue of the job, as soon as it is ready, unordered."""
 
 
 def load(name: str) -> Engine:
-    """The engine called ``name`` in the table, or at ``name`` = ``"module:Class"``.
+    """Load the engine called ``name`` in the table, or at ``name`` = ``"module:Class"``.
 
     Raises:
         BadRecipe: there is no such engine.

@@ -1,8 +1,8 @@
-"""What the machine is, and the number formats that follow from it: nobody chooses a dtype.
+"""Detect the device, and derive dtypes from it; there is no dtype setting.
 
-Frozen weights and the arithmetic of a 4-bit base are bfloat16 where the card has it; everything
-that learns, and the optimiser's moments, are float32. float16 and its loss scaler are never used:
-bfloat16 has float32's range, and mixing the two is the field's commonest crash.
+Frozen weights and the arithmetic of a 4-bit base are bfloat16 where the GPU supports it; trainable
+parameters and the optimizer state are float32. float16 and its loss scaler are never used: bfloat16
+has float32's range, and mixing the two formats is a common cause of crashes.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from yoyak.config.schema import Recipe
 
 
 class Hardware(NamedTuple):
-    """The device that learns, and whether it computes in bfloat16."""
+    """The device to train on, and whether it computes in bfloat16."""
 
     device: torch.device
     has_bfloat16: bool
 
 
 class Precision(NamedTuple):
-    """``base`` is the dtype of frozen weights; ``autocast`` that of matrix products, if another."""
+    """``base`` is the dtype of frozen weights; ``autocast`` of matrix products, if different."""
 
     base: torch.dtype
     autocast: torch.dtype | None
 
 
 def detect() -> Hardware:
-    """The first CUDA card that is visible, else the CPU. TF32 products are switched on."""
+    """Return the current CUDA device, else the CPU; enable TF32 matrix products."""
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -36,34 +36,34 @@ def detect() -> Hardware:
     return Hardware(torch.device("cpu"), has_bfloat16=False)
 
 
-def quieten() -> None:
-    """Keeps progress bars and known harmless notes of the training stack off the terminal."""
+def silence_libraries() -> None:
+    """Turn off progress bars and known harmless warnings of transformers, PEFT and bitsandbytes."""
     import logging
     import warnings
 
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    # bitsandbytes says at import that an optional CPU kernel is not installed.
+    # bitsandbytes warns at import that an optional CPU kernel is not installed.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     # PEFT 0.21 still asks transformers 5 by the old name.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
 
 
 def limit_threads(recipe: Recipe) -> None:
-    """One thread for a toy on the CPU: more gain it little, and on a busy machine they cost much.
+    """Use one CPU thread for a toy model: more gain little, and cost much on a busy machine.
 
-    It also makes its weights independent of the number of cores.
+    It also makes the weights independent of the number of cores.
     """
     if recipe.model.scratch is not None and not torch.cuda.is_available():
         torch.set_num_threads(1)
 
 
 def precision_for(recipe: Recipe, hardware: Hardware) -> Precision:
-    """The number formats of a recipe on a machine.
+    """Return the dtypes of a recipe on this hardware.
 
-    A model that is trained whole stays in float32. Below adapters the base is bfloat16 on cards
-    that compute in it, and under 4-bit weights on CPUs too, where it is exact if not fast.
+    A model that is trained whole stays in float32. Under adapters the base is bfloat16 on GPUs that
+    support it, and for 4-bit weights on CPUs too, where it is exact if not fast.
     """
     if recipe.lora is None:
         return Precision(torch.float32, None)
@@ -74,7 +74,7 @@ def precision_for(recipe: Recipe, hardware: Hardware) -> Precision:
 
 
 @contextmanager
-def computing(device: torch.device, autocast: torch.dtype | None) -> Iterator[None]:
-    """Matrix products in ``autocast`` inside the block, or in the dtype of their operands."""
-    with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+def autocast(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
+    """Compute matrix products in ``dtype`` inside the block; ``None`` for their operands' dtype."""
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         yield

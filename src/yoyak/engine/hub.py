@@ -1,4 +1,4 @@
-"""What is read from a base model besides its weights, from a folder or the hub; never code."""
+"""Load tokenizer and configuration of a base model, from a folder or the hub; run no code."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer of a local folder or hub id.
+    """Load the fast tokenizer of a local folder or hub id.
 
     Raises:
-        Unavailable: it is not there, is not a fast one, or asks for code from outside.
+        Unavailable: it is not there, is not a fast one, or needs code of its own (``auto_map``).
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -30,10 +30,10 @@ def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast
 
 
 def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
-    """The model's configuration; ``None`` where a local folder holds a tokenizer only.
+    """Load the model's configuration; ``None`` if a local folder holds a tokenizer only.
 
     Raises:
-        Unavailable: it asks for code from outside, or cannot be read.
+        Unavailable: it needs code of its own (``auto_map``), or cannot be read.
     """
     from transformers import AutoConfig, PretrainedConfig
 
@@ -52,14 +52,14 @@ def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
 
 
 def fetch_generation_stops(base: str, revision: str | None) -> tuple[int, ...]:
-    """The ids at which the vendor's generation config stops; empty where there is no such file."""
+    """Return the EOS ids of the model's generation config; empty if there is no such file."""
     from transformers import GenerationConfig
 
     if _lacks(base, "generation_config.json"):
         return ()
     try:
         eos: Any = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
-    except OSError:  # hub pages of older models have no such file
+    except OSError:  # older models on the hub have no such file
         return ()
     if eos is None:
         return ()

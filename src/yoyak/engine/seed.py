@@ -1,7 +1,7 @@
-"""Randomness that needs no storing: what a step draws is a pure function of (seed, step).
+"""Seed random generators per step, so that no generator state has to be saved.
 
-Dropout is the only thing that draws during training. Seeding every generator anew at each step
-makes a replayed, resumed or re-run step draw the same numbers, with no generator state on disk.
+Only dropout draws random numbers during training. Seeding every generator at each step from
+(seed, step) gives a retried, resumed or repeated step the same numbers.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 
 
 def seed_all(seed: int, *names: object) -> None:
-    """Seeds Python's, numpy's and torch's generators (every device) with (seed, names)."""
+    """Seed Python's, NumPy's and torch's generators (every device) from (seed, names)."""
     import numpy as np
 
     text = "/".join(map(str, (seed, *names)))

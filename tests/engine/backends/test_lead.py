@@ -50,5 +50,5 @@ def test_trains_nothing_and_answers_everything(tmp_path):
 def test_needs_no_torch():
     import subprocess
 
-    check = "import sys, yoyak.engine.lead; sys.exit('torch' in sys.modules)"
+    check = "import sys, yoyak.engine.backends.lead; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

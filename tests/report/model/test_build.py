@@ -150,7 +150,7 @@ def test_samples_of_a_machine_without_a_gpu_say_nothing_of_vram(make):
 def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     import io
 
-    from yoyak.engine.check_line import check
+    from yoyak.engine.check_result import check_result
     from yoyak.events import PreflightPassed
     from yoyak.report.render import markdown
     from yoyak.terminal import status
@@ -159,8 +159,8 @@ def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     card = PreflightPassed(
         at=make.noon + 101,
         checks=(
-            check("stop-supervised", True, "engine.found-tags", tags=15, lost="–"),
-            check("my-own-check", False, "engine.found-prefix", rows=3, unlike="train_7"),
+            check_result("stop-supervised", True, "engine.found-tags", tags=15, lost="–"),
+            check_result("my-own-check", False, "engine.found-prefix", rows=3, unlike="train_7"),
         ),
     )
     view = build([run._replace(events=(*run.events[:4], card, *run.events[4:]))], make.rest())
@@ -184,12 +184,14 @@ def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     import msgspec
 
     from yoyak.config.schema import GenerateSettings
-    from yoyak.engine.check_line import check
+    from yoyak.engine.check_result import check_result
     from yoyak.events import BackendParityChecked
     from yoyak.report.render import markdown
 
     run = make.cut_run()
-    line = check("parity-merged", False, "engine.found-distance", distance=0.7, tolerance=0.5)
+    line = check_result(
+        "parity-merged", False, "engine.found-distance", distance=0.7, tolerance=0.5
+    )
     run = run._replace(
         events=(*run.events[:4], BackendParityChecked(at=make.noon + 101, check=line))
     )

@@ -7,7 +7,7 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak import messages
 from yoyak.engine.device import Precision
-from yoyak.engine.preflight.checks import require, run_checks, title_of
+from yoyak.engine.preflight.run import require, run_checks, title_of
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
 from yoyak.events import CheckResult

@@ -9,8 +9,7 @@ from yoyak.engine import TrainJob
 from yoyak.engine.inference import greedy_and_sampling
 from yoyak.engine.models import load, weights
 from yoyak.engine.pipeline import finetune
-from yoyak.engine.preflight import dry_run
-from yoyak.engine.preflight.dry_run import DryRunStage, run_dry_run
+from yoyak.engine.preflight.dry_run import FOLDER, DryRunContext, dry_run
 from yoyak.engine.preflight.run import run_preflight
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
@@ -26,14 +25,16 @@ SMALL = ("model.scratch.vocabulary=500", "model.scratch.layers=1")
 def stage(dialogues, tmp_path):
     """The stage of a bundled toy recipe, as ``fine_tune`` would set it."""
 
-    def make(name: str) -> DryRunStage:
+    def make(name: str) -> DryRunContext:
         recipe = resolve(name, sets=SMALL).recipe
         split = Split(name="train", dialogues=tuple(dialogues), fingerprint="f")
         kind = "causal" if recipe.engine == "qlora" else "seq2seq"
         job = TrainJob(recipe, split, split, tmp_path, lambda _: None, lambda: False)
         ready = finetune.prepare(job, kind)
         described = description(recipe, ready.max_new_tokens)
-        return DryRunStage(ready.bundle, ready.rows[:2], dialogues[:2], recipe, described, tmp_path)
+        return DryRunContext(
+            ready.bundle, ready.rows[:2], dialogues[:2], recipe, described, tmp_path
+        )
 
     return make
 
@@ -59,7 +60,7 @@ def test_a_sound_system_plays_through_and_nothing_is_kept(stage, name, tmp_path)
     play = stage(name)
     model = play.bundle.model.train()
     before = state_of(model), torch.get_rng_state()
-    line = run_dry_run(play)
+    line = dry_run(play)
     assert line.passed, line.found
     assert line.found.startswith("2 rows answered")
     assert "2 the same" in line.found
@@ -68,15 +69,15 @@ def test_a_sound_system_plays_through_and_nothing_is_kept(stage, name, tmp_path)
     assert all(value.grad is None for value in model.parameters())
     assert model.training
     assert {path.name for path in tmp_path.iterdir()} == {"base", "tokens"}
-    assert run_dry_run(play) == line
+    assert dry_run(play) == line
 
 
 @pytest.fixture(scope="module")
 def broken():
     """Runs a rehearsal that must fail and gives its finding."""
 
-    def run(play: DryRunStage) -> str:
-        line = run_dry_run(play)
+    def run(play: DryRunContext) -> str:
+        line = dry_run(play)
         assert not line.passed
         return line.found
 
@@ -138,9 +139,9 @@ def test_a_judge_that_gives_nothing_to_anyone(stage, broken, monkeypatch):
 
 def test_a_killed_rehearsal_is_cleared_away(stage, tmp_path):
     play = stage("tiny-bart")
-    (tmp_path / dry_run.FOLDER / "weights").mkdir(parents=True)
-    assert run_dry_run(play).passed
-    assert not (tmp_path / dry_run.FOLDER).exists()
+    (tmp_path / FOLDER / "weights").mkdir(parents=True)
+    assert dry_run(play).passed
+    assert not (tmp_path / FOLDER).exists()
     assert load.SCRATCH == "base"
 
 

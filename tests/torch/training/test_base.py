@@ -8,7 +8,7 @@ from yoyak.engine.models.model import ModelBundle, count_parameters, trainable_p
 from yoyak.engine.pipeline import base_model  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.tokenization.tokenizer import load_tokenizer  # noqa: E402
-from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
+from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 from yoyak.errors import BadRecipe, RunFailed, Unavailable  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.model import parts  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
-from yoyak.engine.preflight import determinism, memory_probe  # noqa: E402
+from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 from yoyak.engine.training.deterministic_kernels import deterministic_kernels  # noqa: E402
 
@@ -47,14 +47,15 @@ def warned(said):
 def test_a_device_that_repeats_itself_is_exact_and_nothing_is_as_it_was_not(form, context, bits):
     made = context(form, *SETS)  # with dropout
     weights = bits(made.optimizer)
-    moments = {name: value.clone() for name, value in made.optimizer.moments().items()}
-    assert determinism.check_determinism(made, START) == TrainState(
+    moments = {name: value.clone() for name, value in made.optimizer.optimizer_state().items()}
+    assert device_probes.check_determinism(made, START) == TrainState(
         budget_tokens=4096, deterministic=True
     )
     assert warned(context.said) == []
     assert bits(made.optimizer) == weights
     assert all(
-        torch.equal(value, moments[name]) for name, value in made.optimizer.moments().items()
+        torch.equal(value, moments[name])
+        for name, value in made.optimizer.optimizer_state().items()
     )
     assert all(value.grad is None for value in made.optimizer.named.values())
     assert not torch.are_deterministic_algorithms_enabled()
@@ -63,11 +64,11 @@ def test_a_device_that_repeats_itself_is_exact_and_nothing_is_as_it_was_not(form
 def test_the_short_runs_really_move_the_weights(context, bits):
     made = context("lora", *SETS, "train.warmup_ratio=1.0")
     seen = []
-    apply = made.optimizer.apply
-    made.optimizer.apply = lambda rate: (apply(rate), seen.append(bits(made.optimizer)))
-    assert determinism.is_deterministic(made, START)
-    assert len(seen) == 2 * determinism.STEPS
-    assert len(set(seen)) == determinism.STEPS
+    apply = made.optimizer.step
+    made.optimizer.step = lambda rate: (apply(rate), seen.append(bits(made.optimizer)))
+    assert device_probes.is_deterministic(made, START)
+    assert len(seen) == 2 * device_probes.DETERMINISM_STEPS
+    assert len(set(seen)) == device_probes.DETERMINISM_STEPS
     assert seen[:3] == seen[3:]
 
 
@@ -75,7 +76,7 @@ def test_one_that_does_not_repeat_itself_is_told_of_and_not_slowed_down(context,
     made = context("lora", *SETS)
     before = bits(made.optimizer)
     plant(made, noise())
-    assert not determinism.check_determinism(made, START).deterministic
+    assert not device_probes.check_determinism(made, START).deterministic
     (told,) = warned(context.said)
     assert told.key == "engine.not-exact"
     assert bits(made.optimizer) == before
@@ -84,7 +85,7 @@ def test_one_that_does_not_repeat_itself_is_told_of_and_not_slowed_down(context,
 def test_a_kernel_without_a_deterministic_form_is_named_and_the_run_goes_on(context):
     made = context("lora", *SETS)
     plant(made, never_deterministic)
-    progress = determinism.check_determinism(made, START)
+    progress = device_probes.check_determinism(made, START)
     (told,) = warned(context.said)
     assert told.key == "engine.not-deterministic"
     assert "some_backward_cuda" in told.fields["problem"]
@@ -100,12 +101,12 @@ def test_other_errors_of_the_short_runs_are_not_hidden(context):
 
     plant(made, broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        determinism.check_determinism(made, START)
+        device_probes.check_determinism(made, START)
 
 
 def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(context, monkeypatch):
     """As on a card: the CPU is made to take the trial."""
-    monkeypatch.setattr(start, "run_device_probes", determinism.check_determinism)
+    monkeypatch.setattr(start, "run_device_probes", device_probes.check_determinism)
     modes = []
 
     def note(logits):
@@ -137,4 +138,4 @@ def test_the_mode_forbids_what_torch_knows_to_be_inexact():
 
 def test_a_cpu_needs_no_trial(context):
     made = context("lora", *SETS)
-    assert memory_probe.run_device_probes(made, START) is START
+    assert device_probes.run_device_probes(made, START) is START

@@ -7,7 +7,7 @@ from yoyak.engine.models.collate import collate  # noqa: E402
 from yoyak.engine.models.loss import loss_sum, supervised_logits  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
-from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
+from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 
 ARCHITECTURES = ("bart", "llama", "qwen2", "qwen3")
 
@@ -90,7 +90,7 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(architecture, scene):
         size = len(rows) // parts
         loss = optimizer.gradient([rows[start : start + size] for start in range(0, 8, size)])
         found.append((loss, {name: value.grad.clone() for name, value in optimizer.named.items()}))
-        optimizer.forget()
+        optimizer.zero_grad()
     whole_loss, whole = found[0]
     for loss, gradient in found[1:]:
         assert loss == pytest.approx(whole_loss, rel=1e-6)

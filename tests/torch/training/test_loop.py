@@ -126,7 +126,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
             train=own.as_split("train", rows[:16]), dev=own.as_split("dev", rows[20:26]),
             folder=pathlib.Path({str(folder)!r}), emit=lambda event: None, stop_asked=lambda: False,
         )
-        context = finetune.plan(job, finetune.prepare(job, "causal"))
+        context = finetune.build_context(job, finetune.prepare(job, "causal"))
         write, left = st.save_file, [7]
         def save_file(tensors, path):
             write(tensors, path)
@@ -218,7 +218,7 @@ def test_a_crash_half_way_through_a_deletion_changes_nothing(context, bits, whol
         left[0] -= 1
         if left[0] > 0:
             return remove(path)
-        (path / checkpoint.MOMENTS).unlink()
+        (path / checkpoint.OPTIMIZER).unlink()
         raise Crash
 
     monkeypatch.setattr(atomic, "_remove_tree", cut_off)

@@ -24,7 +24,7 @@ def test_the_loss_is_that_of_transformers_on_each_row_alone(form, context):
     made = context(form, *SETS)
     model = made.optimizer.bundle.model.eval()
     losses, tokens = [], []
-    for row in made.judge._rows:
+    for row in made.evaluator._rows:
         answer = torch.tensor([row.answer_ids])
         if form == "bart":
             output = model(input_ids=torch.tensor([row.source_ids]), labels=answer)
@@ -36,7 +36,7 @@ def test_the_loss_is_that_of_transformers_on_each_row_alone(form, context):
         losses.append(output.loss.item() * tokens[-1])
     model.train()
     before = torch.get_rng_state()
-    verdict = made.judge()
+    verdict = made.evaluator()
     assert verdict.loss == pytest.approx(sum(losses) / sum(tokens), rel=1e-5)
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
@@ -64,7 +64,7 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
         interval = Interval(low=0.0, high=1.0)
         return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0)
 
-    progress = train(made._replace(judge=judge))
+    progress = train(made._replace(evaluator=judge))
     lower = metric is DevMetric.EVAL_LOSS
     assert (progress.best_step, progress.stale) == ((8, 1) if lower else (4, 2))
     assert progress.best_value == (0.3 if lower else 0.5)

@@ -6,9 +6,9 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.training.optimizer import (  # noqa: E402
     build_optimizer,
-    learning_rate,
     optimizer_state,
 )
+from yoyak.engine.training.schedule import learning_rate  # noqa: E402
 
 
 @pytest.mark.parametrize("schedule", list(LrScheduler))

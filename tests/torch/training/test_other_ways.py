@@ -17,7 +17,7 @@ from yoyak.scheduler.stages import StageContext, run_stages
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.pipeline import start  # noqa: E402
-from yoyak.engine.training.model_optimizer import ModelOptimizer  # noqa: E402
+from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 
 SETS = (
     "train.max_steps=6",
@@ -42,7 +42,7 @@ def run(tmp_path):
 
 def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, monkeypatch):
     """Memory runs out where the engine's own replay cannot see it: in the optimiser."""
-    apply, left = ModelOptimizer.apply, [5]  # one of them is the rehearsal's
+    apply, left = ModelOptimizer.step, [5]  # one of them is the rehearsal's
 
     def starve(optimizer, rate):
         left[0] -= 1
@@ -50,7 +50,7 @@ def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, mon
             raise MemoryError
         apply(optimizer, rate)
 
-    monkeypatch.setattr(ModelOptimizer, "apply", starve)
+    monkeypatch.setattr(ModelOptimizer, "step", starve)
     with pytest.raises(MemoryError):
         run_stages(run)
     failed = Failed(at=time.time(), kind="MemoryError", message="")
@@ -59,7 +59,7 @@ def test_a_rung_after_a_checkpoint_goes_on_from_it_and_comes_to_the_end(run, mon
         is retry_policy.RetryAction.SMALLER
     )
     run.run.emit(Warned(at=time.time(), key=retry_policy.SMALLER_KEY, fields={}))
-    monkeypatch.setattr(ModelOptimizer, "apply", apply)
+    monkeypatch.setattr(ModelOptimizer, "step", apply)
     run_stages(run)
     told = [event for event in run.run.events() if isinstance(event, TrainStep)]
     assert [event.step for event in told] == [1, 2, 3, 4, 5, 6], "nothing is done twice"

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.pipeline import (  # noqa: E402
     finetune,
-    scratch_pretrain,
+    scratch_model,
 )
 
 BASE = "model.scratch.pretrain_epochs"
@@ -21,7 +21,7 @@ def of_texts(job, folder, epochs):
     """The loss of a base's next token on the very texts it may have read, and its identity."""
     asked = job("lora", f"{BASE}={epochs}", "train.epochs=0", folder=folder)
     ready = finetune.prepare(asked, "causal")
-    texts = scratch_pretrain.documents(ready.bundle.tokenizer, asked.train)
+    texts = scratch_model.documents(ready.bundle.tokenizer, asked.train)
     with torch.no_grad():
         losses = [
             ready.bundle.model(

@@ -131,7 +131,7 @@ def test_what_is_recomputed_is_so_after_a_resumption(context):
 def test_recomputing_changes_no_bit_and_every_adapter_learns(form, level, context, bits, tmp_path):
     off = context(form, *SETS, "train.gradient_checkpointing=off", folder=tmp_path / "off")
     on = context(form, *SETS, f"train.gradient_checkpointing={level}", folder=tmp_path / "on")
-    on.optimizer.recompute(Recompute(level))
+    on.optimizer.set_activation_checkpointing(Recompute(level))
     for each in (off, on):
         torch.manual_seed(0)
         each.optimizer.gradient([each.rows[:3]])

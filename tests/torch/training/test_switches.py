@@ -17,9 +17,9 @@ from yoyak.engine.models import packing  # noqa: E402
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_impossible  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
 from yoyak.engine.pipeline.start import load_checkpoint  # noqa: E402
-from yoyak.engine.preflight import packing_benchmark  # noqa: E402
-from yoyak.engine.preflight.checks import check_context  # noqa: E402
-from yoyak.engine.preflight.kernel_checks import check_switches  # noqa: E402
+from yoyak.engine.preflight import device_probes  # noqa: E402
+from yoyak.engine.preflight.kernel_checks import check_kernels  # noqa: E402
+from yoyak.engine.preflight.model_checks import CheckContext  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 from yoyak.engine.training.recovery import accumulate_gradients  # noqa: E402
@@ -35,7 +35,7 @@ def bench(adapted, dialogues):
     def make(family):
         made = adapted(family)
         rows = encode_rows(made.tokenizer, dialogues[:8], made.recipe.prompt, with_answers=True)
-        return check_context(
+        return CheckContext.of(
             ModelBundle(made.model, made.tokenizer, made.kind, made.device), rows, FLOAT32
         )
 
@@ -43,7 +43,7 @@ def bench(adapted, dialogues):
 
 
 def lines(bench, **settings):
-    return {line.name: line for line in check_switches(bench, TrainSettings(**settings))}
+    return {line.name: line for line in check_kernels(bench, TrainSettings(**settings))}
 
 
 # --- packing -------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ def test_packing_that_is_switched_on_later_is_proved_first(context, monkeypatch)
 )
 def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, context, monkeypatch):
     made = context("lora", *SETS)
-    monkeypatch.setattr(packing_benchmark, "seconds_of_both", lambda *_: seconds)
-    progress = packing_benchmark.packed_if_better(made, TrainState(budget_tokens=4096))
+    monkeypatch.setattr(device_probes, "measure_packing", lambda *_: seconds)
+    progress = device_probes.choose_packing(made, TrainState(budget_tokens=4096))
     assert progress.packed is packed
     assert context.said[-1].key == f"engine.{said}"
 
@@ -184,7 +184,7 @@ def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, conte
 def test_both_ways_are_really_measured_and_leave_nothing_behind(context, bits):
     made = context("lora", *SETS)
     before = bits(made.optimizer)
-    padded, packed = packing_benchmark.seconds_of_both(made, TrainState(budget_tokens=4096))
+    padded, packed = device_probes.measure_packing(made, TrainState(budget_tokens=4096))
     assert padded > 0
     assert packed > 0
     assert bits(made.optimizer) == before
@@ -196,7 +196,7 @@ def test_rows_that_would_leak_are_not_packed_however_fast(context, monkeypatch):
 
     made = context("lora", *SETS)
     monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
-    assert not packing_benchmark.packed_if_better(made, TrainState(budget_tokens=4096)).packed
+    assert not device_probes.choose_packing(made, TrainState(budget_tokens=4096)).packed
     assert context.said[-1].key == "engine.packing-impossible"
 
 

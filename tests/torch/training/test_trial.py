@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import padded_tokens  # noqa: E402
 from yoyak.engine.models.model import parts  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
-from yoyak.engine.preflight import memory_probe  # noqa: E402
+from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
@@ -38,7 +38,7 @@ def test_the_largest_pass_of_the_run_is_met_first(context, passes, bits):
     seen = passes(made)
     before = bits(made.optimizer)
     progress = TrainState(budget_tokens=500)
-    assert memory_probe.probe_peak_memory(made, progress) == progress
+    assert device_probes.probe_peak_memory(made, progress) == progress
     largest = seen.pop()
     assert not seen
     assert bits(made.optimizer) == before
@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_made_smaller_before_the_first_step(context, passes
     made = context("lora", *SETS, "train.micro_batch_size=4")
     longest = max(max(shape) for shape in made.shapes)
     passes(made, most=2 * longest)
-    found = memory_probe.probe_peak_memory(
+    found = device_probes.probe_peak_memory(
         made, TrainState(budget_tokens=start.DEFAULT_BUDGET_TOKENS)
     )
     assert found.budget_tokens < start.DEFAULT_BUDGET_TOKENS or found.recompute != "off"
@@ -64,5 +64,5 @@ def test_a_cpu_needs_no_trial(context, passes):
     made = context("lora", *SETS)
     seen = passes(made)
     progress = TrainState(budget_tokens=4096)
-    assert memory_probe.run_device_probes(made, progress) is progress
+    assert device_probes.run_device_probes(made, progress) is progress
     assert seen == []

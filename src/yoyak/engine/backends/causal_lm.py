@@ -1,4 +1,4 @@
-"""The engine of causal chat models: LoRA on a 4-bit NF4 base (Dettmers 2023), or on a plain one."""
+"""The engine of causal chat models: LoRA on an NF4 base (QLoRA, Dettmers 2023) or a plain one."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,15 @@ from yoyak.values import Prediction
 
 
 class CausalLM:
-    """Learns and speaks with a causal chat model."""
+    """Trains and generates with a causal chat model."""
 
     def __init__(self) -> None:
         self._predictor = Predictor("causal")
 
     def train(self, job: TrainJob) -> None:
-        """As ``engine.Engine.train``."""
+        """Train as in ``engine.Engine.train``."""
         finetune(job, "causal")
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
-        """As ``engine.Engine.generate``."""
+        """Generate as in ``engine.Engine.generate``."""
         return self._predictor.predict(job)

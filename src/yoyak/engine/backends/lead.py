@@ -1,6 +1,6 @@
-"""The floor: a dialogue's first turns as its summary; no torch, nothing learned.
+"""The Lead-n baseline: a dialogue's first turns as its summary; no torch, no training.
 
-It is also the engine that shows the whole road in a second, and the double that tests use.
+As the fastest engine it also serves as a demonstration and as a test double.
 """
 
 import statistics
@@ -12,13 +12,13 @@ from yoyak.values import Dialogue, Prediction, Split, StopReason
 
 
 class Lead:
-    """Copies as many whole first turns as a summary of the training data is long."""
+    """Copies whole first turns up to the typical length of a training summary."""
 
     def train(self, job: TrainJob) -> None:
-        """Nothing is learned: the length is read from the training summaries when it is needed."""
+        """Do nothing: ``generate`` reads the length from the training summaries."""
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
-        """The first turns of each dialogue, at least one."""
+        """Yield the first turns of each dialogue, at least one."""
         characters = typical_length(job.train)
         for dialogue in job.dialogues:
             began = time.monotonic()
@@ -33,12 +33,12 @@ class Lead:
 
 
 def typical_length(train: Split) -> int:
-    """The median length of the training summaries, in characters."""
+    """Return the median length of the training summaries, in characters."""
     return round(statistics.median(len(dialogue.references[0]) for dialogue in train.dialogues))
 
 
 def first_turns(dialogue: Dialogue, characters: int) -> str:
-    """The first turns on one line, as many as come nearest to ``characters`` from above."""
+    """Join first turns on one line until they have at least ``characters`` characters."""
     text = ""
     for turn in dialogue.turns:
         text = f"{text} {turn.line}".strip()

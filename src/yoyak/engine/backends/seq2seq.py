@@ -1,4 +1,4 @@
-"""The engine of encoder-decoders (koBART and its like): trained whole, or through adapters."""
+"""The engine of encoder-decoders (koBART and similar), trained whole or with adapters."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,15 @@ from yoyak.values import Prediction
 
 
 class Seq2Seq:
-    """Learns and speaks with an encoder-decoder."""
+    """Trains and generates with an encoder-decoder."""
 
     def __init__(self) -> None:
         self._predictor = Predictor("seq2seq")
 
     def train(self, job: TrainJob) -> None:
-        """As ``engine.Engine.train``."""
+        """Train as in ``engine.Engine.train``."""
         finetune(job, "seq2seq")
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
-        """As ``engine.Engine.generate``."""
+        """Generate as in ``engine.Engine.generate``."""
         return self._predictor.predict(job)

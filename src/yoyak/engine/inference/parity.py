@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine import Emit
-from yoyak.engine.check_line import check
+from yoyak.engine.check_result import check_result
 from yoyak.engine.inference.generate import DecodeJob, new_ids
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
@@ -83,7 +83,7 @@ def emit_parity(emit: Emit, name: str, passed: bool, found: dict[str, object]) -
         passed: whether it will speak.
         found: the fields of ``engine.found-parity-<name>`` and of ``engine.<name>-differs``.
     """
-    line = check(f"parity-{name}", passed, f"engine.found-parity-{name}", **found)
+    line = check_result(f"parity-{name}", passed, f"engine.found-parity-{name}", **found)
     emit(BackendParityChecked(at=time.time(), check=line))
     if not passed:
         emit_warning(emit, f"engine.{name}-differs", **found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from yoyak.data.few_shot import found_examples
 from yoyak.engine import GenerateJob
-from yoyak.engine.device import limit_threads, quieten
+from yoyak.engine.device import limit_threads, silence_libraries
 from yoyak.engine.inference import max_length
 from yoyak.engine.inference.ctranslate2 import agreed
 from yoyak.engine.inference.encoder_cache import cache_encoder_outputs
@@ -92,7 +92,7 @@ class Predictor:
         wanted, manifest = job.recipe.generate, atomic.read_manifest(job.folder / weights.FOLDER)
         key = (job.folder, manifest, job.recipe.prompt, wanted)
         if self._open is None or key != self._key:
-            quieten()
+            silence_libraries()
             limit_threads(job.recipe)
             self._open, self._rows, self._learned = None, {}, None  # the old goes before the new
             self._decoders = {}

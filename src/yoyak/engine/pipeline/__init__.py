@@ -1,1 +1,1 @@
-"""Assemble a run: base model or model from scratch, tokenization, training, weights."""
+"""From a training job to weights: find the base model, start or resume, train, save."""

@@ -12,17 +12,17 @@ from yoyak.values import Split
 
 
 def find_base(recipe: Recipe, train: Split, folder: Path) -> BaseModel:
-    """The recipe's base; one from scratch is built into ``folder`` if it is not there yet.
+    """Find the recipe's base model; build one from scratch into ``folder`` if it is not there.
 
     Raises:
         BadRecipe: the recipe names no base.
-        Unavailable: it is not there, or asks for code from outside.
+        Unavailable: it is not there, or needs code of its own (``auto_map``).
     """
     model = recipe.model
     if model.scratch is not None:
-        place = folder / SCRATCH
-        ensure_base(recipe, model.scratch, train, place)
-        return BaseModel(str(place), None, _folder_sha256(place))
+        scratch = folder / SCRATCH
+        ensure_base(recipe, model.scratch, train, scratch)
+        return BaseModel(str(scratch), None, _folder_sha256(scratch))
     if model.base is None:
         raise BadRecipe("engine.no-base", recipe=recipe.name)
     config = fetch_config(model.base, model.revision)
@@ -36,7 +36,7 @@ def find_base(recipe: Recipe, train: Split, folder: Path) -> BaseModel:
 
 
 def _folder_sha256(folder: Path) -> str:
-    """Of the configuration's content and the weights' names and sizes: gigabytes are not read."""
+    """Hash the configuration's content and the weights' names and sizes; read no gigabytes."""
     weights = sorted(
         (path.name, path.stat().st_size)
         for pattern in ("*.safetensors", "*.bin")

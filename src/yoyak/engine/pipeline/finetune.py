@@ -1,4 +1,4 @@
-"""From a job to weights: what both engines do."""
+"""Fine-tune a model from a training job to saved weights, for every engine with a model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import msgspec
 
 from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
-from yoyak.engine.device import detect, limit_threads, precision_for, quieten
+from yoyak.engine.device import detect, limit_threads, precision_for, silence_libraries
 from yoyak.engine.inference.max_length import answer_cap
 from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
@@ -26,7 +26,7 @@ from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.evaluation import Evaluator, evaluation_rows
-from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
 from yoyak.errors import BadRecipe
@@ -34,7 +34,7 @@ from yoyak.files import atomic
 
 
 class FinetuneInputs(NamedTuple):
-    """What there is before the first step; the model has its adapters."""
+    """What a run needs before its first step; the model has its adapters."""
 
     bundle: ModelBundle
     base: BaseModel
@@ -43,31 +43,31 @@ class FinetuneInputs(NamedTuple):
 
 
 def finetune(job: TrainJob, kind: Kind) -> None:
-    """Trains (or, with 0 epochs, only prepares) and writes ``weights/``; done is done.
+    """Train and write ``weights/``; with 0 epochs only write them; do nothing if they are there.
 
     Raises:
-        Interrupted: someone asked to stop; everything is saved.
+        Interrupted: ``job.stop_asked`` became true; everything is saved.
         BadRecipe, BadData, Unavailable, RunFailed: as the message says.
     """
     _refuse_other_kind(job, kind)
     if _is_done(job):
         return
     ready = prepare(job, kind)
-    progress = TrainState(budget_tokens=0)
+    state = TrainState(budget_tokens=0)
     if job.recipe.train.epochs:
-        context = plan(job, ready)
+        context = build_context(job, ready)
         start = load_checkpoint(context)
         if start is None:
-            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, progress))
+            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, state))
             start = start_state(context)
-        progress = _with_best(context, train(context, start))
-    described = _described(job, ready, progress)
+        state = _load_best(context, train(context, start))
+    described = _described(job, ready, state)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 
 
 def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
-    """Base, codec, adapters and training rows of a job."""
-    quieten()
+    """Load base model and tokenizer, add adapters, and encode the training rows."""
+    silence_libraries()
     limit_threads(job.recipe)
     recipe, hardware = job.recipe, detect()
     base = find_base(recipe, job.train, job.folder)
@@ -83,26 +83,26 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
     return FinetuneInputs(bundle, base, rows, answer_cap(len(row.answer_ids) for row in rows))
 
 
-def plan(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
-    """The course of a job whose parts are ready."""
+def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
+    """Build the training context of a job."""
     recipe = job.recipe
     shapes = [shape_of(row, ready.bundle.kind) for row in ready.rows]
-    autocast = precision_for(recipe, detect()).autocast
+    autocast_dtype = precision_for(recipe, detect()).autocast
     identity = CheckpointIdentity(
         recipe=recipe, data_sha256=_data_sha256(job), base_sha256=ready.base.sha256
     )
     return TrainContext(
         job=job,
-        optimizer=ModelOptimizer(ready.bundle, recipe.train, autocast),
+        optimizer=ModelOptimizer(ready.bundle, recipe.train, autocast_dtype),
         rows=ready.rows,
         shapes=shapes,
         schedule=TrainSchedule(recipe, shapes),
         checkpoints=Checkpoints(job.folder / "checkpoints", identity),
-        judge=_judge(job, ready) if recipe.evaluate.every_epochs else None,
+        evaluator=_evaluator(job, ready) if recipe.evaluate.every_epochs else None,
     )
 
 
-def _judge(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
+def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     recipe = job.recipe
     dialogues = evaluation_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
     return Evaluator(
@@ -111,23 +111,23 @@ def _judge(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
         recipe,
         max_new_tokens=ready.max_new_tokens,
         blocked=blocked_token_ids(ready.bundle.tokenizer),
-        autocast=precision_for(recipe, detect()).autocast,
+        autocast_dtype=precision_for(recipe, detect()).autocast,
     )
 
 
-def _with_best(context: TrainContext, progress: TrainState) -> TrainState:
-    """Puts the best checkpoint's weights into the model, if training went on after it."""
-    best = progress.best_step
-    if best is None or best == progress.step:
-        return progress
+def _load_best(context: TrainContext, state: TrainState) -> TrainState:
+    """Load the best checkpoint's weights, if training went on after it."""
+    best = state.best_step
+    if best is None or best == state.step:
+        return state
     if not context.checkpoints.is_whole(best):
         context.warn("engine.best-lost", step=best)
-        return msgspec.structs.replace(progress, best_step=None, best_value=None)
+        return msgspec.structs.replace(state, best_step=None, best_value=None)
     context.optimizer.load(context.checkpoints.tensors(best, context.optimizer.bundle.device))
-    return progress
+    return state
 
 
-def _described(job: TrainJob, ready: FinetuneInputs, progress: TrainState) -> SavedWeights:
+def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
     recipe = job.recipe
     trained: Form = "whole" if recipe.lora is None else "adapters"
     shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
@@ -138,10 +138,10 @@ def _described(job: TrainJob, ready: FinetuneInputs, progress: TrainState) -> Sa
         base_sha256=ready.base.sha256,
         learning_hash=recipe.learning_hash,
         data_sha256=_data_sha256(job),
-        step=progress.step if progress.best_step is None else progress.best_step,
+        step=state.step if state.best_step is None else state.best_step,
         max_new_tokens=ready.max_new_tokens,
         metric=recipe.evaluate.metric,
-        dev_value=progress.best_value,
+        dev_value=state.best_value,
         examples=tuple(row.id for row in shots),
     )
 

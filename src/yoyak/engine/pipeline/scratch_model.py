@@ -1,21 +1,23 @@
-"""Models from scratch: the real architectures, small, with random weights that depend on the seed.
+"""Build toy base models: the real architectures, small, with random weights from the seed.
 
-They are written to a folder and read back like any base model, so that a toy goes down the very
-path of koBART and the LLMs: loaded from disk, quantised while loading, resumed on the same base.
-A causal one may be pretrained on train's texts first, for adapters bend what a base knows and
-cannot teach a random one to speak.
+They are written to a folder and loaded like any base model, so that a toy takes the same code path
+as koBART and the LLMs: loaded from disk, quantised while loading, resumed on the same base. A
+causal one may be pretrained on the training texts first, since adapters cannot teach a random model
+to generate text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.config.schema import PromptSettings, Recipe, ScratchSettings
-from yoyak.engine.pipeline.scratch_pretrain import documents, pretrain
+from yoyak.config.schema import PromptSettings, Recipe, ScratchSettings, TrainSettings
 from yoyak.engine.seed import seed_all
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
+from yoyak.engine.training.optimizer import build_optimizer, set_lr
+from yoyak.engine.training.sampler import epoch_order
+from yoyak.engine.training.schedule import learning_rate
 from yoyak.files import atomic
 from yoyak.values import Split
 
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 SPREAD = 0.1
-"""Standard deviation of the random weights: a toy learns next to nothing from the usual 0.02."""
+"""Standard deviation of the random weights: with the usual 0.02 a toy hardly learns."""
+
+BLOCK_TOKENS = 128
+BATCH_BLOCKS = 16
+PRETRAIN_SETTINGS = TrainSettings(learning_rate=4e-3, warmup_ratio=0.05, weight_decay=0.01)
 
 
 def ensure_base(recipe: Recipe, scratch: ScratchSettings, train: Split, folder: Path) -> None:
-    """Builds model and tokenizer into ``folder``, or leaves them there if they are whole.
+    """Build model and tokenizer into ``folder``, unless they are there and intact.
 
     The same recipe and data give the same bytes.
     """
@@ -43,7 +49,7 @@ def ensure_base(recipe: Recipe, scratch: ScratchSettings, train: Split, folder: 
 
 
 def build(config: "PretrainedConfig", seed: int) -> "PreTrainedModel":
-    """A model of that configuration in float32; random weights, the same for the same seed."""
+    """Build a float32 model of that configuration; the random weights depend on the seed only."""
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     automatic: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
@@ -56,7 +62,7 @@ def build(config: "PretrainedConfig", seed: int) -> "PreTrainedModel":
 def config_for(
     scratch: ScratchSettings, tokenizer: ModelTokenizer, prompt: PromptSettings
 ) -> "PretrainedConfig":
-    """The configuration of a small model of the named architecture; embeddings tied."""
+    """Return the configuration of a small model of the named architecture; embeddings tied."""
     if scratch.architecture == "bart":
         return _bart(scratch, tokenizer, prompt)
     from transformers import LlamaConfig, Qwen2Config, Qwen3Config
@@ -106,7 +112,7 @@ def _bart(
 
 
 def _positions(prompt: PromptSettings) -> int:
-    """Room for the longest prompt with the longest answer and its margin."""
+    """Return the positions for the longest prompt, the longest answer and a margin."""
     return _round_up(prompt.max_source_tokens + 2 * prompt.max_summary_tokens, 64)
 
 
@@ -119,3 +125,40 @@ def _texts(train: Split, prompt: PromptSettings) -> Iterator[str]:
     for dialogue in train.dialogues:
         yield dialogue.text
         yield from dialogue.references
+
+
+def documents(tokenizer: ModelTokenizer, train: Split) -> list[list[int]]:
+    """Encode every dialogue and every summary of train as a text of its own, ended by EOS."""
+    texts = [text for row in train.dialogues for text in (row.text, *row.references)]
+    return [[*tokenizer.encode_answer(text), tokenizer.stop_id] for text in texts]
+
+
+def pretrain(
+    model: "PreTrainedModel", texts: Sequence[Sequence[int]], epochs: int, seed: int
+) -> None:
+    """Train on next-token prediction over the texts, packed into blocks; deterministic.
+
+    As in a real base's pretraining there is no prompt, no template and no dialogue beside its
+    summary.
+    """
+    steps = [batch for epoch in range(epochs) for batch in _batches(texts, seed, epoch)]
+    named = dict(model.named_parameters())
+    optimizer = build_optimizer(named, PRETRAIN_SETTINGS)
+    model.train()
+    for step, batch in enumerate(steps):
+        logits = model(input_ids=batch[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(named.values(), PRETRAIN_SETTINGS.max_grad_norm)
+        set_lr(optimizer, learning_rate(step, len(steps), PRETRAIN_SETTINGS))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    model.train(False)
+
+
+def _batches(texts: Sequence[Sequence[int]], seed: int, epoch: int) -> Iterator[torch.Tensor]:
+    """Yield batches [blocks, tokens + 1] of the epoch's shuffled texts, without the short rest."""
+    stream = [token for text in epoch_order(len(texts), seed, epoch) for token in texts[text]]
+    size = min(BLOCK_TOKENS + 1, len(stream))
+    blocks = torch.tensor(stream[: len(stream) // size * size]).view(-1, size)
+    yield from torch.split(blocks, BATCH_BLOCKS)

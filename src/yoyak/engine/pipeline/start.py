@@ -3,8 +3,8 @@
 import msgspec
 
 from yoyak.config.schema import TrainSettings
-from yoyak.engine.preflight.memory_probe import run_device_probes
-from yoyak.engine.preflight.run import check_kernels
+from yoyak.engine.preflight.device_probes import run_device_probes
+from yoyak.engine.preflight.run import require_kernels
 from yoyak.engine.training.checkpoint import TrainState, changes
 from yoyak.engine.training.context import TrainContext
 
@@ -34,7 +34,7 @@ def load_checkpoint(context: TrainContext) -> TrainState | None:
         return None
     state = under_new_settings(context, state)
     context.restore(state.step)
-    context.optimizer.recompute(state.recompute)
+    context.optimizer.set_activation_checkpointing(state.recompute)
     return state
 
 
@@ -42,7 +42,7 @@ def start_state(context: TrainContext) -> TrainState:
     """Return the state of step 0, after the device probes."""
     settings = context.job.recipe.train
     recompute = settings.recomputes[0]
-    context.optimizer.recompute(recompute)
+    context.optimizer.set_activation_checkpointing(recompute)
     start = TrainState(
         budget_tokens=micro_batch_budget(settings),
         recompute=recompute,
@@ -70,7 +70,7 @@ def under_new_settings(context: TrainContext, state: TrainState) -> TrainState:
     if not changed:
         return state
     context.warn("engine.computed-otherwise", step=state.step, changes="; ".join(changed))
-    check_kernels(context.job, context.optimizer.bundle, context.rows)
+    require_kernels(context.job, context.optimizer.bundle, context.rows)
     budget, old = micro_batch_budget(now.train), micro_batch_budget(before.train)
     if budget < old:
         budget = min(budget, state.budget_tokens)

@@ -1,1 +1,1 @@
-"""Check a model and its rows before the first optimizer step."""
+"""Checks of data, model and device before the first optimizer step."""

@@ -1,8 +1,8 @@
-"""The rehearsal: the whole road once, in seconds, before hours are spent on it.
+"""Run every context of a run once, in seconds: train, save, load, generate, score, write CSV.
 
-One step is taken, the weights are saved and opened again as a fresh system, which must say what
-the living one says; two rows are answered, judged and written as rows of a file. Runs that had
-trained for hours and died in one of the later stations are the reason. Nothing of it is kept.
+One optimizer step is made, the weights are saved and loaded as a second model, which must have the
+logits and answers of the first; the answers are scored and written as CSV rows. It finds errors
+that would end a run in its last context, after hours of training. Nothing of it is kept.
 """
 
 import csv
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Greedy, Recipe
-from yoyak.engine.check_line import breakdown, check
+from yoyak.engine.check_result import check_result, error_result
 from yoyak.engine.device import detect, precision_for
 from yoyak.engine.inference.generate import generate
 from yoyak.engine.models import weights
@@ -24,23 +24,23 @@ from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.preflight.model_checks import CheckContext, distance, undisturbed
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.engine.training.model_optimizer import ModelOptimizer
+from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.events import CheckResult
 from yoyak.values import Dialogue, Prediction
 
 if TYPE_CHECKING:
     from yoyak.engine.models.weights import SavedWeights
 
-FOLDER = "rehearsal"
+FOLDER = "dry-run"
 NEW_TOKENS = 12
 WHOLE = "#Person1#은 #Person2#에게 회의를 세 시로 옮기자고 제안합니다."
 HALF = "#Person1#은 #Person2#에게"
 
 
-class DryRunStage(NamedTuple):
-    """What the rehearsal plays with: two training rows, as ``rows`` and as ``dialogues``.
+class DryRunContext(NamedTuple):
+    """Input of the dry run: two training rows, as ``rows`` and as ``dialogues``.
 
-    ``weights`` describes what the run will write into ``folder``, the engine's own.
+    ``weights`` is the description that the run will write into ``folder``, the engine's own.
     """
 
     bundle: ModelBundle
@@ -51,56 +51,56 @@ class DryRunStage(NamedTuple):
     folder: Path
 
 
-def run_dry_run(stage: DryRunStage) -> CheckResult:
-    """The rehearsal as a line of the proof card; weights, mode and random state stay as found.
+def dry_run(context: DryRunContext) -> CheckResult:
+    """Make the dry run; weights, mode and random state are restored.
 
-    Whatever breaks on the way is the line's finding, except for what ``yoyak`` itself refuses.
+    Errors are a failed result, except for yoyak's own, which are raised.
     """
     try:
-        return _play(stage)
+        return _stages(context)
     except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
-        return breakdown("rehearsal", error)
+        return error_result("rehearsal", error)
 
 
-def _play(stage: DryRunStage) -> CheckResult:
-    with undisturbed(stage.bundle), _weights_given_back(stage.bundle):
-        _one_step(stage)
-        said = _answers(stage.bundle, stage.rows)
-        with _saved_and_opened(stage) as again:
-            apart = _distance(stage, again)
-            repeated = _answers(again, stage.rows)
-    score = _judged(said, stage.dialogues)
-    texts = [answer.text for answer in said]
-    sound = (
-        apart <= _bench(stage, stage.bundle).tolerance
-        and texts == [answer.text for answer in repeated]
+def _stages(context: DryRunContext) -> CheckResult:
+    with undisturbed(context.bundle), _weights_restored(context.bundle):
+        _one_step(context)
+        answers = _answers(context.bundle, context.rows)
+        with _saved_and_loaded(context) as loaded:
+            apart = _distance(context, loaded)
+            repeated = _answers(loaded, context.rows)
+    score = _rouge(answers, context.dialogues)
+    same = [one.text == other.text for one, other in zip(answers, repeated, strict=True)]
+    passed = (
+        apart <= _check_context(context, context.bundle).tolerance
+        and all(same)
         and score is not None
-        and _file_rows(said) == [[answer.id, answer.text] for answer in said]
+        and _csv_rows(answers) == [[answer.id, answer.text] for answer in answers]
     )
-    return check(
+    return check_result(
         "rehearsal",
-        sound,
+        passed,
         "engine.found-rehearsal",
-        rows=len(said),
-        tokens=sum(answer.tokens or 0 for answer in said),
+        rows=len(answers),
+        tokens=sum(answer.tokens or 0 for answer in answers),
         distance=f"{apart:.1e}",
-        same=sum(one.text == other.text for one, other in zip(said, repeated, strict=True)),
+        same=sum(same),
         score="–" if score is None else f"{100 * score:.2f}",
     )
 
 
-def _one_step(stage: DryRunStage) -> None:
-    """A step at full rate: what learns must differ from a fresh model to be recognised again."""
-    autocast = precision_for(stage.recipe, detect()).autocast
-    optimizer = ModelOptimizer(stage.bundle, stage.recipe.train, autocast)
-    optimizer.gradient([stage.rows])
+def _one_step(context: DryRunContext) -> None:
+    """Make a step at the full learning rate: trained weights must differ from the initial ones."""
+    autocast_dtype = precision_for(context.recipe, detect()).autocast
+    optimizer = ModelOptimizer(context.bundle, context.recipe.train, autocast_dtype)
+    optimizer.gradient([context.rows])
     optimizer.clip()
-    optimizer.apply(stage.recipe.train.learning_rate)
-    stage.bundle.model.eval()
+    optimizer.step(context.recipe.train.learning_rate)
+    context.bundle.model.eval()
 
 
 @contextmanager
-def _weights_given_back(bundle: ModelBundle) -> Iterator[None]:
+def _weights_restored(bundle: ModelBundle) -> Iterator[None]:
     named = trainable_parameters(bundle.model)
     kept = {name: value.detach().clone() for name, value in named.items()}
     try:
@@ -112,41 +112,43 @@ def _weights_given_back(bundle: ModelBundle) -> Iterator[None]:
 
 
 @contextmanager
-def _saved_and_opened(stage: DryRunStage) -> Iterator[ModelBundle]:
-    """The system that a later process would open, from a folder that is gone afterwards."""
-    folder = stage.folder / FOLDER
+def _saved_and_loaded(context: DryRunContext) -> Iterator[ModelBundle]:
+    """Save and load the weights as a later process would; the folder is removed afterwards."""
+    folder = context.folder / FOLDER
     if folder.exists():
-        shutil.rmtree(folder)  # of a rehearsal that was killed
+        shutil.rmtree(folder)  # of a dry run that was killed
     folder.mkdir(parents=True)
     try:
-        if (stage.folder / SCRATCH).exists():
-            (folder / SCRATCH).symlink_to((stage.folder / SCRATCH).resolve())
-        weights.write(folder / weights.FOLDER, stage.weights, stage.bundle)
-        yield weights.load(folder, stage.bundle.kind, stage.recipe)[0]
+        if (context.folder / SCRATCH).exists():
+            (folder / SCRATCH).symlink_to((context.folder / SCRATCH).resolve())
+        weights.write(folder / weights.FOLDER, context.weights, context.bundle)
+        yield weights.load(folder, context.bundle.kind, context.recipe)[0]
     finally:
         shutil.rmtree(folder)
         torch.cuda.empty_cache()
 
 
-def _bench(stage: DryRunStage, bundle: ModelBundle) -> CheckContext:
-    return CheckContext(bundle, stage.rows, stage.rows, precision_for(stage.recipe, detect()))
+def _check_context(context: DryRunContext, bundle: ModelBundle) -> CheckContext:
+    return CheckContext(bundle, context.rows, context.rows, precision_for(context.recipe, detect()))
 
 
-def _distance(stage: DryRunStage, again: ModelBundle) -> float:
-    """How far the opened system's logits are from the living one's."""
-    living, opened = (_bench(stage, bundle).logits(stage.rows) for bundle in (stage.bundle, again))
-    return distance(opened, living)
+def _distance(context: DryRunContext, loaded: ModelBundle) -> float:
+    """Return the distance between the logits of the loaded and the trained model."""
+    trained, found = (
+        _check_context(context, bundle).logits(context.rows) for bundle in (context.bundle, loaded)
+    )
+    return distance(found, trained)
 
 
 def _answers(bundle: ModelBundle, rows: Sequence[EncodedRow]) -> list[Prediction]:
     return list(generate(bundle, rows, Greedy(max_new_tokens=NEW_TOKENS), max_new_tokens=0))
 
 
-def _judged(answers: Sequence[Prediction], dialogues: Sequence[Dialogue]) -> float | None:
-    """The mean ROUGE of the answers; ``None`` where the judge is not to be believed.
+def _rouge(answers: Sequence[Prediction], dialogues: Sequence[Dialogue]) -> float | None:
+    """Return the mean ROUGE of the answers; ``None`` if the metric fails its sanity checks.
 
-    Half a text scored against the whole one must have more precision than recall: with answers
-    and references swapped it would be the other way round.
+    Half a text scored against the whole one must have more precision than recall; with answers and
+    references swapped it would be the other way round.
     """
     from yoyak.metrics.protocol import OFFICIAL
     from yoyak.metrics.rouge import score_rows
@@ -158,11 +160,11 @@ def _judged(answers: Sequence[Prediction], dialogues: Sequence[Dialogue]) -> flo
     known = score_rows([HALF], [(WHOLE,)], OFFICIAL)
     same = score_rows([WHOLE], [(WHOLE,)], OFFICIAL)
     mean = float(scores[:, :, 2].mean())
-    sensible = bool((known[:, 0, 0] > known[:, 0, 1]).all()) and bool((same == 1.0).all())
-    return mean if sensible and math.isfinite(mean) and 0.0 <= mean <= 1.0 else None
+    sane = bool((known[:, 0, 0] > known[:, 0, 1]).all()) and bool((same == 1.0).all())
+    return mean if sane and math.isfinite(mean) and 0.0 <= mean <= 1.0 else None
 
 
-def _file_rows(answers: Sequence[Prediction]) -> list[list[str]]:
+def _csv_rows(answers: Sequence[Prediction]) -> list[list[str]]:
     file = io.StringIO()
     csv.writer(file).writerows([answer.id, answer.text] for answer in answers)
     return list(csv.reader(io.StringIO(file.getvalue(), newline="")))

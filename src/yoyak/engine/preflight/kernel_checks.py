@@ -1,57 +1,57 @@
-"""Whether each switch for speed that is set leaves the gradient what it is.
+"""Check that each speed option of the recipe (Liger, compile, packing) leaves the gradient alone.
 
-A switch that was asked for and fails ends the run by name; nothing falls back in silence.
+An option that was asked for and fails ends the run; there is no silent fallback.
 """
 
 from collections.abc import Iterator
 
 from yoyak.config.schema import TrainSettings
-from yoyak.engine.check_line import breakdown, close
+from yoyak.engine.check_result import distance_result, error_result
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.model import trainable_parameters
 from yoyak.engine.preflight.model_checks import (
     CheckContext,
     distance,
     gradient_of,
-    second_matrices_filled,
+    lora_b_filled,
     undisturbed,
 )
 from yoyak.errors import YoyakError
 from yoyak.events import CheckResult
 
 
-def check_switches(bench: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
-    """A line for each switch that the recipe sets, on top of those before it."""
+def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
+    """Check each option that the recipe sets, together with those before it."""
     wanted = KernelOptions.of(settings)
     steps = [
         ("kernels-equal-torch", wanted.liger, KernelOptions(liger=True)),
         ("compiled-equals-eager", wanted.compiled, wanted),
         ("packed-equals-padded", settings.packing == "on", wanted._replace(packed=True)),
     ]
-    for name, is_set, switches in steps:
+    for name, is_set, options in steps:
         if is_set:
-            yield equals_plain(bench, name, switches)
+            yield equals_plain(context, name, options)
 
 
-def equals_plain(bench: CheckContext, name: str, switches: KernelOptions) -> CheckResult:
-    """Loss and gradient of rows of unlike lengths, with the switches on and plain.
+def equals_plain(context: CheckContext, name: str, options: KernelOptions) -> CheckResult:
+    """Compare loss and gradient of rows of different lengths with and without the options.
 
-    Adapters' second matrices start at zero and would hide half of the gradient; here they do not.
-    Whatever breaks is the line's finding.
+    LoRA's B matrices start at zero and would hide half of the gradient; here they are filled. Any
+    error but one of yoyak's own is a failed result.
     """
-    rows = [*bench.rows, bench.rows[0]]
-    board = KernelPatches(bench.bundle, switches)
+    rows = [*context.rows, context.rows[0]]
+    patches = KernelPatches(context.bundle, options)
     try:
         with (
-            undisturbed(bench.bundle),
-            second_matrices_filled(trainable_parameters(bench.bundle.model)),
+            undisturbed(context.bundle),
+            lora_b_filled(trainable_parameters(context.bundle.model)),
         ):
-            loss, gradient = gradient_of(bench, [rows])
-            with board.on(packed=switches.packed):
-                switched, other = gradient_of(bench, [rows], packed=switches.packed)
+            plain_loss, plain = gradient_of(context, [rows])
+            with patches.on(packed=options.packed):
+                loss, gradient = gradient_of(context, [rows], packed=options.packed)
     except YoyakError:
         raise
-    except Exception as error:  # noqa: BLE001 -- compilers have many errors, and each ends the run
-        return breakdown(name, error)
-    apart = max(distance(other, gradient), abs(switched - loss) / max(abs(loss), 1e-12))
-    return close(name, apart, bench.tolerance)
+    except Exception as error:  # noqa: BLE001 -- compilers raise many types, and each ends the run
+        return error_result(name, error)
+    apart = max(distance(gradient, plain), abs(loss - plain_loss) / max(abs(plain_loss), 1e-12))
+    return distance_result(name, apart, context.tolerance)

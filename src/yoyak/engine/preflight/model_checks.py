@@ -1,37 +1,38 @@
-"""What the proof card says about a model: measured on a few real rows before the first step.
+"""Check a model on a few training rows before the first step.
 
-The model is put in evaluation mode, so that no dropout hides a difference, and is given back with
-weights, gradients, mode and random state as they were.
+The model is in evaluation mode, so that dropout hides no difference; weights, mode and random state
+are restored, gradients are ``None`` afterwards.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.check_line import check, close, listed
-from yoyak.engine.device import Precision, computing
+from yoyak.engine.check_result import check_result, distance_result, first_three
+from yoyak.engine.device import Precision, autocast
 from yoyak.engine.inference.greedy_and_sampling import next_token_scores
 from yoyak.engine.models.collate import Batch, collate
 from yoyak.engine.models.loss import loss_sum, supervised_logits
 from yoyak.engine.models.model import ModelBundle, trainable_parameters, without_wrapper
+from yoyak.engine.preflight.data_checks import example_indices, total_length
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.events import CheckResult
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
-"""Largest root mean square of a difference, as a share of the values' own spread.
+"""Largest root mean square of a difference, relative to the values' standard deviation.
 
-A leak between rows or a missing mask moves logits by 0.3 and more, a wrong scale moves gradients
-by 0.5 and more; what lies below is what bfloat16's eight bits may do.
+Attention between rows or a missing mask moves logits by 0.3 and more, a wrong scale moves gradients
+by 0.5 and more; rounding to bfloat16's eight bits stays below.
 """
 
 
 class CheckContext(NamedTuple):
-    """The model under test, the rows it is tested on, and its number formats.
+    """Input of the checks: the model, the rows to check it on, and its dtypes.
 
     ``rows`` are the shortest, the median and the longest one; ``light`` are four of the shorter
-    half, for checks that keep activations or whole logits and must fit beside any model.
+    half, for checks that keep activations or all logits and must fit beside any model.
     """
 
     bundle: ModelBundle
@@ -39,44 +40,62 @@ class CheckContext(NamedTuple):
     light: Sequence[EncodedRow]
     precision: Precision
 
+    @classmethod
+    def of(
+        cls, bundle: ModelBundle, rows: Sequence[EncodedRow], precision: Precision
+    ) -> "CheckContext":
+        """Choose ``rows`` and ``light`` from the training rows."""
+        return cls(
+            bundle,
+            [rows[index] for index in example_indices(rows)],
+            [rows[index] for index in light_indices(rows)],
+            precision,
+        )
+
     @property
     def tolerance(self) -> float:
-        """How far two ways to the same number may be apart."""
+        """The largest distance between two ways to compute the same numbers."""
         return TOLERANCE[self.precision.autocast or self.precision.base]
 
     def batch(self, rows: Sequence[EncodedRow], *, packed: bool = False) -> Batch:
-        """The training batch of these rows."""
+        """Collate these rows as training does."""
         bundle = self.bundle
         return collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
 
     def logits(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Supervised logits as training computes them, [n, vocabulary]."""
-        with torch.no_grad(), self.computing():
+        """Compute the supervised logits as training does, [n, vocabulary]."""
+        with torch.no_grad(), self.autocast():
             return supervised_logits(self.bundle.model, self.batch(rows))
 
-    def computing(self) -> Any:
-        """The number formats of training."""
-        return computing(self.bundle.device, self.precision.autocast)
+    def autocast(self) -> AbstractContextManager[None]:
+        """Compute matrix products in training's dtype inside the block."""
+        return autocast(self.bundle.device, self.precision.autocast)
 
 
-def check_model(bench: CheckContext) -> Iterator[CheckResult]:
-    """Every check that a model can be put to; weights that look wrong are not computed with."""
-    yield supervised_places(bench)
-    weights = (vocabulary(bench), dtypes(bench))
+def light_indices(rows: Sequence[EncodedRow]) -> list[int]:
+    """Return the indices of four rows, from the shortest to just below the median."""
+    ordered = sorted(range(len(rows)), key=lambda index: total_length(rows[index]))
+    return [ordered[len(ordered) * eighth // 8] for eighth in range(4)]
+
+
+def check_model(context: CheckContext) -> Iterator[CheckResult]:
+    """Run every check of this module; if weights look wrong, none that computes with them."""
+    yield supervised_places(context)
+    weights = (vocabulary(context), dtypes(context))
     yield from weights
     if not all(line.passed for line in weights):
         return
-    with undisturbed(bench.bundle):
-        yield batch_equals_single(bench)
-        yield generation_equals_training(bench)
-        yield head_equals_full(bench)
-        yield gradient_everywhere(bench)
-        yield accumulation(bench)
+    with undisturbed(context.bundle):
+        yield batch_equals_single(context)
+        yield generation_equals_training(context)
+        yield head_equals_full(context)
+        yield gradient_everywhere(context)
+        yield accumulation(context)
 
 
 @contextmanager
 def undisturbed(bundle: ModelBundle) -> Iterator[None]:
-    """Evaluation mode inside; afterwards mode and random state are as before, gradients none."""
+    """Set evaluation mode in the block; restore mode and random state, clear gradients after it."""
     training = bundle.model.training
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -88,12 +107,12 @@ def undisturbed(bundle: ModelBundle) -> Iterator[None]:
             bundle.model.train(training)
 
 
-def supervised_places(bench: CheckContext) -> CheckResult:
-    """At each supervised place stands the id before its target: the mask is not off by one."""
-    tokenizer = bench.bundle.tokenizer
+def supervised_places(context: CheckContext) -> CheckResult:
+    """Check that the id before each target is at its label position: no shift by one."""
+    tokenizer = context.bundle.tokenizer
     wrong = 0
-    for rows in ([row] for row in bench.rows):
-        batch = bench.batch(rows)
+    for rows in ([row] for row in context.rows):
+        batch = context.batch(rows)
         shown = batch.input_ids if batch.decoder_input_ids is None else batch.decoder_input_ids
         before = shown.flatten()[batch.label_positions].tolist()
         first = (
@@ -103,39 +122,41 @@ def supervised_places(bench: CheckContext) -> CheckResult:
         )
         targets = batch.targets.tolist()
         wrong += before != [first, *targets[:-1]] or targets != list(rows[0].answer_ids)
-    together = bench.batch(bench.rows)
-    alone = [token for row in bench.rows for token in row.answer_ids]
-    wrong += together.targets.tolist() != alone or len(together.label_positions) != len(alone)
-    return check(
+    batched = context.batch(context.rows)
+    alone = [token for row in context.rows for token in row.answer_ids]
+    wrong += batched.targets.tolist() != alone or len(batched.label_positions) != len(alone)
+    return check_result(
         "supervised-places", not wrong, "engine.found-places", places=len(alone), wrong=wrong
     )
 
 
-def vocabulary(bench: CheckContext) -> CheckResult:
-    """Embedding and head have the base's rows: one a token, or padded to a multiple of 64."""
-    inner = without_wrapper(bench.bundle.model)
-    tokens = bench.bundle.tokenizer.vocab_size
+def vocabulary(context: CheckContext) -> CheckResult:
+    """Check that embedding and head have a row per token, or are padded to a multiple of 64."""
+    inner = without_wrapper(context.bundle.model)
+    tokens = context.bundle.tokenizer.vocab_size
     rows = inner.get_input_embeddings().weight.shape[0]
     head = inner.get_output_embeddings().weight.shape[0]
     as_built = rows == tokens or (rows > tokens and rows % 64 == 0)
     passed = as_built and head == rows == inner.config.vocab_size
     sizes = {"tokens": tokens, "rows": rows, "head": head}
-    return check("vocabulary", passed, "engine.found-vocabulary", **sizes)
+    return check_result("vocabulary", passed, "engine.found-vocabulary", **sizes)
 
 
-def dtypes(bench: CheckContext) -> CheckResult:
-    """What learns is float32; frozen matrices have the declared dtype or are packed in 4 bits."""
+def dtypes(context: CheckContext) -> CheckResult:
+    """Check that trainable tensors are float32, frozen ones the declared dtype or NF4."""
     trained: Counter[str] = Counter()
     frozen: Counter[str] = Counter()
     wrong = []
-    for name, value in bench.bundle.model.named_parameters():
+    for name, value in context.bundle.model.named_parameters():
         kind = _dtype_of(value)
         (trained if value.requires_grad else frozen)[kind] += 1
-        if not _is_declared(value, kind, bench.precision):
+        if not _is_declared(value, kind, context.precision):
             wrong.append(f"{name} {kind}")
-    wrong += [name for name, part in _four_bit(bench.bundle) if part.support_avx512bf16_for_cpu]
+    wrong += [name for name, part in _four_bit(context.bundle) if part.support_avx512bf16_for_cpu]
     census = {"trained": _counted(trained), "frozen": _counted(frozen)}
-    return check("dtypes", not wrong, "engine.found-dtypes", **census, wrong=listed(wrong))
+    return check_result(
+        "dtypes", not wrong, "engine.found-dtypes", **census, wrong=first_three(wrong)
+    )
 
 
 def _counted(kinds: Counter[str]) -> str:
@@ -143,8 +164,8 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 def _four_bit(bundle: ModelBundle) -> list[tuple[str, Any]]:
-    # Only bitsandbytes' 4-bit layers have this switch, under which a forward pass in evaluation
-    # mode repacks their weights and ruins later gradients and merges.
+    # Only bitsandbytes' 4-bit layers have this flag. While it is set, a forward pass in evaluation
+    # mode repacks their weights, and later gradients and merges are wrong.
     return [
         (name, part)
         for name, part in bundle.model.named_modules()
@@ -167,65 +188,69 @@ def _is_declared(value: torch.nn.Parameter, kind: str, precision: Precision) -> 
     return norm or kind in {base, f"nf4/{base}"}
 
 
-def batch_equals_single(bench: CheckContext) -> CheckResult:
-    """Rows say in a batch what they say alone: no row sees another, or another's padding."""
-    together = bench.logits(bench.rows)
-    alone = torch.cat([bench.logits([row]) for row in bench.rows])
-    return close("batch-equals-single", distance(together, alone), bench.tolerance)
+def batch_equals_single(context: CheckContext) -> CheckResult:
+    """Check that rows have the same logits in a batch and alone: no attention between rows."""
+    batched = context.logits(context.rows)
+    alone = torch.cat([context.logits([row]) for row in context.rows])
+    return distance_result("batch-equals-single", distance(batched, alone), context.tolerance)
 
 
-def generation_equals_training(bench: CheckContext) -> CheckResult:
-    """The first id of each answer is as likely in a generation batch as in a training batch.
+def generation_equals_training(context: CheckContext) -> CheckResult:
+    """Check that generation and training agree on the logits of each answer's first token.
 
-    The two pad on different sides, count positions in different ways and share no code; only
-    training computes under autocast.
+    The two pad on different sides, count positions differently and share no code; only training
+    computes under autocast.
     """
-    lengths = [len(row.answer_ids) for row in bench.rows]
-    starts = torch.tensor([0, *lengths[:-1]], device=bench.bundle.device).cumsum(0)
-    trained = bench.logits(bench.rows)[starts]
+    lengths = [len(row.answer_ids) for row in context.rows]
+    starts = torch.tensor([0, *lengths[:-1]], device=context.bundle.device).cumsum(0)
+    trained = context.logits(context.rows)[starts]
     with torch.no_grad():
-        generated = next_token_scores(bench.bundle, bench.rows).scores(None)
-    return close("generation-equals-training", distance(generated, trained), bench.tolerance)
+        generated = next_token_scores(context.bundle, context.rows).scores(None)
+    return distance_result(
+        "generation-equals-training", distance(generated, trained), context.tolerance
+    )
 
 
-def head_equals_full(bench: CheckContext) -> CheckResult:
-    """Logits of supervised places alone are those of the whole forward pass at these places."""
-    batch = bench.batch(bench.light)
+def head_equals_full(context: CheckContext) -> CheckResult:
+    """Check that the head applied to label positions alone gives the full pass's logits there."""
+    batch = context.batch(context.light)
     inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
     if batch.decoder_input_ids is not None:
         inputs |= {
             "attention_mask": batch.attention_mask,
             "decoder_input_ids": batch.decoder_input_ids,
         }
-    with torch.no_grad(), bench.computing():
-        full = bench.bundle.model(**inputs).logits.float().flatten(0, 1)[batch.label_positions]
-    return close("head-equals-full", distance(bench.logits(bench.light), full), bench.tolerance)
+    with torch.no_grad(), context.autocast():
+        full = context.bundle.model(**inputs).logits.float().flatten(0, 1)[batch.label_positions]
+    return distance_result(
+        "head-equals-full", distance(context.logits(context.light), full), context.tolerance
+    )
 
 
-def gradient_everywhere(bench: CheckContext) -> CheckResult:
-    """Every trained tensor gets a finite gradient that is not zero; no linear layer is left out.
+def gradient_everywhere(context: CheckContext) -> CheckResult:
+    """Check that every trainable tensor gets a finite non-zero gradient, and every layer LoRA.
 
-    A LoRA adapter's second matrix starts at zero, which keeps the first one's gradient at zero;
-    for this check it holds small random numbers and gets its zeros back.
+    LoRA's B matrices start at zero, which keeps the gradients of A at zero; during this check they
+    hold small random numbers.
     """
-    model = bench.bundle.model
+    model = context.bundle.model
     named = trainable_parameters(model)
-    with second_matrices_filled(named):
-        _gradient(bench, [bench.light])
+    with lora_b_filled(named):
+        _gradient(context, [context.light])
     silent = [name for name, value in named.items() if not _has_gradient(value)]
     model.zero_grad(set_to_none=True)
-    silent += _without_adapter(model)
-    return check(
+    silent += _without_lora(model)
+    return check_result(
         "gradient-everywhere",
         bool(named) and not silent,
         "engine.found-gradient",
         tensors=len(named),
-        silent=listed(silent),
+        silent=first_three(silent),
     )
 
 
-def _without_adapter(model: torch.nn.Module) -> list[str]:
-    """Frozen adapters, and linear layers below the head without one, if there are any adapters."""
+def _without_lora(model: torch.nn.Module) -> list[str]:
+    """List frozen adapters, and linear layers without one (except the head), if there are any."""
     adapters = [(name, value) for name, value in model.named_parameters() if ".lora_" in name]
     if not adapters:
         return []
@@ -245,8 +270,8 @@ def _has_gradient(value: torch.nn.Parameter) -> bool:
 
 
 @contextmanager
-def second_matrices_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[None]:
-    """Small random numbers in every adapter's second matrix inside the block."""
+def lora_b_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[None]:
+    """Fill LoRA's B matrices with small random numbers inside the block; restore them after it."""
     second = {name: value for name, value in named.items() if ".lora_B." in name}
     kept = {name: value.detach().clone() for name, value in second.items()}
     with torch.no_grad():
@@ -260,35 +285,35 @@ def second_matrices_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[Non
                 value.copy_(kept[name])
 
 
-def accumulation(bench: CheckContext) -> CheckResult:
-    """The gradient of a step is the same in one, two or as many passes as there are rows."""
-    rows = [*bench.rows, bench.rows[0]][:4]
-    whole = _gradient(bench, [rows])
+def accumulation(context: CheckContext) -> CheckResult:
+    """Check that gradient accumulation is exact: one pass, two, or one per row."""
+    rows = [*context.rows, context.rows[0]][:4]
+    whole = _gradient(context, [rows])
     worst = max(
         distance(
-            _gradient(bench, [rows[cut : cut + size] for cut in range(0, len(rows), size)]), whole
+            _gradient(context, [rows[cut : cut + size] for cut in range(0, len(rows), size)]), whole
         )
         for size in (2, 1)
     )
-    bench.bundle.model.zero_grad(set_to_none=True)
-    return close("accumulation", worst, bench.tolerance)
+    context.bundle.model.zero_grad(set_to_none=True)
+    return distance_result("accumulation", worst, context.tolerance)
 
 
-def _gradient(bench: CheckContext, groups: Sequence[Sequence[EncodedRow]]) -> torch.Tensor:
-    return gradient_of(bench, groups)[1]
+def _gradient(context: CheckContext, groups: Sequence[Sequence[EncodedRow]]) -> torch.Tensor:
+    return gradient_of(context, groups)[1]
 
 
 def gradient_of(
-    bench: CheckContext, groups: Sequence[Sequence[EncodedRow]], *, packed: bool = False
+    context: CheckContext, groups: Sequence[Sequence[EncodedRow]], *, packed: bool = False
 ) -> tuple[float, torch.Tensor]:
-    """Loss per token and all gradients of a step in one line, computed as training does."""
-    model = bench.bundle.model
+    """Return a step's loss per token and its gradients, flattened, computed as training does."""
+    model = context.bundle.model
     model.zero_grad(set_to_none=True)
     tokens = sum(len(row.answer_ids) for group in groups for row in group)
     loss = 0.0
     for group in groups:
-        with bench.computing():
-            summed = loss_sum(model, bench.batch(group, packed=packed)) / tokens
+        with context.autocast():
+            summed = loss_sum(model, context.batch(group, packed=packed)) / tokens
         torch.autograd.backward(summed)
         loss += float(summed.detach())
     gradients = (value.grad for value in trainable_parameters(model).values())
@@ -296,9 +321,9 @@ def gradient_of(
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Root mean square of the difference ÷ that of ``other`` round its mean; infinite if unlike."""
+    """Return RMS(one − other) ÷ standard deviation of ``other``; infinite for NaN, other shapes."""
     if one.shape != other.shape:
         return float("inf")
     spread = (other - other.mean()).square().mean().sqrt().clamp_min(1e-12)
     share = float((one - other).square().mean().sqrt() / spread)
-    return share if share == share else float("inf")  # noqa: PLR0124 -- NaN is as far as can be
+    return share if share == share else float("inf")  # noqa: PLR0124 -- NaN

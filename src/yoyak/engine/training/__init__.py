@@ -1,1 +1,1 @@
-"""Train: sampler, optimizer, schedule, checkpoints, evaluation, the loop."""
+"""The training loop and its parts: sampler, schedule, optimizer, evaluation and checkpoints."""

@@ -1,7 +1,8 @@
-"""Checkpoints: whole or not there, and never resumed under another recipe, data or base.
+"""Write and read checkpoints: whole or not there, never resumed with another recipe, data or base.
 
-``checkpoints/step-000390/`` holds what learns and its moments as safetensors and the progress as
-JSON; nothing in it can run code. Written by ``store.disk``: files, fsync, manifest, rename.
+``checkpoints/step-000390/`` holds the trainable parameters and the optimizer state as safetensors
+and the training state as JSON; nothing in it can run code. ``files.atomic`` writes it: files,
+fsync, manifest, rename.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,12 @@ from yoyak.files import atomic
 from yoyak.values import Value
 
 TENSORS = "trainables.safetensors"
-MOMENTS = "moments.safetensors"
-PROGRESS = "progress.json"
+OPTIMIZER = "moments.safetensors"
+STATE = "progress.json"
 
 
 class CheckpointIdentity(Value, frozen=True, kw_only=True):
-    """What the weights depend on; a checkpoint of another identity is not gone on with."""
+    """What the weights depend on; a checkpoint with another identity is not resumed."""
 
     recipe: Recipe
     data_sha256: str
@@ -31,36 +32,37 @@ class CheckpointIdentity(Value, frozen=True, kw_only=True):
 
 
 class TrainState(Value, frozen=True, kw_only=True):
-    """How far training has come: everything that is neither weight nor moment."""
+    """Everything a run resumes from besides weights and optimizer state."""
 
     step: int = 0
     budget_tokens: int
-    """Of one forward pass; it has shrunk if memory ran out."""
+    """Padded tokens of one forward pass; halved after an out-of-memory error."""
     recompute: Recompute = Recompute.NOTHING
-    """Whether gradient checkpointing is on."""
+    """The level of activation checkpointing."""
     deterministic: bool = False
-    """The device computes with kernels that have shown that they repeat themselves."""
+    """Deterministic kernels are on, and proved to repeat their results on this device."""
     packed: bool = False
-    """Rows stand behind one another in a forward pass instead of being padded."""
+    """Rows of a forward pass are concatenated (cu_seqlens) instead of padded."""
     rate_scale: float = 1.0
-    """0.5 after the one roll-back that a run is allowed."""
+    """Factor of the learning rate: 0.5 after the one roll-back that a run is allowed."""
     skipped_steps: int = 0
-    """Steps in a row whose loss or gradient was not finite."""
+    """Consecutive steps that were skipped for a loss or gradient that was not finite."""
     evaluated_step: int | None = None
     start_value: float | None = None
-    """Of the recipe's metric, before the first step; never a candidate for the best."""
+    """The recipe's metric before the first step; no checkpoint is chosen for it."""
     best_step: int | None = None
     best_value: float | None = None
-    """Of the recipe's metric."""
+    """The recipe's metric at ``best_step``."""
     stale: int = 0
-    """Evaluations in a row without a better one."""
+    """Consecutive evaluations without an improvement, for early stopping."""
     loss_mean: float | None = None
-    """Moving average of the loss per supervised token, and of its squared deviation."""
+    """Exponential moving average of the loss per supervised token."""
     loss_variance: float = 0.0
+    """Exponential moving average of its squared deviation."""
 
     @property
     def rolled_back(self) -> bool:
-        """The run has had its roll-back."""
+        """Whether the run has used its one roll-back."""
         return self.rate_scale < 1.0
 
 
@@ -72,14 +74,14 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
 
 class CheckpointSize(NamedTuple):
-    """A checkpoint that was just written."""
+    """Name and size of a checkpoint that was just written."""
 
     name: str
     size_bytes: int
 
 
 def name_of(step: int) -> str:
-    """The folder of a step's checkpoint."""
+    """Return the folder name of a step's checkpoint."""
     return f"step-{step:06d}"
 
 
@@ -87,8 +89,12 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: holds nothing else.
+        folder: holds nothing else; created if absent.
         identity: of the run that saves and resumes here.
+
+    Attributes:
+        torn: names of damaged checkpoints that ``newest`` has set aside.
+        saved_recipe: the recipe of the checkpoint that ``newest`` returned.
     """
 
     def __init__(self, folder: Path, identity: CheckpointIdentity) -> None:
@@ -100,14 +106,14 @@ class Checkpoints:
         self.saved_recipe = identity.recipe
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint by name, rising."""
+        """List the steps that have a checkpoint folder, ascending; they are not verified."""
         return sorted(int(path.name.removeprefix("step-")) for path in self._folder.glob("step-*"))
 
     def newest(self) -> TrainState | None:
-        """The progress of the newest checkpoint that verifies; ``None`` if none does.
+        """Return the state of the newest checkpoint that verifies; ``None`` if none does.
 
-        Torn ones are set aside under another name and listed in ``torn``. ``saved_recipe`` becomes
-        the recipe of that checkpoint, which may differ in how steps are computed.
+        Damaged ones are renamed to ``torn-…`` and listed in ``torn``. The recipe of the checkpoint
+        becomes ``saved_recipe``; it may differ from the run's in how steps are computed.
 
         Raises:
             RunFailed: it is of another recipe, other data or another base.
@@ -122,64 +128,63 @@ class Checkpoints:
         return None
 
     def is_whole(self, step: int) -> bool:
-        """There is a checkpoint of ``step``, and every byte of it is as it was written."""
+        """Return whether the checkpoint of ``step`` exists and matches its checksums."""
         return atomic.verify_folder(self._folder / name_of(step)) is not None
 
     def tensors(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
-        """What learns, at ``step``."""
+        """Load the trainable parameters of ``step``."""
         return _read(self._folder / name_of(step) / TENSORS, device)
 
-    def moments(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
-        """The optimiser's state at ``step``."""
-        return _read(self._folder / name_of(step) / MOMENTS, device)
+    def optimizer_state(self, step: int, device: torch.device) -> dict[str, torch.Tensor]:
+        """Load the optimizer state of ``step``."""
+        return _read(self._folder / name_of(step) / OPTIMIZER, device)
 
     def save(
         self,
-        progress: TrainState,
+        state: TrainState,
         tensors: Mapping[str, torch.Tensor],
-        moments: Mapping[str, torch.Tensor],
+        optimizer_state: Mapping[str, torch.Tensor],
     ) -> CheckpointSize:
-        """Writes a whole checkpoint, and only then removes those that nobody needs any more.
+        """Write a checkpoint, then remove all but the best, the last and the one before.
 
         Raises:
-            DiskFull, CannotWrite: nothing is lost; the earlier checkpoints are as they were.
+            DiskFull, CannotWrite: earlier checkpoints are as they were.
         """
-        name = name_of(progress.step)
-        snapshot = Snapshot(identity=self._identity, progress=progress)
+        name = name_of(state.step)
+        snapshot = Snapshot(identity=self._identity, progress=state)
         with atomic.whole_folder(self._folder / name) as folder:
             _write(folder / TENSORS, tensors)
-            _write(folder / MOMENTS, moments)
-            (folder / PROGRESS).write_bytes(msgspec.json.encode(snapshot))
-        self._retain(progress)
+            _write(folder / OPTIMIZER, optimizer_state)
+            (folder / STATE).write_bytes(msgspec.json.encode(snapshot))
+        self._retain(state)
         return CheckpointSize(name, atomic.size_bytes(self._folder / name))
 
     def remove_after(self, step: int) -> None:
-        """Removes what a roll-back to ``step`` has made untrue."""
+        """Remove the checkpoints of later steps, after a roll-back to ``step``."""
         for later in self.steps():
             if later > step:
                 atomic.remove_folder(self._folder / name_of(later))
 
     def newest_good(self) -> int | None:
-        """The newest step whose checkpoint was saved with every step applied."""
+        """Return the newest checkpoint's step that was saved with no step being skipped."""
         for step in reversed(self.steps()):
-            if self.progress_at(step).skipped_steps == 0:
+            if self.state_at(step).skipped_steps == 0:
                 return step
         return None
 
-    def progress_at(self, step: int) -> TrainState:
-        """The progress stored at ``step``."""
+    def state_at(self, step: int) -> TrainState:
+        """Read the training state of ``step``."""
         return self._snapshot(self._folder / name_of(step)).progress
 
-    def _retain(self, progress: TrainState) -> None:
-        """Keeps {best, last, previous}."""
-        kept = {*self.steps()[-2:], progress.best_step}
+    def _retain(self, state: TrainState) -> None:
+        kept = {*self.steps()[-2:], state.best_step}
         for step in self.steps():
             if step not in kept:
                 atomic.remove_folder(self._folder / name_of(step))
 
     def _snapshot(self, path: Path) -> Snapshot:
         try:
-            snapshot = msgspec.json.decode((path / PROGRESS).read_bytes(), type=Snapshot)
+            snapshot = msgspec.json.decode((path / STATE).read_bytes(), type=Snapshot)
         except msgspec.DecodeError as error:
             raise RunFailed("engine.old-checkpoint", path=path, problem=str(error)) from error
         differences = "; ".join(_differences(snapshot.identity, self._identity))
@@ -189,15 +194,15 @@ class Checkpoints:
 
     def _set_aside(self, path: Path) -> None:
         self.torn.append(path.name)
-        place = path.with_name(f"torn-{path.name}")
-        if place.exists():
-            place = path.with_name(f"torn-{path.name}-{len(list(self._folder.iterdir()))}")
-        path.rename(place)
+        target = path.with_name(f"torn-{path.name}")
+        if target.exists():
+            target = path.with_name(f"torn-{path.name}-{len(list(self._folder.iterdir()))}")
+        path.rename(target)
         atomic.sync_folder(self._folder)
 
 
 def changes(before: Recipe, after: Recipe) -> dict[str, str]:
-    """The settings that differ, by key, each as ``train.learning_rate 5e-05 → 0.0001``."""
+    """Return the settings that differ, by key: ``train.learning_rate 5e-05 → 0.0001``."""
     was, now = dict(settings_of(before)), dict(settings_of(after))
     return {
         key: f"{key} {was.get(key)} → {now.get(key)}"
@@ -207,12 +212,12 @@ def changes(before: Recipe, after: Recipe) -> dict[str, str]:
 
 
 def _differences(saved: CheckpointIdentity, now: CheckpointIdentity) -> list[str]:
-    """What differs; decoding may, and how steps are computed."""
+    """List what forbids to resume; decoding and how steps are computed may differ."""
     found = []
     if saved.recipe.learning_hash != now.recipe.learning_hash:
         changed = changes(saved.recipe, now.recipe)
         may = ("about", "decode.", *(f"train.{name}" for name in RESUMABLE_SETTINGS))
-        found += [told for key, told in changed.items() if not key.startswith(may)]
+        found += [change for key, change in changed.items() if not key.startswith(may)]
     for what, was, now_is in (
         ("data", saved.data_sha256, now.data_sha256),
         ("base", saved.base_sha256, now.base_sha256),

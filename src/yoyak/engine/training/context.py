@@ -1,4 +1,4 @@
-"""All that one training run works with, and how it says that something deserves attention."""
+"""What one training run works with."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from yoyak.engine.tokenization.encode import EncodedRow
     from yoyak.engine.training.checkpoint import Checkpoints
     from yoyak.engine.training.evaluation import EvalMetrics
-    from yoyak.engine.training.model_optimizer import ModelOptimizer
+    from yoyak.engine.training.optimizer import ModelOptimizer
     from yoyak.engine.training.schedule import TrainSchedule
 
-Judges = Callable[[Callable[[], bool]], "EvalMetrics | None"]
-"""How good the model is right now; ``None`` where the argument said to stop meanwhile."""
+Evaluate = Callable[[Callable[[], bool]], "EvalMetrics | None"]
+"""Evaluates the model as it is; takes ``stop_asked`` and returns ``None`` if that ended it."""
 
 
 class TrainContext(NamedTuple):
-    """One training run: what is asked, what learns, from which rows, when, and where it is kept.
+    """Everything a training run needs: job, model and optimizer, rows, schedule, checkpoints.
 
-    ``shapes`` are those of ``rows``; ``judge`` is ``None`` where nothing is judged meanwhile.
+    ``shapes`` are those of ``rows``; ``evaluator`` is ``None`` where the recipe evaluates nothing
+    during training.
     """
 
     job: "TrainJob"
@@ -31,15 +32,15 @@ class TrainContext(NamedTuple):
     shapes: "Sequence[RowShape]"
     schedule: "TrainSchedule"
     checkpoints: "Checkpoints"
-    judge: Judges | None
+    evaluator: Evaluate | None
 
     def warn(self, key: str, **fields: object) -> None:
-        """Tells a catalogue sentence as an event."""
-        told = {name: str(value) for name, value in fields.items()}
-        self.job.emit(Warned(at=time.time(), key=key, fields=told))
+        """Emit a warning: a key of the message catalogue and its placeholders."""
+        filled = {name: str(value) for name, value in fields.items()}
+        self.job.emit(Warned(at=time.time(), key=key, fields=filled))
 
     def restore(self, step: int) -> None:
-        """Takes over weights and moments as they were saved after ``step`` steps."""
+        """Load weights and optimizer state of the checkpoint of ``step``."""
         device = self.optimizer.bundle.device
         self.optimizer.load(self.checkpoints.tensors(step, device))
-        self.optimizer.load_moments(self.checkpoints.moments(step, device))
+        self.optimizer.load_optimizer_state(self.checkpoints.optimizer_state(step, device))

@@ -1,9 +1,7 @@
-"""Judging during training: dev summaries, generated and scored by the contest's own measure.
+"""Evaluate during training: ROUGE of generated dev summaries, and the loss of the references.
 
-Beside it the loss of the reference summaries, for whoever wants to choose by it.
-
-Always greedy and always the same rows, whatever the recipe's decoding is: the choice of the best
-checkpoint belongs to the weights, and weights must not depend on how they are decoded later.
+Decoding is greedy and the rows are always the same, whatever the recipe's decoding: the choice of
+the best checkpoint is part of the weights, which must not depend on how they are decoded later.
 """
 
 import hashlib
@@ -15,7 +13,7 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Greedy, Recipe
-from yoyak.engine.device import computing
+from yoyak.engine.device import autocast
 from yoyak.engine.inference.generate import generate
 from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, shape_of
 from yoyak.engine.models.loss import token_losses
@@ -28,12 +26,12 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1_000
 LOSS_TOKENS = 2_048
-"""Padded tokens of a pass that only measures a loss."""
+"""Padded tokens of a forward pass that only measures a loss."""
 NO_LIMIT = 1_000_000
 
 
 class EvalMetrics(NamedTuple):
-    """How good the dev summaries of one moment are; ``seconds`` to write and judge them.
+    """Metrics of one evaluation, fractions 0 to 1; ``seconds`` for generating and scoring.
 
     ``loss`` is per token of the reference summaries, whatever their length.
     """
@@ -47,7 +45,7 @@ class EvalMetrics(NamedTuple):
     seconds: float
 
     def value(self, metric: DevMetric) -> float:
-        """The verdict in one number."""
+        """Return the value of one metric."""
         match metric:
             case DevMetric.ROUGE_MEAN:
                 return self.rouge.mean
@@ -62,15 +60,15 @@ class EvalMetrics(NamedTuple):
 
 
 class Evaluator:
-    """Judges a model as it stands.
+    """Evaluates a model in training on fixed dev rows.
 
     Args:
-        bundle: the model in training; its weights, mode and random state stay as found.
-        dialogues: what it is judged on, with references.
-        recipe: says how a dialogue is shown.
+        bundle: the model; its weights, mode and random state are left unchanged.
+        dialogues: the dev rows, with references.
+        recipe: has the prompt settings and the seed.
         max_new_tokens: of each summary.
-        blocked: ids that are never written.
-        autocast: dtype of matrix products in measuring the loss, if not that of their operands.
+        blocked: token ids that are never generated.
+        autocast_dtype: of matrix products when measuring the loss; ``None`` for their operands'.
     """
 
     def __init__(
@@ -81,22 +79,22 @@ class Evaluator:
         *,
         max_new_tokens: int,
         blocked: Sequence[int] = (),
-        autocast: torch.dtype | None = None,
+        autocast_dtype: torch.dtype | None = None,
     ) -> None:
         self._bundle = bundle
-        # Nothing is trained on these answers, so the limit of those that are does not hold here.
+        # The limit on answers is for training rows; these are not trained on.
         prompt = msgspec.structs.replace(recipe.prompt, max_summary_tokens=NO_LIMIT)
         self._rows: list[EncodedRow] = encode_rows(
             bundle.tokenizer, dialogues, prompt, with_answers=True
         )
-        self._autocast = autocast
+        self._autocast_dtype = autocast_dtype
         self._references = {dialogue.id: dialogue.references for dialogue in dialogues}
         self._max_new_tokens = max_new_tokens
         self._blocked = blocked
         self._seed = recipe.train.seed
 
     def __call__(self, stop_asked: Callable[[], bool] = lambda: False) -> EvalMetrics | None:
-        """The verdict, or ``None`` where it was given up because someone asked to stop."""
+        """Generate and score; return ``None`` if ``stop_asked`` became true meanwhile."""
         started = time.perf_counter()
         texts: dict[str, str] = {}
         for prediction in generate(
@@ -109,9 +107,9 @@ class Evaluator:
             texts[prediction.id] = prediction.text
             if stop_asked():
                 return None
-        return self._verdict(texts, started)
+        return self._metrics(texts, started)
 
-    def _verdict(self, texts: dict[str, str], started: float) -> EvalMetrics:
+    def _metrics(self, texts: dict[str, str], started: float) -> EvalMetrics:
         from yoyak.metrics.bootstrap import mean_intervals
         from yoyak.metrics.protocol import OFFICIAL, protocol_of
         from yoyak.metrics.rouge import corpus_mean, score_rows
@@ -123,7 +121,7 @@ class Evaluator:
         (interval,) = mean_intervals(final, seed=self._seed, resamples=RESAMPLES)
         losses, tokens = self._losses()
         loss = losses.sum() / tokens.sum()
-        # A ratio's mean to first order: these row values average to the loss itself.
+        # The ratio to first order (delta method): these row values average to the loss itself.
         parts = loss + (losses - loss * tokens) / tokens.mean()
         (loss_interval,) = mean_intervals(parts[:, None], seed=self._seed, resamples=RESAMPLES)
         return EvalMetrics(
@@ -138,7 +136,7 @@ class Evaluator:
 
     @torch.no_grad()
     def _losses(self) -> "tuple[Floats, Floats]":
-        """Of each row the loss summed over its reference, and the tokens of that."""
+        """Return for each row the loss summed over its reference, and its tokens."""
         import numpy as np
 
         model, device, kind = self._bundle.model, self._bundle.device, self._bundle.kind
@@ -146,20 +144,20 @@ class Evaluator:
         model.eval()
         shapes = [shape_of(row, kind) for row in self._rows]
         losses = np.zeros(len(self._rows))
-        for part in micro_batches(
+        for batch in micro_batches(
             range(len(shapes)), shapes, MicroBatchLimits(len(shapes), LOSS_TOKENS)
         ):
-            rows = [self._rows[row] for row in part]
-            with computing(device, self._autocast):
+            rows = [self._rows[row] for row in batch]
+            with autocast(device, self._autocast_dtype):
                 each = token_losses(model, collate(rows, self._bundle.tokenizer, kind, device))
             of_rows = torch.split(each.cpu(), [len(row.answer_ids) for row in rows])
-            losses[part] = [float(values.sum()) for values in of_rows]
+            losses[batch] = [float(values.sum()) for values in of_rows]
         model.train(was_training)
         return losses, np.array([float(len(row.answer_ids)) for row in self._rows])
 
 
 def evaluation_rows(dialogues: Sequence[Dialogue], count: int | None, seed: int) -> list[Dialogue]:
-    """``count`` of the dialogues (all for ``None``), the same ones for the same seed and ids."""
+    """Return ``count`` of the dialogues (all for ``None``), a function of seed and ids only."""
     ranked = sorted(dialogues, key=lambda each: _rank(seed, each.id))
     chosen = {dialogue.id for dialogue in ranked[:count]}
     return [dialogue for dialogue in dialogues if dialogue.id in chosen]

@@ -1,4 +1,4 @@
-"""What the loop does when memory runs out or numbers stop being numbers."""
+"""Retry after out-of-memory errors, skip steps that are not finite, roll back a diverged run."""
 
 import math
 from collections.abc import Sequence
@@ -14,134 +14,121 @@ from yoyak.engine.training.context import TrainContext
 from yoyak.errors import RunFailed
 
 WORTHWHILE_TOKENS = 1_024
-"""Below this, a smaller pass costs more than computing activations twice."""
+"""Below this, smaller micro-batches cost more than recomputing activations."""
 TOLERATED = 3
-"""Steps in a row that may be lost to a loss or gradient that is not finite."""
+"""Consecutive skipped steps after which the run is rolled back."""
 SPIKE_AFTER = 20
 SPIKE_DEVIATIONS = 3.0
 SMOOTHING = 0.1
 """Weight of the newest loss in its moving average."""
 
 
-def gradients_with_oom_retry(
-    context: TrainContext, progress: TrainState
-) -> tuple[float, TrainState]:
-    """The gradient of the step after ``progress``, in the learner, and its loss per token.
-
-    Raises:
-        RunFailed: a single row does not fit.
-    """
-    return accumulate_gradients(context, progress, context.schedule.rows(progress.step))
-
-
 def accumulate_gradients(
-    context: TrainContext, progress: TrainState, chosen: Sequence[int]
+    context: TrainContext, state: TrainState, chosen: Sequence[int]
 ) -> tuple[float, TrainState]:
-    """As ``gradient``, for any rows.
+    """Compute the gradient of the rows ``chosen``; return the loss per token and the state.
 
-    As long as memory runs out, that very step is tried again in smaller passes, with the same
-    random numbers; what was learned about the memory is in the progress.
+    After an out-of-memory error the same step is tried again in smaller micro-batches or with
+    activation checkpointing, and with the same random numbers; the state keeps these settings.
 
     Raises:
         RunFailed: a single row does not fit.
     """
     optimizer = context.optimizer
     while True:
-        cut = micro_batches(chosen, context.shapes, micro_batch_limits(context, progress))
-        parts = [[context.rows[row] for row in part] for part in cut]
-        # The 0 is what earlier versions drew with, whose checkpoints go on to the same bits.
-        seed_all(context.job.recipe.train.seed, "step", progress.step, 0)
+        cut = micro_batches(chosen, context.shapes, micro_batch_limits(context, state))
+        groups = [[context.rows[row] for row in part] for part in cut]
+        # The 0 keeps checkpoints of earlier versions exact: they drew with it.
+        seed_all(context.job.recipe.train.seed, "step", state.step, 0)
         loss: float | None = None
-        # What follows is no handler: a live traceback would keep the failed pass's tensors.
+        # No except clause: its traceback would keep the failed pass's tensors alive.
         with suppress(torch.OutOfMemoryError):
-            loss = optimizer.gradient(parts, packed=progress.packed)
+            loss = optimizer.gradient(groups, packed=state.packed)
         if loss is not None:
-            return loss, progress
-        smaller = _smaller(context, progress, cut)
-        optimizer.forget()
+            return loss, state
+        smaller = _smaller(context, state, cut)
+        optimizer.zero_grad()
         torch.cuda.empty_cache()
-        if smaller.recompute is not progress.recompute:
-            optimizer.recompute(smaller.recompute)
-        progress = smaller
+        if smaller.recompute is not state.recompute:
+            optimizer.set_activation_checkpointing(smaller.recompute)
+        state = smaller
 
 
-def skipped_step(context: TrainContext, progress: TrainState) -> TrainState:
-    """The progress after a step that was left out because its numbers are not finite."""
-    context.optimizer.forget()
-    context.warn("engine.not-finite", step=progress.step + 1)
+def skip_step(context: TrainContext, state: TrainState) -> TrainState:
+    """Drop the gradient of a step whose loss or gradient norm is not finite; warn."""
+    context.optimizer.zero_grad()
+    context.warn("engine.not-finite", step=state.step + 1)
     return msgspec.structs.replace(
-        progress, step=progress.step + 1, skipped_steps=progress.skipped_steps + 1
+        state, step=state.step + 1, skipped_steps=state.skipped_steps + 1
     )
 
 
-def roll_back(context: TrainContext, progress: TrainState) -> TrainState:
-    """The last good checkpoint at half the learning rate.
+def roll_back(context: TrainContext, state: TrainState) -> TrainState:
+    """Restore the last checkpoint without skipped steps and halve the learning rate.
 
     Raises:
-        RunFailed: the run has had its one roll-back, or there is nothing good to go back to.
+        RunFailed: the run has used its one roll-back, or there is no such checkpoint.
     """
     good = context.checkpoints.newest_good()
-    if progress.rolled_back or good is None:
-        raise RunFailed("engine.diverged", step=progress.step, tolerated=TOLERATED)
+    if state.rolled_back or good is None:
+        raise RunFailed("engine.diverged", step=state.step, tolerated=TOLERATED)
     context.checkpoints.remove_after(good)
     context.restore(good)
-    context.warn("engine.rolled-back", step=progress.step, good=good)
+    context.warn("engine.rolled-back", step=state.step, good=good)
     return msgspec.structs.replace(
-        context.checkpoints.progress_at(good),
+        context.checkpoints.state_at(good),
         rate_scale=0.5,
-        # What the device has taught since then stays true.
-        budget_tokens=progress.budget_tokens,
-        recompute=progress.recompute,
+        # Limits found by out-of-memory errors since then still hold.
+        budget_tokens=state.budget_tokens,
+        recompute=state.recompute,
     )
 
 
-def detect_loss_spike(context: TrainContext, progress: TrainState, loss: float) -> TrainState:
-    """The progress after an applied step; a loss far above its moving average is pointed out."""
-    step = progress.step + 1
-    if progress.loss_mean is None:
-        return msgspec.structs.replace(progress, step=step, skipped_steps=0, loss_mean=loss)
-    distance = loss - progress.loss_mean
-    usual = SPIKE_DEVIATIONS * math.sqrt(progress.loss_variance)
-    if step > SPIKE_AFTER and distance > max(usual, 0.5 * progress.loss_mean):
-        mean = f"{progress.loss_mean:.3f}"
+def detect_loss_spike(context: TrainContext, state: TrainState, loss: float) -> TrainState:
+    """Advance the step counter; warn of a loss more than 3 standard deviations above its mean."""
+    step = state.step + 1
+    if state.loss_mean is None:
+        return msgspec.structs.replace(state, step=step, skipped_steps=0, loss_mean=loss)
+    distance = loss - state.loss_mean
+    usual = SPIKE_DEVIATIONS * math.sqrt(state.loss_variance)
+    if step > SPIKE_AFTER and distance > max(usual, 0.5 * state.loss_mean):
+        mean = f"{state.loss_mean:.3f}"
         context.warn("engine.loss-spike", step=step, loss=f"{loss:.3f}", mean=mean)
-    variance = (1 - SMOOTHING) * (progress.loss_variance + SMOOTHING * distance * distance)
+    variance = (1 - SMOOTHING) * (state.loss_variance + SMOOTHING * distance * distance)
     return msgspec.structs.replace(
-        progress,
+        state,
         step=step,
         skipped_steps=0,
-        loss_mean=progress.loss_mean + SMOOTHING * distance,
+        loss_mean=state.loss_mean + SMOOTHING * distance,
         loss_variance=variance,
     )
 
 
-def micro_batch_limits(context: TrainContext, progress: TrainState) -> MicroBatchLimits:
-    """What bounds one forward pass."""
+def micro_batch_limits(context: TrainContext, state: TrainState) -> MicroBatchLimits:
+    """Return the limits of one forward pass."""
     settings = context.job.recipe.train
     return MicroBatchLimits(
-        settings.micro_batch_size or settings.batch_size, progress.budget_tokens, progress.packed
+        settings.micro_batch_size or settings.batch_size, state.budget_tokens, state.packed
     )
 
 
-def _smaller(
-    context: TrainContext, progress: TrainState, cut: Sequence[Sequence[int]]
-) -> TrainState:
-    """The progress after memory ran out: half the pass, or more activations computed twice."""
-    tokens_of = micro_batch_limits(context, progress).tokens_of
+def _smaller(context: TrainContext, state: TrainState, cut: Sequence[Sequence[int]]) -> TrainState:
+    """Return the state with half the token budget or more activation checkpointing; warn."""
+    tokens_of = micro_batch_limits(context, state).tokens_of
     tokens = max(tokens_of([context.shapes[row] for row in part]) for part in cut)
-    ladder = context.job.recipe.train.recomputes
-    further = [each for each in ladder if each.saves_over(progress.recompute)]
+    levels = context.job.recipe.train.recomputes
+    further = [each for each in levels if each.saves_over(state.recompute)]
     alone = all(len(part) == 1 for part in cut)
     if further and (alone or tokens <= 2 * WORTHWHILE_TOKENS):
-        smaller = msgspec.structs.replace(progress, recompute=further[0])
+        smaller = msgspec.structs.replace(state, recompute=further[0])
     elif alone:
         longest = max((row for part in cut for row in part), key=lambda r: sum(context.shapes[r]))
         raise RunFailed("engine.row-out-of-memory", id=context.rows[longest].id, tokens=tokens)
     else:
-        smaller = msgspec.structs.replace(progress, budget_tokens=tokens // 2)
+        smaller = msgspec.structs.replace(state, budget_tokens=tokens // 2)
     context.warn(
         "engine.memory-replay",
-        step=progress.step + 1,
+        step=state.step + 1,
         tokens=tokens,
         budget=smaller.budget_tokens,
         recompute=smaller.recompute,

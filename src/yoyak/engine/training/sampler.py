@@ -1,8 +1,8 @@
-"""Which rows make a step, and in which order the steps of an epoch come.
+"""Sample the rows of each step: shuffled by epoch, grouped by length.
 
-The order is a pure function of (seed, epoch, row): nothing is drawn from a generator whose state
-could be lost, so a resumed run needs to skip nothing. Rows of like length share a step, within
-pools that are shuffled first; every row comes once an epoch.
+The order is a pure function of (seed, epoch, row): there is no generator state to save, and a
+resumed run skips nothing. Rows of similar length share a step, within pools that are shuffled
+first; every row comes once an epoch.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ POOL_STEPS = 50
 def epoch_steps(
     shapes: Sequence[RowShape], batch_size: int, *, seed: int, epoch: int
 ) -> list[list[int]]:
-    """The rows of each step of an epoch, by index into ``shapes``; the last step may be short."""
+    """Return the rows of each step of an epoch, as indices; the last step may be short."""
     rows = epoch_order(len(shapes), seed, epoch)
     count = -(-len(rows) // batch_size)
     pool = batch_size * max(1, min(POOL_STEPS, count // 4))
@@ -30,7 +30,7 @@ def epoch_steps(
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
-    """The row numbers of an epoch, shuffled."""
+    """Return the row indices of an epoch, shuffled."""
     return sorted(range(rows), key=lambda row: _rank(seed, epoch, "row", row))
 
 

@@ -1,19 +1,39 @@
-"""When a run does what: its steps, their rows and rates, and where it saves and is judged."""
+"""Which rows, learning rate, evaluation and checkpoint belong to which step."""
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from yoyak.config.schema import Recipe
+from yoyak.config.schema import LrScheduler, Recipe, TrainSettings
 from yoyak.engine.models.collate import RowShape
-from yoyak.engine.training.optimizer import learning_rate
 from yoyak.engine.training.sampler import epoch_steps
 
 
+def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
+    """Return the learning rate of the optimizer step that follows ``step`` of ``steps`` others.
+
+    Same values as transformers' schedulers: linear warm-up from 0 over ⌈ratio × steps⌉ steps, then
+    half a cosine or a line to 0, or constant.
+    """
+    warmup = math.ceil(steps * settings.warmup_ratio)
+    if step < warmup:
+        return settings.learning_rate * step / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    match settings.lr_scheduler:
+        case LrScheduler.COSINE:
+            share = 0.5 * (1.0 + math.cos(math.pi * progress))
+        case LrScheduler.LINEAR:
+            share = 1.0 - progress
+        case LrScheduler.CONSTANT:
+            share = 1.0
+    return settings.learning_rate * max(0.0, share)
+
+
 class TrainSchedule:
-    """A pure function of the recipe and the rows' shapes.
+    """The steps of a run, as a pure function of the recipe and the rows' shapes.
 
     Args:
-        recipe: says epochs, batch and intervals.
+        recipe: has epochs, batch size and intervals.
         shapes: of the training rows, in file order.
     """
 
@@ -27,20 +47,20 @@ class TrainSchedule:
         self._epoch = lru_cache(maxsize=1)(self._epoch_steps)
 
     def rows(self, step: int) -> list[int]:
-        """The rows of the step that follows ``step`` others, by index."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        return self._epoch(epoch)[place]
+        """Return the row indices of the step that follows ``step`` others."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        return self._epoch(epoch)[index]
 
     def epoch(self, step: int) -> float:
-        """Epochs that ``step`` steps make."""
+        """Return the epochs completed after ``step`` steps."""
         return step / self.steps_per_epoch
 
     def learning_rate(self, step: int) -> float:
-        """The rate of the step that follows ``step`` others."""
+        """Return the learning rate of the step that follows ``step`` others."""
         return learning_rate(step, self.steps, self._train)
 
-    def is_judged_at(self, step: int) -> bool:
-        """Dev is judged after ``step`` steps: at the start, every so many epochs, at the end."""
+    def is_evaluation_step(self, step: int) -> bool:
+        """Return whether dev is evaluated after ``step`` steps: start, epochs by interval, end."""
         every = self._evaluate.every_epochs
         if every is None:
             return False
@@ -48,8 +68,8 @@ class TrainSchedule:
             return self._evaluate.at_start
         return step == self.steps or step % (self.steps_per_epoch * every) == 0
 
-    def is_saved_at(self, step: int) -> bool:
-        """A checkpoint is due after ``step`` steps.
+    def is_save_step(self, step: int) -> bool:
+        """Return whether a checkpoint is due after ``step`` steps.
 
         The one before the first step costs little and finds a disk that cannot hold it.
         """

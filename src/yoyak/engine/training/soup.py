@@ -1,12 +1,12 @@
-"""Soups: the average of several fine-tunes of one base (Wortsman 2022), as weights of their own.
+"""Average the weights of several fine-tunes of one base: a model soup (Wortsman 2022).
 
-Models that were trained whole are averaged parameter by parameter. Of adapters it is the *update*
-that is averaged: PEFT's ``cat`` sets the factors side by side, so that the product of the result is
-the mean of the products. PEFT's ``linear`` averages both factors and multiplies afterwards, which
-adds cross terms that no model has learned, and makes two equal adapters twice as strong. PEFT makes
-the new factors in the base's dtype, so that over a bfloat16 base they are rounded to 8 bits.
+Models that were trained whole are averaged parameter by parameter. Of adapters the *update* is
+averaged: PEFT's ``cat`` concatenates the factors, so that the product of the result is the mean of
+the products. PEFT's ``linear`` averages both factors and multiplies afterwards, which adds cross
+terms that no model was trained with, and doubles two equal adapters. PEFT makes the new factors in
+the base's dtype, so that over a bfloat16 base they are rounded to 8 bits.
 
-The soup of one run's checkpoints averages what learns along one path (Izmailov 2018).
+The soup of one run's checkpoints averages along its training path (SWA, Izmailov 2018).
 """
 
 import shutil
@@ -18,7 +18,7 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Recipe
-from yoyak.engine.device import quieten
+from yoyak.engine.device import silence_libraries
 from yoyak.engine.models import weights
 from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.model import Kind, ModelBundle
@@ -30,19 +30,19 @@ from yoyak.files import atomic
 Tensors = dict[str, torch.Tensor]
 
 KINDS: dict[str, Kind] = {"seq2seq": "seq2seq", "qlora": "causal"}
-"""What the models of each engine that can be averaged are."""
+"""The kind of model of each engine whose weights can be averaged."""
 
 
 def average_weights(
     folders: Sequence[Path], recipe: Recipe, target: Path, *, step: int | None = None
 ) -> None:
-    """Writes the soup of several runs, or of the checkpoints of one, to ``target/weights``.
+    """Write the average of several runs, or of one run's checkpoints, to ``target/weights``.
 
-    What is there already is kept: the same members make the same soup. With ``step`` it is that
-    checkpoint of the first run alone.
+    Weights that are already there are kept. With ``step``, write that checkpoint of the first run
+    instead of an average.
 
     Raises:
-        BadRecipe: models of this engine have no weights to average.
+        BadRecipe: models of this engine have no weights.
         InputMissing, BadData: as ``soup_of_runs`` and ``soup_of_checkpoints``.
     """
     kind = KINDS.get(recipe.engine)
@@ -50,7 +50,7 @@ def average_weights(
         raise BadRecipe("engine.no-soup", engine=recipe.engine, known=", ".join(KINDS))
     if weights.read(target / weights.FOLDER) is not None:
         return
-    quieten()
+    silence_libraries()
     if step is not None:
         soup_of_checkpoints(folders[0], kind, recipe, target, step=step)
     elif len(folders) > 1:
@@ -60,7 +60,7 @@ def average_weights(
 
 
 def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Path) -> None:
-    """Writes the average of several runs' weights to ``target/weights``.
+    """Write the average of several runs' weights to ``target/weights``.
 
     Args:
         folders: the engine folders of the runs, two or more.
@@ -70,7 +70,7 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
 
     Raises:
         InputMissing: a run has no whole weights.
-        BadData: they are not fine-tunes of one base in one form.
+        BadData: they are not fine-tunes of one base in the same form.
     """
     described = _alike(folders)
     bundle, _ = weights.load(folders[0], kind, recipe)
@@ -78,14 +78,14 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
         _average_adapters(bundle.model, folders)
     else:
         each = [_read(folder / weights.FOLDER) for folder in folders]
-        _take_over(bundle.model, mean_of(each))
+        _load_into(bundle.model, mean_of(each))
     _write(target, folders[0], described, bundle)
 
 
 def soup_of_checkpoints(
     folder: Path, kind: Kind, recipe: Recipe, target: Path, *, step: int | None = None
 ) -> None:
-    """Writes the average of a run's checkpoints, or the one of ``step``, to ``target/weights``.
+    """Write the average of a run's checkpoints, or the one of ``step``, to ``target/weights``.
 
     Raises:
         InputMissing: the run has no whole weights, fewer than two whole checkpoints, or none of
@@ -102,7 +102,7 @@ def soup_of_checkpoints(
     elif len(whole) < 2:
         raise InputMissing("engine.few-checkpoints", folder=folder, count=len(whole))
     bundle, _ = weights.load(folder, kind, recipe)
-    _take_over(bundle.model, mean_of([_load(path / TENSORS) for path in whole]))
+    _load_into(bundle.model, mean_of([_load(path / TENSORS) for path in whole]))
     described = msgspec.structs.replace(described, step=step or described.step)
     _write(target, folder, described, bundle)
 
@@ -112,7 +112,7 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def mean_of(states: Sequence[Tensors]) -> Tensors:
-    """The mean of tensors of one name; sums are in float32, integers are the first one's.
+    """Average the tensors of each name in float32; integer tensors are the first state's.
 
     Raises:
         BadData: the states do not have the same names and shapes.
@@ -136,7 +136,7 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def _alike(folders: Sequence[Path]) -> SavedWeights:
-    """What the runs' weights have in common."""
+    """Return the description of the first run's weights; all must share base and form."""
     found = []
     for folder in folders:
         described = weights.read(folder / weights.FOLDER)
@@ -154,14 +154,14 @@ def _alike(folders: Sequence[Path]) -> SavedWeights:
 
 
 def _scratch(folder: Path) -> tuple[str, ...]:
-    """The bytes of a base from scratch: unlike ones may have one architecture and one size."""
+    """Return the checksums of a base from scratch; its base_sha256 has only names and sizes."""
     return tuple(
         atomic.sha256_file(path) for path in sorted((folder / SCRATCH).glob("*.safetensors"))
     )
 
 
 def _average_adapters(model: Any, folders: Sequence[Path]) -> None:
-    """Leaves the model with one adapter, ``default``: the mean of the runs' updates."""
+    """Replace the model's adapters by one, ``default``: the mean of the runs' updates."""
     names = []
     for at, folder in enumerate(folders):
         names.append(f"member-{at}")
@@ -175,7 +175,7 @@ def _average_adapters(model: Any, folders: Sequence[Path]) -> None:
         model.delete_adapter(name)
 
 
-def _take_over(model: torch.nn.Module, tensors: Tensors) -> None:
+def _load_into(model: torch.nn.Module, tensors: Tensors) -> None:
     unknown = tensors.keys() - model.state_dict().keys()
     if unknown:
         raise BadData("engine.unlike-weights", count=len(unknown), name=min(unknown))
@@ -196,7 +196,7 @@ def _load(path: Path) -> Tensors:
 
 
 def _write(target: Path, source: Path, described: SavedWeights, bundle: ModelBundle) -> None:
-    """The soup, beside its base where it needs one from scratch."""
+    """Write the averaged weights, and copy the base from scratch that adapters need."""
     if described.base == SCRATCH and described.form == "adapters":
         shutil.copytree(source / SCRATCH, target / SCRATCH, dirs_exist_ok=True)
     about = msgspec.structs.replace(described, dev_value=None)

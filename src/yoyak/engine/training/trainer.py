@@ -1,8 +1,8 @@
-"""The training loop: one for koBART and for the 4-bit LLMs, and it reads from top to bottom.
+"""The training loop of every model, encoder-decoder or 4-bit LLM.
 
-It moves a ``Progress`` (a value) and a ``Learner`` (the weights) from step to step and tells what
-happened as events. Everything random is a pure function of (seed, step), everything else of the
-progress, so a run that is killed anywhere and started again ends with the same weights.
+It moves a ``TrainState`` and a ``ModelOptimizer`` from step to step and emits events. Randomness is
+a pure function of (seed, step) and everything else of the state, so that a run that is killed at
+any point and resumed ends with the same weights.
 """
 
 import math
@@ -19,68 +19,69 @@ from yoyak.engine.training.deterministic_kernels import deterministic_kernels
 from yoyak.engine.training.evaluation import EvalMetrics
 from yoyak.engine.training.recovery import (
     TOLERATED,
+    accumulate_gradients,
     detect_loss_spike,
-    gradients_with_oom_retry,
     roll_back,
-    skipped_step,
+    skip_step,
 )
 from yoyak.errors import Interrupted
 
 
-def train(context: TrainContext, progress: TrainState) -> TrainState:
-    """Trains from ``progress`` to the schedule's end, or to early stopping.
+def train(context: TrainContext, state: TrainState) -> TrainState:
+    """Train from ``state`` to the schedule's end or early stopping; return the last state.
 
-    Weights and optimizer are as after step ``progress.step``, and afterwards as after the last.
+    Weights and optimizer state must be those of step ``state.step``; afterwards they are those of
+    the last step, not of the best one.
 
     Raises:
-        Interrupted: someone asked to stop; everything is saved.
-        RunFailed: memory or numbers gave out beyond repair.
+        Interrupted: ``job.stop_asked`` became true; a checkpoint of the last step is written.
+        RunFailed: a single row does not fit the memory, or training diverged twice.
     """
-    saved = progress if context.checkpoints.steps() else None
+    saved = state if context.checkpoints.steps() else None
     context.job.emit(_prepared(context))
     while True:
-        if _is_evaluation_due(context, progress):
-            progress = _evaluate(context, progress)
-        if context.schedule.is_saved_at(progress.step) and progress != saved:
-            saved = _save(context, progress)
-        # What is still to be judged was given up because someone asked to stop.
-        given_up = _is_evaluation_due(context, progress)
-        if _is_over(context, progress) and not given_up:
-            _warn_if_nothing_gained(context, progress)
-            return progress
-        if given_up or context.job.stop_asked():
-            _stop(context, progress, saved)
-        progress = _step(context, progress)
-        if progress.skipped_steps == TOLERATED:
-            progress = saved = roll_back(context, progress)
+        if _is_evaluation_due(context, state):
+            state = _evaluate(context, state)
+        if context.schedule.is_save_step(state.step) and state != saved:
+            saved = _write_checkpoint(context, state)
+        # An evaluation that is still due was interrupted by a stop request.
+        interrupted = _is_evaluation_due(context, state)
+        if _is_over(context, state) and not interrupted:
+            _warn_if_nothing_gained(context, state)
+            return state
+        if interrupted or context.job.stop_asked():
+            _stop(context, state, saved)
+        state = _step(context, state)
+        if state.skipped_steps == TOLERATED:
+            state = saved = roll_back(context, state)
 
 
-def _stop(context: TrainContext, progress: TrainState, saved: TrainState | None) -> NoReturn:
-    if progress != saved:
-        _save(context, progress)
-    context.job.emit(events.Stopped(at=time.time(), step=progress.step, reason="train"))
-    raise Interrupted("engine.stopped", step=progress.step, steps=context.schedule.steps)
+def _stop(context: TrainContext, state: TrainState, saved: TrainState | None) -> NoReturn:
+    if state != saved:
+        _write_checkpoint(context, state)
+    context.job.emit(events.Stopped(at=time.time(), step=state.step, reason="train"))
+    raise Interrupted("engine.stopped", step=state.step, steps=context.schedule.steps)
 
 
-def _step(context: TrainContext, progress: TrainState) -> TrainState:
-    """The step after ``progress``: gradient, clipping, optimiser, event."""
+def _step(context: TrainContext, state: TrainState) -> TrainState:
     started = time.perf_counter()
-    with deterministic_kernels(enabled=progress.deterministic):
-        loss, progress = gradients_with_oom_retry(context, progress)
+    step_rows = context.schedule.rows(state.step)
+    with deterministic_kernels(enabled=state.deterministic):
+        loss, state = accumulate_gradients(context, state, step_rows)
         norm = context.optimizer.clip()
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            return skipped_step(context, progress)
-        rate = context.schedule.learning_rate(progress.step) * progress.rate_scale
-        context.optimizer.apply(rate)
-    rows = [context.rows[row] for row in context.schedule.rows(progress.step)]
-    progress = detect_loss_spike(context, progress, loss)
+            return skip_step(context, state)
+        lr = context.schedule.learning_rate(state.step) * state.rate_scale
+        context.optimizer.step(lr)
+    rows = [context.rows[row] for row in step_rows]
+    state = detect_loss_spike(context, state, loss)
     context.job.emit(
         events.TrainStep(
             at=time.time(),
-            step=progress.step,
-            epoch=context.schedule.epoch(progress.step),
+            step=state.step,
+            epoch=context.schedule.epoch(state.step),
             loss=loss,
-            learning_rate=rate,
+            learning_rate=lr,
             grad_norm=norm,
             tokens=sum(len(row.source_ids) + len(row.answer_ids) for row in rows),
             supervised_tokens=sum(len(row.answer_ids) for row in rows),
@@ -89,82 +90,85 @@ def _step(context: TrainContext, progress: TrainState) -> TrainState:
             clipped=norm > context.job.recipe.train.max_grad_norm,
         )
     )
-    return progress
+    return state
 
 
-def _is_evaluation_due(context: TrainContext, progress: TrainState) -> bool:
-    due = context.judge is not None and context.schedule.is_judged_at(progress.step)
-    return due and progress.evaluated_step != progress.step
+def _is_evaluation_due(context: TrainContext, state: TrainState) -> bool:
+    due = context.evaluator is not None and context.schedule.is_evaluation_step(state.step)
+    return due and state.evaluated_step != state.step
 
 
-def _is_over(context: TrainContext, progress: TrainState) -> bool:
+def _is_over(context: TrainContext, state: TrainState) -> bool:
     patience = context.job.recipe.evaluate.patience
-    tired = patience is not None and progress.stale >= patience
-    return tired or progress.step >= context.schedule.steps
+    stops_early = patience is not None and state.stale >= patience
+    return stops_early or state.step >= context.schedule.steps
 
 
-def _evaluate(context: TrainContext, progress: TrainState) -> TrainState:
-    """The progress with this moment's verdict; unchanged where someone asked to stop meanwhile."""
-    verdict = context.judge(context.job.stop_asked) if context.judge else None
-    return progress if verdict is None else _record_evaluation(context, progress, verdict)
+def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
+    """Evaluate dev; the state is unchanged if a stop request interrupted it."""
+    metrics = context.evaluator(context.job.stop_asked) if context.evaluator else None
+    return state if metrics is None else _record_evaluation(context, state, metrics)
 
 
 def _record_evaluation(
-    context: TrainContext, progress: TrainState, verdict: EvalMetrics
+    context: TrainContext, state: TrainState, metrics: EvalMetrics
 ) -> TrainState:
+    """Emit the metrics and update the best checkpoint; step 0 is a baseline and never the best."""
     metric = context.job.recipe.evaluate.metric
-    value, best = verdict.value(metric), progress.best_value
-    at_start = progress.step == 0
-    better = not at_start and (best is None or metric.is_better(value, best))
+    value, start = metrics.value(metric), state.start_value
+    at_start = state.step == 0
+    best = not at_start and (state.best_value is None or metric.is_better(value, state.best_value))
     context.job.emit(
         events.Evaluated(
             at=time.time(),
-            step=progress.step,
-            epoch=context.schedule.epoch(progress.step),
-            rouge=verdict.rouge,
-            interval=verdict.interval,
-            rows=verdict.rows,
-            signature=verdict.signature,
-            seconds=verdict.seconds,
-            best=better,
+            step=state.step,
+            epoch=context.schedule.epoch(state.step),
+            rouge=metrics.rouge,
+            interval=metrics.interval,
+            rows=metrics.rows,
+            signature=metrics.signature,
+            seconds=metrics.seconds,
+            best=best,
+            beats_start=None if at_start or start is None else metric.is_better(value, start),
             metric=metric,
-            loss=verdict.loss,
-            loss_interval=verdict.loss_interval,
+            loss=metrics.loss,
+            loss_interval=metrics.loss_interval,
         )
     )
     if at_start:
-        return msgspec.structs.replace(progress, evaluated_step=0, start_value=value)
+        return msgspec.structs.replace(state, evaluated_step=0, start_value=value)
     return msgspec.structs.replace(
-        progress,
-        evaluated_step=progress.step,
-        best_step=progress.step if better else progress.best_step,
-        best_value=value if better else best,
-        stale=0 if better else progress.stale + 1,
+        state,
+        evaluated_step=state.step,
+        best_step=state.step if best else state.best_step,
+        best_value=value if best else state.best_value,
+        stale=0 if best else state.stale + 1,
     )
 
 
-def _warn_if_nothing_gained(context: TrainContext, progress: TrainState) -> None:
-    start, best = progress.start_value, progress.best_value
+def _warn_if_nothing_gained(context: TrainContext, state: TrainState) -> None:
+    start, best = state.start_value, state.best_value
     metric = context.job.recipe.evaluate.metric
     if start is not None and best is not None and not metric.is_better(best, start):
-        found = f"{best:.4f}", f"{start:.4f}"
-        context.warn("engine.nothing-gained", metric=metric, best=found[0], start=found[1])
+        context.warn(
+            "engine.nothing-gained", metric=metric, best=f"{best:.4f}", start=f"{start:.4f}"
+        )
 
 
-def _save(context: TrainContext, progress: TrainState) -> TrainState:
+def _write_checkpoint(context: TrainContext, state: TrainState) -> TrainState:
     started = time.perf_counter()
     optimizer = context.optimizer
-    size = context.checkpoints.save(progress, optimizer.named, optimizer.moments())
+    written = context.checkpoints.save(state, optimizer.named, optimizer.optimizer_state())
     context.job.emit(
         events.CheckpointSaved(
             at=time.time(),
-            step=progress.step,
-            name=size.name,
-            size_bytes=size.size_bytes,
+            step=state.step,
+            name=written.name,
+            size_bytes=written.size_bytes,
             seconds=time.perf_counter() - started,
         )
     )
-    return progress
+    return state
 
 
 def _prepared(context: TrainContext) -> events.Prepared:
