@@ -153,5 +153,5 @@ def test_events_say_no_secret_and_keep_the_rest():
         redact_event(BackendParityChecked(at=1.0, check=line)),
     )
     assert [said[0].checks[0].found, said[1].check.found] == [
-        f"broke off with OSError: 401 for {HIDDEN}"
+        f"failed with OSError: 401 for {HIDDEN}"
     ] * 2

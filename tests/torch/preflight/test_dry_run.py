@@ -166,7 +166,7 @@ def test_a_red_card_is_told_and_ends_the_run_without_a_rehearsal(stage, dialogue
     job = TrainJob(play.recipe, split, split, play.folder, told.append, lambda: False)
     rows = encode_rows(play.bundle.tokenizer, dialogues, play.recipe.prompt, with_answers=True)
     rows[5] = rows[5]._replace(answer_ids=rows[5].answer_ids[:-1])
-    with pytest.raises(RunFailed, match=r"proof card: 1.*row_5"):
+    with pytest.raises(RunFailed, match=r"preflight checks failed: 1.*row_5"):
         run_preflight(job, play.bundle, rows, play.weights)
     assert [line.name for line in told[0].checks if not line.passed] == ["stop-supervised"]
     assert "rehearsal" not in {line.name for line in told[0].checks}
