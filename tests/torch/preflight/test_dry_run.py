@@ -63,7 +63,7 @@ def test_a_sound_system_plays_through_and_nothing_is_kept(stage, name, tmp_path)
     line = dry_run(play)
     assert line.passed, line.found
     assert line.found.startswith("2 rows answered")
-    assert "2 the same" in line.found
+    assert "2 identical" in line.found
     assert state_of(model) == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     assert all(value.grad is None for value in model.parameters())
