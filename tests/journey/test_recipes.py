@@ -1,5 +1,7 @@
 """What the command line says about settings and recipes of other names."""
 
+import os
+
 import pytest
 
 
@@ -41,3 +43,12 @@ def test_a_wrong_recipe_beside_a_right_one_leaves_nothing(yoyak, data):
     assert done.returncode == 78
     assert "bad.toml" in done.stderr
     assert not (yoyak.folder / "workspace" / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--workspace", "--data"])
+def test_a_folder_whose_name_is_not_utf_8_is_refused_before_anything_is_written(yoyak, option):
+    name = os.fsdecode(b"w\xff")
+    done = yoyak("run", "lead", option, name, check=False)
+    assert done.returncode == 2
+    assert r"w\xff is not UTF-8" in done.stderr
+    assert list(yoyak.folder.iterdir()) == []

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yoyak.errors import InputMissing
+from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
 from yoyak.runs.settings import Project, read_project
@@ -106,4 +106,21 @@ def open_context(data: Path | None, workspace: Path | None) -> CommandContext:
     """Return the context that the options, the environment and ``yoyak.toml`` name."""
     project = read_project(Path.cwd())
     named = os.environ.get("YOYAK_WORKSPACE") or project.workspace.folder or DEFAULT_WORKSPACE
-    return CommandContext(project, Workspace(workspace or Path(named)), data)
+    folder = workspace or Path(named)
+    for path in (folder, *([data] if data else ())):
+        _require_utf8(path)
+    return CommandContext(project, Workspace(folder), data)
+
+
+def _require_utf8(path: Path) -> None:
+    """Refuse a folder whose name no record could state.
+
+    Raises:
+        UsageError: its absolute path is not UTF-8.
+    """
+    raw = os.fsencode(path.absolute())
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        shown = raw.decode("utf-8", "backslashreplace")
+        raise UsageError("runs.path-not-utf8", path=shown) from error
