@@ -28,8 +28,8 @@ def finished(workspace, corpus, recipe):
 
     def make(*sets):
         [run] = create_runs(workspace, corpus, [recipe], Project(), sets)
-        line = Scheduler(corpus, lambda *_: None, ResourceLimits(), cards=(None,))
-        assert line.carry_out([run])[0].result in {RunResult.FINISHED, RunResult.ALREADY_DONE}
+        line = Scheduler(corpus, lambda *_: None, ResourceLimits(), gpus=(None,))
+        assert line.run_all([run])[0].result in {RunResult.FINISHED, RunResult.ALREADY_DONE}
         return run
 
     return make

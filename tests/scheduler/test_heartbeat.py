@@ -19,7 +19,7 @@ def after(pauses, silence):
     now, pulse = 0.0, Heartbeat(0.0)
     for pause in pauses:
         now += pause
-        pulse.hear(now)
+        pulse.record(now)
     return pulse, now + silence
 
 
@@ -40,7 +40,7 @@ def after(pauses, silence):
 )
 def test_moods(pauses, silence, busy, mood):
     pulse, now = after(pauses, silence)
-    assert pulse.mood(now, busy=busy) is mood
+    assert pulse.liveness(now, is_busy=busy) is mood
 
 
 def test_effort_tells_computing_from_sleeping():
@@ -48,12 +48,12 @@ def test_effort_tells_computing_from_sleeping():
     until = time.process_time() + 0.1
     while time.process_time() < until:
         sum(range(1000))
-    assert effort(1.0) is True  # at least 0.1 s of processor time within a second
-    assert effort(1e6) is False
+    assert effort.is_busy(1.0) is True  # at least 0.1 s of processor time within a second
+    assert effort.is_busy(1e6) is False
 
 
 def test_effort_of_nobody_is_unknown():
-    assert CpuActivity(2**22 + 1, 0.0)(1.0) is None
+    assert CpuActivity(2**22 + 1, 0.0).is_busy(1.0) is None
 
 
 def test_the_mood_is_the_watchdogs_last_word_until_the_worker_writes():

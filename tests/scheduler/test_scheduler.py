@@ -9,7 +9,7 @@ import time
 import pytest
 
 from yoyak import messages
-from yoyak.events import RunStatus, Started, SystemMetrics, TrainStep, Warned
+from yoyak.events import RunStatus, StageStarted, Started, SystemMetrics, TrainStep, Warned
 from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler import heartbeat, resource_monitor, scheduler, worker_process
 from yoyak.scheduler.scheduler import RunResult, Scheduler
@@ -23,8 +23,8 @@ def _quick(monkeypatch):
     monkeypatch.setattr(scheduler, "POLL_SECONDS", 0.02)
 
 
-def carry_out(corpus, runs, on_event=lambda run, event: None, limits_=GENTLE):
-    return [outcome.result for outcome in Scheduler(corpus, on_event, limits_).carry_out(runs)]
+def run_all(corpus, runs, on_event=lambda run, event: None, limits_=GENTLE):
+    return [outcome.result for outcome in Scheduler(corpus, on_event, limits_).run_all(runs)]
 
 
 def wait_for(condition):
@@ -44,7 +44,7 @@ def test_four_runs_that_end_in_four_ways(runs_of, corpus):
         if run is patient and isinstance(event, TrainStep) and event.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert carry_out(corpus, runs, stop_the_patient_one) == [
+    assert run_all(corpus, runs, stop_the_patient_one) == [
         RunResult.FAILED, RunResult.FINISHED, RunResult.INTERRUPTED, RunResult.INTERRUPTED,
     ]  # fmt: skip
     assert [run.state().status for run in runs] == [
@@ -53,7 +53,7 @@ def test_four_runs_that_end_in_four_ways(runs_of, corpus):
     stopped_at = patient.state().step
     assert 3 <= stopped_at < 60
     # The very same command again: what failed fails again, the others come to their end.
-    assert carry_out(corpus, runs) == [
+    assert run_all(corpus, runs) == [
         RunResult.FAILED, RunResult.ALREADY_DONE, RunResult.FINISHED, RunResult.FINISHED,
     ]  # fmt: skip
     assert failing.state().failed.kind == "RuntimeError"
@@ -61,13 +61,13 @@ def test_four_runs_that_end_in_four_ways(runs_of, corpus):
     steps = [event.step for event in patient.events() if isinstance(event, TrainStep)]
     assert steps == list(range(1, 61))  # none lost, none done twice
     assert all(run.scorecard() is not None for run in (doomed, patient, steady))
-    assert carry_out(corpus, runs[1:]) == [RunResult.ALREADY_DONE] * 3
+    assert run_all(corpus, runs[1:]) == [RunResult.ALREADY_DONE] * 3
 
 
 def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):
     (run,) = runs_of("Crashing")
     told = []
-    assert carry_out(corpus, [run], lambda run, event: told.append(event)) == [RunResult.FAILED]
+    assert run_all(corpus, [run], lambda run, event: told.append(event)) == [RunResult.FAILED]
     failed = run.state().failed
     assert "SIGABRT" in failed.message
     assert "worker.log" in failed.message
@@ -77,7 +77,7 @@ def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):
 def test_what_a_killed_worker_leaves_behind_ends_with_it(runs_of, corpus, is_alive):
     (run,) = runs_of("Leaving")
     # The fork holds the run's lock, so that nobody could take the run up again.
-    assert carry_out(corpus, [run]) == [RunResult.FINISHED]
+    assert run_all(corpus, [run]) == [RunResult.FINISHED]
     assert run.state().attempts == 2
     left = int((run.folder / "left-behind").read_text())
     wait_for(lambda: not is_alive(left))
@@ -88,7 +88,7 @@ def test_a_run_that_somebody_works_on_is_left_alone_and_its_holder_named(runs_of
     told = []
     before = held.log_path.read_bytes()
     with held.lock():
-        results = carry_out(corpus, [held, free], lambda run, event: told.append((run, event)))
+        results = run_all(corpus, [held, free], lambda run, event: told.append((run, event)))
     assert results == [RunResult.INTERRUPTED, RunResult.FINISHED]
     assert held.log_path.read_bytes() == before
     (warned,) = [event for run, event in told if run is held]
@@ -105,7 +105,58 @@ def test_a_run_goes_on_with_data_that_have_moved(runs_of, corpus, data, tmp_path
     moved = shutil.copytree(data, tmp_path / "moved")
     identity = run.folder / "identity.json"
     identity.write_text(identity.read_text("utf-8").replace(str(data), "/gone"), encoding="utf-8")
-    assert carry_out(read_corpus(moved), [run]) == [RunResult.FINISHED]
+    assert run_all(read_corpus(moved), [run]) == [RunResult.FINISHED]
+
+
+def test_a_run_that_finishes_after_the_stop_request_counts_as_finished(runs_of, corpus):
+    first, second = runs_of("Steady", "Patient")
+
+    def stop_while_scoring(run, event):
+        if isinstance(event, StageStarted) and event.stage == "score":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    results = run_all(corpus, [first, second], stop_while_scoring)
+    assert results == [RunResult.FINISHED, RunResult.INTERRUPTED]
+
+
+def test_a_worker_that_cannot_handle_signals_is_killed_after_the_second(
+    runs_of, corpus, is_alive, monkeypatch
+):
+    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
+    monkeypatch.setattr(worker_process, "KILL_SECONDS", 0.1)
+    (run,) = runs_of("Frozen")
+
+    def stop(run, event):
+        if run.state().attempts:  # at its start, and again at each reading of the machine
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert run_all(corpus, [run], stop) == [RunResult.INTERRUPTED]
+    (start,) = [event for event in run.events() if isinstance(event, Started)]
+    assert not is_alive(start.pid)
+    assert run.state().status is RunStatus.INTERRUPTED
+
+
+def test_each_run_records_the_memory_of_its_own_gpu(runs_of, corpus, fake_gpus):
+    fake_gpus({"memory": (24576, 312)}, {"memory": (81920, 500)})
+    runs = runs_of("Slow", "Patient")
+    Scheduler(corpus, lambda *_: None, GENTLE, gpus=("GPU-1a0b", "GPU-0a0b")).run_all(runs)
+    total = [
+        {event.vram_total_gb for event in run.events() if isinstance(event, SystemMetrics)}
+        for run in runs
+    ]
+    assert total == [{81920 * 2**20 / 1e9}, {24576 * 2**20 / 1e9}]
+
+
+def test_a_full_gpu_that_only_a_later_run_uses_is_noticed(runs_of, corpus, fake_gpus):
+    fake_gpus({"memory": (24576, 312)}, {"memory": (24576, 24000)})
+    scheduler = Scheduler(
+        corpus,
+        lambda *_: None,
+        ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0, vram_free_gb=1.0),
+        gpus=("0", "1"),
+    )
+    scheduler.run_all(runs_of("Patient", "Slow"))
+    assert scheduler.danger.key == "scheduler.vram-free"
 
 
 # --- the machine in danger -----------------------------------------------------------------------
@@ -114,7 +165,7 @@ def test_a_run_goes_on_with_data_that_have_moved(runs_of, corpus, data, tmp_path
 def test_a_full_disk_stops_the_line_up_with_everything_saved(runs_of, corpus):
     runs = runs_of("Patient", "Steady")
     told = []
-    results = carry_out(
+    results = run_all(
         corpus, runs, lambda run, event: told.append(event), ResourceLimits(disk_free_gb=10.0**9)
     )
     assert results == [RunResult.INTERRUPTED] * 2
@@ -131,7 +182,7 @@ def test_an_error_of_the_display_ends_no_worker_unsaved_and_orphans_none(runs_of
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        carry_out(corpus, [run], broken)
+        run_all(corpus, [run], broken)
     (start,) = [event for event in run.events() if isinstance(event, Started)]
     assert not is_alive(start.pid)
     assert run.state().status is RunStatus.STOPPED
@@ -144,7 +195,7 @@ def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
     runs_of, corpus, monkeypatch
 ):
     monkeypatch.setattr(heartbeat, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(worker_process, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(worker_process, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
     (run,) = runs_of("Deaf")
     log = run.folder / "worker.log"
@@ -153,7 +204,7 @@ def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
         if log.exists() and log.stat().st_size > 0:
             os.kill(os.getpid(), signal.SIGTERM)  # at the next event again: then it is at once
 
-    assert carry_out(corpus, [run], ask_once_its_stack_is_there) == [RunResult.INTERRUPTED]
+    assert run_all(corpus, [run], ask_once_its_stack_is_there) == [RunResult.INTERRUPTED]
     assert "doubles.py" in log.read_text()
     assert (
         sum(isinstance(event, SystemMetrics) for event in run.events()) >= 5
@@ -174,7 +225,7 @@ from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler.scheduler import Scheduler
 limits = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 line = Scheduler(read_corpus(Path(sys.argv[1])), lambda run, event: None, limits)
-(outcome,) = line.carry_out([Run(Path(sys.argv[2]))])
+(outcome,) = line.run_all([Run(Path(sys.argv[2]))])
 sys.exit(outcome.exit_code)
 """
 

@@ -37,6 +37,18 @@ def test_a_run_that_comes_to_its_end_exits_with_0_and_starting_it_again_does_not
     assert run.state().attempts == 2
 
 
+def test_a_users_file_with_the_name_of_a_library_is_not_imported(
+    runs_of, work, tmp_path, monkeypatch
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("statistics", "random", "msgspec", "yoyak"):
+        (here / f"{name}.py").write_text("raise SystemExit(99)")
+    (run,) = runs_of("Steady")
+    monkeypatch.chdir(here)
+    assert work(run) == 0
+
+
 def test_a_failure_leaves_a_record_and_no_secret_in_any_file(runs_of, work):
     (run,) = runs_of("Failing")
     assert work(run, DOUBLES_TOKEN=SECRET, ANOTHER_SECRET=PLAIN) == 70

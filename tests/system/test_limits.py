@@ -122,3 +122,13 @@ def test_the_room_to_plan_with_is_the_smaller_of_what_is_free_and_what_is_allowe
 ):
     readings = limits.Readings(disk_free_gb=free, disk_used_gb=used)
     assert limits.room_gb(readings, ResourceLimits(disk_used_gb=limit)) == room
+
+
+def test_a_worker_s_own_gpu_is_measured_by_index_or_uuid(tmp_path, fake_gpus, monkeypatch):
+    fake_gpus({"memory": (24576, 312)}, {"memory": (81920, 500)})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    first, second = 24576 * 2**20 / 1e9, 81920 * 2**20 / 1e9
+    assert limits.read(tmp_path).vram_total_gb == first
+    assert limits.read(tmp_path, "1").vram_total_gb == second
+    assert limits.read(tmp_path, "GPU-1a0b").vram_total_gb == second
+    assert limits.read(tmp_path, "GPU-f").vram_total_gb is None

@@ -89,7 +89,7 @@ def run(
     with live_trackers:
         with showing(runs, sys.stderr) as show:
             scheduler = Scheduler(context.corpus, live_trackers.wrap(show), context.project.limits)
-            outcomes = scheduler.carry_out(runs)
+            outcomes = scheduler.run_all(runs)
         results = {outcome.result for outcome in outcomes}
         if results == {RunResult.ALREADY_DONE}:
             done = ", ".join(one.name for one in runs)

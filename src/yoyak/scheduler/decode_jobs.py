@@ -7,7 +7,6 @@ The decoding itself needs the engine, so it is done by a process of its own
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from yoyak.config.schema import BeamSearch, Decode, Greedy, Recipe, Sampling, sh
 from yoyak.errors import InputMissing, Interrupted, RunFailed, UsageError
 from yoyak.files import atomic
 from yoyak.runs.run import Run
-from yoyak.scheduler.worker_process import worker_environment
+from yoyak.scheduler.worker_process import PYTHON, worker_environment
 
-DECODER = (sys.executable, "-m", "yoyak.scheduler.decode_worker")
+DECODER = (*PYTHON, "-m", "yoyak.scheduler.decode_worker")
 SWEEP = "sweep.json"
 FROZEN = "frozen-decode.json"
 OWN = "own"

@@ -1,8 +1,8 @@
-"""Telling a slow worker from a stuck one, by its silence and by whether it computes.
+"""Tell a slow worker from a stuck one by its silence and its CPU time.
 
-A step may take long, a first step longer, a download longest: silence alone proves nothing. A
-worker is slow when it is silent for ten times its usual pause and uses a processor, and stuck when
-it does not, or when the silence lasts six times as long again. Nobody is killed for it.
+Silence alone proves nothing: a first step, an evaluation or a download takes long. A worker is slow
+when it writes no event for ten times its usual interval but uses the CPU, and stuck when it does
+not, or when the silence lasts six times as long again. It is only reported, never killed.
 """
 
 from collections import deque
@@ -11,55 +11,55 @@ from statistics import median
 from yoyak.runs.liveness import Liveness
 
 SILENCE_SECONDS = 300.0
-"""No silence shorter than this is remarkable: evaluations and downloads are quiet for long."""
-PATIENCE = 10
-"""Times the usual pause."""
-STUCK_AFTER = 6
-"""Times the silence that is remarkable; then even a busy worker counts as stuck."""
+"""A shorter silence is never reported: evaluations and downloads write no events for long."""
+SLOW_INTERVALS = 10
+"""Usual intervals without an event after which a worker is slow."""
+STUCK_FACTOR = 6
+"""Times the threshold of slow; then even a busy worker counts as stuck."""
 BUSY_SHARE = 0.05
-"""Of one core."""
+"""CPU time of a busy worker, as a share of one core."""
 
 
 class Heartbeat:
-    """The pauses between a worker's events, on a clock that never jumps."""
+    """The intervals between a worker's last 50 events; times are seconds of a monotonic clock."""
 
     def __init__(self, now: float) -> None:
-        self._heard = now
-        self._pauses: deque[float] = deque(maxlen=50)
+        self._last = now
+        self._intervals: deque[float] = deque(maxlen=50)
 
-    def hear(self, now: float) -> None:
-        """The worker wrote an event."""
-        self._pauses.append(now - self._heard)
-        self._heard = now
+    def record(self, now: float) -> None:
+        """Note that the worker wrote an event."""
+        self._intervals.append(now - self._last)
+        self._last = now
 
     def silence_seconds(self, now: float) -> float:
-        """Since its last event."""
-        return now - self._heard
+        """Return the time since the last event."""
+        return now - self._last
 
     @property
-    def remarkable_seconds(self) -> float:
-        """From this silence on something is to be said."""
-        usual = median(self._pauses) if self._pauses else 0.0
-        return max(SILENCE_SECONDS, PATIENCE * usual)
+    def slow_after_seconds(self) -> float:
+        """The silence from which on the worker is slow or stuck."""
+        usual = median(self._intervals) if self._intervals else 0.0
+        return max(SILENCE_SECONDS, SLOW_INTERVALS * usual)
 
-    def mood(self, now: float, *, busy: bool | None) -> Liveness:
-        """The mood; ``busy`` says whether it computes, ``None`` if nobody could tell."""
+    def liveness(self, now: float, *, is_busy: bool | None) -> Liveness:
+        """Classify the worker; ``is_busy`` is ``None`` if its CPU time could not be read."""
         silence = self.silence_seconds(now)
-        if silence < self.remarkable_seconds:
+        if silence < self.slow_after_seconds:
             return Liveness.RUNNING
-        computes = busy and silence < STUCK_AFTER * self.remarkable_seconds
-        return Liveness.SLOW if computes else Liveness.STUCK
+        is_slow = is_busy and silence < STUCK_FACTOR * self.slow_after_seconds
+        return Liveness.SLOW if is_slow else Liveness.STUCK
 
 
 class CpuActivity:
-    """Whether a process computes, from the processor time it has used between two looks."""
+    """Whether a process uses the CPU, from its CPU time between two calls."""
 
     def __init__(self, pid: int, now: float) -> None:
         self._pid = pid
         self._last = (now, self._seconds())
 
-    def __call__(self, now: float) -> bool | None:
-        """Since the last look; ``None`` if the process cannot be looked at."""
+    def is_busy(self, now: float) -> bool | None:
+        """Return whether it was busy since the last call; ``None`` if that cannot be read."""
         (before, used_before), used = self._last, self._seconds()
         self._last = (now, used)
         if used is None or used_before is None or now <= before:

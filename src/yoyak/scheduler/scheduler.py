@@ -1,8 +1,9 @@
-"""The parent: one worker process a run and one run a card, watched and never orphaned.
+"""Schedule runs: one worker process per run, one run per GPU, watched and never orphaned.
 
-This process imports no torch. A run that fails does not end the line-up; one whose worker was
-killed is taken up again, one that has no memory gets smaller passes. A signal asks the workers to
-finish their step and save, and the same command goes on later.
+The parent process imports no torch. A failed run does not end the others; a killed worker is
+restarted, a run that is out of memory is retried with smaller batches. The first SIGTERM, SIGINT or
+SIGHUP lets the workers finish their step and save, the second ends them at once; either way the
+same command resumes later.
 """
 
 import os
@@ -35,7 +36,7 @@ OnEvent = Callable[[Run, AnyEvent], None]
 
 
 class RunResult(StrEnum):
-    """How a run came out of the line-up."""
+    """How a run ended in this process."""
 
     ALREADY_DONE = "already-done"
     FINISHED = "finished"
@@ -44,7 +45,7 @@ class RunResult(StrEnum):
 
 
 class RunOutcome(NamedTuple):
-    """One run's result; ``exit_code`` is ``None`` where no worker was needed."""
+    """One run's result; ``exit_code`` is ``None`` where no worker was started."""
 
     run: Run
     result: RunResult
@@ -52,13 +53,14 @@ class RunOutcome(NamedTuple):
 
 
 class Scheduler:
-    """Carries out runs in order, as many at a time as there are cards for (one without a card).
+    """Runs in order, as many at a time as there are GPUs (one where there is none).
 
     Args:
         corpus: the data of all runs.
-        on_event: told every event of every run, to show it.
-        limits_: when the machine is in danger.
-        cards: what each worker's CUDA_VISIBLE_DEVICES becomes; default: every card to be seen.
+        on_event: called with every event of every run, to show it.
+        limits_: resource limits at which all runs are stopped.
+        gpus: CUDA_VISIBLE_DEVICES of each worker that may run at a time; default: one entry per
+            visible GPU.
     """
 
     def __init__(
@@ -66,99 +68,102 @@ class Scheduler:
         corpus: Corpus,
         on_event: OnEvent,
         limits_: ResourceLimits,
-        cards: Sequence[str | None] | None = None,
+        gpus: Sequence[str | None] | None = None,
     ) -> None:
         self._corpus = corpus
         self._on_event = on_event
-        self._governor = ResourceMonitor(limits_, self._stop)
-        self._cards = visible_gpus() if cards is None else tuple(cards)
+        self._monitor = ResourceMonitor(limits_, self._stop)
+        self._gpus = gpu_entries() if gpus is None else tuple(gpus)
         self._waiting: deque[Run] = deque()
-        self._children: list[WorkerProcess] = []
+        self._workers: list[WorkerProcess] = []
         self._restarts: Counter[str] = Counter()
-        self._rungs: Counter[str] = Counter()
-        self._asked = 0
+        self._oom_retries: Counter[str] = Counter()
+        self._stops_requested = 0
 
     @property
     def danger(self) -> YoyakError | None:
-        """Why the line-up stopped by itself: 74 where the disk was the reason, else 75."""
-        stop = self._governor.danger
-        if stop is None:
+        """Why the monitor stopped all runs (exit code 74 for the disk, else 75), if it did."""
+        exceeded = self._monitor.exceeded
+        if exceeded is None:
             return None
-        about_disk = stop.key in DISK_KEYS or stop.key == "scheduler.disk-unknown"
-        return (DiskFull if about_disk else Interrupted)(stop.key, **stop.fields)
+        about_disk = exceeded.key in DISK_KEYS or exceeded.key == "scheduler.disk-unknown"
+        return (DiskFull if about_disk else Interrupted)(exceeded.key, **exceeded.fields)
 
-    def carry_out(self, runs: Sequence[Run]) -> list[RunOutcome]:
-        """Brings every run to its end; after a signal the rest is left for later."""
+    def run_all(self, runs: Sequence[Run]) -> list[RunOutcome]:
+        """Complete every run; after a stop request the rest is left for the next call."""
         outcomes: dict[str, RunOutcome] = {}
         self._waiting.extend(runs)
-        with self._listening():
+        with self._handling_signals():
             try:
-                while self._waiting or self._children:
-                    for outcome in (*self._begun(), *self._ended()):
+                while self._waiting or self._workers:
+                    for outcome in (*self._start_runs(), *self._collect_ended()):
                         outcomes[outcome.run.name] = outcome
-                    self._watch()
+                    self._monitor_workers()
             finally:
-                for child in self._children:
-                    child.see_off()
+                for worker in self._workers:
+                    worker.end()
         return [outcomes[run.name] for run in runs]
 
-    # --- runs come and go ------------------------------------------------------------------------
+    # --- start and end ---------------------------------------------------------------------------
 
-    def _begun(self) -> Iterator[RunOutcome]:
-        """Gives a free card to the next run; those that need no worker come out at once."""
-        while self._waiting and (self._asked or self._free_cards()):
+    def _start_runs(self) -> Iterator[RunOutcome]:
+        """Start the next runs on free GPUs; yield the outcome of those that need no worker."""
+        while self._waiting and (self._stops_requested or self._free_gpus()):
             run = self._waiting.popleft()
-            if self._asked:
+            if self._stops_requested:
                 yield RunOutcome(run, RunResult.INTERRUPTED)
             elif is_finished(run, self._corpus):
                 yield RunOutcome(run, RunResult.ALREADY_DONE)
             elif run.holder() is not None:
-                self._say_locked(run)
+                self._report_lock(run)
                 yield RunOutcome(run, RunResult.INTERRUPTED, Interrupted.exit_code)
             else:
-                card = self._free_cards()[0]
-                self._children.append(WorkerProcess(run, Path(self._corpus.folder), card))
+                gpu = self._free_gpus()[0]
+                self._workers.append(WorkerProcess(run, Path(self._corpus.folder), gpu))
 
-    def _free_cards(self) -> list[str | None]:
-        taken = [child.card for child in self._children]
-        return [card for card in self._cards if card not in taken]
+    def _free_gpus(self) -> list[str | None]:
+        taken = [worker.gpu for worker in self._workers]
+        return [gpu for gpu in self._gpus if gpu not in taken]
 
-    def _ended(self) -> Iterator[RunOutcome]:
-        for child in tuple(self._children):
-            code = child.poll()
+    def _collect_ended(self) -> Iterator[RunOutcome]:
+        for worker in tuple(self._workers):
+            code = worker.poll()
             if code is None:
                 continue
-            self._children.remove(child)
-            outcome = self._judged(child, code)
-            self._hand_over(child)
+            self._workers.remove(worker)
+            outcome = self._outcome_of(worker, code)
+            self._forward_events(worker)
             if outcome is not None:
                 yield outcome
 
-    def _judged(self, child: WorkerProcess, code: int) -> RunOutcome | None:
-        """What became of the run, or nothing if it goes on in a new worker."""
-        run = child.run
-        state = run.state()
-        tries = RetryCounts(self._restarts[run.name], self._rungs[run.name])
-        verdict = retry_policy.decide(code, state.failed, tries)
-        if verdict in {RetryAction.AGAIN, RetryAction.SMALLER} and not self._asked:
-            self._take_up_again(run, verdict, code)
-            return None
-        if verdict is RetryAction.INTERRUPTED or self._asked:
-            if code == Interrupted.exit_code:
-                self._say_locked(run)
-            return RunOutcome(run, RunResult.INTERRUPTED, code)
-        if verdict is RetryAction.FINISHED:
-            return RunOutcome(run, RunResult.FINISHED, code)
-        if state.status is not RunStatus.FAILED:
-            _record_death(run, code)
-        return RunOutcome(run, RunResult.FAILED, code)
+    def _outcome_of(self, worker: WorkerProcess, code: int) -> RunOutcome | None:
+        """Return how the run ended; ``None`` if it is queued again for a new worker.
 
-    def _take_up_again(self, run: Run, verdict: RetryAction, code: int) -> None:
-        if verdict is RetryAction.AGAIN:
+        What a worker finished or failed at after a stop request counts as that.
+        """
+        run = worker.run
+        state = run.state()
+        counts = RetryCounts(self._restarts[run.name], self._oom_retries[run.name])
+        action = retry_policy.decide(code, state.failed, counts)
+        if action is RetryAction.FINISHED or state.status is RunStatus.FINISHED:
+            return RunOutcome(run, RunResult.FINISHED, code)
+        if action is RetryAction.FAILED:
+            if state.status is not RunStatus.FAILED:
+                _record_death(run, code)
+            return RunOutcome(run, RunResult.FAILED, code)
+        if action is RetryAction.INTERRUPTED or self._stops_requested:
+            if code == Interrupted.exit_code:
+                self._report_lock(run)
+            return RunOutcome(run, RunResult.INTERRUPTED, code)
+        self._retry(run, action, code)
+        return None
+
+    def _retry(self, run: Run, action: RetryAction, code: int) -> None:
+        if action is RetryAction.AGAIN:
             self._restarts[run.name] += 1
             key, fields = "scheduler.taken-up-again", {"found": _signal_name(code)}
         else:
-            self._rungs[run.name] += 1
+            self._oom_retries[run.name] += 1
             smaller = retry_policy.with_smaller_batches(
                 run.recipe, retry_policy.oom_retry_level(run.events()) + 1
             ).train
@@ -168,65 +173,65 @@ class Scheduler:
         run.emit(Warned(at=time.time(), key=key, fields=fields))
         self._waiting.appendleft(run)
 
-    # --- while they work -------------------------------------------------------------------------
+    # --- monitoring ------------------------------------------------------------------------------
 
-    def _watch(self) -> None:
-        self._tell()  # if a signal came while a worker was being started
-        for child in self._children:
-            self._hand_over(child)
-            child.watchdog.look()
+    def _monitor_workers(self) -> None:
+        self._forward_stop()  # a signal may have come while a worker was being started
+        for worker in self._workers:
+            self._forward_events(worker)
+            worker.watchdog.check()
         bases = [base for run in self._waiting if (base := run.recipe.model.base) is not None]
-        self._governor.look([child.run for child in self._children], bases)
-        if self._children:
+        self._monitor.check({worker.run: worker.gpu for worker in self._workers}, bases)
+        if self._workers:
             time.sleep(POLL_SECONDS)
 
-    def _hand_over(self, child: WorkerProcess) -> None:
-        for event in child.events():
-            self._on_event(child.run, event)
+    def _forward_events(self, worker: WorkerProcess) -> None:
+        for event in worker.events():
+            self._on_event(worker.run, event)
 
-    def _say_locked(self, run: Run) -> None:
-        """Tells who works on the run; its log belongs to that process, so nothing is written."""
+    def _report_lock(self, run: Run) -> None:
+        """Show who holds the run; its log belongs to that process, so nothing is written."""
         holder = run.holder()
         if holder is not None:
             fields = {"run": run.name, "pid": str(holder.pid), "host": holder.host}
             self._on_event(run, Warned(at=time.time(), key="runs.locked", fields=fields))
 
-    # --- being asked to stop ---------------------------------------------------------------------
+    # --- stop requests ---------------------------------------------------------------------------
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _handling_signals(self) -> Iterator[None]:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        before = {number: signal.signal(number, self._pass_on) for number in numbers}
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _pass_on(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked += 1
-        self._tell()
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops_requested += 1
+        self._forward_stop()
 
     def _stop(self) -> None:
-        """The machine is in danger: the runs save and leave, and no other begins."""
-        self._asked = max(self._asked, 1)
-        self._tell()
+        """Stop all runs because a limit is exceeded: they save and exit, and no other starts."""
+        self._stops_requested = max(self._stops_requested, 1)
+        self._forward_stop()
 
-    def _tell(self) -> None:
-        for child in self._children:
-            child.tell(self._asked)
+    def _forward_stop(self) -> None:
+        for worker in self._workers:
+            worker.request_stop(self._stops_requested)
 
 
-def visible_gpus() -> tuple[str | None, ...]:
-    """One place for every card that may be used; one place without any card."""
+def gpu_entries() -> tuple[str | None, ...]:
+    """Return one CUDA_VISIBLE_DEVICES entry per usable GPU; ``(None,)`` where there is none."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        return tuple(card.strip() for card in named.split(",") if card.strip()) or (None,)
+        return tuple(entry.strip() for entry in named.split(",") if entry.strip()) or (None,)
     return tuple(str(gpu.index) for gpu in gpus()) or (None,)
 
 
 def _record_death(run: Run, code: int) -> None:
-    """A worker that crashed, or could not even begin, has left no word of its own."""
+    """Write the failure of a worker that crashed, or could not start, and recorded none."""
     found = _signal_name(code) if code < 0 else str(code)
     message = text("scheduler.worker-died", found=found, log=run.folder / "worker.log")
     run.emit(Failed(at=time.time(), kind="scheduler.worker-died", message=message))

@@ -1,4 +1,4 @@
-"""One worker process, as its parent sees it: started, heard, told to stop, never orphaned."""
+"""One worker process, as its parent sees it: started, monitored, stopped, never orphaned."""
 
 import os
 import signal
@@ -18,14 +18,18 @@ from yoyak.runs.run import Run
 from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat
 from yoyak.system.probe import threads_for
 
-WORKER = (sys.executable, "-m", "yoyak.scheduler.worker")
+PYTHON = (sys.executable, "-P")
+"""``-P``: a file in the user's current folder must not replace a module of the same name."""
+WORKER = (*PYTHON, "-m", "yoyak.scheduler.worker")
 
 GRACE_SECONDS = 60.0
-"""How long a worker may take to save and leave when its parent cannot go on itself."""
+"""How long a worker may take to save and exit when its parent cannot go on itself."""
+KILL_SECONDS = 10.0
+"""How long a worker may take to exit after the second stop request before it is killed."""
 CLEAR_SECONDS = 5.0
-"""How long what it left behind may take to let go of the run."""
-
-LOOK_SECONDS = 5.0
+"""How long processes that a dead worker left may take to release the run's lock."""
+CHECK_SECONDS = 5.0
+"""Time between two checks of the watchdog."""
 
 
 class WorkerProcess:
@@ -34,14 +38,15 @@ class WorkerProcess:
     Args:
         run: not locked by anybody else.
         data_folder: where the run's data lie now.
-        card: value of CUDA_VISIBLE_DEVICES, or ``None`` to leave the environment's.
+        gpu: value of CUDA_VISIBLE_DEVICES, or ``None`` to leave the environment's.
     """
 
-    def __init__(self, run: Run, data_folder: Path, card: str | None = None) -> None:
+    def __init__(self, run: Run, data_folder: Path, gpu: str | None = None) -> None:
         self.run = run
-        self.card = card
-        self._told = 0
-        self._cleared = False
+        self.gpu = gpu
+        self._stops_sent = 0
+        self._kill_at = float("inf")
+        self._is_cleared = False
         self._tail = EventTail(run.log_path)
         with (run.folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -49,48 +54,54 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=worker_environment(run.recipe, card),
+                env=worker_environment(run.recipe, gpu),
                 start_new_session=True,
             )
         self.watchdog = Watchdog(run, self.process.pid)
 
     def poll(self) -> int | None:
-        """The exit code once it has ended; negative for a signal.
+        """Return the exit code once the worker has ended; negative for a signal.
 
-        What it had started and left behind ends with it: a fork would hold the card, and the
-        run's lock.
+        Processes that it started and left end with it: a fork would keep the GPU and the run's
+        lock. A worker that outlives the second stop request, because its interpreter cannot run
+        the signal handler, is killed.
         """
         code = self.process.poll()
-        if code is not None and not self._cleared:
-            self._cleared = True
-            self._clear()
+        if code is None and time.monotonic() >= self._kill_at:
+            self._signal(signal.SIGKILL)
+            code = self.process.wait()
+        if code is not None and not self._is_cleared:
+            self._is_cleared = True
+            self._kill_remaining()
         return code
 
-    def _clear(self) -> None:
-        with suppress(ProcessLookupError):  # nothing was left, as is usual
+    def _kill_remaining(self) -> None:
+        with suppress(ProcessLookupError):  # usually nothing is left
             self._signal(signal.SIGKILL)
             until = time.monotonic() + CLEAR_SECONDS
             while self.run.holder() is not None and time.monotonic() < until:
-                time.sleep(0.01)  # a killed process lets go of its files in its own time
+                time.sleep(0.01)  # the kernel closes a killed process's files asynchronously
 
     def events(self) -> Iterator[AnyEvent]:
-        """What its log has gained, by whoever wrote it."""
+        """Yield what the run's log has gained, whoever wrote it."""
         for event in self._tail.read():
             if is_worker_event(event):
-                self.watchdog.hear()
+                self.watchdog.record_event()
             yield event
 
-    def tell(self, asked: int) -> None:
-        """Tells it once for each time that somebody asked: a second time means at once.
+    def request_stop(self, requests: int) -> None:
+        """Send SIGTERM once per stop request so far: the second one means exit at once.
 
-        One signal a call, because two at once are one to the kernel.
+        One signal a call, because the kernel merges two that are pending.
         """
-        if self._told < asked and self.poll() is None:
-            self._told += 1
+        if self._stops_sent < requests and self.poll() is None:
+            self._stops_sent += 1
             self._signal(signal.SIGTERM)
+            if self._stops_sent == 2:
+                self._kill_at = time.monotonic() + KILL_SECONDS
 
-    def see_off(self) -> None:
-        """Ends it because its parent cannot go on; it may save first."""
+    def end(self) -> None:
+        """Stop the worker because its parent cannot go on; it may save first."""
         if self.poll() is not None:
             return
         self._signal(signal.SIGTERM)
@@ -105,56 +116,56 @@ class WorkerProcess:
 
 
 class Watchdog:
-    """Says once when its worker becomes slow or stuck, and asks it where it stands."""
+    """Warns once when its worker becomes slow or stuck, and has it dump its stacks."""
 
     def __init__(self, run: Run, pid: int) -> None:
         now = time.monotonic()
         self._run = run
         self._pid = pid
-        self._pulse = Heartbeat(now)
-        self._effort = CpuActivity(pid, now)
-        self._said = Liveness.RUNNING
-        self._looked = now
+        self._heartbeat = Heartbeat(now)
+        self._activity = CpuActivity(pid, now)
+        self._reported = Liveness.RUNNING
+        self._checked_at = now
 
-    def hear(self) -> None:
-        """Its worker wrote an event."""
-        self._pulse.hear(time.monotonic())
-        self._said = Liveness.RUNNING
+    def record_event(self) -> None:
+        """Note that the worker wrote an event."""
+        self._heartbeat.record(time.monotonic())
+        self._reported = Liveness.RUNNING
 
-    def look(self) -> None:
-        """One look, if it is time for one."""
+    def check(self) -> None:
+        """Check the worker, at most every ``CHECK_SECONDS``."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
             return
-        self._looked = now
-        mood = self._pulse.mood(now, busy=self._effort(now))
-        if mood is Liveness.RUNNING or mood is self._said:
+        self._checked_at = now
+        liveness = self._heartbeat.liveness(now, is_busy=self._activity.is_busy(now))
+        if liveness is Liveness.RUNNING or liveness is self._reported:
             return
-        self._said = mood
-        self._ask_where_it_stands()
-        fields = {"minutes": f"{self._pulse.silence_seconds(now) / 60:.0f}"}
-        key = SLOW_KEY if mood is Liveness.SLOW else STUCK_KEY
+        self._reported = liveness
+        self._dump_stacks()
+        fields = {"minutes": f"{self._heartbeat.silence_seconds(now) / 60:.0f}"}
+        key = SLOW_KEY if liveness is Liveness.SLOW else STUCK_KEY
         self._run.emit(Warned(at=time.time(), key=key, fields=fields))
 
-    def _ask_where_it_stands(self) -> None:
+    def _dump_stacks(self) -> None:
         holder = self._run.holder()
-        # Before it has the lock it may not know the signal yet, and would die of it.
+        # Before the worker has the lock its handler may not be set, and the signal would kill it.
         if holder is not None and holder.pid == self._pid:
-            os.kill(self._pid, signal.SIGUSR1)  # all stacks go to worker.log
+            os.kill(self._pid, signal.SIGUSR1)  # faulthandler writes all stacks to worker.log
 
 
-def worker_environment(recipe: Recipe, card: str | None = None) -> dict[str, str]:
-    """The worker's environment: its threads are set before any library counts the cores.
+def worker_environment(recipe: Recipe, gpu: str | None = None) -> dict[str, str]:
+    """Return the worker's environment; what the user has set is kept, but for ``gpu``.
 
-    It speaks the language of whoever started it.
+    The number of threads has to be set before any library counts the cores.
     """
-    chosen = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
+    chosen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     return {
         "OMP_NUM_THREADS": str(threads_for(recipe)),
         "TOKENIZERS_PARALLELISM": "false",
-        # CUDA then numbers the cards as the driver does.
+        # CUDA then numbers GPUs as nvidia-smi does.
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        # Without it cuBLAS may add up in another order each time; it is read when CUDA starts.
+        # Deterministic cuBLAS needs it when CUDA starts.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",

@@ -59,11 +59,14 @@ class OverLimit(Value, frozen=True, kw_only=True):
 LimitDecision = WithinLimits | NearLimit | OverLimit
 
 
-def read(folder: Path) -> Readings:
-    """Measure the disk that holds ``folder``, the RAM, and the first visible GPU."""
+def read(folder: Path, visible: str | None = None) -> Readings:
+    """Measure the disk that holds ``folder``, the RAM, and the first visible GPU.
+
+    ``visible`` is a worker's CUDA_VISIBLE_DEVICES (index, UUID); ``None`` is the environment's.
+    """
     used, free = _disk(folder)
     ram_used, ram_free = _ram()
-    gpu = next(iter(visible_gpus()), None)
+    gpu = next(iter(visible_gpus(visible)), None)
     return Readings(
         disk_free_gb=free,
         disk_used_gb=used,

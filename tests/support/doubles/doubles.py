@@ -105,6 +105,13 @@ class Deaf(Steady):
         time.sleep(3600)
 
 
+class Frozen(Steady):
+    """Is stopped by the kernel, so that no signal handler of it runs."""
+
+    def train(self, job):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 class Forgetful(Steady):
     """Leaves the last dialogue of test out."""
 
