@@ -71,11 +71,16 @@ class StageStarted(Event, frozen=True, kw_only=True, tag="stage_started"):
 
 
 class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
-    """A stage is done for the inputs whose hash is ``fingerprint``."""
+    """A stage is done for the inputs whose hash is ``fingerprint``.
+
+    ``inputs`` has the hash of each input by name, ``output_sha256`` that of the file it wrote.
+    """
 
     stage: str
     fingerprint: str
     seconds: float
+    inputs: dict[str, str] = {}
+    output_sha256: str | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -323,6 +328,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     scored: Scored | None = None
     done: dict[str, str] = {}
     """Stage name to the fingerprint it is done for."""
+    records: dict[str, StageDone] = {}
+    """Stage name to its ``StageDone``; a stage that began again has none until it ends."""
     stage_seconds: dict[str, float] = {}
     warnings: tuple[Warned, ...] = ()
     failed: Failed | None = None
@@ -364,11 +371,13 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
                 "failed": None,
             }
         case StageStarted():
-            return {"stage": event.stage, "generated": None}
+            records = {name: one for name, one in state.records.items() if name != event.stage}
+            return {"stage": event.stage, "generated": None, "records": records}
         case StageDone():
             spent = state.stage_seconds.get(event.stage, 0.0) + event.seconds
             return {
                 "done": state.done | {event.stage: event.fingerprint},
+                "records": state.records | {event.stage: event},
                 "stage_seconds": state.stage_seconds | {event.stage: spent},
             }
         case Prepared():

@@ -271,7 +271,8 @@ class Run:
 
     # --- how that was judged ---------------------------------------------------------------------
 
-    def _score_path(self, split: SplitName, variant: str | None) -> Path:
+    def scorecard_path(self, split: SplitName, variant: str | None = None) -> Path:
+        """The file of a split's scorecard."""
         stem = split if variant is None else f"{split}@{atomic.checked_name(variant)}"
         return self.folder / "scores" / f"{stem}.json"
 
@@ -279,11 +280,11 @@ class Run:
         self, split: SplitName, card: Scorecard, variant: str | None = None
     ) -> None:
         """Stores what the judge said of a split's predictions."""
-        atomic.write_bytes(self._score_path(split, variant), _pretty(card))
+        atomic.write_bytes(self.scorecard_path(split, variant), _pretty(card))
 
     def scorecard(self, split: SplitName = "dev", variant: str | None = None) -> Scorecard | None:
         """The stored scorecard, ``None`` where nothing was judged yet."""
-        path = self._score_path(split, variant)
+        path = self.scorecard_path(split, variant)
         return _read(path, Scorecard) if path.is_file() else None
 
 

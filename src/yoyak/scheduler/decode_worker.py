@@ -28,8 +28,16 @@ from yoyak.messages import text
 from yoyak.metrics.scorecard import evaluate
 from yoyak.runs.redact import redact, redact_streams
 from yoyak.runs.run import Run
+from yoyak.runs.stage_records import (
+    StageInputs,
+    discard_edited_predictions,
+    predict_inputs,
+    record_stage,
+    score_inputs,
+    weights_fingerprint,
+)
 from yoyak.scheduler.decode_jobs import OWN, SWEEP, parse_decodes
-from yoyak.scheduler.stages import FLUSH_ROWS, predict_inputs
+from yoyak.scheduler.stages import FLUSH_ROWS
 from yoyak.scheduler.worker import StopFlag, corpus_of, die_with_parent
 from yoyak.values import Corpus, Dialogue, Prediction, Split
 
@@ -53,7 +61,9 @@ class VariantDecoder(NamedTuple):
         What the run itself said is not said again.
         """
         note = self.run.predictions_path(split.name).with_suffix(".sha256")
-        own = note.is_file() and note.read_text(encoding="utf-8") == self._inputs(split, decode)
+        own = note.is_file() and (
+            note.read_text(encoding="utf-8") == self.inputs(split, decode).fingerprint
+        )
         return None if own else f"{self.prefix}{name_of(decode)}"
 
     def speak(self, split: Split, decode: Decode, rows: Sequence[Dialogue]) -> VariantAnswers:
@@ -62,7 +72,9 @@ class VariantDecoder(NamedTuple):
         ``seconds`` adds up what each answer took when it was decoded, as far as it was measured.
         """
         variant = self.variant(split, decode)
-        known = self.run.begin_predictions(split.name, self._inputs(split, decode), variant)
+        discard_edited_predictions(self.run, self.run.state(), split.name, variant)
+        inputs = self.inputs(split, decode).fingerprint
+        known = self.run.begin_predictions(split.name, inputs, variant)
         there = {one.id: one for one in known}
         missing = [row for row in rows if row.id not in there]
         if missing:
@@ -93,10 +105,9 @@ class VariantDecoder(NamedTuple):
             if self.stop():
                 raise Interrupted("scheduler.decoding-stopped", run=self.run.name)
 
-    def _inputs(self, split: Split, decode: Decode) -> str:
-        manifest = atomic.read_manifest(self.folder / "weights")
-        weights = None if manifest is None else manifest.fingerprint
-        return predict_inputs(weights, self.run.recipe, decode, split)
+    def inputs(self, split: Split, decode: Decode) -> StageInputs:
+        """Hash what answers in this decoding depend on."""
+        return predict_inputs(weights_fingerprint(self.folder), self.run.recipe, decode, split)
 
     def _say(self, split: Split, variant: str, rows: int) -> None:
         said = text(
@@ -107,14 +118,21 @@ class VariantDecoder(NamedTuple):
 
 def store_variant(speaker: VariantDecoder, decodes: Sequence[Decode]) -> None:
     """Answers dev and test in every decoding and scores dev, so that each is a candidate."""
+    run, corpus = speaker.run, speaker.corpus
     for decode in decodes:
-        for split in (speaker.corpus.dev, speaker.corpus.test):
+        for split in (corpus.dev, corpus.test):
+            began = time.monotonic()
             spoken = speaker.speak(split, decode, split.dialogues)
             if len(spoken.predictions) != len(split.dialogues):
-                raise RunFailed("scheduler.answers-missing", run=speaker.run.name, split=split.name)
+                raise RunFailed("scheduler.answers-missing", run=run.name, split=split.name)
+            variant, inputs = speaker.variant(split, decode), speaker.inputs(split, decode)
+            seconds = time.monotonic() - began
+            record_stage(run, f"predict-{split.name}", inputs, seconds, variant)
             if split.name == "dev":
-                card = evaluate(list(spoken.predictions), split)
-                speaker.run.write_scorecard("dev", card, speaker.variant(split, decode))
+                began = time.monotonic()
+                run.write_scorecard("dev", evaluate(list(spoken.predictions), split), variant)
+                scored = score_inputs(run, corpus, variant)
+                record_stage(run, "score", scored, time.monotonic() - began, variant)
 
 
 def search(speaker: VariantDecoder) -> None:

@@ -1,7 +1,8 @@
 """The stages of a run: train → predict-dev → predict-test → score, each done once for its inputs.
 
 A stage is done when a ``StageDone`` event holds the fingerprint that its inputs have today and its
-output is there. Another decoding redoes prediction and scoring; nothing changed does nothing.
+output is, byte for byte, the one that was recorded (``yoyak.runs.stage_records``). Another decoding
+redoes prediction and scoring; nothing changed does nothing.
 """
 
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoyak import engine as engines
-from yoyak.config.schema import Decode, Recipe
+from yoyak.config.schema import Recipe
 from yoyak.engine import Engine, GenerateJob, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
@@ -21,14 +22,22 @@ from yoyak.events import (
     RunState,
     RunStatus,
     Scored,
-    StageDone,
     StageStarted,
     Stopped,
 )
 from yoyak.files import atomic
 from yoyak.metrics import scorecard
-from yoyak.metrics.protocol import OFFICIAL, protocol_of
+from yoyak.metrics.protocol import OFFICIAL
 from yoyak.runs.run import Run
+from yoyak.runs.stage_records import (
+    StageInputs,
+    discard_edited_predictions,
+    is_output_recorded,
+    own_predict_inputs,
+    record_stage,
+    score_inputs,
+    train_inputs,
+)
 from yoyak.scheduler.retry_policy import oom_retry_level, with_smaller_batches
 from yoyak.values import Corpus, Prediction, Split, SplitName
 
@@ -59,16 +68,18 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
     """
     state = run.state()
     stages = (
-        ("train", _train_inputs(run, corpus), _trained(run, state)),
-        ("predict-dev", _predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
-        ("predict-test", _predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
-        ("score", _score_inputs(run, corpus), _scored(run)),
+        ("train", train_inputs(run, corpus), _trained(run, state)),
+        ("predict-dev", own_predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
+        ("predict-test", own_predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
+        ("score", score_inputs(run, corpus), _scored(run)),
     )
     names = [name for name, _, _ in stages]
     undone = [
         name
-        for name, fingerprint, there in stages
-        if not there or state.done.get(name) != fingerprint
+        for name, inputs, there in stages
+        if not there
+        or state.done.get(name) != inputs.fingerprint
+        or not is_output_recorded(run, state, name)
     ]
     todo = names[names.index(undone[0]) :] if undone else []
     if any(name.startswith("predict") for name in todo) and not _weights_are_whole(run):
@@ -97,26 +108,28 @@ def run_stages(work: StageContext) -> None:
     engine = engines.load(work.run.recipe.engine)
     todo = pending(work.run, work.corpus)
     if "train" in todo:
-        with _stage(work, "train", lambda: _train_inputs(work.run, work.corpus)):
+        with _stage(work, "train", lambda: train_inputs(work.run, work.corpus)):
             _train(work, engine)
     for split in (work.corpus.dev, work.corpus.test):
         if f"predict-{split.name}" in todo:
-            inputs = _predict_inputs(work.run, split)
-            with _stage(work, f"predict-{split.name}", partial(_predict_inputs, work.run, split)):
+            inputs = own_predict_inputs(work.run, split).fingerprint
+            discard_edited_predictions(work.run, work.run.state(), split.name)
+            with _stage(
+                work, f"predict-{split.name}", partial(own_predict_inputs, work.run, split)
+            ):
                 _predict(work, engine, split, inputs)
     if "score" in todo:
-        with _stage(work, "score", lambda: _score_inputs(work.run, work.corpus)):
+        with _stage(work, "score", lambda: score_inputs(work.run, work.corpus)):
             _score(work)
     work.run.emit(Finished(at=time.time(), seconds=time.monotonic() - began))
 
 
 @contextmanager
-def _stage(work: StageContext, name: str, inputs: Callable[[], str]) -> Iterator[None]:
+def _stage(work: StageContext, name: str, inputs: Callable[[], StageInputs]) -> Iterator[None]:
     began = time.monotonic()
     work.run.emit(StageStarted(at=time.time(), stage=name))
     yield
-    seconds = time.monotonic() - began
-    work.run.emit(StageDone(at=time.time(), stage=name, fingerprint=inputs(), seconds=seconds))
+    record_stage(work.run, name, inputs(), time.monotonic() - began)
 
 
 def _train(work: StageContext, engine: Engine) -> None:
@@ -192,36 +205,6 @@ def _score(work: StageContext) -> None:
             signature=card_.protocol.signature,
         )
     )
-
-
-# --- what a stage is made from -------------------------------------------------------------------
-
-
-def _train_inputs(run: Run, corpus: Corpus) -> str:
-    return atomic.sha256_of(
-        run.recipe.learning_hash, corpus.train.fingerprint, corpus.dev.fingerprint
-    )
-
-
-def _predict_inputs(run: Run, split: Split) -> str:
-    manifest = atomic.read_manifest(_weights(run))
-    weights = None if manifest is None else manifest.fingerprint
-    recipe = run.recipe
-    return predict_inputs(weights, recipe, recipe.decode, split)
-
-
-def predict_inputs(weights: str | None, recipe: Recipe, decode: Decode, split: Split) -> str:
-    """What answers to a split depend on; ``weights`` is the fingerprint of their folder."""
-    return atomic.sha256_of(
-        weights, recipe.learning_hash, recipe.generate, decode, split.fingerprint
-    )
-
-
-def _score_inputs(run: Run, corpus: Corpus) -> str:
-    path = run.predictions_path("dev")
-    predictions = atomic.sha256_file(path) if path.is_file() else None
-    references = {dialogue.id: dialogue.references for dialogue in corpus.dev.dialogues}
-    return atomic.sha256_of(predictions, protocol_of(OFFICIAL, references))
 
 
 # --- whether its output is there -----------------------------------------------------------------

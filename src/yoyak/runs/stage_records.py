@@ -1,0 +1,221 @@
+"""What the outputs of a run were made from, and whether that still holds.
+
+A stage is done when ``StageDone`` records the fingerprint of its inputs; beside it stand the hash
+of each input and the SHA-256 of the file that the stage wrote. ``stale_outputs`` compares these
+with the run and the data as they are now, so that what is submitted is what was scored. Other
+decodings of a run's weights are recorded as stages named ``predict-dev@VARIANT``.
+"""
+
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from yoyak.config.schema import Decode, Recipe
+from yoyak.events import RunState, StageDone
+from yoyak.files import atomic
+from yoyak.metrics.protocol import OFFICIAL, protocol_of
+from yoyak.runs.run import Run
+from yoyak.values import Corpus, Split
+
+_NO_WEIGHTS = "none"
+_OUTPUTS = {"dev": "predict-dev", "test": "predict-test", "score": "score"}
+
+
+class StageInputs(NamedTuple):
+    """Hashes of what a stage depends on: all together, and each input by name."""
+
+    fingerprint: str
+    parts: dict[str, str]
+
+
+def train_inputs(run: Run, corpus: Corpus) -> StageInputs:
+    """Hash what training depends on: the recipe, train and dev."""
+    parts = {"recipe": run.recipe.learning_hash}
+    parts |= {split.name: split.fingerprint for split in (corpus.train, corpus.dev)}
+    return StageInputs(atomic.sha256_of(*parts.values()), parts)
+
+
+def predict_inputs(
+    weights: str | None, recipe: Recipe, decode: Decode, split: Split
+) -> StageInputs:
+    """Hash what predictions depend on; ``weights`` is the fingerprint of their folder, if any."""
+    parts = {
+        "weights": weights or _NO_WEIGHTS,
+        "recipe": atomic.sha256_of(recipe.learning_hash, recipe.generate),
+        "decode": atomic.sha256_of(decode),
+        "data": split.fingerprint,
+    }
+    fingerprint = atomic.sha256_of(
+        weights, recipe.learning_hash, recipe.generate, decode, split.fingerprint
+    )
+    return StageInputs(fingerprint, parts)
+
+
+def own_predict_inputs(run: Run, split: Split) -> StageInputs:
+    """Hash what the run's predictions in its own decoding depend on."""
+    recipe = run.recipe
+    return predict_inputs(weights_fingerprint(run.engine_folder), recipe, recipe.decode, split)
+
+
+def score_inputs(run: Run, corpus: Corpus, variant: str | None = None) -> StageInputs:
+    """Hash what the dev score depends on: the predictions' bytes and the protocol."""
+    predictions = file_sha256(run.predictions_path("dev", variant))
+    references = {dialogue.id: dialogue.references for dialogue in corpus.dev.dialogues}
+    protocol = protocol_of(OFFICIAL, references)
+    parts = {"predictions": predictions or "none", "protocol": atomic.sha256_of(protocol)}
+    return StageInputs(atomic.sha256_of(predictions, protocol), parts)
+
+
+def weights_fingerprint(engine_folder: Path) -> str | None:
+    """Return the fingerprint of the weights as written; ``None`` where there are none."""
+    manifest = atomic.read_manifest(engine_folder / "weights")
+    return None if manifest is None else manifest.fingerprint
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file; ``None`` where there is none."""
+    return atomic.sha256_file(path) if path.is_file() else None
+
+
+# --- outputs -------------------------------------------------------------------------------------
+
+
+def output_path(run: Run, stage: str, variant: str | None = None) -> Path | None:
+    """Return the file that a stage writes; ``None`` for training, whose manifest has its hashes."""
+    match stage:
+        case "predict-dev":
+            return run.predictions_path("dev", variant)
+        case "predict-test":
+            return run.predictions_path("test", variant)
+        case "score":
+            return run.scorecard_path("dev", variant)
+        case _:
+            return None
+
+
+def record_stage(
+    run: Run, stage: str, inputs: StageInputs, seconds: float, variant: str | None = None
+) -> None:
+    """Record that a stage is done for ``inputs``, with the hash of the file that it wrote."""
+    path = output_path(run, stage, variant)
+    run.emit(
+        StageDone(
+            at=time.time(),
+            stage=_name(stage, variant),
+            fingerprint=inputs.fingerprint,
+            seconds=seconds,
+            inputs=inputs.parts,
+            output_sha256=None if path is None else file_sha256(path),
+        )
+    )
+
+
+def is_output_recorded(run: Run, state: RunState, stage: str, variant: str | None = None) -> bool:
+    """Whether the stage's output is, byte for byte, the one that was recorded."""
+    path, record = output_path(run, stage, variant), state.records.get(_name(stage, variant))
+    if path is None:
+        return True
+    return record is not None and record.output_sha256 == file_sha256(path) is not None
+
+
+def discard_edited_predictions(
+    run: Run, state: RunState, split: str, variant: str | None = None
+) -> None:
+    """Set predictions aside that changed after they were recorded: they are generated again."""
+    stage = f"predict-{split}"
+    path, record = output_path(run, stage, variant), state.records.get(_name(stage, variant))
+    if path is None or record is None or record.output_sha256 is None or not path.exists():
+        return
+    if record.output_sha256 != file_sha256(path):
+        atomic.set_aside(path, "edited")
+
+
+def _name(stage: str, variant: str | None) -> str:
+    return stage if variant is None else f"{stage}@{variant}"
+
+
+# --- whether they still hold ---------------------------------------------------------------------
+
+
+class StaleReason(StrEnum):
+    """Why an output is not what it says it is; ``submission.stale-REASON`` is the sentence."""
+
+    UNRECORDED = "unrecorded"
+    EDITED = "edited"
+    DATA = "data"
+    DECODE = "decode"
+    WEIGHTS = "weights"
+    RECIPE = "recipe"
+    PREDICTIONS = "predictions"
+    PROTOCOL = "protocol"
+
+
+class StaleOutput(NamedTuple):
+    """One output that no longer fits its inputs; ``output`` is ``dev``, ``test`` or ``score``."""
+
+    output: str
+    reason: StaleReason
+
+
+def stale_outputs(
+    run: Run, state: RunState, corpus: Corpus, variant: str | None = None
+) -> tuple[StaleOutput, ...]:
+    """Return every output of one decoding that was edited or made from other inputs.
+
+    Predictions in the run's own decoding are compared with the run's recipe and weights (where the
+    weights are still there). A variant states its own decoding and weights: those of dev and test
+    must agree.
+    """
+    records = {
+        output: record
+        for output, stage in _OUTPUTS.items()
+        if (record := state.records.get(_name(stage, variant))) and record.output_sha256
+    }
+    missing = (name for name in _OUTPUTS if name not in records)
+    edited = (
+        name for name in records if not is_output_recorded(run, state, _OUTPUTS[name], variant)
+    )
+    return (
+        *(StaleOutput(name, StaleReason.UNRECORDED) for name in missing),
+        *(StaleOutput(name, StaleReason.EDITED) for name in edited),
+        *_other_inputs(records, _expected_inputs(run, corpus, variant, records.get("dev"))),
+    )
+
+
+def _expected_inputs(
+    run: Run, corpus: Corpus, variant: str | None, dev: StageDone | None
+) -> dict[str, dict[str, str]]:
+    """The inputs that each output would have if it were made now."""
+    expected = {
+        split.name: own_predict_inputs(run, split).parts for split in (corpus.dev, corpus.test)
+    }
+    recorded = {} if dev is None else dev.inputs
+    for parts in expected.values():
+        if variant is not None:
+            parts |= {name: recorded.get(name, parts[name]) for name in ("decode", "weights")}
+        elif parts["weights"] == _NO_WEIGHTS:  # pruned, or left on another machine
+            parts["weights"] = recorded.get("weights", _NO_WEIGHTS)
+    return expected | {"score": score_inputs(run, corpus, variant).parts}
+
+
+def _other_inputs(
+    records: dict[str, StageDone], expected: dict[str, dict[str, str]]
+) -> Iterator[StaleOutput]:
+    for output, record in records.items():
+        for name, wanted in expected[output].items():
+            if record.inputs.get(name) != wanted:
+                yield StaleOutput(output, StaleReason(name))
+
+
+def provenance(state: RunState, variant: str | None = None) -> dict[str, str]:
+    """Return the hashes that bind a decoding's answers: weights, recipe, decoding and files."""
+    dev, test, score = (state.records.get(_name(stage, variant)) for stage in _OUTPUTS.values())
+    found = {name: dev.inputs.get(name) for name in ("weights", "recipe", "decode")} if dev else {}
+    found |= {
+        f"{name}_sha256": record.output_sha256
+        for name, record in zip(_OUTPUTS, (dev, test, score), strict=True)
+        if record is not None
+    }
+    return {name: value for name, value in found.items() if value is not None}
