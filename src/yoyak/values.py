@@ -19,6 +19,13 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
 
+class Severity(StrEnum):
+    """How bad a finding is: an error refuses, a warning is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class DevMetric(StrEnum):
     """What a model in training can be chosen by, on dev."""
 

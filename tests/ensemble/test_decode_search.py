@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
-from yoyak.ensemble.decode_search import AXES, VariantAnswers, name_of, search_decodes
+from yoyak.ensemble.candidates import name_of
+from yoyak.ensemble.decode_search import AXES, VariantAnswers, search_decodes
 from yoyak.errors import BadData
 from yoyak.files.atomic import checked_name
 from yoyak.values import Dialogue, Prediction, Split, StopReason, Turn

@@ -12,8 +12,9 @@ from yoyak.ensemble.imports import import_files, imports
 from yoyak.ensemble.member_selection import EnsembleConfig, dev_scores, equal_weights
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.metrics.scorecard import evaluate
+from yoyak.submission.manifest import read_manifest
 from yoyak.submission.submit import ensemble_answer
-from yoyak.submission.write import read_manifest, write_submission
+from yoyak.submission.write import write_submission
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_a_consensus_is_weighed_scored_and_handed_in(workspace, corpus, three, t
     assert nested.blend.mean >= nested.single
     ready = ensemble_answer(found, corpus, equal_weights(found, "mbr"))
     manifest = read_manifest(
-        tmp_path / "out" / write_submission(ready.draft, ready.evidence, tmp_path / "out").manifest
+        tmp_path / "out" / write_submission(ready.draft, ready.context, tmp_path / "out").manifest
     )
     assert {member.system for member in manifest.members} == {"a", "b", "c"}
     assert manifest.method == "mbr"

@@ -83,9 +83,6 @@ def test_a_replaced_test_file_is_answered_anew_and_nothing_else_is_done_again(yo
     assert "dev summaries" not in again.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="answers to a test.csv that was replaced since are handed in all the same"
-)
 def test_answers_to_another_test_file_are_not_handed_in(yoyak):
     folder = yoyak.folder / "data"
     replace_dialogues(folder / "test.csv")

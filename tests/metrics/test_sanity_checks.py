@@ -8,8 +8,8 @@ import pytest
 from yoyak import messages
 from yoyak.metrics import scorecard
 from yoyak.metrics.diagnostics import text_patterns
-from yoyak.metrics.sanity_checks import RULES, Severity
-from yoyak.values import PredictedTexts, Prediction, StopReason
+from yoyak.metrics.sanity_checks import RULES
+from yoyak.values import PredictedTexts, Prediction, Severity, StopReason
 
 
 def first_rows(good, count):

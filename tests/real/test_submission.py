@@ -14,17 +14,11 @@ from yoyak.ensemble.imports import import_files
 from yoyak.ensemble.member_selection import dev_scores
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.context import ValidationContext, gather_context
-from yoyak.submission.csv_format import read_layout
+from yoyak.submission.csv_format import read_csv_format
+from yoyak.submission.manifest import DevScore, Member, read_manifest
 from yoyak.submission.submit import submit
 from yoyak.submission.validate import validate
-from yoyak.submission.write import (
-    DevScore,
-    Draft,
-    Member,
-    check_file,
-    read_manifest,
-    write_submission,
-)
+from yoyak.submission.write import Draft, check_file, write_submission
 from yoyak.values import Corpus, Interval, Prediction, Rouge
 
 pytestmark = pytest.mark.real
@@ -73,7 +67,7 @@ def drafted(outputs) -> Draft:
 
 def test_the_sample_renders_back_to_its_own_bytes(shared):
     sample = (shared / "data" / "contest" / "sample_submission.csv").read_bytes()
-    layout = read_layout(sample)
+    layout = read_csv_format(sample)
     assert layout.table.header.cells == ("", "fname", "summary")
     assert layout.placeholder is not None
     assert layout.render(dict.fromkeys(layout.ids, layout.placeholder)) == sample
@@ -87,8 +81,8 @@ def test_the_file_as_a_team_handed_it_in_lacks_the_index_and_has_loose_blanks(te
 
 def test_the_same_answers_through_the_writer_are_accepted(test_file, evidence, corpus, tmp_path):
     written = write_submission(drafted(predictions(test_file)), evidence, tmp_path)
-    again = read_layout(Path(written.path).read_bytes())
-    sample = evidence.layout
+    again = read_csv_format(Path(written.path).read_bytes())
+    sample = evidence.csv_format
     assert written.rows == 499
     assert again.table.header == sample.table.header
     assert again.ids == sample.ids == tuple(one.id for one in corpus.test.dialogues)
@@ -113,7 +107,7 @@ def spoiled(outputs, change, every: int) -> tuple[Prediction, ...]:
 
 
 def names(outputs, evidence) -> set[str]:
-    data = evidence.layout.render({one.id: one.text for one in outputs})
+    data = evidence.csv_format.render({one.id: one.text for one in outputs})
     return {fault.rule for fault in validate(data, evidence).errors}
 
 

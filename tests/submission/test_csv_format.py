@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.errors import BadData
-from yoyak.submission.csv_format import contest_sample, read_layout, read_table
+from yoyak.submission.csv_format import contest_sample, read_csv_format, read_table
 
 SAMPLES = {
     "contest": b',fname,summary\n0,test_0,"a, b"\n1,test_1,c\n',
@@ -22,14 +22,14 @@ SAMPLES = {
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 def test_rendering_the_samples_own_texts_gives_the_sample(sample):
-    layout = read_layout(sample)
+    layout = read_csv_format(sample)
     own = {record.cells[layout.id_at]: record.cells[layout.answer_at] for record in layout.records}
     assert layout.render(own) == sample
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 def test_only_the_texts_change(sample):
-    layout = read_layout(sample)
+    layout = read_csv_format(sample)
     data = layout.render({"test_0": "첫째, 요약.", "test_1": '그는 "네"라고 합니다.'})
     again = read_table(data.decode())
     assert again.header == layout.table.header
@@ -44,7 +44,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\
 @given(st.lists(TEXTS, min_size=1, max_size=8))
 def test_any_text_comes_back_as_it_was_through_pythons_own_reader(texts):
     ids = [f"test_{at}" for at in range(len(texts))]
-    data = read_layout(contest_sample(ids)).render(dict(zip(ids, texts, strict=True)))
+    data = read_csv_format(contest_sample(ids)).render(dict(zip(ids, texts, strict=True)))
     rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
     assert rows[0] == ["", "fname", "summary"]
     assert [row[2] for row in rows[1:]] == texts
@@ -66,7 +66,7 @@ def test_any_text_comes_back_as_it_was_through_pythons_own_reader(texts):
 )
 def test_an_unusable_sample_is_refused(sample):
     with pytest.raises(BadData) as caught:
-        read_layout(sample)
+        read_csv_format(sample)
     assert caught.value.key == "submission.sample-unusable"
     assert "→" in str(caught.value)
 

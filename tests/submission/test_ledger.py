@@ -8,7 +8,7 @@ import pytest
 from yoyak.data.contest import Contest
 from yoyak.errors import BadData, UsageError
 from yoyak.submission.ledger import (
-    Board,
+    Leaderboard,
     quota,
     read_ledger,
     record_result,
@@ -46,8 +46,8 @@ def ledger(folder):
 
 def test_a_submission_is_traced_from_file_to_scores(ledger, folder):
     record_upload(ledger, 1, CONTEST, now=korean("2025-10-01 10:00"))
-    record_result(ledger, 1, Board.PUBLIC, 47.12, submissions=folder / "submissions")
-    entry = record_result(ledger, 1, Board.PRIVATE, 44.5)
+    record_result(ledger, 1, Leaderboard.PUBLIC, 47.12, submissions=folder / "submissions")
+    entry = record_result(ledger, 1, Leaderboard.PRIVATE, 44.5)
     assert (entry.public, entry.private) == (0.4712, 0.445)
     assert entry.written.members[0].system == "run-a"
     assert entry.written.dev.signature == "rouge|profile:official"
@@ -56,8 +56,8 @@ def test_a_submission_is_traced_from_file_to_scores(ledger, folder):
 
 
 def test_a_result_implies_an_upload_and_a_later_result_replaces_it(ledger):
-    record_result(ledger, 2, Board.PUBLIC, 40.0, now=korean("2025-10-01 12:00"))
-    entry = record_result(ledger, 2, Board.PUBLIC, 41.0, now=korean("2025-10-02 12:00"))
+    record_result(ledger, 2, Leaderboard.PUBLIC, 40.0, now=korean("2025-10-01 12:00"))
+    entry = record_result(ledger, 2, Leaderboard.PUBLIC, 41.0, now=korean("2025-10-02 12:00"))
     assert entry.public == 0.41
     assert entry.uploaded_at == korean("2025-10-01 12:00")
 
@@ -98,7 +98,7 @@ def test_after_the_closing_time_scores_are_recorded_and_uploads_are_not(ledger):
     record_upload(ledger, 1, CONTEST, now=korean("2025-10-15 18:59"))
     with pytest.raises(UsageError, match=r"closed at 2025-10-15 19:00 UTC\+09:00"):
         record_upload(ledger, 2, CONTEST, now=korean("2025-10-15 19:00"))
-    assert record_result(ledger, 1, Board.PRIVATE, 44.5).private == 0.445
+    assert record_result(ledger, 1, Leaderboard.PRIVATE, 44.5).private == 0.445
 
 
 def test_a_torn_last_line_is_forgotten_and_the_log_goes_on(ledger):
@@ -120,13 +120,13 @@ def test_a_changed_file_gets_no_score(ledger, folder):
     path = folder / "submissions" / "1" / "submission.csv"
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(BadData, match="not the file that was written as submission 1"):
-        record_result(ledger, 1, Board.PUBLIC, 47.0, submissions=folder / "submissions")
+        record_result(ledger, 1, Leaderboard.PUBLIC, 47.0, submissions=folder / "submissions")
 
 
 @pytest.mark.parametrize("points", [-0.1, 100.1, 1427.0, float("nan")])
 def test_a_score_outside_0_to_100_is_refused(ledger, points):
     with pytest.raises(UsageError, match="0 to 100"):
-        record_result(ledger, 1, Board.PUBLIC, points)
+        record_result(ledger, 1, Leaderboard.PUBLIC, points)
 
 
 def test_an_unknown_number_is_refused(ledger):

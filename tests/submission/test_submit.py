@@ -10,10 +10,11 @@ import pytest
 from yoyak.ensemble.imports import import_files
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.metrics.scorecard import evaluate_texts
+from yoyak.runs.stage_records import own_predict_inputs, record_stage
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import read_ledger
-from yoyak.submission.submit import evidence_for, ready_candidates, submit, submit_ensemble
-from yoyak.submission.write import read_manifest
+from yoyak.submission.manifest import read_manifest
+from yoyak.submission.submit import context_for_file, ready_candidates, submit, submit_ensemble
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_the_consensus_of_three_is_handed_in_with_its_worth(workspace, corpus, t
     assert handed.nested.blend.proven
     assert manifest.method == "mbr"
     assert len(manifest.members) == 3
-    best = ready_candidates(workspace, corpus)[0]
+    best = ready_candidates(workspace, corpus).ready[0]
     assert manifest.dev.rouge.mean > best.card.rouge.mean
     assert submit_ensemble(workspace, corpus, "mbr").submission == handed.submission
 
@@ -115,12 +116,12 @@ def test_a_blends_own_file_is_held_against_its_own_dev_outputs(method, workspace
     for at, name in enumerate("abc"):
         team(name, at)
     written = Path(submit_ensemble(workspace, corpus, method).submission.path)
-    outputs = evidence_for(workspace, corpus, written).outputs
+    outputs = context_for_file(workspace, corpus, written).outputs
     dev = read_manifest(written.with_name("manifest.json")).dev
     texts = {one.id: one.text for one in outputs}
     scored = evaluate_texts(texts, {one.id: one.references for one in corpus.dev.dialogues})
     assert scored.rouge.mean == pytest.approx(dev.rouge.mean)
-    assert evidence_for(workspace, corpus, workspace.folder / "none.csv").outputs is None
+    assert context_for_file(workspace, corpus, workspace.folder / "none.csv").outputs is None
 
 
 def test_an_unknown_blend_is_refused(workspace, corpus, run):
@@ -131,8 +132,10 @@ def test_an_unknown_blend_is_refused(workspace, corpus, run):
 
 def test_the_gate_stands_before_the_workspace(workspace, corpus, predicted, run):
     spoiled = [msgspec.structs.replace(one, text=one.text[:-8]) for one in predicted("test")]
-    run.begin_predictions("test", "cut")
+    inputs = own_predict_inputs(run, corpus.test)
+    run.predictions_path("test").unlink()
     run.add_predictions("test", spoiled)
+    record_stage(run, "predict-test", inputs, 1.0)
     with pytest.raises(BadData, match="unfinished"):
         submit(workspace, corpus)
     assert not workspace.submissions_folder.exists()

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import unicodedata
 
 import pytest
 
 from yoyak import messages
-from yoyak.submission.format_rules import RuleSeverity
 from yoyak.submission.validate import NAMES, validate
+from yoyak.values import Severity
 
 DOG = "#Person1#은 #Person2#에게 개를 맡깁니다."
 
@@ -89,6 +90,7 @@ PLANTED = {
     "edge-blank": (in_row(lambda old: old + " "), [7]),
     "model-token": (in_row(lambda old: old + "<|eot_id|>"), [7]),
     "control-character": (in_row(lambda old: old[:-3] + "\ufffd."), [7]),
+    "decomposed": (in_row(lambda old: unicodedata.normalize("NFD", old)), [7]),
     "prompt-echo": (in_row(lambda old: "다음 대화를 한국어로 요약하세요. " + old), [7]),
     "placeholder": (text("여기에 요약을 적습니다."), [7]),
     "literal-break": (in_row(lambda old: old + "<br>" + old), [7]),
@@ -194,7 +196,7 @@ def test_what_was_as_bad_on_dev_is_shown_and_not_refused(good, evidence):
     verdict = validate(PLANTED["unfinished"][0](good), evidence._replace(outputs=scored))
     assert verdict.accepted
     [fault] = verdict.warnings
-    assert (fault.rule, fault.severity) == ("unfinished", RuleSeverity.WARNING)
+    assert (fault.rule, fault.severity) == ("unfinished", Severity.WARNING)
 
 
 def test_one_row_of_a_foreign_script_is_shown(good, evidence):

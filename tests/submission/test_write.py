@@ -13,7 +13,8 @@ import pytest
 
 from yoyak.errors import BadData, CannotWrite, DiskFull, InputMissing
 from yoyak.submission import write
-from yoyak.submission.write import check_file, read_manifest, write_submission
+from yoyak.submission.manifest import read_manifest
+from yoyak.submission.write import check_file, write_submission
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -4,9 +4,11 @@ import pytest
 
 from yoyak.config import load
 from yoyak.metrics.scorecard import evaluate
+from yoyak.runs.stage_records import own_predict_inputs, record_stage, score_inputs
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.context import gather_context
-from yoyak.submission.write import DevScore, Draft, Member
+from yoyak.submission.manifest import DevScore, Member
+from yoyak.submission.write import Draft
 from yoyak.values import Corpus, Dialogue, Interval, Prediction, Rouge, Split, Turn
 
 ROWS = 120
@@ -74,7 +76,7 @@ def answers() -> tuple[Prediction, ...]:
 
 @pytest.fixture(scope="session")
 def good(evidence, answers) -> bytes:
-    return evidence.layout.render({one.id: one.text for one in answers})
+    return evidence.csv_format.render({one.id: one.text for one in answers})
 
 
 DEV = DevScore(
@@ -106,8 +108,11 @@ def run(workspace, corpus, predicted):
     """A finished run of ``lead`` whose predictions are the session's."""
     recipe = load.resolve("lead").recipe
     made = workspace.find_or_create(recipe, corpus, lambda: b"{}")
-    for name in ("dev", "test"):
-        made.begin_predictions(name, "f")
-        made.add_predictions(name, predicted(name))
+    for split in (corpus.dev, corpus.test):
+        inputs = own_predict_inputs(made, split)
+        made.begin_predictions(split.name, inputs.fingerprint)
+        made.add_predictions(split.name, predicted(split.name))
+        record_stage(made, f"predict-{split.name}", inputs, 1.0)
     made.write_scorecard("dev", evaluate(predicted("dev"), corpus.dev))
+    record_stage(made, "score", score_inputs(made, corpus), 1.0)
     return made

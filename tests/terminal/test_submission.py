@@ -13,7 +13,7 @@ from yoyak.ensemble.gain import Gain
 from yoyak.ensemble.member_selection import EnsembleConfig
 from yoyak.ensemble.review import ReviewOption, ReviewRow
 from yoyak.submission.ledger import Entry, Written
-from yoyak.submission.write import DevScore, Member
+from yoyak.submission.manifest import DevScore, Member
 from yoyak.terminal import review, submission
 from yoyak.values import Interval, Rouge
 

@@ -116,7 +116,7 @@ def _conclude(context: CommandContext) -> None:
     from yoyak.terminal import status as drawing
 
     submitted = refused = None
-    if ready_candidates(context.workspace, context.corpus):
+    if ready_candidates(context.workspace, context.corpus).ready:
         try:
             submitted = submit(context.workspace, context.corpus)
         except BadData as error:

@@ -1,4 +1,4 @@
-"""The verbs of the answer: import, submit."""
+"""The commands import and submit."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ Systems = Annotated[
 ]
 ROWS_SHOWN = 5
 LIST = "list"
-"""As a result: nothing is entered, the ledger is only shown."""
+"""Value of ``--result`` that only shows the ledger."""
 
 
 def import_(
@@ -40,15 +40,15 @@ def import_(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Takes in predictions that another program wrote; those of dev are scored."""
+    """Import predictions of another program and score those of dev."""
     import msgspec
 
     from yoyak.ensemble.imports import import_files
     from yoyak.terminal import submission as submission_view
     from yoyak.terminal.status import console
 
-    place = open_context(data, workspace)
-    found = import_files(place.workspace, place.corpus, name, files, column=column)
+    context = open_context(data, workspace)
+    found = import_files(context.workspace, context.corpus, name, files, column=column)
     if as_json:
         print(msgspec.json.encode(found.record).decode())
     else:
@@ -79,69 +79,71 @@ def submit(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes a submission, judges the file of ``--check``, or records the ``--result`` of one."""
+    """Write a submission, validate the file of ``--check``, or record the ``--result`` of one."""
     if sum(option is not None for option in (blend, check, result)) > 1:
         raise UsageError("cli.submit-one")
-    place = open_context(data, workspace)
+    context = open_context(data, workspace)
     if check is not None:
-        _check(place, check, as_json)
+        _check(context, check, as_json)
     elif result is not None:
-        _ledger(place, result, as_json)
+        _ledger(context, result, as_json)
     else:
-        _hand_in(place, systems or [], blend, as_json)
+        _submit(context, systems or [], blend, as_json)
 
 
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _hand_in(place: CommandContext, systems: list[str], blend: str | None, as_json: bool) -> None:
-    from yoyak.submission.submit import Submitted, submit_ensemble
-    from yoyak.submission.submit import submit as submit_system
+def _submit(context: CommandContext, systems: list[str], blend: str | None, as_json: bool) -> None:
+    from yoyak.submission.submit import submit_ensemble, submit_system
 
     method = blend or ("mbr" if len(systems) > 1 else None)
     if method is None:
         one = systems[0] if systems else None
-        handed = Submitted(submit_system(place.workspace, place.corpus, one), None)
+        submitted = submit_system(context.workspace, context.corpus, one)
     else:
-        handed = submit_ensemble(place.workspace, place.corpus, method, systems)
-        if handed.left_out:
-            left_out = ", ".join(handed.left_out)
+        submitted = submit_ensemble(context.workspace, context.corpus, method, systems)
+        if submitted.left_out:
+            left_out = ", ".join(submitted.left_out)
             print(text("cli.left-out", systems=left_out), file=sys.stderr)
-    _show(place, handed, as_json)
+    for key, names in (("stale", submitted.stale), ("unverified", submitted.unverified)):
+        if names:
+            print(text(f"submission.note-{key}", names=", ".join(names)), file=sys.stderr)
+    _show(context, submitted, as_json)
 
 
-def _show(place: CommandContext, handed: "Submitted", as_json: bool) -> None:
+def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> None:
     import msgspec
 
     from yoyak.terminal import submission as submission_view
     from yoyak.terminal.status import console
 
     submission = msgspec.structs.replace(
-        handed.submission,
-        path=place.short(Path(handed.submission.path)),
-        manifest=place.short(Path(handed.submission.manifest)),
+        submitted.submission,
+        path=context.short(Path(submitted.submission.path)),
+        manifest=context.short(Path(submitted.submission.manifest)),
     )
     if as_json:
         shown = msgspec.to_builtins(submission)
-        if handed.nested is not None:
-            shown |= {"nested": msgspec.to_builtins(handed.nested)}
+        if submitted.nested is not None:
+            shown |= {"nested": msgspec.to_builtins(submitted.nested)}
         print(msgspec.json.encode(shown).decode())
         return
-    if handed.nested is not None:
-        console(sys.stdout).print(submission_view.nested(handed.nested))
+    if submitted.nested is not None:
+        console(sys.stdout).print(submission_view.nested(submitted.nested))
     print(text("cli.submission-at", path=submission.path))
-    contest = place.data_folder / CONTEST
+    contest = context.data_folder / CONTEST
     if not contest.is_file():
-        print(text("cli.no-contest", file=place.short(contest)), file=sys.stderr)
-    for line in _about(Path(handed.submission.manifest)):
+        print(text("cli.no-contest", file=context.short(contest)), file=sys.stderr)
+    for line in _about(Path(submitted.submission.manifest)):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
 
 
 def _about(manifest: Path) -> "Iterator[str]":
-    """What was handed in, what the gate let pass but not in silence, and what comes next."""
+    """Yield the method and dev score, the gate's warnings, and the next command."""
     from yoyak.report.render.format import score
-    from yoyak.submission.write import read_manifest
+    from yoyak.submission.manifest import read_manifest
 
     found = read_manifest(manifest)
     interval = found.dev.interval
@@ -162,28 +164,28 @@ def _about(manifest: Path) -> "Iterator[str]":
 # --- judging -------------------------------------------------------------------------------------
 
 
-def _check(place: CommandContext, path: Path, as_json: bool) -> None:
+def _check(context: CommandContext, path: Path, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.submission.submit import evidence_for
+    from yoyak.submission.submit import context_for_file
     from yoyak.submission.write import check_file, refusal
 
-    verdict = check_file(path, evidence_for(place.workspace, place.corpus, path))
+    checked = check_file(path, context_for_file(context.workspace, context.corpus, path))
     if as_json:
-        print(msgspec.json.encode(verdict).decode())
-    for fault in verdict.warnings:
+        print(msgspec.json.encode(checked).decode())
+    for fault in checked.warnings:
         print(text("cli.gate-warning", rule=fault.rule, fault=fault.text), file=sys.stderr)
-    if not verdict.accepted:
-        raise refusal(str(path), verdict)
+    if not checked.accepted:
+        raise refusal(str(path), checked)
     if not as_json:
-        print(text("cli.gate-passed", path=path, rules=verdict.rules, rows=verdict.rows))
+        print(text("cli.gate-passed", path=path, rules=checked.rules, rows=checked.rows))
 
 
 # --- results -------------------------------------------------------------------------------------
 
 
 class _Result(NamedTuple):
-    """What a person read off the leaderboard, 0 to 100; nothing yet of a mere upload."""
+    """Leaderboard scores, 0 to 100; ``None`` where only the upload is recorded."""
 
     number: int
     public: float | None
@@ -191,7 +193,7 @@ class _Result(NamedTuple):
 
 
 def _parsed(words: str) -> _Result:
-    """``3``, ``3=46.2`` or ``3=46.2,45.9``."""
+    """Parse ``3``, ``3=46.2`` or ``3=46.2,45.9``."""
     number, equals, points = words.partition("=")
     public, _, private = points.partition(",")
     try:
@@ -202,7 +204,7 @@ def _parsed(words: str) -> _Result:
         raise UsageError("cli.bad-result", found=words) from error
 
 
-def _ledger(place: CommandContext, words: str, as_json: bool) -> None:
+def _ledger(context: CommandContext, words: str, as_json: bool) -> None:
     import msgspec
 
     from yoyak.submission.ledger import read_ledger
@@ -210,39 +212,39 @@ def _ledger(place: CommandContext, words: str, as_json: bool) -> None:
     from yoyak.terminal.status import console
 
     if words != LIST:
-        _record(place, _parsed(words))
-    entries = read_ledger(place.workspace.ledger_path)
+        _record(context, _parsed(words))
+    entries = read_ledger(context.workspace.ledger_path)
     if not entries:
-        raise InputMissing("cli.no-submission", workspace=place.workspace.folder)
-    shown = _board(place, entries)
+        raise InputMissing("cli.no-submission", workspace=context.workspace.folder)
+    shown = _board(context, entries)
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
         console(sys.stdout).print(submission_view.ledger(shown))
 
 
-def _record(place: CommandContext, result: _Result) -> None:
-    from yoyak.submission.ledger import Board, record_result, record_upload
+def _record(context: CommandContext, result: _Result) -> None:
+    from yoyak.submission.ledger import Leaderboard, record_result, record_upload
 
-    ledger, folder = place.workspace.ledger_path, place.workspace.submissions_folder
+    ledger, folder = context.workspace.ledger_path, context.workspace.submissions_folder
     if result.public is None:
-        record_upload(ledger, result.number, place.contest)
-    boards = ((Board.PUBLIC, result.public), (Board.PRIVATE, result.private))
+        record_upload(ledger, result.number, context.contest)
+    boards = ((Leaderboard.PUBLIC, result.public), (Leaderboard.PRIVATE, result.private))
     for board, points in boards:
         if points is not None:
             record_result(ledger, result.number, board, points, submissions=folder)
 
 
-def _board(place: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
-    """The ledger, and what the contest leaves of today's uploads."""
+def _board(context: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
+    """Build the view of the ledger and of today's remaining uploads."""
     from yoyak.submission.ledger import quota
     from yoyak.terminal.submission import Board
 
-    contest = place.contest
+    contest = context.contest
     today = quota(entries, contest)
     return Board(
         entries=entries,
-        contest=place.short(place.data_folder / CONTEST),
+        contest=context.short(context.data_folder / CONTEST),
         used=None if today is None else today.used,
         left=None if today is None else today.left,
         resets_at=None if today is None else today.resets_at,
@@ -253,10 +255,10 @@ def _board(place: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def draw_review(place: CommandContext, systems: list[str], out: "Console") -> None:
-    """What a blend of the systems chooses, on the rows that differ most and that cost most.
+def draw_review(context: CommandContext, systems: list[str], out: "Console") -> None:
+    """Show what an ensemble of the systems chooses, on rows that differ most and that cost most.
 
-    Draws nothing where one of the systems is a file, or fewer than two have whole predictions.
+    Shows nothing where one of the systems is a file, or fewer than two have complete predictions.
     """
     from yoyak.ensemble.cross_validation import cross_validate
     from yoyak.ensemble.member_selection import dev_scores
@@ -264,21 +266,21 @@ def draw_review(place: CommandContext, systems: list[str], out: "Console") -> No
     from yoyak.terminal import review
     from yoyak.terminal import submission as submission_view
 
-    found = _candidates(place, systems)
+    found = _candidates(context, systems)
     if len(found) < 2:
         return
-    nested = cross_validate(dev_scores(found, place.corpus.dev))
+    nested = cross_validate(dev_scores(found, context.corpus.dev))
     out.print(submission_view.nested(nested))
     for order in ("disagreement", "regret", "worst"):
-        rows = review_rows(found, place.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
+        rows = review_rows(found, context.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
         out.print()
         out.print(review.rows(rows, text(f"cli.review-{order}")))
 
 
-def _candidates(place: CommandContext, systems: list[str]) -> "tuple[Candidate, ...]":
+def _candidates(context: CommandContext, systems: list[str]) -> "tuple[Candidate, ...]":
     from yoyak.ensemble.candidates import candidates
 
     try:
-        return candidates(place.workspace, place.corpus, systems)
+        return candidates(context.workspace, context.corpus, systems)
     except InputMissing:
         return ()

@@ -1,4 +1,4 @@
-"""The verbs of tuning: tune decode, tune soup."""
+"""The commands tune decode and tune soup."""
 
 import sys
 from typing import Annotated
@@ -31,21 +31,21 @@ def decode(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Searches a better decoding, or stores the decodings that ``--decodes`` names."""
+    """Search a better decoding, or decode dev and test in those that ``--decodes`` names."""
     from yoyak.scheduler.decode_jobs import OWN, decode_in_process, parse_decodes
 
-    place = open_context(data, workspace)
-    found = place.run(run)
+    context = open_context(data, workspace)
+    found = context.run(run)
     if decodes is None and checkpoint is None:
-        _search(place, found, freeze, as_json)
+        _search(context, found, freeze, as_json)
         return
     if freeze:
         raise UsageError("cli.freeze-search")
     if decodes is not None:
         parse_decodes(decodes, found.recipe.decode)
     what, of = ("store", ()) if checkpoint is None else ("checkpoint", (str(checkpoint),))
-    decode_in_process(found, place.data_folder, what, decodes or OWN, *of)
-    _show_candidates(place, found, as_json)
+    decode_in_process(found, context.data_folder, what, decodes or OWN, *of)
+    _show_candidates(context, found, as_json)
 
 
 @tune.command("soup", help=text("cli.verb-tune-soup"))
@@ -58,27 +58,28 @@ def soup(
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Averages several fine-tunes of one base, or the checkpoints of one run, into a candidate."""
+    """Average fine-tunes of one base, or the checkpoints of one run, into a candidate."""
     from yoyak.scheduler.decode_jobs import OWN, decode_in_process, parse_decodes
 
-    place = open_context(data, workspace)
-    first, *others = (place.run(name) for name in dict.fromkeys(runs))
+    context = open_context(data, workspace)
+    first, *others = (context.run(name) for name in dict.fromkeys(runs))
     if decodes is not None:
         parse_decodes(decodes, first.recipe.decode)
     members = [str(run.folder) for run in others]
-    decode_in_process(first, place.data_folder, "soup", decodes or OWN, *members)
-    _show_candidates(place, first, as_json)
+    decode_in_process(first, context.data_folder, "soup", decodes or OWN, *members)
+    _show_candidates(context, first, as_json)
 
 
-def _search(place: CommandContext, run: Run, freeze: bool, as_json: bool) -> None:
+def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> None:
     import msgspec
 
-    from yoyak.ensemble.decode_search import DecodeSearch, name_of
+    from yoyak.ensemble.candidates import name_of
+    from yoyak.ensemble.decode_search import DecodeSearch
     from yoyak.scheduler import decode_jobs
     from yoyak.terminal import submission
     from yoyak.terminal.status import console
 
-    decode_jobs.decode_in_process(run, place.data_folder, "sweep")
+    decode_jobs.decode_in_process(run, context.data_folder, "sweep")
     encoded = (run.folder / decode_jobs.SWEEP).read_bytes()
     found = msgspec.json.decode(encoded, type=DecodeSearch)
     if as_json:
@@ -95,14 +96,14 @@ def _search(place: CommandContext, run: Run, freeze: bool, as_json: bool) -> Non
         print(text("cli.not-frozen", decode=winner), file=sys.stderr)
 
 
-def _show_candidates(place: CommandContext, run: Run, as_json: bool) -> None:
+def _show_candidates(context: CommandContext, run: Run, as_json: bool) -> None:
     import msgspec
 
     from yoyak.ensemble.candidates import candidates
     from yoyak.terminal import submission
     from yoyak.terminal.status import console
 
-    found = candidates(place.workspace, place.corpus, [run.name])
+    found = candidates(context.workspace, context.corpus, [run.name])
     if as_json:
         cards = {one.lineage.name: one.card.rouge for one in found}
         print(msgspec.json.encode(cards).decode())

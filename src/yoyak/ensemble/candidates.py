@@ -3,20 +3,22 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from yoyak.config.schema import Recipe
+from yoyak.config.schema import BeamSearch, Decode, Greedy, Recipe, Sampling
 from yoyak.ensemble.imports import Import, imports
 from yoyak.errors import BadData, InputMissing
+from yoyak.events import RunState
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.runs.run import Run
+from yoyak.runs.stage_records import StaleOutput, is_verifiable, provenance, stale_outputs
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus, Prediction, Split, Value
 
 
 class Lineage(Value, frozen=True, kw_only=True):
-    """Where a column comes from; recipe and hash are ``None`` for imported predictions.
+    """Identify a column: a system under one decoding.
 
-    ``system`` is the run's id or the import's name: columns that share it are decodes of the same
-    weights, and share its votes.
+    ``system`` is the run's id or the import's name: columns that share it are decodings of the same
+    weights, and share its votes. Recipe and hash are ``None`` for imports.
     """
 
     system: str
@@ -26,12 +28,12 @@ class Lineage(Value, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The column's name for people."""
+        """The column's name as displayed."""
         return f"{self.system}/{self.decode}"
 
 
 class CandidateColumn(NamedTuple):
-    """All answers of one system under one decode."""
+    """All predictions of one system under one decoding."""
 
     lineage: Lineage
     predictions: tuple[Prediction, ...]
@@ -49,24 +51,24 @@ class CandidatePool(NamedTuple):
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The systems in order of preference, each once."""
+        """The distinct systems in order of preference."""
         return tuple(dict.fromkeys(column.lineage.system for column in self.columns))
 
     @property
     def texts(self) -> list[list[str]]:
-        """The candidate texts of every dialogue, in column order."""
+        """Candidate texts by dialogue, in column order."""
         rows = zip(*(column.predictions for column in self.columns), strict=True)
         return [[one.text for one in row] for row in rows]
 
     def columns_of(self, system: str) -> tuple[int, ...]:
-        """The places of a system's columns."""
+        """Return the indices of a system's columns."""
         return tuple(
-            at for at, column in enumerate(self.columns) if column.lineage.system == system
+            index for index, column in enumerate(self.columns) if column.lineage.system == system
         )
 
 
 def align(ids: Sequence[str], columns: Sequence[CandidateColumn]) -> CandidatePool:
-    """A pool in the order of ``ids``, which every column must answer, each exactly once.
+    """Align columns in the order of ``ids``, which every column must answer exactly once.
 
     Raises:
         BadData: no columns, the same column twice, or a column whose ids are not ``ids``.
@@ -99,10 +101,12 @@ def _aligned(ids: tuple[str, ...], column: CandidateColumn) -> CandidateColumn:
 
 
 class Candidate(NamedTuple):
-    """One system under one decode, with whole and scored dev predictions.
+    """One system under one decoding, with complete and scored dev predictions.
 
-    ``test`` is ``None`` until all of test is predicted. ``names`` are what a person may call it
-    by; ``recipe`` is ``None`` for imports.
+    ``test`` is ``None`` until all of test is predicted. ``names`` are the names that a command may
+    use for it; ``recipe`` is ``None`` for imports. ``provenance`` has the hashes that bind its
+    answers, ``stale`` each output that was edited or made from other inputs; where ``verifiable``
+    is false, an older version recorded no hashes to compare.
     """
 
     lineage: Lineage
@@ -111,17 +115,39 @@ class Candidate(NamedTuple):
     test: tuple[Prediction, ...] | None
     names: tuple[str, ...]
     recipe: Recipe | None = None
+    provenance: dict[str, str] = {}
+    stale: tuple[StaleOutput, ...] = ()
+    verifiable: bool = True
+    variant: str | None = None
+    """Name of a decoding other than the run's own."""
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """The texts of its prompt, as far as they are known."""
+        """The texts of its prompt; none for imports."""
         return (self.recipe.prompt.system, self.recipe.prompt.instruction) if self.recipe else ()
+
+
+def name_of(decode: Decode) -> str:
+    """Return a short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
+    match decode:
+        case BeamSearch():
+            minimum = f"-min{decode.min_new_tokens}" if decode.min_new_tokens else ""
+            kind = f"beam-{decode.num_beams}-lp{decode.length_penalty:g}{minimum}"
+        case Sampling():
+            kind = f"sample-t{decode.temperature:g}-p{decode.top_p:g}-s{decode.seed}"
+        case Greedy():
+            kind = "greedy"
+    blocking = f"-ng{decode.no_repeat_ngram_size}" if decode.no_repeat_ngram_size else ""
+    longest = f"-max{decode.max_new_tokens}" if decode.max_new_tokens else ""
+    quantile = decode.length_cap_quantile
+    by_length = f"-cap{quantile:g}" if quantile is not None else ""
+    return f"{kind}{blocking}{longest}{by_length}"
 
 
 def candidates(
     workspace: Workspace, corpus: Corpus, names: Sequence[str] = ()
 ) -> tuple[Candidate, ...]:
-    """The candidates on these data, the best dev mean first.
+    """Return the candidates on these data, the best dev mean first.
 
     Args:
         workspace: runs and imports.
@@ -141,7 +167,7 @@ def candidates(
 
 
 def pool(chosen: Sequence[Candidate], split: Split) -> CandidatePool:
-    """The candidates' answers to dev or test, in the order given.
+    """Align the candidates' predictions of dev or test, in the order given.
 
     Raises:
         BadData: a candidate does not answer the whole split.
@@ -169,21 +195,20 @@ def _from_runs(workspace: Workspace, corpus: Corpus) -> Iterator[Candidate]:
     for run in runs:
         recipe = run.identity.recipe
         names = (run.name, recipe) if newest[recipe] == run.name else (run.name,)
+        state = run.state()
         for variant in (None, *_variants(run)):
-            yield from _of_run(run, variant, names, corpus)
+            yield from _of_run(run, state, variant, names, corpus)
 
 
 def _variants(run: Run) -> list[str]:
-    """The names of the other decodes that the run has dev predictions of."""
+    """List the other decodings that the run has dev predictions of."""
     paths = sorted(run.predictions_path("dev").parent.glob("dev@*.jsonl"))
     return [path.stem.partition("@")[2] for path in paths]
 
 
 def _of_run(
-    run: Run, variant: str | None, names: tuple[str, ...], corpus: Corpus
+    run: Run, state: RunState, variant: str | None, names: tuple[str, ...], corpus: Corpus
 ) -> Iterator[Candidate]:
-    from yoyak.ensemble.decode_search import name_of
-
     card = run.scorecard("dev", variant)
     dev = _whole(run.predictions("dev", variant), corpus.dev)
     if card is None or dev is None:
@@ -202,6 +227,10 @@ def _of_run(
         test=_whole(run.predictions("test", variant), corpus.test),
         names=names,
         recipe=recipe,
+        provenance=provenance(state, variant),
+        stale=stale_outputs(run, state, corpus, variant),
+        verifiable=is_verifiable(run),
+        variant=variant,
     )
 
 
@@ -215,6 +244,8 @@ def _from_imports(workspace: Workspace, corpus: Corpus) -> Iterator[Candidate]:
                 dev=dev,
                 test=_whole(found.predictions("test"), corpus.test),
                 names=(found.name,),
+                provenance=found.provenance,
+                stale=found.stale_outputs(corpus),
             )
 
 
@@ -223,7 +254,7 @@ def _same_data(found: Import, corpus: Corpus) -> bool:
 
 
 def _whole(predictions: Sequence[Prediction], split: Split) -> tuple[Prediction, ...] | None:
-    """The predictions if they answer the whole split, in its order."""
+    """Return the predictions in the order of the split; ``None`` if any is missing or unknown."""
     by_id = {one.id: one for one in predictions}
     if by_id.keys() != {dialogue.id for dialogue in split.dialogues}:
         return None

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np  # noqa: TID253 -- this module is only imported where a search runs
 
 from yoyak.config.schema import BeamSearch, Decode, Greedy, Sampling
+from yoyak.ensemble.candidates import name_of
 from yoyak.ensemble.cross_validation import SEED, gain_over
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData
@@ -87,23 +88,6 @@ class DecodeSearch(Value, frozen=True, kw_only=True):
     def worth_freezing(self) -> bool:
         """Whether the gain is proven on the half that was not searched."""
         return self.checked is not None and self.checked.proven
-
-
-def name_of(decode: Decode) -> str:
-    """Return a short name that is a legal file name: ``beam-4-lp1.2-ng3-max96``."""
-    match decode:
-        case BeamSearch():
-            minimum = f"-min{decode.min_new_tokens}" if decode.min_new_tokens else ""
-            kind = f"beam-{decode.num_beams}-lp{decode.length_penalty:g}{minimum}"
-        case Sampling():
-            kind = f"sample-t{decode.temperature:g}-p{decode.top_p:g}-s{decode.seed}"
-        case Greedy():
-            kind = "greedy"
-    blocking = f"-ng{decode.no_repeat_ngram_size}" if decode.no_repeat_ngram_size else ""
-    longest = f"-max{decode.max_new_tokens}" if decode.max_new_tokens else ""
-    quantile = decode.length_cap_quantile
-    by_length = f"-cap{quantile:g}" if quantile is not None else ""
-    return f"{kind}{blocking}{longest}{by_length}"
 
 
 def search_decodes(

@@ -1,11 +1,11 @@
-"""Predictions that somebody else's program wrote, kept in the workspace with where they came from.
+"""Import predictions of other programs into the workspace, with their source files' hashes.
 
 ::
 
     imports/<name>/  import.json  dev.jsonl  test.jsonl  scores/dev.json
 
-Texts are copied, so that the file they came from may change or go. Dev predictions are scored by
-the one judge as they come in; without them a system can be neither trusted nor handed in.
+Texts are copied, so that the source file may change or go. Dev predictions are scored on import;
+without them a system cannot be submitted.
 """
 
 import time
@@ -19,6 +19,7 @@ from yoyak.data.prediction_files import read_predictions
 from yoyak.errors import BadData, UsageError
 from yoyak.files import atomic
 from yoyak.metrics.scorecard import Scorecard, evaluate
+from yoyak.runs.stage_records import StaleOutput, StaleReason, file_sha256
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus, Prediction, Split, SplitName, Value
 
@@ -27,7 +28,7 @@ _CARD = "scores/dev.json"
 
 
 class ImportSource(Value, frozen=True, kw_only=True):
-    """One file that was imported; ``column`` is what the user named, ``None`` if found by name."""
+    """One imported file; ``column`` is as given by the user, ``None`` if found by its name."""
 
     split: SplitName
     file: str
@@ -37,7 +38,7 @@ class ImportSource(Value, frozen=True, kw_only=True):
 
 
 class ImportRecord(Value, frozen=True, kw_only=True):
-    """Where an import comes from, and which data its ids were checked against."""
+    """Source files of an import, and the data that its ids were checked against."""
 
     name: str
     sources: tuple[ImportSource, ...]
@@ -46,7 +47,7 @@ class ImportRecord(Value, frozen=True, kw_only=True):
 
 
 class Import:
-    """One import's folder; its values are read when they are asked for."""
+    """One import's folder; its values are read on access."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +59,7 @@ class Import:
 
     @property
     def record(self) -> ImportRecord:
-        """Where it comes from."""
+        """Its source files and data."""
         path = self.folder / _RECORD
         try:
             return msgspec.json.decode(path.read_bytes(), type=ImportRecord)
@@ -66,20 +67,45 @@ class Import:
             raise BadData("submission.bad-record", file=path, line=1, problem=str(error)) from error
 
     def predictions(self, split: SplitName) -> tuple[Prediction, ...]:
-        """The stored predictions in the order of the split; none where none were imported."""
+        """Return the stored predictions in the order of the split; none if none were imported."""
         path = self.folder / f"{split}.jsonl"
         if not path.is_file():
             return ()
         return tuple(msgspec.json.Decoder(Prediction).decode_lines(path.read_bytes()))
 
     def scorecard(self) -> Scorecard | None:
-        """What the judge said of the dev predictions."""
+        """Return the scorecard of the dev predictions, if they were imported."""
         path = self.folder / _CARD
         return msgspec.json.decode(path.read_bytes(), type=Scorecard) if path.is_file() else None
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        """The hashes that bind its answers: those of its stored files, as written."""
+        manifest = atomic.read_manifest(self.folder)
+        files = {} if manifest is None else {one.name: one.sha256 for one in manifest.files}
+        names = {"dev.jsonl": "dev_sha256", "test.jsonl": "test_sha256", _CARD: "score_sha256"}
+        return {key: files[name] for name, key in names.items() if name in files}
+
+    def stale_outputs(self, corpus: Corpus) -> tuple[StaleOutput, ...]:
+        """Return every output that was edited since the import, or that answers other data."""
+        stored = self.provenance
+        paths = {"dev": "dev.jsonl", "test": "test.jsonl", "score": _CARD}
+        edited = [
+            StaleOutput(output, StaleReason.EDITED)
+            for output, name in paths.items()
+            if stored.get(f"{output}_sha256") != file_sha256(self.folder / name)
+        ]
+        answered = self.record.data_sha256
+        other = [
+            StaleOutput(split.name, StaleReason.DATA)
+            for split in (corpus.dev, corpus.test)
+            if answered.get(split.name) != split.fingerprint
+        ]
+        return (*edited, *other)
+
 
 def imports(workspace: Workspace) -> tuple[Import, ...]:
-    """Every import, by name."""
+    """Return every import, sorted by name."""
     folder = workspace.imports_folder
     found = sorted(folder.glob(f"*/{_RECORD}")) if folder.is_dir() else []
     return tuple(Import(path.parent) for path in found)
@@ -93,16 +119,16 @@ def import_files(
     *,
     column: str | None = None,
 ) -> Import:
-    """Stores the predictions of ``files`` as the system ``name``; dev predictions are scored.
+    """Store the predictions of ``files`` as the system ``name`` and score those of dev.
 
     A split that was imported before under the same name and data is kept unless it comes again.
 
     Args:
-        workspace: where to.
+        workspace: where it is stored.
         corpus: whose dev or test each file must answer completely.
-        name: of the system; no run may have it.
+        name: of the system; no run may have the same.
         files: CSV or JSONL, each with an id and a prediction column.
-        column: the prediction's column, where its name does not tell.
+        column: the prediction's column, where it has none of the usual names.
 
     Raises:
         UsageError: no files, or a run has the name.

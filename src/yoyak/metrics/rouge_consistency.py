@@ -8,7 +8,8 @@ system shows it on a corpus. The ranges were measured on real prediction files; 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from yoyak.metrics.sanity_checks import Alarm, Severity
+from yoyak.metrics.sanity_checks import Alarm
+from yoyak.values import Severity
 
 _ROUNDING = 0.011
 """Half a unit of the second decimal on each side, in points."""

@@ -5,7 +5,6 @@ warning means that somebody should look. Every rule is one row of a table.
 """
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
 from yoyak import messages
@@ -13,14 +12,7 @@ from yoyak.metrics.align_ids import Alignment, lookalikes, shown_lookalikes
 from yoyak.metrics.baselines import Probes, TrivialBaselines
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.statistics import FileStatistics
-from yoyak.values import Rouge, Value
-
-
-class Severity(StrEnum):
-    """How bad an alarm is."""
-
-    ERROR = "error"
-    WARNING = "warning"
+from yoyak.values import Rouge, Severity, Value
 
 
 class Alarm(Value, frozen=True, kw_only=True):

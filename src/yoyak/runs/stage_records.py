@@ -15,6 +15,7 @@ from typing import NamedTuple
 from yoyak.config.schema import Decode, Recipe
 from yoyak.events import RunState, StageDone
 from yoyak.files import atomic
+from yoyak.files.format import RUN
 from yoyak.metrics.protocol import OFFICIAL, protocol_of
 from yoyak.runs.run import Run
 from yoyak.values import Corpus, Split
@@ -140,7 +141,7 @@ def _name(stage: str, variant: str | None) -> str:
 
 
 class StaleReason(StrEnum):
-    """Why an output is not what it says it is; ``submission.stale-REASON`` is the sentence."""
+    """Why an output is not what it says it is; ``submission.because-REASON`` is the sentence."""
 
     UNRECORDED = "unrecorded"
     EDITED = "edited"
@@ -166,8 +167,11 @@ def stale_outputs(
 
     Predictions in the run's own decoding are compared with the run's recipe and weights (where the
     weights are still there). A variant states its own decoding and weights: those of dev and test
-    must agree.
+    must agree. Runs of an older format recorded no hashes and are not checked
+    (``is_verifiable``).
     """
+    if not is_verifiable(run):
+        return ()
     records = {
         output: record
         for output, stage in _OUTPUTS.items()
@@ -182,6 +186,11 @@ def stale_outputs(
         *(StaleOutput(name, StaleReason.EDITED) for name in edited),
         *_other_inputs(records, _expected_inputs(run, corpus, variant, records.get("dev"))),
     )
+
+
+def is_verifiable(run: Run) -> bool:
+    """Whether the run's format records the hashes that ``stale_outputs`` compares."""
+    return run.identity.format >= RUN.number
 
 
 def _expected_inputs(

@@ -21,7 +21,8 @@ import msgspec
 from yoyak import engine as engines
 from yoyak.config.schema import BeamSearch, Decode, Greedy, shared_settings
 from yoyak.engine import Engine, GenerateJob
-from yoyak.ensemble.decode_search import VariantAnswers, name_of, search_decodes
+from yoyak.ensemble.candidates import name_of
+from yoyak.ensemble.decode_search import VariantAnswers, search_decodes
 from yoyak.errors import Interrupted, RunFailed, YoyakError
 from yoyak.files import atomic
 from yoyak.messages import text

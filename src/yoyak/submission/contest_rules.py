@@ -1,4 +1,4 @@
-"""The rules of the contest that code can check before anything is handed in.
+"""Check the contest's rules, as far as code can, before anything is submitted.
 
 No source that ``contest.toml`` forbids (data, or models trained on it), nothing of test in training
 where it forbids that, and no input that test does not have. What is only declared by a name is
@@ -16,13 +16,13 @@ from yoyak.messages import fill
 from yoyak.values import Corpus, Value
 
 _FIELD = re.compile(r"\{\s*(topic|summary|reference)s?\s*\}|\[topic\]", re.IGNORECASE)
-_CARDS = ("README.md", "config.json", "adapter_config.json", "dataset_infos.json")
+_MODEL_FILES = ("README.md", "config.json", "adapter_config.json", "dataset_infos.json")
 _SHOWN = 5
 _DATA = frozenset({".csv", ".json", ".jsonl", ".tsv", ".parquet", ".arrow", ".txt"})
 
 
-class Breach(Value, frozen=True, kw_only=True):
-    """A rule that seems broken; the sentence is ``final.guard-RULE``."""
+class ContestRuleBreach(Value, frozen=True, kw_only=True):
+    """A rule that seems broken; its sentence is ``submission.guard-RULE``."""
 
     rule: str
     fields: dict[str, str]
@@ -35,10 +35,10 @@ class Breach(Value, frozen=True, kw_only=True):
 
 def find_breaches(
     corpus: Corpus, recipes: Sequence[Recipe] = (), contest: Contest | None = None
-) -> tuple[Breach, ...]:
-    """Return every breach that data and recipes show; the order is that of the rules above.
+) -> tuple[ContestRuleBreach, ...]:
+    """Return every breach that data and recipes show, in the order of the rules above.
 
-    Without ``contest`` only what test does not have is looked for.
+    Without ``contest`` only prompt fields that test does not have are looked for.
     """
     contest = contest or Contest()
     named = _pattern(contest.forbidden_sources)
@@ -51,7 +51,7 @@ def find_breaches(
 
 
 def check_contest_rules(corpus: Corpus, recipes: Sequence[Recipe]) -> None:
-    """Hold data and recipes to the ``contest.toml`` of the data folder.
+    """Check data and recipes against the ``contest.toml`` of the data folder.
 
     Raises:
         BadData: a rule seems broken, and the message names each breach; or the file is wrong.
@@ -74,50 +74,52 @@ def _pattern(sources: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(rf"(?:{'|'.join(names)})(?-i:(?![a-z]))", re.IGNORECASE)
 
 
-def _data_names(folder: Path, named: re.Pattern[str] | None) -> Iterable[Breach]:
+def _data_names(folder: Path, named: re.Pattern[str] | None) -> Iterable[ContestRuleBreach]:
     if named is None or not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         if path.suffix in _DATA and (found := named.search(path.name)):
-            yield Breach(rule="forbidden-data", fields={"file": str(path), "found": found[0]})
+            yield ContestRuleBreach(
+                rule="forbidden-data", fields={"file": str(path), "found": found[0]}
+            )
 
 
-def _base(recipe: Recipe, named: re.Pattern[str] | None) -> Iterable[Breach]:
+def _base(recipe: Recipe, named: re.Pattern[str] | None) -> Iterable[ContestRuleBreach]:
     base = recipe.model.base
     if base is None or named is None:
         return
     if found := named.search(base):
         yield _base_breach(recipe, base, found[0])
         return
-    for card in (Path(base) / name for name in _CARDS):
-        if card.is_file() and (found := named.search(card.read_text("utf-8", "replace"))):
-            yield _base_breach(recipe, str(card), found[0])
+    for file in (Path(base) / name for name in _MODEL_FILES):
+        if file.is_file() and (found := named.search(file.read_text("utf-8", "replace"))):
+            yield _base_breach(recipe, str(file), found[0])
 
 
-def _base_breach(recipe: Recipe, where: str, found: str) -> Breach:
+def _base_breach(recipe: Recipe, where: str, found: str) -> ContestRuleBreach:
     fields = {"recipe": recipe.name, "where": where, "found": found}
-    return Breach(rule="forbidden-base", fields=fields)
+    return ContestRuleBreach(rule="forbidden-base", fields=fields)
 
 
-def _test_in_training(corpus: Corpus) -> Iterable[Breach]:
-    """Test dialogues, told by their words alone, among those that are learned from."""
+def _test_in_training(corpus: Corpus) -> Iterable[ContestRuleBreach]:
+    """Find test dialogues among train and dev, ignoring blanks and case."""
     test = {_words(dialogue.text): dialogue.id for dialogue in corpus.test.dialogues}
     for split in (corpus.train, corpus.dev):
         for dialogue in split.dialogues:
             twin = test.get(_words(dialogue.text))
             if twin is not None:
                 fields = {"split": split.name, "id": dialogue.id, "test_id": twin}
-                yield Breach(rule="test-in-training", fields=fields)
+                yield ContestRuleBreach(rule="test-in-training", fields=fields)
     for dialogue in corpus.test.dialogues:
         if dialogue.references:
-            yield Breach(rule="test-labels", fields={"test_id": dialogue.id})
+            yield ContestRuleBreach(rule="test-labels", fields={"test_id": dialogue.id})
 
 
 def _words(text: str) -> str:
     return "".join(text.split()).casefold()
 
 
-def _fields(recipe: Recipe) -> Iterable[Breach]:
+def _fields(recipe: Recipe) -> Iterable[ContestRuleBreach]:
     for text in (recipe.prompt.system, recipe.prompt.instruction):
         if found := _FIELD.search(text):
-            yield Breach(rule="field", fields={"recipe": recipe.name, "found": found[0]})
+            yield ContestRuleBreach(rule="field", fields={"recipe": recipe.name, "found": found[0]})

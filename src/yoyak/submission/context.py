@@ -1,16 +1,16 @@
-"""What a submission is judged against: the sample, the dialogues, and how the system did on dev."""
+"""Gather what a submission is validated against: sample, dialogues, the system's dev outputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from yoyak.errors import BadData
-from yoyak.submission.csv_format import CsvFormat, contest_sample, read_layout
+from yoyak.submission.csv_format import CsvFormat, contest_sample, read_csv_format
 from yoyak.values import Corpus, Prediction
 
 
 class SubmittedAnswer(NamedTuple):
-    """One summary in its place; ``row`` counts from 1 after the header."""
+    """One summary; ``row`` counts from 1 after the header."""
 
     row: int
     id: str
@@ -18,14 +18,14 @@ class SubmittedAnswer(NamedTuple):
 
 
 class ValidationContext(NamedTuple):
-    """The yardstick of the gate.
+    """What the rules compare a submission with.
 
     ``dialogues`` maps the ids of dev and test to dialogue texts. ``outputs`` are the same system's
     summaries of dev, ``None`` for a file of unknown origin; ``references`` are dev's, one per id.
     ``instructions`` are the lines of the prompt that no summary may repeat.
     """
 
-    layout: CsvFormat
+    csv_format: CsvFormat
     dialogues: Mapping[str, str]
     references: tuple[SubmittedAnswer, ...]
     outputs: tuple[SubmittedAnswer, ...] | None = None
@@ -39,21 +39,21 @@ def gather_context(
     outputs: Sequence[Prediction] | None = None,
     instructions: Sequence[str] = (),
 ) -> ValidationContext:
-    """The evidence of a data folder and of one system's dev predictions.
+    """Gather the context of a data folder and of one system's dev predictions.
 
     Args:
         corpus: the three splits.
         sample: the sample submission's bytes; ``None`` looks for it in the corpus's folder.
-        outputs: dev predictions of the system whose test predictions are handed in.
+        outputs: dev predictions of the system whose test predictions are submitted.
         instructions: texts of the prompt, any number of lines each.
 
     Raises:
         BadData: the sample is unusable, or its ids are not those of test.
     """
-    layout = read_layout(sample if sample is not None else sample_of(corpus))
-    _same_ids(layout, corpus)
+    csv_format = read_csv_format(sample if sample is not None else sample_of(corpus))
+    _same_ids(csv_format, corpus)
     return ValidationContext(
-        layout=layout,
+        csv_format=csv_format,
         dialogues={
             dialogue.id: dialogue.text
             for split in (corpus.dev, corpus.test)
@@ -72,12 +72,12 @@ def gather_context(
 
 
 def answers_of(predictions: Sequence[Prediction]) -> tuple[SubmittedAnswer, ...]:
-    """Predictions as answers, numbered in their order."""
+    """Number predictions in their order."""
     return tuple(SubmittedAnswer(row, one.id, one.text) for row, one in enumerate(predictions, 1))
 
 
 def sample_of(corpus: Corpus) -> bytes:
-    """The sample submission as it lies in the folder; the contest's own shape where it has none."""
+    """Return the sample submission of the folder, or one in the contest's format if it has none."""
     path = Path(corpus.folder) / "sample_submission.csv"
     if path.is_file():
         return path.read_bytes()
@@ -86,9 +86,9 @@ def sample_of(corpus: Corpus) -> bytes:
     return contest_sample([dialogue.id for dialogue in corpus.test.dialogues])
 
 
-def _same_ids(layout: CsvFormat, corpus: Corpus) -> None:
+def _same_ids(csv_format: CsvFormat, corpus: Corpus) -> None:
     test = {dialogue.id for dialogue in corpus.test.dialogues}
-    unlike = test.symmetric_difference(layout.ids)
+    unlike = test.symmetric_difference(csv_format.ids)
     if unlike:
         raise BadData(
             "submission.sample-unlike-test",

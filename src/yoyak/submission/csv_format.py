@@ -1,4 +1,4 @@
-"""A submission as bytes: the shape that the sample prescribes, and reading any file against it."""
+"""The CSV format of a submission, taken from the sample, and a lenient reader of any CSV file."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ class CsvRecord(NamedTuple):
 
 
 class CsvTable(NamedTuple):
-    """A decoded file: its byte order mark, its header, its records; nothing is judged here."""
+    """A decoded file: byte order mark, header and records; nothing is validated here."""
 
     bom: bool
     header: CsvRecord
@@ -37,7 +37,7 @@ class CsvTable(NamedTuple):
 
 
 class CsvFormat(NamedTuple):
-    """The shape that a submission must have, as the sample has it.
+    """The format that a submission must have: that of the sample.
 
     ``ids`` are in the order of the sample; ``placeholder`` is the text that every row of the
     sample holds, or ``None`` where its rows differ.
@@ -53,7 +53,7 @@ class CsvFormat(NamedTuple):
     placeholder: str | None
 
     def render(self, answers: Mapping[str, str]) -> bytes:
-        """The submission: the sample with ``answers`` (id to summary) in place of its texts.
+        """Render a submission: the sample with ``answers`` (id to summary) in place of its texts.
 
         Raises:
             KeyError: an id of the sample has no answer.
@@ -67,15 +67,15 @@ class CsvFormat(NamedTuple):
         return self.table.records
 
     def row(self, record: CsvRecord, answer: str) -> tuple[str, ...]:
-        """The sample's record with its text replaced."""
+        """Replace the text of a record of the sample."""
         return (*record.cells[: self.answer_at], answer, *record.cells[self.answer_at + 1 :])
 
 
-def write(layout: CsvFormat, rows: Sequence[Sequence[str]]) -> str:
-    """Rows as CSV text in the layout's quoting, line end and byte order mark."""
-    text = _csv(rows, layout.quoting, layout.newline)
-    text = text if layout.closed else text.removesuffix(layout.newline)
-    return BOM + text if layout.table.bom else text
+def write(csv_format: CsvFormat, rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as CSV text in this format's quoting, line end and byte order mark."""
+    text = _csv(rows, csv_format.quoting, csv_format.newline)
+    text = text if csv_format.closed else text.removesuffix(csv_format.newline)
+    return BOM + text if csv_format.table.bom else text
 
 
 def _csv(rows: Sequence[Sequence[str]], quoting: int, newline: str) -> str:
@@ -86,14 +86,14 @@ def _csv(rows: Sequence[Sequence[str]], quoting: int, newline: str) -> str:
 
 
 def read_table(text: str) -> CsvTable:
-    """Any CSV text as records with their raw lines; quoting is read as leniently as a grader would.
+    """Read any CSV text as records with their raw lines, as leniently as Python's csv module does.
 
     Raises:
         csv.Error: a cell is longer than a grader's csv module reads.
     """
     lines = _Lines(text.removeprefix(BOM))
     records = [
-        CsvRecord(number, tuple(cells), lines.taken())
+        CsvRecord(number, tuple(cells), lines.consumed())
         for number, cells in enumerate(csv.reader(lines))
     ]
     _refuse_long_cells(records)
@@ -109,28 +109,28 @@ def _refuse_long_cells(records: Sequence[CsvRecord]) -> None:
 
 
 class _Lines:
-    """Hands lines to the CSV reader and remembers which ones the last record took."""
+    """Feed lines to the CSV reader and keep those that the last record consumed."""
 
     def __init__(self, text: str) -> None:
         self._stream = io.StringIO(text, newline="")
-        self._taken: list[str] = []
+        self._consumed: list[str] = []
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
         line = next(self._stream)
-        self._taken.append(line)
+        self._consumed.append(line)
         return line
 
-    def taken(self) -> str:
-        raw = "".join(self._taken)
-        self._taken.clear()
+    def consumed(self) -> str:
+        raw = "".join(self._consumed)
+        self._consumed.clear()
         return raw
 
 
-def read_layout(sample: bytes) -> CsvFormat:
-    """The layout of a sample submission.
+def read_csv_format(sample: bytes) -> CsvFormat:
+    """Read the format of a sample submission.
 
     Raises:
         BadData: the sample is no UTF-8 CSV with the columns fname and summary and unique ids.
@@ -145,16 +145,16 @@ def read_layout(sample: bytes) -> CsvFormat:
     uneven = [record.number for record in table.records if len(record.cells) != len(header)]
     if uneven or not table.records:
         raise _unusable(f"row {uneven[0]}" if uneven else "0 rows")
-    return _layout(table, sample.decode())
+    return _format_of(table, sample.decode())
 
 
-def _layout(table: CsvTable, text: str) -> CsvFormat:
+def _format_of(table: CsvTable, text: str) -> CsvFormat:
     id_at, answer_at = table.header.cells.index(ID), table.header.cells.index(ANSWER)
     ids = tuple(record.cells[id_at] for record in table.records)
     texts = {record.cells[answer_at] for record in table.records}
     if len(set(ids)) != len(ids):
         raise _unusable("duplicate fname")
-    layout = CsvFormat(
+    csv_format = CsvFormat(
         table=table,
         newline=table.header.ending,
         closed=text.endswith(("\n", "\r")),
@@ -166,7 +166,7 @@ def _layout(table: CsvTable, text: str) -> CsvFormat:
     )
     rows = [table.header.cells, *(record.cells for record in table.records)]
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):
-        candidate = layout._replace(quoting=quoting)
+        candidate = csv_format._replace(quoting=quoting)
         if write(candidate, rows) == text:
             return candidate
     raise _unusable("quoting")
@@ -177,7 +177,7 @@ def _unusable(problem: str) -> BadData:
 
 
 def contest_sample(ids: Sequence[str]) -> bytes:
-    """The sample as the contest publishes it, for data folders that have none.
+    """Build the sample as the contest publishes it, for data folders that have none.
 
     Columns: an unnamed index from 0, fname, summary; UTF-8, line feeds, minimal quoting.
     """

@@ -1,4 +1,4 @@
-"""The rules of drift: does the file behave like the dev outputs that were scored?
+"""Distribution rules: do the summaries behave like the dev outputs that were scored?
 
 A share of rows (untagged, unfinished, …) is compared between file and dev with Fisher's exact
 test, one-sided, because only the worse direction is a fault; lengths with the two-sample
@@ -19,9 +19,9 @@ from yoyak.submission.format_rules import (
     Location,
     ParsedSubmission,
     RuleFinding,
-    RuleSeverity,
     SubmissionRule,
 )
+from yoyak.values import Severity
 
 REFUSE_P = 1e-4
 WARN_P = 1e-3
@@ -30,7 +30,7 @@ Faulty = Callable[[Sequence[SubmittedAnswer], Mapping[str, str]], list[str | Non
 
 
 class Rate(NamedTuple):
-    """A share of rows that may not grow.
+    """A share of rows that may not be larger in the file than on dev.
 
     ``faulty`` gives what is wrong with each answer, or ``None``. ``too_much`` compares the share
     in the file with the share on dev. With ``show_any`` a single row is already worth a warning.
@@ -42,19 +42,19 @@ class Rate(NamedTuple):
     show_any: bool = False
 
 
-# Dev's texts are looked at for every file and every rule; what was seen in a text stays true.
-_remembered = lru_cache(maxsize=16_384)
+# Dev's texts are checked for every file and every rule, and a text always gives the same result.
+_cached = lru_cache(maxsize=16_384)
 
 
-def _text(trait: Callable[[str], str | None]) -> Faulty:
-    seen = _remembered(trait)
-    return lambda answers, _: [seen(answer.text) for answer in answers]
+def _text(check: Callable[[str], str | None]) -> Faulty:
+    cached = _cached(check)
+    return lambda answers, _: [cached(answer.text) for answer in answers]
 
 
-def _against_dialogue(trait: Callable[[str, str], str | None]) -> Faulty:
-    seen = _remembered(trait)
+def _against_dialogue(check: Callable[[str, str], str | None]) -> Faulty:
+    cached = _cached(check)
     return lambda answers, dialogues: [
-        seen(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
+        cached(answer.text, dialogues[answer.id]) if answer.id in dialogues else None
         for answer in answers
     ]
 
@@ -83,37 +83,37 @@ RATES = (
     Rate("unknown-tag", _against_dialogue(text_rules.unknown_tag), _points(0.05), show_any=True),
     Rate("dialogue-echo", _against_dialogue(text_rules.dialogue_echo), _points(0.05)),
 )
-"""The shares that are watched."""
+"""All compared shares."""
 
 
 def _rule(rate: Rate) -> SubmissionRule:
-    def find(filing: ParsedSubmission, evidence: ValidationContext) -> RuleFinding | None:
-        if evidence.outputs is None:
-            return _drift(rate, filing, evidence, evidence.references, "references")
-        return _drift(rate, filing, evidence, evidence.outputs, "outputs") or _milder(
-            _drift(rate, filing, evidence, evidence.references, "references")
+    def find(submission: ParsedSubmission, context: ValidationContext) -> RuleFinding | None:
+        if context.outputs is None:
+            return _compare(rate, submission, context, context.references, "references")
+        return _compare(rate, submission, context, context.outputs, "outputs") or _milder(
+            _compare(rate, submission, context, context.references, "references")
         )
 
     return SubmissionRule(rate.name, find)
 
 
 def _milder(found: RuleFinding | None) -> RuleFinding | None:
-    """What is as bad on dev is part of the scored number: shown, not refused."""
-    return found and found._replace(severity=RuleSeverity.WARNING)
+    """Downgrade to a warning: what is as bad on dev is part of the score already."""
+    return found and found._replace(severity=Severity.WARNING)
 
 
-def _drift(
+def _compare(
     rate: Rate,
-    filing: ParsedSubmission,
-    evidence: ValidationContext,
+    submission: ParsedSubmission,
+    context: ValidationContext,
     base: Sequence[SubmittedAnswer],
     basis: str,
 ) -> RuleFinding | None:
-    here = rate.faulty(filing.answers, evidence.dialogues)
-    there = [one is not None for one in rate.faulty(base, evidence.dialogues)]
+    here = rate.faulty(submission.answers, context.dialogues)
+    there = [one is not None for one in rate.faulty(base, context.dialogues)]
     places = tuple(
         Location(row=answer.row, id=answer.id, found=found)
-        for answer, found in zip(filing.answers, here, strict=True)
+        for answer, found in zip(submission.answers, here, strict=True)
         if found is not None
     )
     if not places or not there:
@@ -127,7 +127,7 @@ def _drift(
     return RuleFinding(
         places,
         _fields(share, base_share, p) | {"basis": basis},
-        RuleSeverity.ERROR if refused else RuleSeverity.WARNING,
+        Severity.ERROR if refused else Severity.WARNING,
     )
 
 
@@ -136,23 +136,23 @@ def _fields(share: float, base_share: float, p: float) -> dict[str, str]:
 
 
 def worse_by_chance(here: int, rows: int, there: int, base_rows: int) -> float:
-    """Probability of at least ``here`` faulty of ``rows`` if the file were like dev (Fisher)."""
+    """Return the p-value of Fisher's exact test: at least ``here`` faulty rows by chance."""
     from scipy.stats import fisher_exact
 
     table = [[here, rows - here], [there, base_rows - there]]
     return float(fisher_exact(table, alternative="greater").pvalue)
 
 
-def _length(filing: ParsedSubmission, evidence: ValidationContext) -> RuleFinding | None:
+def _length(submission: ParsedSubmission, context: ValidationContext) -> RuleFinding | None:
     """Characters per summary; refused beyond 2/3 … 3/2 of dev's mean, only against own outputs."""
     from scipy.stats import ks_2samp
 
     base, basis = (
-        (evidence.references, "references")
-        if evidence.outputs is None
-        else (evidence.outputs, "outputs")
+        (context.references, "references")
+        if context.outputs is None
+        else (context.outputs, "outputs")
     )
-    here = [len(answer.text.strip()) for answer in filing.answers]
+    here = [len(answer.text.strip()) for answer in submission.answers]
     there = [len(answer.text.strip()) for answer in base]
     if not here or not any(there):
         return None
@@ -163,9 +163,9 @@ def _length(filing: ParsedSubmission, evidence: ValidationContext) -> RuleFindin
     refused = basis == "outputs" and p < REFUSE_P and not 2 / 3 <= ratio <= 3 / 2
     fields = {"here": f"{fmean(here):.0f}", "base": f"{fmean(there):.0f}", "p": f"{p:.1g}"}
     return RuleFinding(
-        _extremes(filing.answers, longest=ratio > 1),
+        _extremes(submission.answers, longest=ratio > 1),
         fields | {"basis": basis},
-        RuleSeverity.ERROR if refused else RuleSeverity.WARNING,
+        Severity.ERROR if refused else Severity.WARNING,
     )
 
 
@@ -177,5 +177,5 @@ def _extremes(answers: Sequence[SubmittedAnswer], *, longest: bool) -> tuple[Loc
     )
 
 
-DRIFT = (*map(_rule, RATES), SubmissionRule("length", _length))
-"""The rules of drift, in the order in which they are shown."""
+DISTRIBUTION_RULES = (*map(_rule, RATES), SubmissionRule("length", _length))
+"""All distribution rules, in the order in which they are reported."""

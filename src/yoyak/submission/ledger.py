@@ -1,8 +1,8 @@
-"""What was handed in and what came of it: an append-only log beside the submissions.
+"""The ledger: an append-only log of submissions, uploads and leaderboard scores.
 
 A submission is recorded when it is written, again when it is uploaded, and again for every score
-that the leaderboard gave. Nothing is ever changed: ``Entry`` is what the lines add up to, and a
-later score of the same board replaces an earlier one in it.
+of the leaderboard. Lines are never changed: ``Entry`` is what they add up to, and a later score of
+the same board replaces an earlier one in it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ from yoyak.data.contest import Contest
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.files import atomic, jsonl
 from yoyak.files.format import LEDGER
-from yoyak.submission.write import CSV, MANIFEST, DevScore, Member, read_manifest
+from yoyak.submission.manifest import CSV, MANIFEST, DevScore, Member, read_manifest
 from yoyak.values import Value
 
 
-class Board(StrEnum):
+class Leaderboard(StrEnum):
     """Which part of test a leaderboard score is of."""
 
     PUBLIC = "public"
@@ -54,7 +54,7 @@ class Uploaded(_Record, frozen=True, kw_only=True, tag="uploaded"):
 class LeaderboardResult(_Record, frozen=True, kw_only=True, tag="result"):
     """A person entered what the leaderboard says; ``score`` is 0 to 1."""
 
-    board: Board
+    board: Leaderboard
     score: float
 
 
@@ -62,7 +62,7 @@ Record = Written | Uploaded | LeaderboardResult
 
 
 class Entry(Value, frozen=True, kw_only=True):
-    """All that is known about one submission; ``None`` where nobody has said it."""
+    """All that is known about one submission; ``None`` is not known."""
 
     number: int
     written: Written
@@ -71,8 +71,8 @@ class Entry(Value, frozen=True, kw_only=True):
     private: float | None = None
 
 
-class Quota(NamedTuple):
-    """Uploads of the current day in the time zone of the contest."""
+class UploadQuota(NamedTuple):
+    """Uploads of the current day in the contest's time zone."""
 
     used: int
     left: int
@@ -80,7 +80,7 @@ class Quota(NamedTuple):
 
 
 def record_written(ledger: Path, folder: Path, *, now: float | None = None) -> Written:
-    """Records the submission in ``folder`` (``submissions/<n>``), as its manifest describes it."""
+    """Record the submission in ``folder`` (``submissions/<n>``), as its manifest describes it."""
     manifest = read_manifest(folder / MANIFEST)
     record = Written(
         at=_now(now),
@@ -96,7 +96,7 @@ def record_written(ledger: Path, folder: Path, *, now: float | None = None) -> W
 
 def record_upload(
     ledger: Path, number: int, contest: Contest, *, now: float | None = None
-) -> Quota | None:
+) -> UploadQuota | None:
     """Record an upload and return what is left of today's; ``None`` where nothing limits them.
 
     Raises:
@@ -124,13 +124,13 @@ def record_upload(
 def record_result(
     ledger: Path,
     number: int,
-    board: Board,
+    board: Leaderboard,
     points: float,
     *,
     submissions: Path | None = None,
     now: float | None = None,
 ) -> Entry:
-    """Records a leaderboard score; a submission that has one was uploaded.
+    """Record a leaderboard score; a submission that has one counts as uploaded.
 
     Args:
         ledger: the log.
@@ -160,10 +160,10 @@ def record_result(
 
 
 def read_ledger(ledger: Path) -> tuple[Entry, ...]:
-    """Every submission of the log, in order of their numbers.
+    """Read every submission of the log, in order of their numbers.
 
     Raises:
-        BadData: a line is none of ours; the message names it.
+        BadData: a line is not one that yoyak wrote; the message names it.
     """
     entries: dict[int, Entry] = {}
     for line, record in enumerate(_records(ledger), 1):
@@ -177,7 +177,9 @@ def read_ledger(ledger: Path) -> tuple[Entry, ...]:
     return tuple(entries[number] for number in sorted(entries))
 
 
-def quota(entries: Iterable[Entry], contest: Contest, now: float | None = None) -> Quota | None:
+def quota(
+    entries: Iterable[Entry], contest: Contest, now: float | None = None
+) -> UploadQuota | None:
     """Return how many uploads the team has left today; ``None`` where nothing limits them.
 
     The day ends at midnight in the contest's time zone.
@@ -192,13 +194,13 @@ def quota(entries: Iterable[Entry], contest: Contest, now: float | None = None) 
         for entry in entries
     )
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return Quota(used, max(0, per_day - used), midnight)
+    return UploadQuota(used, max(0, per_day - used), midnight)
 
 
 def _after(entry: Entry, record: Uploaded | LeaderboardResult) -> Entry:
     if isinstance(record, Uploaded):
         return msgspec.structs.replace(entry, uploaded_at=entry.uploaded_at or record.at)
-    if record.board is Board.PUBLIC:
+    if record.board is Leaderboard.PUBLIC:
         return msgspec.structs.replace(entry, public=record.score)
     return msgspec.structs.replace(entry, private=record.score)
 

@@ -1,4 +1,8 @@
-"""From a workspace to a submission: one system's answer, or the consensus of several."""
+"""Submit: from a workspace to a submission of one system or of an ensemble.
+
+What is submitted is what was scored: a candidate whose predictions or score were edited, or made
+from other data, weights or decoding than now, is refused (``yoyak.runs.stage_records``).
+"""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -9,22 +13,19 @@ import msgspec
 
 from yoyak.ensemble.candidates import Candidate, candidates, pool
 from yoyak.errors import BadData, InputMissing
+from yoyak.messages import text
 from yoyak.metrics.scorecard import evaluate
 from yoyak.runs.workspace import Workspace
-from yoyak.submission import ledger
 from yoyak.submission.contest_rules import check_contest_rules
 from yoyak.submission.context import ValidationContext, gather_context
-from yoyak.submission.write import (
-    CSV,
-    MANIFEST,
-    Draft,
+from yoyak.submission.manifest import (
     Member,
     SubmissionManifest,
     dev_score,
+    manifests,
     read_manifest,
-    render,
-    write_submission,
 )
+from yoyak.submission.write import Draft, render, write_once
 from yoyak.values import Blend, Corpus, Split, Submission
 
 if TYPE_CHECKING:
@@ -33,20 +34,36 @@ if TYPE_CHECKING:
 
 
 class Submitted(NamedTuple):
-    """A submission; ``nested`` is what its blend is worth, where one was learned.
+    """A submission; ``nested`` is the cross-validation of its ensemble, where one was learned.
 
-    ``left_out`` names the systems that were not asked because they have not answered test.
+    ``left_out`` names the systems that have not answered test, ``stale`` those whose answers do
+    not belong to these data any more, ``unverified`` the members of which an older version
+    recorded no hashes.
     """
 
     submission: Submission
     nested: "CrossValidation | None" = None
     left_out: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+
+
+class ReadyCandidates(NamedTuple):
+    """Candidates of a workspace, sorted by what can be done with them.
+
+    ``ready`` have answered all of test and are what they were scored as, ``stale`` have answered it
+    and are not, ``unanswered`` have not. Each is in order of the dev mean.
+    """
+
+    ready: tuple[Candidate, ...]
+    stale: tuple[Candidate, ...]
+    unanswered: tuple[Candidate, ...]
 
 
 def submit(workspace: Workspace, corpus: Corpus, system: str | None = None) -> Submission:
-    """Writes the submission of ``system``, by default of the best on dev.
+    """Write the submission of ``system``, by default of the best on dev.
 
-    The same answer is written once: asked again, the file that is there is named again.
+    The same answer is written once: asked again, the existing submission is returned.
 
     Args:
         workspace: runs, imports, and where the submission goes.
@@ -55,124 +72,158 @@ def submit(workspace: Workspace, corpus: Corpus, system: str | None = None) -> S
 
     Raises:
         InputMissing: nothing on these data is predicted and scored, or is called ``system``.
-        BadData: the gate refuses the answer, or the contest's rules seem broken.
+        BadData: the answers are stale or edited, the gate refuses them, or the contest's rules
+            seem broken.
     """
-    ready = _some_ready(workspace, corpus, () if system is None else (system,))
-    best = ready[0]
+    return submit_system(workspace, corpus, system).submission
+
+
+def submit_system(workspace: Workspace, corpus: Corpus, system: str | None = None) -> Submitted:
+    """Submit one system as ``submit`` does; the result says which candidates were left out."""
+    found = ready_candidates(workspace, corpus, () if system is None else (system,))
+    best = found.ready[0] if found.ready else None
+    if found.stale and (best is None or (system and _mean(found.stale[0]) >= _mean(best))):
+        raise _stale(found.stale[0])
+    if best is None:
+        raise InputMissing("submission.no-scored-run", workspace=workspace.folder)
     check_contest_rules(corpus, [best.recipe] if best.recipe else [])
-    return file_answer(workspace, _draft(best, corpus), evidence_of(best, corpus))
+    submission = _file(workspace, _draft(best, corpus), context_of(best, corpus))
+    return Submitted(submission, stale=_names(found.stale), unverified=_unverified([best]))
 
 
 def submit_ensemble(
     workspace: Workspace, corpus: Corpus, method: str, systems: Sequence[str] = ()
 ) -> Submitted:
-    """Writes the submission of a blend of ``systems``, by default of everything that is ready.
+    """Write the submission of an ensemble of ``systems``, by default of everything that is ready.
 
-    ``mbr`` learns members, votes and weights on dev; where no consensus beats the best system, that
-    system's answer is handed in as it is. Every other blend gives each system one vote.
+    ``mbr`` learns members, votes and weights on dev; where no ensemble beats the best system, that
+    system's answer is submitted as it is. Every other method gives each system one vote.
 
     Raises:
-        InputMissing: as ``hand_in``, or fewer than two candidates are ready.
-        UsageError: there is no such blend.
-        BadData: the gate refuses the answer, or the contest's rules seem broken.
+        InputMissing: as ``submit``, or fewer than two candidates are ready.
+        UsageError: there is no such method.
+        BadData: a named system is stale or edited, the gate refuses the answer, or the contest's
+            rules seem broken.
     """
     from yoyak.ensemble.cross_validation import cross_validate
     from yoyak.ensemble.member_selection import dev_scores, equal_weights
     from yoyak.ensemble.methods import load_method
 
     load_method(method)
-    found = candidates(workspace, corpus, systems)
-    ready = tuple(one for one in found if one.test is not None)
-    left_out = tuple(dict.fromkeys(one.lineage.system for one in found if one.test is None))
+    found = ready_candidates(workspace, corpus, systems)
+    ready, left_out = found.ready, _systems(found.unanswered)
+    if found.stale and (systems or len(ready) < 2):
+        raise _stale(found.stale[0])
     if len(ready) < 2:
-        names = ", ".join(one.lineage.name for one in ready) or "–"
+        names = ", ".join(_names(ready)) or "–"
         waiting = ", ".join(left_out) or "–"
         raise InputMissing("submission.few-to-blend", ready=names, waiting=waiting)
     check_contest_rules(corpus, [one.recipe for one in ready if one.recipe])
     nested = cross_validate(dev_scores(ready, corpus.dev)) if method == "mbr" else None
-    choice = equal_weights(ready, method) if nested is None else nested.choice
-    draft, evidence = ensemble_answer(ready, corpus, choice)
-    if nested is not None and choice.column is None:
+    config = equal_weights(ready, method) if nested is None else nested.choice
+    draft, context = ensemble_answer(ready, corpus, config)
+    if nested is not None and config.column is None:
         draft = msgspec.structs.replace(draft, held_out=nested.blend)
-    return Submitted(file_answer(workspace, draft, evidence), nested, left_out)
-
-
-def file_answer(workspace: Workspace, draft: Draft, evidence: ValidationContext) -> Submission:
-    """Writes and records an answer, unless the very file is there already.
-
-    Raises:
-        BadData: the gate refuses the answer.
-    """
-    found = _written_before(workspace.submissions_folder, draft, evidence)
-    submission = found or write_submission(draft, evidence, workspace.submissions_folder)
-    folder = Path(submission.path).parent
-    recorded = {entry.number for entry in ledger.read_ledger(workspace.ledger_path)}
-    if int(folder.name) not in recorded:
-        ledger.record_written(workspace.ledger_path, folder)
-    return submission
+    return Submitted(
+        _file(workspace, draft, context),
+        nested,
+        left_out,
+        _names(found.stale),
+        _unverified(_members(ready, config)),
+    )
 
 
 def ready_candidates(
     workspace: Workspace, corpus: Corpus, names: Sequence[str] = ()
-) -> tuple[Candidate, ...]:
-    """The candidates that have answered all of test too, the best dev mean first.
+) -> ReadyCandidates:
+    """Sort the candidates into ready, stale and those that have not answered test.
 
     Raises:
         InputMissing: a name has no candidate.
     """
-    return tuple(one for one in candidates(workspace, corpus, names) if one.test is not None)
+    found = candidates(workspace, corpus, names)
+    answered = [one for one in found if one.test is not None]
+    return ReadyCandidates(
+        tuple(one for one in answered if not one.stale),
+        tuple(one for one in answered if one.stale),
+        tuple(one for one in found if one.test is None),
+    )
 
 
-def _some_ready(
-    workspace: Workspace, corpus: Corpus, names: Sequence[str]
-) -> tuple[Candidate, ...]:
-    ready = ready_candidates(workspace, corpus, names)
-    if not ready:
-        raise InputMissing("submission.no-scored-run", workspace=workspace.folder)
-    return ready
+def _file(workspace: Workspace, draft: Draft, context: ValidationContext) -> Submission:
+    return write_once(draft, context, workspace.submissions_folder, workspace.ledger_path)
 
 
-def evidence_of(candidate: Candidate, corpus: Corpus) -> ValidationContext:
-    """What the gate holds the answer of one candidate against."""
+def _stale(candidate: Candidate) -> BadData:
+    """The error that names everything that is stale about a candidate."""
+    lineage = candidate.lineage
+    reasons = "; ".join(
+        text(f"submission.because-{one.reason}", output=one.output) for one in candidate.stale
+    )
+    key = "stale-import" if candidate.recipe is None else "stale-run"
+    if candidate.variant is not None:
+        key = "stale-variant"
+    return BadData(
+        f"submission.{key}",
+        name=lineage.name,
+        system=lineage.system,
+        recipe=lineage.recipe,
+        reasons=reasons,
+    )
+
+
+def _mean(candidate: Candidate) -> float:
+    return candidate.card.rouge.mean
+
+
+def _names(found: Sequence[Candidate]) -> tuple[str, ...]:
+    return tuple(one.lineage.name for one in found)
+
+
+def _systems(found: Sequence[Candidate]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.lineage.system for one in found))
+
+
+def _unverified(found: Sequence[Candidate]) -> tuple[str, ...]:
+    return _names([one for one in found if not one.verifiable])
+
+
+# --- what a file is checked against --------------------------------------------------------------
+
+
+def context_of(candidate: Candidate, corpus: Corpus) -> ValidationContext:
+    """Gather what the gate checks the answers of one candidate against."""
     return gather_context(corpus, outputs=candidate.dev, instructions=candidate.instructions)
 
 
-def evidence_for(workspace: Workspace, corpus: Corpus, path: Path) -> ValidationContext:
-    """What the gate holds a file against: how its system did on dev, if that is known.
+def context_for_file(workspace: Workspace, corpus: Corpus, path: Path) -> ValidationContext:
+    """Gather what the gate checks a file against, with its system's dev outputs if known.
 
-    It is known where the file is, byte for byte, the answer of one candidate of the workspace, or
-    a blend that was handed in from it.
+    They are known where the file is, byte for byte, the answer of one candidate of the workspace,
+    or an ensemble's submission whose members are still there.
     """
-    evidence = gather_context(corpus)
+    context = gather_context(corpus)
     data = path.read_bytes() if path.is_file() else b""
-    ready = ready_candidates(workspace, corpus)
+    ready = ready_candidates(workspace, corpus).ready
     for candidate in ready:
-        if candidate.test and render(candidate.test, evidence) == data:
-            return evidence_of(candidate, corpus)
+        if candidate.test and render(candidate.test, context) == data:
+            return context_of(candidate, corpus)
     digest = sha256(data).hexdigest()
     for manifest in map(read_manifest, manifests(workspace.submissions_folder)):
-        if manifest.sha256 == digest and (known := _blended(manifest, ready, corpus)):
-            return known
-    return evidence
-
-
-def _blended(
-    manifest: SubmissionManifest, ready: Sequence[Candidate], corpus: Corpus
-) -> ValidationContext | None:
-    """What a blend's own dev outputs are, while all of its members are still there."""
-    members = members_of(manifest, ready)
-    return ensemble_answer(members, corpus, choice_of(manifest)).evidence if members else None
+        if manifest.sha256 == digest and (members := members_of(manifest, ready)):
+            return ensemble_answer(members, corpus, config_of(manifest)).context
+    return context
 
 
 def members_of(manifest: SubmissionManifest, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Those of ``found`` that a blend was made of; nobody where one is gone, or it is no blend."""
+    """Return the members of an ensemble's submission; none if one is gone, or it is no ensemble."""
     names = {f"{one.system}/{one.decode}" for one in manifest.members}
     members = tuple(one for one in found if one.lineage.name in names)
     return members if len(members) == len(names) > 1 else ()
 
 
-def choice_of(manifest: SubmissionManifest) -> "EnsembleConfig":
-    """The way of a blend that was handed in to answer any rows."""
+def config_of(manifest: SubmissionManifest) -> "EnsembleConfig":
+    """Return the ensemble configuration of a submission."""
     from yoyak.ensemble.member_selection import EnsembleConfig
     from yoyak.ensemble.methods import EQUAL
 
@@ -181,66 +232,73 @@ def choice_of(manifest: SubmissionManifest) -> "EnsembleConfig":
     return EnsembleConfig(method=manifest.method, votes=votes, components=components)
 
 
-# --- drafts ---------------------------------------------------------------------------------------
+# --- drafts --------------------------------------------------------------------------------------
 
 
 class EnsembleAnswer(NamedTuple):
     """A draft, and what the gate checks it against."""
 
     draft: Draft
-    evidence: ValidationContext
+    context: ValidationContext
 
 
 def ensemble_answer(
-    candidates: Sequence[Candidate], corpus: Corpus, choice: "EnsembleConfig"
+    candidates: Sequence[Candidate], corpus: Corpus, config: "EnsembleConfig"
 ) -> EnsembleAnswer:
-    """Apply ``choice`` to test, and to dev for its score.
+    """Apply ``config`` to test, and to dev for its score.
 
     Raises:
         BadData: a member has not predicted all of test.
     """
-    members = _members(candidates, choice)
-    unready = [one.lineage.name for one in members if one.test is None]
-    if unready:
-        raise BadData("submission.no-test", systems=", ".join(unready))
-    dev = apply_ensemble(members, corpus.dev, choice)
-    test = apply_ensemble(members, corpus.test, choice)
-    evidence = gather_context(
+    members = _members(candidates, config)
+    unanswered = [one for one in members if one.test is None]
+    if unanswered:
+        raise BadData("submission.no-test", systems=", ".join(_names(unanswered)))
+    dev = _apply(members, corpus.dev, config)
+    test = _apply(members, corpus.test, config)
+    context = gather_context(
         corpus,
         outputs=dev.predictions,
-        instructions=[text for one in members for text in one.instructions],
+        instructions=[each for one in members for each in one.instructions],
     )
-    splits = (corpus.train, corpus.dev, corpus.test)
     draft = Draft(
-        method=choice.method,
-        members=tuple(member_of(one, choice.votes.get(one.lineage.system, 1.0)) for one in members),
+        method=config.method,
+        members=tuple(_member(one, config.votes.get(one.lineage.system, 1.0)) for one in members),
         predictions=test.predictions,
-        data_sha256={split.name: split.fingerprint for split in splits},
+        data_sha256=_fingerprints(corpus),
         dev=dev_score(evaluate(dev.predictions, corpus.dev)),
-        components=choice.components if choice.column is None else None,
+        components=config.components if config.column is None else None,
     )
-    return EnsembleAnswer(draft, evidence)
+    return EnsembleAnswer(draft, context)
 
 
-def apply_ensemble(members: Sequence[Candidate], split: Split, choice: "EnsembleConfig") -> Blend:
-    """Apply ``choice`` to a split."""
+def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
+    return Draft(
+        method="best",
+        members=(_member(candidate),),
+        predictions=candidate.test or (),
+        data_sha256=_fingerprints(corpus),
+        dev=dev_score(candidate.card),
+    )
+
+
+def _apply(members: Sequence[Candidate], split: Split, config: "EnsembleConfig") -> Blend:
     from yoyak.ensemble.methods import ensemble_inputs, run_method
 
     columns = pool(members, split)
     inputs = ensemble_inputs(columns)
-    if choice.column is None:
-        inputs = ensemble_inputs(columns, votes=choice.votes, components=choice.components)
-    return run_method(choice.method, inputs)
+    if config.column is None:
+        inputs = ensemble_inputs(columns, votes=config.votes, components=config.components)
+    return run_method(config.method, inputs)
 
 
-def _members(candidates: Sequence[Candidate], choice: "EnsembleConfig") -> list[Candidate]:
-    if choice.column is not None:
-        return [one for one in candidates if one.lineage.name == choice.column]
-    return [one for one in candidates if choice.votes.get(one.lineage.system, 0) > 0]
+def _members(candidates: Sequence[Candidate], config: "EnsembleConfig") -> list[Candidate]:
+    if config.column is not None:
+        return [one for one in candidates if one.lineage.name == config.column]
+    return [one for one in candidates if config.votes.get(one.lineage.system, 0) > 0]
 
 
-def member_of(candidate: Candidate, votes: float = 1.0) -> Member:
-    """Describe a candidate for the manifest."""
+def _member(candidate: Candidate, votes: float = 1.0) -> Member:
     lineage = candidate.lineage
     return Member(
         system=lineage.system,
@@ -248,31 +306,9 @@ def member_of(candidate: Candidate, votes: float = 1.0) -> Member:
         recipe=lineage.recipe,
         recipe_sha256=lineage.recipe_sha256,
         votes=votes,
+        provenance=candidate.provenance,
     )
 
 
-def _draft(candidate: Candidate, corpus: Corpus) -> Draft:
-    splits = (corpus.train, corpus.dev, corpus.test)
-    return Draft(
-        method="best",
-        members=(member_of(candidate),),
-        predictions=candidate.test or (),
-        data_sha256={split.name: split.fingerprint for split in splits},
-        dev=dev_score(candidate.card),
-    )
-
-
-def _written_before(folder: Path, draft: Draft, evidence: ValidationContext) -> Submission | None:
-    digest = sha256(render(draft.predictions, evidence)).hexdigest()
-    for path in manifests(folder):
-        manifest = read_manifest(path)
-        same = manifest.sha256 == digest and manifest.members == draft.members
-        if same and sha256(path.with_name(CSV).read_bytes()).hexdigest() == digest:
-            file = str(path.with_name(CSV))
-            return Submission(path=file, rows=manifest.rows, sha256=digest, manifest=str(path))
-    return None
-
-
-def manifests(folder: Path) -> list[Path]:
-    """Where the submissions below ``folder`` say what they are, the oldest first."""
-    return sorted(folder.glob(f"[0-9]*/{MANIFEST}"), key=lambda path: int(path.parent.name))
+def _fingerprints(corpus: Corpus) -> dict[str, str]:
+    return {split.name: split.fingerprint for split in (corpus.train, corpus.dev, corpus.test)}

@@ -1,4 +1,4 @@
-"""What can be seen wrong in one summary, each as a question: the offending text, or ``None``."""
+"""Checks of one summary: each returns the offending text, or ``None``."""
 
 import re
 import unicodedata
@@ -26,17 +26,17 @@ _INVISIBLE = frozenset("\u00ad\u200b\u200e\u200f\u2060\ufeff\ufffd")
 
 
 def empty(text: str) -> str | None:
-    """No text at all, or only blanks."""
+    """Find a text that is empty or only blanks."""
     return None if text.strip() else repr(text)
 
 
 def nan_like(text: str) -> str | None:
-    """A missing value that became a word."""
+    """Find a missing value that became a word (``nan``, ``None``)."""
     return text if text.strip().casefold() in _NAN else None
 
 
 def line_break(text: str) -> str | None:
-    """A line break or tab inside the summary."""
+    """Find a line break or tab inside the summary."""
     found = _BREAK.search(text.strip())
     return found and repr(_around(text.strip(), found))
 
@@ -55,12 +55,12 @@ def edge_blank(text: str) -> str | None:
 
 
 def model_token(text: str) -> str | None:
-    """A token of some tokenizer that should have been left out by id."""
+    """Find a special token of a tokenizer, which decoding should have skipped by id."""
     return _first(_MODEL_TOKEN, text)
 
 
 def control_character(text: str) -> str | None:
-    """A character that has no place in text: control, private use, invisible, U+FFFD."""
+    """Find a control, private-use or invisible character, or U+FFFD."""
     for character in text:
         if character in _INVISIBLE or (
             unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"}
@@ -70,8 +70,16 @@ def control_character(text: str) -> str | None:
     return None
 
 
+def decomposed(text: str) -> str | None:
+    """Find the first word that is not in NFC, such as Hangul in separate jamo (macOS)."""
+    if unicodedata.is_normalized("NFC", text):
+        return None
+    words = (word for word in text.split() if not unicodedata.is_normalized("NFC", word))
+    return next(words, text)
+
+
 def prompt_echo(text: str, instructions: Iterable[str] = ()) -> str | None:
-    """Pieces of a prompt template, or a line of the instruction itself."""
+    """Find pieces of a prompt template, or a line of the instruction itself."""
     for line in instructions:
         if len(line) >= 10 and line in text:
             return line
@@ -79,39 +87,39 @@ def prompt_echo(text: str, instructions: Iterable[str] = ()) -> str | None:
 
 
 def foreign_script(text: str) -> str | None:
-    """Hanja, kana, Cyrillic, Thai or Arabic; Latin is allowed, for names need it."""
+    """Find Hanja, kana, Cyrillic, Thai or Arabic; Latin is allowed, as names need it."""
     return _span(text_patterns.foreign_script(text))
 
 
 def malformed_tag(text: str) -> str | None:
-    """What is left of a tag that broke: ``#Person1``, ``Person 1``."""
+    """Find remains of a broken tag: ``#Person1``, ``Person 1``."""
     return _span(text_patterns.malformed_tags(text))
 
 
 def repetition(text: str) -> str | None:
-    """A piece, a sentence or three words said again and again."""
+    """Find a repeated piece, sentence or trigram."""
     return _span(text_patterns.repetition(text))
 
 
 def untagged(text: str) -> str | None:
-    """No tag anywhere."""
+    """Find a text without any tag."""
     return None if TAG.search(text) else text
 
 
 def unfinished(text: str) -> str | None:
-    """A last word in the middle of a sentence."""
+    """Find an ending in the middle of a sentence."""
     found = text_patterns.unfinished(text)
     return None if found is None else f"…{text[max(0, found.start - 12) :]}"
 
 
 def unknown_tag(text: str, dialogue: str) -> str | None:
-    """A tag that the dialogue does not have."""
+    """Find a tag that the dialogue does not have."""
     known = set(TAG.findall(dialogue))
     return next((tag for tag in TAG.findall(text) if tag not in known), None)
 
 
 def dialogue_echo(text: str, dialogue: str) -> str | None:
-    """A turn written as in the dialogue (``#Person1#: …``), or a turn of 20 characters verbatim."""
+    """Find a turn of the dialogue (``#Person1#: …``), or one of 20 characters verbatim."""
     found = _first(_SPEAKER_LINE, text)
     if found:
         return found

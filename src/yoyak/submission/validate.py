@@ -1,28 +1,27 @@
-"""The gate: every rule applied to a file's bytes, and the verdict."""
+"""Validate a submission: apply every rule to a file's bytes (the gate)."""
 
 import hashlib
 
 from yoyak.messages import fill, text
 from yoyak.submission.context import ValidationContext
-from yoyak.submission.distribution_rules import DRIFT
+from yoyak.submission.distribution_rules import DISTRIBUTION_RULES
 from yoyak.submission.format_rules import (
-    FORM,
+    FORMAT_RULES,
     Location,
     ParsedSubmission,
     RuleFinding,
-    RuleSeverity,
     SubmissionRule,
-    decoded,
-    parsed,
-    read_filing,
+    decode_utf8,
+    parse_csv,
+    parse_submission,
 )
-from yoyak.values import Value
+from yoyak.values import Severity, Value
 
 BYTES = ("encoding", "unreadable")
 """Rules that come before all others: after a fault here there is nothing to read."""
 
-RULES = (*FORM, *DRIFT)
-"""Every other rule there is."""
+RULES = (*FORMAT_RULES, *DISTRIBUTION_RULES)
+"""Every other rule."""
 
 NAMES = (*BYTES, *(rule.name for rule in RULES))
 
@@ -30,16 +29,16 @@ _SHOWN = 5
 
 
 class ValidationFault(Value, frozen=True, kw_only=True):
-    """One rule that was broken, with every row at fault."""
+    """One broken rule, with every row at fault."""
 
     rule: str
-    severity: RuleSeverity
+    severity: Severity
     places: tuple[Location, ...]
     fields: dict[str, str]
 
     @property
     def text(self) -> str:
-        """What was found, where and why it matters, in the language of the moment."""
+        """What was found, where and why it matters, in the reader's language."""
         fields = self.fields | {"count": str(len(self.places))}
         if "basis" in fields:
             fields |= {"basis": text(f"submission.basis-{fields['basis']}")}
@@ -50,7 +49,7 @@ class ValidationFault(Value, frozen=True, kw_only=True):
 
 
 class ValidationResult(Value, frozen=True, kw_only=True):
-    """What the gate says about one file; ``rules`` counts the rules that were applied."""
+    """Result of validating one file; ``rules`` counts the rules that were applied."""
 
     sha256: str
     rows: int
@@ -59,34 +58,34 @@ class ValidationResult(Value, frozen=True, kw_only=True):
 
     @property
     def accepted(self) -> bool:
-        """No rule refuses the file."""
+        """Whether no rule refuses the file."""
         return not self.errors
 
     @property
     def errors(self) -> tuple[ValidationFault, ...]:
         """The faults that refuse the file."""
-        return tuple(fault for fault in self.faults if fault.severity is RuleSeverity.ERROR)
+        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
 
     @property
     def warnings(self) -> tuple[ValidationFault, ...]:
         """The faults that are only shown."""
-        return tuple(fault for fault in self.faults if fault.severity is RuleSeverity.WARNING)
+        return tuple(fault for fault in self.faults if fault.severity is Severity.WARNING)
 
 
-def validate(data: bytes, evidence: ValidationContext) -> ValidationResult:
-    """Applies every rule to a file's bytes."""
-    content = decoded(data)
+def validate(data: bytes, context: ValidationContext) -> ValidationResult:
+    """Apply every rule to a file's bytes."""
+    content = decode_utf8(data)
     if isinstance(content, RuleFinding):
-        return _verdict(data, 0, 1, (_fault("encoding", content, RuleSeverity.ERROR),))
-    table = parsed(content)
+        return _result(data, 0, 1, (_fault("encoding", content, Severity.ERROR),))
+    table = parse_csv(content)
     if isinstance(table, RuleFinding):
-        return _verdict(data, 0, 2, (_fault("unreadable", table, RuleSeverity.ERROR),))
-    filing = read_filing(table, evidence)
-    faults = tuple(fault for rule in RULES if (fault := _apply(rule, filing, evidence)))
-    return _verdict(data, len(table.records), len(NAMES), faults)
+        return _result(data, 0, 2, (_fault("unreadable", table, Severity.ERROR),))
+    submission = parse_submission(table, context)
+    faults = tuple(fault for rule in RULES if (fault := _apply(rule, submission, context)))
+    return _result(data, len(table.records), len(NAMES), faults)
 
 
-def _verdict(
+def _result(
     data: bytes, rows: int, rules: int, faults: tuple[ValidationFault, ...]
 ) -> ValidationResult:
     sha256 = hashlib.sha256(data).hexdigest()
@@ -94,13 +93,13 @@ def _verdict(
 
 
 def _apply(
-    rule: SubmissionRule, filing: ParsedSubmission, evidence: ValidationContext
+    rule: SubmissionRule, submission: ParsedSubmission, context: ValidationContext
 ) -> ValidationFault | None:
-    found = rule.find(filing, evidence)
+    found = rule.find(submission, context)
     return _fault(rule.name, found, rule.severity) if found else None
 
 
-def _fault(rule: str, found: RuleFinding, severity: RuleSeverity) -> ValidationFault:
+def _fault(rule: str, found: RuleFinding, severity: Severity) -> ValidationFault:
     return ValidationFault(
         rule=rule,
         severity=found.severity or severity,

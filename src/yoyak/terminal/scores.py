@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from yoyak.messages import text
 from yoyak.metrics.diagnostics.slices import Slice
 from yoyak.metrics.diagnostics.statistics import TextStatistics
-from yoyak.metrics.sanity_checks import Alarm, Severity
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import Comparison, PairComparison, Verdict
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
 from yoyak.terminal import tables
-from yoyak.values import Interval, Rouge, Score
+from yoyak.values import Interval, Rouge, Score, Severity
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType

@@ -193,7 +193,7 @@ def sweep(found: "DecodeSearch") -> "Group":
     """The decodings that were tried, the winner, and what it is worth on rows it never saw."""
     from rich.console import Group
 
-    from yoyak.ensemble.decode_search import name_of
+    from yoyak.ensemble.candidates import name_of
 
     title = text("report.answer-sweep", rows=found.searched_rows, seconds=f"{found.seconds:.0f}")
     table = _table(title, "decoding", "mean", "difference", "interval", "cut", "seconds")
@@ -207,7 +207,7 @@ def sweep(found: "DecodeSearch") -> "Group":
 
 def sweep_verdict(found: "DecodeSearch") -> str:
     """Whether the winner's gain holds on the half that no one chose by."""
-    from yoyak.ensemble.decode_search import name_of
+    from yoyak.ensemble.candidates import name_of
 
     winner, gain = name_of(found.winner), found.checked
     if gain is None:

@@ -8,8 +8,8 @@ from yoyak.ensemble.candidates import candidates
 from yoyak.report.model.sources import relative
 from yoyak.report.model.values import Blended, Example, Measured, Voter
 from yoyak.runs.workspace import Workspace
-from yoyak.submission.submit import choice_of, manifests, members_of
-from yoyak.submission.write import SubmissionManifest, read_manifest
+from yoyak.submission.manifest import SubmissionManifest, manifests, read_manifest
+from yoyak.submission.submit import config_of, members_of
 from yoyak.values import Corpus
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _rows(workspace: Workspace, corpus: Corpus, manifest: SubmissionManifest) ->
         return
     from yoyak.ensemble.review import review_rows
 
-    found = review_rows(members, corpus.dev, choice_of(manifest), limit=len(corpus.dev.dialogues))
+    found = review_rows(members, corpus.dev, config_of(manifest), limit=len(corpus.dev.dialogues))
     costly = [row for row in found if row.regret is not None and row.regret > 0]
     orders: dict[str, Sequence[ReviewRow]] = {
         "disagreement": found,

@@ -11,7 +11,7 @@ from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import read_ledger
-from yoyak.submission.write import CSV, MANIFEST, Member, read_manifest
+from yoyak.submission.manifest import CSV, Member, manifests, read_manifest
 
 
 def relative(workspace: Workspace, path: Path) -> str:
@@ -21,12 +21,9 @@ def relative(workspace: Workspace, path: Path) -> str:
 
 def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
     """Every submission that was written, with the leaderboard's score where a person noted it."""
-    if not workspace.submissions_folder.is_dir():
-        return
     ledger = workspace.ledger_path
     noted = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
-    paths = workspace.submissions_folder.glob(f"[0-9]*/{MANIFEST}")
-    for path in sorted(paths, key=lambda path: int(path.parent.name)):
+    for path in manifests(workspace.submissions_folder):
         manifest = read_manifest(path)
         entry = noted.get(int(path.parent.name))
         yield SubmissionSummary(
