@@ -116,6 +116,10 @@ def test_not_proven_is_said_in_words(cards, dev, files):
     nearly = files["반쪽 요약"] | {"dev_3": files["reference"]["dev_3"]}
     pair = {"half": cards["반쪽 요약"], "nearly": scorecard.evaluate(nearly, dev, resamples=500)}
     shown = drawn(scores.comparison(significance.compare(pair)), 200)
+    assert "proven to be worse by less than 0.5 points" in shown, "one row better, none worse"
+    mixed = nearly | {"dev_4": "이야기합니다."}
+    pair["nearly"] = scorecard.evaluate(mixed, dev, resamples=500)
+    shown = drawn(scores.comparison(significance.compare(pair)), 200)
     assert "not proven" in shown
     assert "does not mean equal" in shown
 

@@ -3,6 +3,7 @@
 Resamples are drawn in blocks. Seeds make every figure repeatable.
 """
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -98,21 +99,63 @@ def smallest_detectable(
     return (_z(1 - alpha / 2) + _z(power)) * standard_errors(differences)
 
 
-def randomisation_p(differences: "Floats", *, seed: int, resamples: int) -> "Floats":
-    """Return the two-sided p of each column's mean under random sign flips (Noreen 1989).
+def subset_means(differences: "Floats", *, seed: int, resamples: int) -> "Floats":
+    """Return means over random subsets of rows, each row in or out with probability 1/2.
 
-    The observed assignment counts as one of the draws, so p is never zero.
+    Their distribution inverts the sign-flip randomisation test (Hartigan 1969): flipping the signs
+    of a subset leaves the sum as extreme as observed exactly where the subset's mean is on the
+    other side of the null. So one set of draws gives p values and intervals that always agree.
+
+    Returns:
+        (resamples, columns); NaN for the empty subset, which is compatible with every null.
     """
     random, rows = default_rng(seed), len(differences)
-    observed = np.abs(differences.sum(axis=0))
-    reached = np.zeros(differences.shape[1])
+    blocks = []
     for size in _blocks(rows, resamples):
         bits = np.unpackbits(
             random.integers(0, 256, size=(size, -(-rows // 8)), dtype=np.uint8), axis=1
         )[:, :rows]
-        sums = 2 * (bits.astype(np.float64) @ differences) - differences.sum(axis=0)
-        reached += (np.abs(sums) >= observed - 1e-9).sum(axis=0)
-    return (reached + 1) / (resamples + 1)
+        counts = bits.sum(axis=1, dtype=np.float64)[:, None]
+        counts[counts == 0] = np.nan
+        blocks.append((bits.astype(np.float64) @ differences) / counts)
+    means: Floats = np.concatenate(blocks)
+    return means
+
+
+def sign_flip_p(means: "Floats") -> "Floats":
+    """Return the two-sided p of each column's mean under random sign flips (Noreen 1989).
+
+    ``means`` come from ``subset_means``. The observed signs count as one of the draws, so p is
+    never zero.
+    """
+    reached = np.minimum(_at_most(means, 0.0), _at_most(-means, 0.0))
+    p_values: Floats = np.minimum(1.0, 2 * (reached + 1) / (len(means) + 1))
+    return p_values
+
+
+def noninferiority_p(means: "Floats", margin: float) -> "Floats":
+    """Return the one-sided p of each column against "worse by ``margin`` or more"."""
+    p_values: Floats = (_at_most(means, -margin) + 1) / (len(means) + 1)
+    return p_values
+
+
+def sign_flip_interval(means: "Floats", alpha: float) -> Interval:
+    """Return the interval of one column that excludes 0 exactly where ``sign_flip_p < alpha``.
+
+    It is -1 to 1, all that a difference of two fractions can be, where ``alpha`` asks for more
+    resamples than there are.
+    """
+    index = math.ceil(alpha * (len(means) + 1) / 2 - 1 - 1e-9) - 1
+    if index < 0:
+        return Interval(low=-1.0, high=1.0, level=1 - alpha)
+    low = np.sort(np.nan_to_num(means, nan=-1.0))[index]
+    high = -np.sort(-np.nan_to_num(means, nan=1.0))[index]
+    return Interval(low=float(low), high=float(high), level=1 - alpha)
+
+
+def _at_most(means: "Floats", null: float) -> "Floats":
+    reached: Floats = (~(means > null + 1e-12)).sum(axis=0)  # NaN counts as reached
+    return reached
 
 
 def holm(p_values: "Floats") -> "Floats":
@@ -122,3 +165,19 @@ def holm(p_values: "Floats") -> "Floats":
     corrected = np.empty_like(p_values)
     corrected[order] = np.minimum(steps, 1.0)
     return corrected
+
+
+def holm_levels(p_values: "Floats", alpha: float) -> "Floats":
+    """Return the level at which Holm's procedure tests each p: ``p < level`` where it rejects.
+
+    The smallest p is tested at ``alpha`` over the number of tests, the next at ``alpha`` over one
+    less, and so on; from the first p that is not rejected, all others are tested at its level.
+    """
+    order = np.argsort(p_values)
+    levels = alpha / np.arange(len(p_values), 0, -1)
+    kept = np.flatnonzero(p_values[order] >= levels)
+    if len(kept):
+        levels[kept[0] :] = levels[kept[0]]
+    found = np.empty_like(levels)
+    found[order] = levels
+    return found

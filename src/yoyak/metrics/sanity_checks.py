@@ -26,7 +26,7 @@ class Alarm(Value, frozen=True, kw_only=True):
     @property
     def sentence(self) -> str:
         """Return the alarm in the reader's language."""
-        return messages.fill(self.key, self.evidence)
+        return messages.recorded(self.key, self.evidence)
 
 
 class SanityInputs(NamedTuple):

@@ -1,6 +1,6 @@
 """Test which differences between systems are real: paired tests on the rows they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from yoyak.errors import BadData, UsageError
-from yoyak.metrics.scorecard import RESAMPLES, SEED, RowScore, Scorecard
+from yoyak.messages import listed
+from yoyak.metrics.scorecard import RESAMPLES, SEED, Scorecard
 from yoyak.values import Interval, Protocol, Rouge, Value
 
 if TYPE_CHECKING:
@@ -17,11 +18,21 @@ if TYPE_CHECKING:
 _TIE = 1e-9
 
 
+MARGIN = 0.005
+"""Half a point: a system that is worse by less still counts as "as good as"."""
+
+
 class Verdict(StrEnum):
-    """What the data say about a difference; most differences in a contest are not proven."""
+    """What the data say about a system beside its baseline.
+
+    ``BETTER`` and ``WORSE`` are two-sided tests, Holm-corrected over the comparison. ``AS_GOOD``
+    is non-inferiority: not better, but proven to be worse by less than the margin. ``NOT_PROVEN``
+    is none of these, which does not mean equal.
+    """
 
     BETTER = "better"
     WORSE = "worse"
+    AS_GOOD = "as_good"
     NOT_PROVEN = "not_proven"
 
 
@@ -37,13 +48,14 @@ class PairComparison(Value, frozen=True, kw_only=True):
     baseline: str
     difference: Rouge
     interval: Interval
-    """Of the difference of the means, percentile bootstrap over paired rows."""
-    bootstrap_above_zero: float
-    """Share of the bootstrap resamples in which the system is ahead (Koehn 2004)."""
+    """Of the difference, at the level of Holm's step: it excludes 0 where the verdict is better
+    or worse, and only there."""
     p_value: float
     """Two-sided, approximate randomisation (sign flips of paired rows)."""
     p_holm: float
     """The same after Holm's correction over all contrasts of the comparison."""
+    p_as_good: float
+    """One-sided, of "worse by the margin or more", Holm-corrected over all contrasts."""
     wins: int
     ties: int
     losses: int
@@ -68,21 +80,68 @@ class Comparison(Value, frozen=True, kw_only=True):
     standings: tuple[SystemRanking, ...]
     contrasts: tuple[PairComparison, ...]
     alpha: float
+    margin: float
+    """What still counts as "as good as", as a fraction (0.005 is half a point)."""
     resamples: int
     seed: int
 
     @property
     def signature(self) -> str:
-        """The protocol and the tests on one line."""
-        tests = f"ar+bs:{self.resamples}|seed:{self.seed}|holm:{len(self.contrasts)}"
-        return f"{self.protocol.signature}|{tests}|alpha:{self.alpha:g}"
+        """Return the protocol and the tests on one line."""
+        tests = f"ar:{self.resamples}|seed:{self.seed}|holm:{len(self.contrasts)}"
+        limits = f"alpha:{self.alpha:g}|margin:{100 * self.margin:g}"
+        return f"{self.protocol.signature}|{tests}|{limits}"
 
 
 def unlike(one: Protocol, other: Protocol) -> tuple[str, ...]:
-    """The names of the protocol's parts that differ."""
+    """Return the names of the protocol's parts that differ."""
     return tuple(
         name for name in Protocol.__struct_fields__ if getattr(one, name) != getattr(other, name)
     )
+
+
+class ScorecardGroup(Mapping[str, Scorecard]):
+    """Scorecards by system that share protocol and data: the only ones that can be compared.
+
+    Raises:
+        BadData: two scorecards differ in protocol or in what they were scored against.
+    """
+
+    def __init__(self, cards: Mapping[str, Scorecard]) -> None:
+        self._cards = dict(cards)
+        (first, *others) = self._cards or [""]
+        for name in others:
+            _refuse_unlike(first, self._cards[first].protocol, name, self._cards[name].protocol)
+
+    @classmethod
+    def split(cls, cards: Mapping[str, Scorecard]) -> "tuple[ScorecardGroup, ...]":
+        """Return one group for each protocol, in the order of their first scorecards."""
+        groups: dict[Protocol, dict[str, Scorecard]] = {}
+        for name, card in cards.items():
+            groups.setdefault(card.protocol, {})[name] = card
+        return tuple(cls(group) for group in groups.values())
+
+    def __getitem__(self, name: str) -> Scorecard:
+        return self._cards[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cards)
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+
+def _refuse_unlike(one: str, ours: Protocol, other: str, theirs: Protocol) -> None:
+    differing = unlike(ours, theirs)
+    if differing:
+        raise BadData(
+            "metrics.unlike-protocols",
+            one=one,
+            other=other,
+            differences="; ".join(
+                f"{part}: {getattr(ours, part)} | {getattr(theirs, part)}" for part in differing
+            ),
+        )
 
 
 def compare(
@@ -90,34 +149,39 @@ def compare(
     baseline: str | None = None,
     *,
     alpha: float = 0.05,
+    margin: float = MARGIN,
     seed: int = SEED,
     resamples: int = RESAMPLES,
 ) -> Comparison:
-    """Tests every system against ``baseline``, or every pair where there is none.
+    """Test every system against ``baseline``, or every pair where there is none.
 
     Raises:
         UsageError: fewer than two systems, or a baseline that is not among them.
         BadData: two systems were not scored alike; the message names what differs.
     """
-    names = sorted(cards, key=lambda name: -cards[name].rouge.mean)
-    _check(cards, names, baseline)
-    first = cards[names[0]]
-    pairs = _pairs(names, baseline)
-    contrasts = compare_pair(
-        [(system, other, cards[system].rows, cards[other].rows) for system, other in pairs],
-        alpha=alpha,
-        seed=seed,
-        resamples=resamples,
-    )
+    group = cards if isinstance(cards, ScorecardGroup) else ScorecardGroup(cards)
+    names = sorted(group, key=lambda name: -group[name].rouge.mean)
+    if len(group) < 2:
+        raise UsageError("metrics.compare-needs-two", count=len(group))
+    if baseline is not None and baseline not in group:
+        raise UsageError("metrics.no-such-baseline", baseline=baseline, known=listed(group))
     return Comparison(
-        protocol=first.protocol,
+        protocol=group[names[0]].protocol,
         baseline=baseline,
         standings=tuple(
-            SystemRanking(system=name, rouge=cards[name].rouge, interval=cards[name].interval)
+            SystemRanking(system=name, rouge=group[name].rouge, interval=group[name].interval)
             for name in names
         ),
-        contrasts=contrasts,
+        contrasts=compare_pairs(
+            group,
+            _pairs(names, baseline),
+            alpha=alpha,
+            margin=margin,
+            seed=seed,
+            resamples=resamples,
+        ),
         alpha=alpha,
+        margin=margin,
         resamples=resamples,
         seed=seed,
     )
@@ -129,108 +193,99 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     return [(name, baseline) for name in names if name != baseline]
 
 
-def _check(cards: Mapping[str, Scorecard], names: Sequence[str], baseline: str | None) -> None:
-    if len(cards) < 2:
-        raise UsageError("metrics.compare-needs-two", count=len(cards))
-    if baseline is not None and baseline not in cards:
-        raise UsageError("metrics.no-such-baseline", baseline=baseline, known=", ".join(cards))
-    first = cards[names[0]]
-    for name in names[1:]:
-        differing = unlike(first.protocol, cards[name].protocol)
-        if differing:
-            raise BadData(
-                "metrics.unlike-protocols",
-                one=names[0],
-                other=name,
-                differences="; ".join(
-                    f"{part}: {getattr(first.protocol, part)} | "
-                    f"{getattr(cards[name].protocol, part)}"
-                    for part in differing
-                ),
-            )
-
-
-Pair = tuple[str, str, Sequence[RowScore], Sequence[RowScore]]
-
-
-def compare_pair(
-    pairs: Sequence[Pair], *, alpha: float = 0.05, seed: int = SEED, resamples: int = RESAMPLES
+def compare_pairs(
+    group: ScorecardGroup,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    alpha: float = 0.05,
+    margin: float = MARGIN,
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
 ) -> tuple[PairComparison, ...]:
-    """Tests each (system, baseline, its rows, the baseline's rows), corrected as one family.
+    """Test each (system, baseline) of ``group``, corrected as one family; rows are paired by id."""
+    import numpy as np
 
-    Rows are paired by id; all pairs must be over the same ids.
+    if not pairs:
+        return ()
+    measures = np.stack([_differences(group[one], group[other]) for one, other in pairs], axis=1)
+    tests = paired_tests(
+        measures.mean(axis=2), alpha=alpha, margin=margin, seed=seed, resamples=resamples
+    )
+    return tuple(
+        _contrast(pair, measures[:, column], test)
+        for column, (pair, test) in enumerate(zip(pairs, tests, strict=True))
+    )
+
+
+class PairedTest(NamedTuple):
+    """The tests of one pair; see ``PairComparison`` for the fields."""
+
+    interval: Interval
+    p_value: float
+    p_holm: float
+    p_as_good: float
+    detectable: float | None
+    verdict: Verdict
+
+
+def paired_tests(
+    differences: "Floats", *, alpha: float, margin: float, seed: int, resamples: int
+) -> tuple[PairedTest, ...]:
+    """Test the mean of each column of ``differences`` (rows, pairs), corrected as one family.
+
+    Superiority is two-sided at ``alpha``; non-inferiority is one-sided at half of ``alpha``, the
+    lower half of a two-sided interval. Each is corrected by Holm (1979) over all columns.
     """
     import numpy as np
 
-    measures = np.stack([_differences(ours, theirs) for _, _, ours, theirs in pairs], axis=1)
-    tests = _tests(measures.mean(axis=2), alpha, seed, resamples)
-    return tuple(
-        _contrast(system, baseline, measures[:, column], tests, column)
-        for column, (system, baseline, _, _) in enumerate(pairs)
-    )
-
-
-class _Tests(NamedTuple):
-    """Test results, one column a pair."""
-
-    drawn: "Floats"
-    p_values: "Floats"
-    p_holm: "Floats"
-    detectable: "Floats"
-    alpha: float
-
-
-def _tests(means: "Floats", alpha: float, seed: int, resamples: int) -> _Tests:
     from yoyak.metrics import bootstrap
 
-    p_values = bootstrap.randomisation_p(means, seed=seed, resamples=resamples)
-    return _Tests(
-        drawn=bootstrap.bootstrap_means(means, seed=seed, resamples=resamples),
-        p_values=p_values,
-        p_holm=bootstrap.holm(p_values),
-        detectable=bootstrap.smallest_detectable(means, alpha=alpha),
-        alpha=alpha,
-    )
+    means = bootstrap.subset_means(differences, seed=seed, resamples=resamples)
+    p_values = bootstrap.sign_flip_p(means)
+    p_holm = bootstrap.holm(p_values)
+    levels = bootstrap.holm_levels(p_values, alpha)
+    p_as_good = bootstrap.holm(bootstrap.noninferiority_p(means, margin))
+    detectable = bootstrap.smallest_detectable(differences, alpha=alpha)
+    observed = differences.mean(axis=0)
+    tests = []
+    for column in range(differences.shape[1]):
+        verdict = Verdict.AS_GOOD if p_as_good[column] < alpha / 2 else Verdict.NOT_PROVEN
+        if p_values[column] < levels[column]:
+            verdict = Verdict.BETTER if observed[column] > 0 else Verdict.WORSE
+        tests.append(
+            PairedTest(
+                interval=bootstrap.sign_flip_interval(means[:, column], float(levels[column])),
+                p_value=float(p_values[column]),
+                p_holm=float(p_holm[column]),
+                p_as_good=float(p_as_good[column]),
+                detectable=None if np.isnan(detectable[column]) else float(detectable[column]),
+                verdict=verdict,
+            )
+        )
+    return tuple(tests)
 
 
-def _contrast(
-    system: str, baseline: str, measures: "Floats", tests: _Tests, column: int
-) -> PairComparison:
+def _contrast(pair: tuple[str, str], measures: "Floats", test: PairedTest) -> PairComparison:
     import numpy as np
-
-    from yoyak.metrics import bootstrap
 
     rows = measures.mean(axis=1)
     rouge1, rouge2, rouge_l = map(float, measures.mean(axis=0))
-    drawn, detectable = tests.drawn[:, column], float(tests.detectable[column])
-    p_holm = float(tests.p_holm[column])
     return PairComparison(
-        system=system,
-        baseline=baseline,
+        system=pair[0],
+        baseline=pair[1],
         difference=Rouge(rouge1=rouge1, rouge2=rouge2, rougeL=rouge_l),
-        interval=bootstrap.percentiles(drawn, level=1 - tests.alpha),
-        bootstrap_above_zero=float((drawn > 0).mean()),
-        p_value=float(tests.p_values[column]),
-        p_holm=p_holm,
         wins=int((rows > _TIE).sum()),
         ties=int((np.abs(rows) <= _TIE).sum()),
         losses=int((rows < -_TIE).sum()),
-        detectable=None if np.isnan(detectable) else detectable,
-        verdict=_verdict(float(rows.mean()), p_holm, tests.alpha),
+        **test._asdict(),
     )
 
 
-def _verdict(difference: float, p_holm: float, alpha: float) -> Verdict:
-    if p_holm >= alpha or abs(difference) <= _TIE:
-        return Verdict.NOT_PROVEN
-    return Verdict.BETTER if difference > 0 else Verdict.WORSE
-
-
-def _differences(ours: Sequence[RowScore], theirs: Sequence[RowScore]) -> "Floats":
-    """(rows, 3), in the order of ``ours``."""
+def _differences(ours: Scorecard, theirs: Scorecard) -> "Floats":
+    """Return (rows, 3), in the order of ``ours``."""
     import numpy as np
 
-    other = {row.id: row.rouge for row in theirs}
-    pairs = [(msgspec.structs.astuple(row.rouge), other[row.id]) for row in ours]
+    other = {row.id: row.rouge for row in theirs.rows}
+    pairs = [(msgspec.structs.astuple(row.rouge), other[row.id]) for row in ours.rows]
     mine = np.array([one for one, _ in pairs], dtype=np.float64)
     return mine - np.array([msgspec.structs.astuple(two) for _, two in pairs], dtype=np.float64)

@@ -200,7 +200,11 @@ def comparison(compared: Comparison, *, names: Mapping[str, str] = MappingProxyT
 
     parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
     parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]
-    if any(contrast.verdict is Verdict.NOT_PROVEN for contrast in compared.contrasts):
+    verdicts = {contrast.verdict for contrast in compared.contrasts}
+    if Verdict.AS_GOOD in verdicts:
+        margin = f"{100 * compared.margin:g}"
+        parts.append(_line(text("report.scoreboard-as-good", margin=margin)))
+    if Verdict.NOT_PROVEN in verdicts:
         parts.append(_line(text("report.scoreboard-not-proven")))
     return Group(*parts, _line(text("report.scoreboard-signature", it=compared.signature)))
 

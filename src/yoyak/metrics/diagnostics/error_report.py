@@ -8,6 +8,7 @@ from yoyak.metrics.diagnostics.text_patterns import TextSpan
 from yoyak.metrics.protocol import OFFICIAL, Definition
 from yoyak.metrics.rouge import score_rows
 from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import ScorecardGroup
 from yoyak.metrics.tokenizers import legible
 from yoyak.values import Dialogue, Rouge, Value
 
@@ -60,7 +61,12 @@ def most_different(
     *,
     limit: int = 20,
 ) -> tuple[RowDifference, ...]:
-    """Return the rows whose mean F1 differs most between two systems, largest first."""
+    """Return the rows whose mean F1 differs most between two systems, largest first.
+
+    Raises:
+        BadData: the two were not scored alike.
+    """
+    ScorecardGroup({"one": one.card, "other": other.card})
     theirs = {row.id: row.rouge for row in other.card.rows}
     rows = [
         RowDifference(

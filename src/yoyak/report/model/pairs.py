@@ -5,7 +5,7 @@ from itertools import combinations
 from statistics import fmean
 
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.metrics.significance import unlike
+from yoyak.metrics.significance import ScorecardGroup
 from yoyak.report.model.values import Pair
 
 
@@ -16,9 +16,9 @@ def pairs(cards: Mapping[str, Scorecard]) -> tuple[Pair, ...]:
     mean: the ceiling of any way to choose between the two, which nobody reaches without references.
     """
     found = [
-        _pair(one, other, cards[one], cards[other])
-        for one, other in combinations(cards, 2)
-        if not unlike(cards[one].protocol, cards[other].protocol)
+        _pair(one, other, group[one], group[other])
+        for group in ScorecardGroup.split(cards)
+        for one, other in combinations(group, 2)
     ]
     return tuple(sorted(found, key=lambda pair: -pair.oracle_gain))
 

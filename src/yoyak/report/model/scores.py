@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.metrics.significance import PairComparison, Verdict, compare_pair, unlike
+from yoyak.metrics.significance import PairComparison, ScorecardGroup, Verdict, compare_pairs
 from yoyak.report.model.report import Difference, Floor, Quality
 from yoyak.report.model.sources import relative
 from yoyak.report.model.values import Measured
@@ -71,17 +71,12 @@ def tied_with_best(cards: Cards) -> frozenset[str]:
         return frozenset()
     best = max(cards, key=lambda name: cards[name].rouge.mean)
     found = _contrasts(cards, best)
-    return frozenset({best, *(one.system for one in found if one.verdict is Verdict.NOT_PROVEN)})
+    return frozenset({best, *(one.system for one in found if one.verdict is not Verdict.WORSE)})
 
 
 def _contrasts(cards: Cards, against: str) -> tuple[PairComparison, ...]:
-    other = cards[against]
-    alike = [
-        (name, against, card.rows, other.rows)
-        for name, card in cards.items()
-        if name != against and not unlike(card.protocol, other.protocol)
-    ]
-    return compare_pair(alike) if alike else ()
+    group = next(group for group in ScorecardGroup.split(cards) if against in group)
+    return compare_pairs(group, [(name, against) for name in group if name != against])
 
 
 def floors(workspace: Workspace, runs: Sequence[Run], cards: Cards) -> Iterator[Floor]:

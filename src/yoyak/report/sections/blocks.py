@@ -60,6 +60,7 @@ SIGNS = {
     "failed": "✖",
     "better": "▲",
     "worse": "▼",
+    "as_good": "≥",
     "not_proven": "≈",
     "ok": "✔",
     "watch": "◆",
