@@ -28,7 +28,7 @@ from yoyak.config.load import resolve
 from yoyak.config.schema import BeamSearch, Greedy
 from yoyak.engine.device import detect, silence_libraries
 from yoyak.engine.inference import generate
-from yoyak.engine.inference.ctranslate2 import Translator
+from yoyak.engine.inference.ctranslate2 import CTranslate2Decoder
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import shape_of
@@ -64,12 +64,12 @@ def main() -> None:
     bundle = ModelBundle(model, tokenizer, "seq2seq", hardware.device)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
     with tempfile.TemporaryDirectory() as folder:
-        translator = Translator(bundle, Path(folder))
+        translator = CTranslate2Decoder(bundle, Path(folder))
     for name, decoding in DECODINGS.items():
         work = generate.DecodeJob(bundle, decoding, chosen.new, (tokenizer.stop_id,))
         budget = generate.BUDGET_TOKENS // getattr(decoding, "beams", 1)
-        batches = generate.batches(rows, chosen.new, budget)
-        ours, seconds = timed(batches, lambda batch, work=work: generate.new_ids(work, batch))
+        batches = generate.make_batches(rows, chosen.new, budget)
+        ours, seconds = timed(batches, lambda batch, work=work: generate.decode_batch(work, batch))
         theirs, other = timed(batches, lambda batch, work=work: translator(work, batch))
         line = {
             "machine": machine(),

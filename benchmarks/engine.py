@@ -176,7 +176,7 @@ def we_speak(bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int) -> Spoke
 def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
     """Ours (before and after, averaged) and theirs."""
     bundle, rows = speaking(material, size), material.dev[: size.dialogues]
-    cap = max_length.answer_cap(len(row.answer_ids) for row in material.train)
+    cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in material.train)
     first = we_speak(bundle, rows, cap)
     theirs = they_speak(bundle, rows, cap, MICRO_ROWS)
     second = we_speak(bundle, rows, cap)

@@ -15,7 +15,7 @@ import transformers  # noqa: TID253 -- as above
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, precision_for
-from yoyak.engine.models.load import keep_unpacked
+from yoyak.engine.models.load import forbid_cpu_repacking
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import ModelShape
 
@@ -151,7 +151,7 @@ def build(shape: ModelShape, recipe: Recipe, hardware: Hardware) -> Any:
     model.tie_weights()
     if recipe.model.quantisation is not None:
         model.is_loaded_in_4bit = True  # PEFT asks for it
-    keep_unpacked(model)
+    forbid_cpu_repacking(model)
     return model
 
 

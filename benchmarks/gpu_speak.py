@@ -32,9 +32,9 @@ from yoyak.config.load import resolve
 from yoyak.config.schema import Greedy, Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.inference import generate, max_length
-from yoyak.engine.inference.merge_lora import without_rounding
+from yoyak.engine.inference.merge_lora import without_quantisation
 from yoyak.engine.models.lora import add_lora
-from yoyak.engine.models.model import ModelBundle, without_wrapper
+from yoyak.engine.models.model import ModelBundle, unwrap_model
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import ModelShape, shape_of
 
@@ -46,7 +46,7 @@ def built(
     shape: ModelShape, recipe: Recipe, rows: list[EncodedRow], *, merged: bool
 ) -> ModelBundle:
     hardware = detect()
-    used = without_rounding(recipe) if merged else recipe
+    used = without_quantisation(recipe) if merged else recipe
     base = fullsize.build(shape, used, hardware)
     model: Any = add_lora(base, used.lora, "causal", used.train.seed)
     with torch.no_grad():
@@ -62,14 +62,16 @@ def built(
         text=str,  # random ids have no words
     )
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
-    plant_stops(without_wrapper(model), every, tokenizer.stop_id)
+    plant_stops(unwrap_model(model), every, tokenizer.stop_id)
     return ModelBundle(model.eval(), tokenizer, "causal", hardware.device)
 
 
 def by_the_engine(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
     work = generate.DecodeJob(bundle, Greedy(), cap, ())
     return sum(
-        len(ids) for batch in generate.batches(rows, cap) for ids in generate.new_ids(work, batch)
+        len(ids)
+        for batch in generate.make_batches(rows, cap)
+        for ids in generate.decode_batch(work, batch)
     )
 
 
@@ -84,7 +86,7 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
     if chosen.tiny:
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
-    cap = max_length.answer_cap(len(row.answer_ids) for row in rows)
+    cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in rows)
     for case in CASES:
         if cuda:
             torch.cuda.reset_peak_memory_stats()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.schema import TrainSettings
-from yoyak.engine.inference.greedy_and_sampling import pad_sources
+from yoyak.engine.models.collate import pad_sources
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training import optimizer

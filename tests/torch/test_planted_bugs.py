@@ -5,7 +5,7 @@ import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.engine.device import Precision
-from yoyak.engine.inference import greedy_and_sampling
+from yoyak.engine.inference import decode_loop
 from yoyak.engine.models import collate, loss
 from yoyak.engine.preflight.run import run_checks
 from yoyak.engine.tokenization.encode import encode_rows
@@ -297,8 +297,8 @@ def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
     model = toy("bart")
     model.model.final_logits_bias.normal_()
     assert red(model) == set()
-    right = loss.parts
-    monkeypatch.setattr(loss, "parts", lambda m: right(m)._replace(bias=None))
+    right = loss.model_parts
+    monkeypatch.setattr(loss, "model_parts", lambda m: right(m)._replace(bias=None))
     assert "head-equals-full" in red(model)
 
 
@@ -314,9 +314,9 @@ def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
     ],
 )
 def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture):
-    right = greedy_and_sampling.pad_sources
+    right = decode_loop.pad_sources
     monkeypatch.setattr(
-        greedy_and_sampling,
+        decode_loop,
         "pad_sources",
         lambda batch, pad, device, *, left: right(batch, pad, device, left=False),
     )
@@ -324,13 +324,13 @@ def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture)
 
 
 def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
-    right = greedy_and_sampling.pad_sources
+    right = decode_loop.pad_sources
 
     def unmasked(*args, **settings):
         padded = right(*args, **settings)
         return padded._replace(mask=torch.ones_like(padded.mask))
 
-    monkeypatch.setattr(greedy_and_sampling, "pad_sources", unmasked)
+    monkeypatch.setattr(decode_loop, "pad_sources", unmasked)
     assert red(toy("llama")) == {"generation-equals-training"}
 
 

@@ -28,7 +28,7 @@ def scene(taught, dialogues, tmp_path):
 
     def agree(decoding, blocked=()):
         work = generate.DecodeJob(model, decoding, NEW, tuple(blocked))
-        return work, ctranslate2.agreed(work, rows, tmp_path / "run", told.append)
+        return work, ctranslate2.ctranslate2_decoder(work, rows, tmp_path / "run", told.append)
 
     agree.rows, agree.told, agree.folder, agree.model = rows, told, tmp_path / "run", model
     return agree
@@ -48,7 +48,7 @@ def log_probability(work, row, ids):
 def scores_of(work, rows, decoder):
     """What our answer to each row scores, and what the decoder's does; equal ids, equal scores."""
     penalty = getattr(work.decode, "length_penalty", 1.0)
-    ours, theirs = generate.new_ids(work, rows), decoder(work, rows)
+    ours, theirs = generate.decode_batch(work, rows), decoder(work, rows)
     return [
         tuple(log_probability(work, row, ids) / len(ids) ** penalty for ids in pair)
         for row, *pair in zip(rows, ours, theirs, strict=True)
@@ -63,14 +63,14 @@ def tied(pair):
 def test_it_says_what_transformers_says(decoding, scene):
     """The same ids, or where two candidates tie, one as good."""
     work = generate.DecodeJob(scene.model, decoding, NEW, ())
-    pairs = scores_of(work, scene.rows, ctranslate2.Translator(scene.model, scene.folder))
+    pairs = scores_of(work, scene.rows, ctranslate2.CTranslate2Decoder(scene.model, scene.folder))
     assert sum(map(tied, pairs)) >= (1.0 if isinstance(decoding, Greedy) else 0.75) * len(pairs)
     assert not (scene.folder / ctranslate2.FOLDER).exists(), "the converted model does not stay"
 
 
 def test_where_it_ends_its_search_early_it_finds_nothing_better(scene):
     work = generate.DecodeJob(scene.model, BeamSearch(num_beams=4), NEW, ())
-    pairs = scores_of(work, scene.rows, ctranslate2.Translator(scene.model, scene.folder))
+    pairs = scores_of(work, scene.rows, ctranslate2.CTranslate2Decoder(scene.model, scene.folder))
     assert [pair for pair in pairs if pair[0] < pair[1] and not tied(pair)] == []
 
 
@@ -78,10 +78,10 @@ def test_where_it_ends_its_search_early_it_finds_nothing_better(scene):
 def test_it_speaks_where_19_of_20_rows_are_equal(equal, speaks, scene, monkeypatch):
     def planted(self, work, batch):
         """Our answers, but for some rows."""
-        ours = generate.new_ids(work._replace(decoder=None), batch)
+        ours = generate.decode_batch(work._replace(decoder=None), batch)
         return [ids if place < equal else [*ids, 5] for place, ids in enumerate(ours)]
 
-    monkeypatch.setattr(ctranslate2.Translator, "__call__", planted)
+    monkeypatch.setattr(ctranslate2.CTranslate2Decoder, "__call__", planted)
     _, decoder = scene(Greedy())
     assert (decoder is not None) is speaks
     compared, *warned = scene.told
@@ -92,11 +92,11 @@ def test_it_speaks_where_19_of_20_rows_are_equal(equal, speaks, scene, monkeypat
 
 def test_what_is_blocked_is_not_written(scene):
     work = generate.DecodeJob(scene.model, Greedy(), NEW, ())
-    free = {token for ids in generate.new_ids(work, scene.rows[:6]) for token in ids}
+    free = {token for ids in generate.decode_batch(work, scene.rows[:6]) for token in ids}
     stops = scene.model.tokenizer.stop_ids
     blocked = sorted(free - set(stops))[::2]
     work = generate.DecodeJob(scene.model, Greedy(), NEW, tuple(blocked))
-    decoder = ctranslate2.Translator(scene.model, scene.folder)
+    decoder = ctranslate2.CTranslate2Decoder(scene.model, scene.folder)
     written = {token for ids in decoder(work, scene.rows[:6]) for token in ids}
     assert blocked
     assert not written & set(blocked)
@@ -118,7 +118,7 @@ def test_adapters_on_an_encoder_decoder_are_merged_into_a_copy(scene, adapted, t
         if ".lora_B." in name:
             torch.nn.init.normal_(value, std=0.3)
     work = generate.DecodeJob(model, Greedy(), NEW, ())
-    pairs = scores_of(work, scene.rows[:8], ctranslate2.Translator(model, tmp_path))
+    pairs = scores_of(work, scene.rows[:8], ctranslate2.CTranslate2Decoder(model, tmp_path))
     assert all(map(tied, pairs))
     assert any(".lora_B." in name for name, _ in model.model.named_parameters())
 

@@ -48,7 +48,7 @@ def test_what_does_not_fit_the_room_is_read_again(counted):
     fresh = answers(model, rows, Greedy())
     sizes.clear()
     bytes_a_token = 32 * 4
-    cache_encoder_outputs(model, room_bytes=bytes_a_token * len(rows[0].source_ids))
+    cache_encoder_outputs(model, cache_bytes=bytes_a_token * len(rows[0].source_ids))
     assert answers(model, rows, Greedy()) == fresh
     assert answers(model, rows, Greedy()) == fresh
     assert sum(sizes) == 2 * len(rows)

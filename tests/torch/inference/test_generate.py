@@ -5,7 +5,7 @@ import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
-from yoyak.engine.inference import generate, greedy_and_sampling, max_length
+from yoyak.engine.inference import decode_loop, generate, max_length, sampling
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
 from yoyak.values import StopReason
@@ -53,7 +53,7 @@ def test_greedy_equals_transformers(architecture, taught, encoded):
     ours = {
         row.id: ids
         for row, ids in zip(
-            rows, greedy_and_sampling.generate_tokens(model, rows, Greedy(), NEW), strict=True
+            rows, decode_loop.generate_tokens(model, rows, Greedy(), NEW), strict=True
         )
     }
     assert ours == {row.id: reference(model, row, num_beams=1) for row in rows}
@@ -140,7 +140,7 @@ def test_sampling_depends_on_seed_and_id_alone(architecture, taught, encoded):
 def test_a_nucleus_is_drawn_in_proportion():
     probabilities = torch.tensor([[0.1, 0.5, 0.05, 0.35]])
     uniform = (torch.arange(1000) + 0.5) / 1000
-    drawn = greedy_and_sampling.sample_top_p(probabilities.expand(1000, -1), uniform, top_p=0.9)
+    drawn = sampling.sample_top_p(probabilities.expand(1000, -1), uniform, top_p=0.9)
     counts = torch.bincount(drawn, minlength=4).tolist()
     # 0.5 + 0.35 < 0.9, so 0.1 is needed too; of their 0.95 each has its share.
     assert counts == pytest.approx([1000 * p / 0.95 for p in (0.1, 0.5, 0.0, 0.35)], abs=1)
@@ -148,7 +148,7 @@ def test_a_nucleus_is_drawn_in_proportion():
 
 def test_a_tiny_nucleus_is_greedy():
     probabilities = torch.rand(50, 20).softmax(-1)
-    drawn = greedy_and_sampling.sample_top_p(probabilities, torch.rand(50), top_p=0.0)
+    drawn = sampling.sample_top_p(probabilities, torch.rand(50), top_p=0.0)
     assert drawn.tolist() == probabilities.argmax(-1).tolist()
 
 
@@ -167,7 +167,7 @@ def test_no_ngram_of_the_answer_comes_twice(kind, toy, encoded):
 
     def pairs_of(decoding):
         work = generate.DecodeJob(model, decoding, 40, ())
-        return [list(pairwise(answer)) for answer in generate.new_ids(work, rows)]
+        return [list(pairwise(answer)) for answer in generate.decode_batch(work, rows)]
 
     for pairs in pairs_of(kind(no_repeat_ngram_size=2)):
         assert len(pairs) == len(set(pairs))
@@ -183,7 +183,7 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
         ::2
     ]
     work = generate.DecodeJob(model, decoding, 8, tuple(blocked))
-    answers = generate.new_ids(work, encoded(model)[:3])
+    answers = generate.decode_batch(work, encoded(model)[:3])
     written = {token for answer in answers for token in answer}
     assert first
     assert not written & set(blocked)
@@ -192,14 +192,14 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
 
 def test_batches_hold_their_budget_and_every_row_once(encoded, toy):
     rows = encoded(toy("llama"))
-    cut = generate.batches(rows, 20, 1500)
+    cut = generate.make_batches(rows, 20, 1500)
     assert sorted(row.id for batch in cut for row in batch) == sorted(row.id for row in rows)
     sizes = [len(batch) * (len(batch[0].source_ids) + 20) for batch in cut]
     assert max(sizes) <= 1500
     assert min(map(len, cut[:-1])) > 1
     lengths = [len(row.source_ids) for batch in cut for row in batch]
     assert lengths == sorted(lengths, reverse=True)
-    lone = generate.batches(rows, 20, 1)
+    lone = generate.make_batches(rows, 20, 1)
     assert [len(batch) for batch in lone] == [1] * len(rows)
 
 
@@ -282,6 +282,6 @@ def test_nothing_is_disturbed(decoding, toy, encoded):
 
 def test_the_cap_covers_all_but_one_answer_in_a_thousand():
     lengths = [*range(10, 60)] * 40 + [500]
-    assert max_length.answer_cap(lengths) == 76  # ceil(59 x 1.15) + 8
-    assert max_length.answer_cap([40]) == 54
-    assert max_length.answer_cap([*[40] * 10, 90]) == 112
+    assert max_length.default_max_new_tokens(lengths) == 76  # ceil(59 x 1.15) + 8
+    assert max_length.default_max_new_tokens([40]) == 54
+    assert max_length.default_max_new_tokens([*[40] * 10, 90]) == 112

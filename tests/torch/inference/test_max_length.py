@@ -41,7 +41,7 @@ points = st.lists(
 @given(points, st.sampled_from([0.3, 0.5, 0.75, 0.9]))
 def test_no_line_through_two_of_the_rows_fits_better(points, quantile):
     rows = [row(*point) for point in points]
-    line = max_length.fit(rows, quantile)
+    line = max_length.fit_length_cap(rows, quantile)
     assert line.slope >= 0
     if line.slope == 0:
         return  # a falling line was made flat
@@ -58,7 +58,7 @@ def test_the_share_of_training_answers_below_the_line_is_the_quantile():
     lengths = [luck.randint(40, 600) for _ in range(800)]
     rows = [row(n, 8 + n // 8 + luck.randint(0, n // 6)) for n in lengths]
     for quantile in (0.5, 0.9):
-        line = max_length.fit(rows, quantile)
+        line = max_length.fit_length_cap(rows, quantile)
         short, long = (
             [one for one in rows if (len(one.source_ids) > 300) is side] for side in (False, True)
         )
@@ -68,7 +68,9 @@ def test_the_share_of_training_answers_below_the_line_is_the_quantile():
 
 
 def test_a_falling_line_is_made_flat():
-    assert max_length.fit([row(10, 30), row(100, 10)], 0.9) == max_length.LengthCap(30.0, 0.0)
+    assert max_length.fit_length_cap([row(10, 30), row(100, 10)], 0.9) == max_length.LengthCap(
+        30.0, 0.0
+    )
 
 
 def test_caps_rise_in_steps_and_are_never_zero():

@@ -22,7 +22,7 @@ def built(job):
     def make(form, *sets):
         asked = job(form, "lora.lora_dropout=0.0", *sets) if form != "bart" else job(form, *sets)
         found = base_model.find_base(asked.recipe, asked.train, asked.folder)
-        tokenizer = load_tokenizer(found.place, asked.recipe)
+        tokenizer = load_tokenizer(found.name_or_path, asked.recipe)
         rows = encode_rows(tokenizer, asked.train.dialogues, asked.recipe.prompt, with_answers=True)
         return asked, found, tokenizer, rows
 
@@ -167,6 +167,8 @@ def test_a_base_that_is_not_there_is_named(job, tmp_path):
 
 def test_a_local_folder_is_a_base(built, job):
     asked, found, _, _ = built("nf4")
-    other = job("nf4", "model.scratch=none", f"model.base={found.place}", folder=asked.folder / "b")
+    other = job(
+        "nf4", "model.scratch=none", f"model.base={found.name_or_path}", folder=asked.folder / "b"
+    )
     again = base_model.find_base(other.recipe, other.train, other.folder)
-    assert (again.place, again.sha256) == (found.place, found.sha256)
+    assert (again.name_or_path, again.sha256) == (found.name_or_path, found.sha256)

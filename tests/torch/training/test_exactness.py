@@ -7,7 +7,7 @@ from yoyak.events import Warned
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.models.model import model_parts  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
@@ -19,7 +19,7 @@ START = TrainState(budget_tokens=4096)
 
 def plant(context, work):
     """Lets something happen to the logits of every pass."""
-    parts(context.optimizer.bundle.model).head.register_forward_hook(
+    model_parts(context.optimizer.bundle.model).head.register_forward_hook(
         lambda module, args, logits: work(logits)
     )
 

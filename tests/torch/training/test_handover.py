@@ -78,7 +78,7 @@ def keep_unpacked(monkeypatch):
 
     def kept(*words, **options):
         model = load(*words, **options)
-        load_.keep_unpacked(model)
+        load_.forbid_cpu_repacking(model)
         return model
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", kept)

@@ -46,7 +46,7 @@ def logits_of(bundle):
 
 def test_merging_into_a_plain_base_changes_rounding_only(learnt, job):
     asked = learnt("lora")
-    opened, described = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
+    opened, described = merge_lora.load_merged(wants(asked, weights="merged"), "causal")
     trained, _ = weights.load(asked.folder, "causal", asked.recipe)
     assert not [name for name, _ in opened.model.named_parameters() if "lora" in name]
     torch.testing.assert_close(logits_of(opened), logits_of(trained), rtol=1e-4, atol=1e-4)
@@ -60,8 +60,8 @@ def test_merging_into_a_plain_base_changes_rounding_only(learnt, job):
 def test_merged_is_the_unrounded_base_with_its_adapters(learnt, job):
     """What merging into the live 4-bit model would lose stays: the base's own weights."""
     asked = learnt("nf4")
-    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
-    plain = merge_lora.without_rounding(asked.recipe)
+    opened, _ = merge_lora.load_merged(wants(asked, weights="merged"), "causal")
+    plain = merge_lora.without_quantisation(asked.recipe)
     beside, _ = weights.load(asked.folder, "causal", plain)
     torch.testing.assert_close(logits_of(opened), logits_of(beside), rtol=1e-4, atol=1e-4)
     in_4_bit, _ = weights.load(asked.folder, "causal", asked.recipe)
@@ -72,7 +72,7 @@ def test_merged_is_the_unrounded_base_with_its_adapters(learnt, job):
 
 def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypatch):
     asked = learnt("nf4")
-    right = merge_lora._merged
+    right = merge_lora._merge
 
     def spoilt(*args):
         bundle = right(*args)
@@ -81,8 +81,8 @@ def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypat
                 value.data = torch.randn_like(value)
         return bundle
 
-    monkeypatch.setattr(merge_lora, "_merged", spoilt)
-    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
+    monkeypatch.setattr(merge_lora, "_merge", spoilt)
+    opened, _ = merge_lora.load_merged(wants(asked, weights="merged"), "causal")
     assert [name for name, _ in opened.model.named_parameters() if "lora" in name]
     (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]
     assert not told.check.passed
@@ -98,7 +98,7 @@ def test_too_large_for_the_card_is_said_and_the_trained_one_speaks(learnt, job, 
     )  # fmt: skip
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2_000_000_000, 24_000_000_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 500_000_000)
-    opened, _ = merge_lora.open_merged(wants(asked, weights="merged"), "causal")
+    opened, _ = merge_lora.load_merged(wants(asked, weights="merged"), "causal")
     assert opened.model is trained.model
     (told,) = job.said
     assert told.key == "engine.merged-too-large"

@@ -8,7 +8,7 @@ from yoyak import events
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.config.schema import Recompute  # noqa: E402
-from yoyak.engine.models.model import parts, without_wrapper  # noqa: E402
+from yoyak.engine.models.model import model_parts, unwrap_model  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.errors import RunFailed  # noqa: E402
 
@@ -24,7 +24,7 @@ def cap(model, tokens):
         if ids.numel() > tokens:
             raise torch.OutOfMemoryError(f"{ids.numel()} tokens")
 
-    parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+    model_parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
 def without_dropout(context):
@@ -72,7 +72,7 @@ def test_activations_are_computed_twice_before_passes_get_tiny(context):
 
 def recomputed(context):
     """Which blocks are computed again, in order."""
-    model = without_wrapper(context.optimizer.bundle.model)
+    model = unwrap_model(context.optimizer.bundle.model)
     return [
         part.gradient_checkpointing
         for part in model.modules()
@@ -89,7 +89,7 @@ def cap_kept(context, tokens_by_level):
         if kwargs["input_ids"].numel() > tokens_by_level[level]:
             raise torch.OutOfMemoryError(level)
 
-    parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+    model_parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
 def test_every_second_block_is_tried_before_every_block(context):

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from yoyak.config.schema import TrainSettings  # noqa: E402
 from yoyak.engine.device import Precision  # noqa: E402
 from yoyak.engine.models import packing  # noqa: E402
-from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_impossible  # noqa: E402
+from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_unsupported_kernels  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
 from yoyak.engine.pipeline.start import load_checkpoint  # noqa: E402
 from yoyak.engine.preflight import device_probes  # noqa: E402
@@ -108,7 +108,7 @@ def test_the_attention_of_a_card_goes_by_bounds_and_needs_no_mask(family, bench,
 
     made = bench(family)
     monkeypatch.setattr(varlen, "varlen_attn", by_rows)
-    AttentionInterface.register(packing.ATTENTION, packing.attend)
+    AttentionInterface.register(packing.ATTENTION, packing.varlen_forward)
     config = made.bundle.model.get_base_model().config
     plain = made.logits(made.rows)
     config._attn_implementation = packing.ATTENTION
@@ -283,11 +283,11 @@ def test_the_probe_sees_a_kernel_that_computes_something_else(name, function, be
 def test_liger_that_is_absent_or_has_no_card_is_named(bench, monkeypatch):
     bundle = bench("qwen3").bundle
     with pytest.raises(Unavailable, match="CUDA"):
-        refuse_impossible(bundle, TrainSettings(kernels="liger"), FLOAT32)
+        refuse_unsupported_kernels(bundle, TrainSettings(kernels="liger"), FLOAT32)
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setitem(sys.modules, "liger_kernel.transformers.functional", None)
     with pytest.raises(Unavailable, match=r"pip install 'yoyak\[kernels\]'"):
-        refuse_impossible(bundle, TrainSettings(kernels="liger"), FLOAT32)
+        refuse_unsupported_kernels(bundle, TrainSettings(kernels="liger"), FLOAT32)
 
 
 def test_liger_refuses_a_model_it_does_not_know(toy):
@@ -351,4 +351,4 @@ def test_what_breaks_in_a_compiler_is_a_red_line(bench, monkeypatch):
 def test_a_machine_without_a_compiler_says_what_to_install(bench, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unavailable, match=r"apt-get install g\+\+"):
-        refuse_impossible(bench("qwen3").bundle, TrainSettings(compile=True), FLOAT32)
+        refuse_unsupported_kernels(bench("qwen3").bundle, TrainSettings(compile=True), FLOAT32)

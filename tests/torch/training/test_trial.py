@@ -5,7 +5,7 @@ from yoyak import events
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import padded_tokens  # noqa: E402
-from yoyak.engine.models.model import parts  # noqa: E402
+from yoyak.engine.models.model import model_parts  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
@@ -25,7 +25,7 @@ def passes():
             if seen[-1] > most:
                 raise torch.OutOfMemoryError
 
-        parts(context.optimizer.bundle.model).backbone.register_forward_pre_hook(
+        model_parts(context.optimizer.bundle.model).backbone.register_forward_pre_hook(
             note, with_kwargs=True
         )
         return seen

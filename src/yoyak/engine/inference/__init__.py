@@ -1,1 +1,1 @@
-"""Generate summaries: greedy decoding, sampling, beam search, CTranslate2."""
+"""Generate summaries: greedy decoding, sampling, beam search, CTranslate2, merged LoRA weights."""

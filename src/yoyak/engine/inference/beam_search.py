@@ -1,7 +1,7 @@
-"""Beam search by transformers, with every setting stated and none taken from the vendor's file.
+"""Beam search by transformers, with every setting explicit.
 
-A vendor's generation config would slip in a repetition penalty (Qwen2.5: 1.05), a temperature or
-a forced last token (koBART: id 2), so it is set aside while the search runs.
+The vendor's generation config is set aside during the search: it would add a repetition penalty
+(Qwen2.5: 1.05), a temperature or a forced last token (koBART: id 2).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch
-from yoyak.engine.inference.greedy_and_sampling import (
-    SuppressTokens,
-    ban_repeated_ngrams,
-    pad_sources,
-)
-from yoyak.engine.models.model import without_wrapper
+from yoyak.engine.inference.sampling import SuppressTokens, ban_repeated_ngrams
+from yoyak.engine.models.collate import pad_sources
+from yoyak.engine.models.model import unwrap_model
 from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
@@ -25,28 +22,28 @@ if TYPE_CHECKING:
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
 
-def search(
+def beam_search(
     bundle: "ModelBundle",
     batch: Sequence[EncodedRow],
     decode: BeamSearch,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
 ) -> list[list[int]]:
-    """The new ids of each row's best beam, to and with its stop if it came to one."""
+    """Return the new token ids of each row's best beam, including EOS if it was generated."""
     causal = bundle.kind == "causal"
-    sources = pad_sources(batch, bundle.tokenizer.pad_id, bundle.device, left=causal)
-    start = sources.ids.shape[1] if causal else 1
-    with _without_vendors_settings(bundle.model) as model:
+    ids, mask = pad_sources(batch, bundle.tokenizer.pad_id, bundle.device, left=causal)
+    start = ids.shape[1] if causal else 1
+    with _without_vendor_settings(bundle.model) as model:
         sequences = model.generate(
-            input_ids=sources.ids,
-            attention_mask=sources.mask,
-            generation_config=_settings(bundle.tokenizer, decode, max_new_tokens),
-            logits_processor=[_Rules(start, decode, bundle.tokenizer, blocked)],
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=_generation_config(bundle.tokenizer, decode, max_new_tokens),
+            logits_processor=[_TokenBans(start, decode, bundle.tokenizer, blocked)],
         )
-    return [_to_stop(ids, bundle.tokenizer.stop_ids) for ids in sequences[:, start:].tolist()]
+    return [_cut_after_eos(ids, bundle.tokenizer.stop_ids) for ids in sequences[:, start:].tolist()]
 
 
-def _settings(
+def _generation_config(
     tokenizer: "ModelTokenizer", decode: BeamSearch, max_new_tokens: int
 ) -> "GenerationConfig":
     from transformers import GenerationConfig
@@ -65,11 +62,11 @@ def _settings(
 
 
 @contextmanager
-def _without_vendors_settings(model: Any) -> Iterator[Any]:
-    """The model below any adapter wrapper; adapters stay active."""
+def _without_vendor_settings(model: Any) -> Iterator[Any]:
+    """Yield the transformers model (adapters active) with an empty generation config."""
     from transformers import GenerationConfig
 
-    inner = without_wrapper(model)
+    inner = unwrap_model(model)
     vendors = inner.generation_config
     inner.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     try:
@@ -78,23 +75,23 @@ def _without_vendors_settings(model: Any) -> Iterator[Any]:
         inner.generation_config = vendors
 
 
-class _Rules:
-    """What no beam may write: muted ids, and n-grams its own answer already has."""
+class _TokenBans:
+    """A logits processor: suppressed tokens, and n-grams the beam's own answer already has."""
 
     def __init__(
         self, start: int, decode: BeamSearch, tokenizer: "ModelTokenizer", blocked: Sequence[int]
     ) -> None:
         self._start = start
-        self._size = decode.no_repeat_ngram_size
-        self._mute = SuppressTokens(tokenizer.vocab_size, blocked)
+        self._ngram_size = decode.no_repeat_ngram_size
+        self._suppress = SuppressTokens(tokenizer.vocab_size, blocked)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores = self._mute(scores.clone())
-        if self._size:
-            ban_repeated_ngrams(scores, input_ids[:, self._start :].tolist(), self._size)
+        scores = self._suppress(scores.clone())
+        if self._ngram_size:
+            ban_repeated_ngrams(scores, input_ids[:, self._start :].tolist(), self._ngram_size)
         return scores
 
 
-def _to_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
-    end = next((place for place, token in enumerate(ids) if token in stop_ids), len(ids) - 1)
+def _cut_after_eos(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
+    end = next((index for index, token in enumerate(ids) if token in stop_ids), len(ids) - 1)
     return ids[: end + 1]

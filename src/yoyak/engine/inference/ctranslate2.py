@@ -1,8 +1,8 @@
-"""CTranslate2 as a second decoder of BART models: asked for by the recipe, believed after a test.
+"""CTranslate2 as another decoder for BART models, used only if it gives the same answers.
 
-Its beam search counts lengths and ends in ways of its own, so it speaks only where it has said
-the same ids as ours on some of the very rows, in the very decoding, that it is wanted for.
-Ids go in and come out under their own numbers: no text, no tokenizer and no special token between.
+Its beam search normalises lengths and stops in its own way, so it is compared with ours first, on
+some of the very rows and with the very settings it is wanted for. Token ids go in and come out as
+numbers: no text, no tokenizer and no added special token in between.
 """
 
 import copy
@@ -14,69 +14,72 @@ from typing import Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch, Sampling
 from yoyak.engine import Emit
-from yoyak.engine.inference.generate import DecodeJob, Decoder
+from yoyak.engine.inference.generate import BatchDecoder, DecodeJob
 from yoyak.engine.inference.parity import (
     emit_parity,
     emit_warning,
     equal_rows,
+    evenly_spaced,
     generate_rows,
-    spread_over,
 )
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import Unavailable
 
-ROWS = 20
-RATE = 0.95
-"""Of the rows that are tried, so many must get the same ids: all but one of twenty."""
+COMPARED_ROWS = 20
+MIN_EQUAL_SHARE = 0.95
+"""Share of the compared rows that must get the same ids: all but one of twenty."""
 FOLDER = "ctranslate2"
 
 
-def agreed(work: DecodeJob, rows: Sequence[EncodedRow], folder: Path, emit: Emit) -> Decoder | None:
-    """A decoder that says what ours says, or ``None`` where there is none; both are told.
+def ctranslate2_decoder(
+    job: DecodeJob, rows: Sequence[EncodedRow], folder: Path, emit: Emit
+) -> BatchDecoder | None:
+    """Return a decoder that agrees with ours, ``None`` if there is none; emit which it is.
 
     Args:
-        work: the model and how it is decoded.
-        rows: what is going to be answered.
-        folder: the engine's own; the converted model lies in it for a moment.
-        emit: is told what was found.
+        job: the model and its decoding settings.
+        rows: what will be predicted.
+        folder: the converted model is in it while it is loaded.
+        emit: gets the comparison, and a warning if CTranslate2 is not used.
 
     Raises:
         Unavailable: CTranslate2 is not installed.
     """
-    problem = _problem(work)
+    problem = _unsupported(job)
     if problem is not None:
         emit_warning(emit, "engine.ctranslate2-cannot", what=problem)
         return None
-    decoder = Translator(work.bundle, folder)
-    tried = spread_over(rows, ROWS)
-    ours, theirs = generate_rows(work, tried), generate_rows(work._replace(decoder=decoder), tried)
+    decoder = CTranslate2Decoder(job.bundle, folder)
+    compared = evenly_spaced(rows, COMPARED_ROWS)
+    ours = generate_rows(job, compared)
+    theirs = generate_rows(job._replace(decoder=decoder), compared)
     equal = equal_rows(theirs, ours)
     fields: dict[str, object] = {
-        "rows": len(tried),
+        "rows": len(compared),
         "equal": equal,
-        "rate": f"{RATE:.0%}",
+        "rate": f"{MIN_EQUAL_SHARE:.0%}",
         "speed": f"{ours.seconds / theirs.seconds:.1f}",
     }
-    passed = equal >= RATE * len(tried)
+    passed = equal >= MIN_EQUAL_SHARE * len(compared)
     emit_parity(emit, "ctranslate2", passed, fields)
     return decoder if passed else None
 
 
-def _problem(work: DecodeJob) -> str | None:
-    """What of this work CTranslate2 cannot do here."""
-    if isinstance(work.decode, Sampling):
+def _unsupported(job: DecodeJob) -> str | None:
+    """Name the setting that CTranslate2 does not support, if there is one."""
+    if isinstance(job.decode, Sampling):
         return "decode.kind = sample"
-    kind: str = getattr(work.bundle.model.config, "model_type", "")
-    return None if kind == "bart" else f"model_type = {kind}"
+    model_type: str = getattr(job.bundle.model.config, "model_type", "")
+    return None if model_type == "bart" else f"model_type = {model_type}"
 
 
-class Translator:
-    """A BART model as CTranslate2 runs it, in float32 on the model's own device.
+class CTranslate2Decoder:
+    """A BART model in CTranslate2, in float32 on the model's own device.
 
     Args:
         bundle: the model; adapters are merged into a copy.
-        folder: where the converted model lies while it is read in.
+        folder: the converted model is in it while it is loaded.
 
     Raises:
         Unavailable: CTranslate2 is not installed.
@@ -87,54 +90,60 @@ class Translator:
             import ctranslate2
         except ModuleNotFoundError as error:
             raise Unavailable("engine.no-ctranslate2") from error
-        place = folder / FOLDER
-        if place.exists():
-            shutil.rmtree(place)  # of a process that was killed
-        place.mkdir(parents=True)
+        converted = folder / FOLDER
+        if converted.exists():
+            shutil.rmtree(converted)  # left by a process that was killed
+        converted.mkdir(parents=True)
         try:
-            _convert(bundle, place)
+            _convert(bundle, converted)
             self._translator: Any = ctranslate2.Translator(
-                str(place),
+                str(converted),
                 device=bundle.device.type,
                 device_index=bundle.device.index or 0,
                 compute_type="float32",
                 intra_threads=torch.get_num_threads(),
             )
         finally:
-            shutil.rmtree(place)
+            shutil.rmtree(converted)
 
-    def __call__(self, work: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
-        """The new ids of each row, to and with its stop if it came to one."""
-        beam = work.decode if isinstance(work.decode, BeamSearch) else None
-        unwritten = range(work.bundle.tokenizer.vocab_size, work.bundle.model.config.vocab_size)  # type: ignore[union-attr,arg-type]
+    def __call__(self, job: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
+        """Return the new token ids of each row, including EOS.
+
+        Raises:
+            torch.OutOfMemoryError: the batch does not fit.
+        """
+        beam = job.decode if isinstance(job.decode, BeamSearch) else None
+        embedding_rows: Any = job.bundle.model.config.vocab_size  # type: ignore[union-attr]
+        without_token = range(job.bundle.tokenizer.vocab_size, embedding_rows)
         try:
-            found = self._translator.translate_batch(
+            results = self._translator.translate_batch(
                 [[str(token) for token in row.source_ids] for row in batch],
                 beam_size=beam.num_beams if beam else 1,
                 length_penalty=beam.length_penalty if beam else 1.0,
                 min_decoding_length=beam.min_new_tokens if beam else 0,
-                no_repeat_ngram_size=work.decode.no_repeat_ngram_size,
-                max_decoding_length=work.max_new_tokens,
-                max_input_length=0,  # no limit: what is too long was refused before
-                end_token=[str(token) for token in work.bundle.tokenizer.stop_ids],
-                suppress_sequences=[[str(token)] for token in (*work.blocked, *unwritten)] or None,
+                no_repeat_ngram_size=job.decode.no_repeat_ngram_size,
+                max_decoding_length=job.max_new_tokens,
+                max_input_length=0,  # no limit: rows that are too long were refused before
+                end_token=[str(token) for token in job.bundle.tokenizer.stop_ids],
+                suppress_sequences=[[str(token)] for token in (*job.blocked, *without_token)]
+                or None,
                 return_end_token=True,
             )
         except RuntimeError as error:
             if "out of memory" in str(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise
-        return [[int(token) for token in each.hypotheses[0]] for each in found]
+        return [[int(token) for token in result.hypotheses[0]] for result in results]
 
 
-def _convert(bundle: ModelBundle, place: Path) -> None:
-    """Writes the model in CTranslate2's form, its vocabulary the ids' own numbers."""
+def _convert(bundle: ModelBundle, folder: Path) -> None:
+    """Write the model in CTranslate2's format, with the ids' own numbers as vocabulary."""
     from ctranslate2.converters.transformers import BartLoader
 
     model: Any = bundle.model
     if hasattr(model, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
-    # transformers 5 has dropped this field from BART, whose blocks normalise afterwards.
+    # transformers 5 dropped this field from BART, whose blocks are post-norm.
     if not hasattr(model.config, "normalize_before"):
         model.config.normalize_before = False
     tokenizer = bundle.tokenizer
@@ -151,4 +160,4 @@ def _convert(bundle: ModelBundle, place: Path) -> None:
     spec.config.decoder_start_token = str(tokenizer.decoder_start_id)
     spec.validate()
     spec.optimize(quantization=None)
-    spec.save(str(place))
+    spec.save(str(folder))

@@ -1,9 +1,9 @@
-"""Adapters added into their base in the number format of the card, instead of beside 4-bit weights.
+"""Merge LoRA adapters into an unquantised copy of the base, if it gives nearly the same logits.
 
-The base is loaded afresh without 4-bit rounding; what is live in 4 bits is never merged into. That
-is another system than the one that was trained and judged: the adapters have learnt beside rounded
-weights. So both are asked the same rows, and how far they are apart is told. Nothing is written:
-a merged 8B base takes 16 GB of disk, and seconds to make again.
+The base is loaded again without 4-bit rounding; nothing is merged into live 4-bit weights. The
+result is another model than the one that was trained and evaluated, since the adapters were trained
+beside rounded weights: so both generate for the same rows and their distance is reported. Nothing
+is written: a merged 8B base takes 16 GB of disk, and seconds to make again.
 """
 
 import gc
@@ -20,94 +20,88 @@ from yoyak.engine.inference.parity import (
     emit_parity,
     emit_warning,
     equal_rows,
-    forced_logits,
+    evenly_spaced,
     generate_rows,
     logit_distance,
-    spread_over,
+    teacher_forced_logits,
 )
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle, count_parameters
 from yoyak.engine.models.weights import SavedWeights
-from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
+from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 
-ROWS = 8
-LIMIT = 0.5
-"""Largest root mean square of the difference of logits, as a share of their spread. Unrelated
+COMPARED_ROWS = 8
+MAX_DISTANCE = 0.5
+"""Largest root mean square difference of logits, as a share of their standard deviation. Unrelated
 models are 1.4 apart; what NF4 rounds away moves logits by a tenth or so."""
-BESIDE_GB = 3.0
-"""Keys, values and workspaces beside the merged weights; a batch that is too big is halved."""
+OVERHEAD_GB = 3.0
+"""KV cache and workspaces beside the merged weights; a batch that is too big is halved."""
 GB = 1e9
 
 
-def open_merged(job: GenerateJob, kind: Kind) -> tuple[ModelBundle, SavedWeights]:
-    """The merged system of a job, if it fits and is the same model; else the trained one.
+def load_merged(job: GenerateJob, kind: Kind) -> tuple[ModelBundle, SavedWeights]:
+    """Load the merged model of a job if it fits and is close enough, else the trained one.
 
-    Which of the two speaks, and how far apart they are, is told through the job's ``emit``.
+    Which of the two it is, and their distance, go to the job's ``emit``.
 
     Raises:
         InputMissing, Unavailable, RunFailed: as ``weights.load``.
     """
-    trained, described = weights.load(job.folder, kind, job.recipe)
-    if described.form != "adapters" or not _fits(trained, job):
-        return trained, described
-    rows = _rows(trained, job)
-    work = _asked(trained, described)
-    before = generate_rows(work, rows)
-    expected = forced_logits(work, rows, before.answers)
-    del trained, work
-    _release()
-    merged = _merged(job, kind)
-    work = _asked(merged, described)
-    after = generate_rows(work, rows)
-    found = logit_distance(forced_logits(work, rows, before.answers), expected)
-    passed = math.isfinite(found.root_mean_square) and found.root_mean_square <= LIMIT
+    trained, saved = weights.load(job.folder, kind, job.recipe)
+    if saved.form != "adapters" or not _fits(trained, job):
+        return trained, saved
+    encoded = encode_rows(trained.tokenizer, job.dialogues, job.recipe.prompt, with_answers=False)
+    rows = evenly_spaced(encoded, COMPARED_ROWS)
+    decode_job = _greedy(trained, saved)
+    before = generate_rows(decode_job, rows)
+    expected = teacher_forced_logits(decode_job, rows, before.answers)
+    del trained, decode_job
+    _free_memory()
+    merged = _merge(job, kind)
+    decode_job = _greedy(merged, saved)
+    after = generate_rows(decode_job, rows)
+    distance = logit_distance(teacher_forced_logits(decode_job, rows, before.answers), expected)
+    root_mean_square = distance.root_mean_square
+    passed = math.isfinite(root_mean_square) and root_mean_square <= MAX_DISTANCE
     fields: dict[str, object] = {
         "rows": len(rows),
         "equal": equal_rows(after, before),
-        "mean": f"{found.mean:.3f}",
-        "largest": f"{found.largest:.2f}",
-        "distance": f"{found.root_mean_square:.3f}",
-        "limit": LIMIT,
+        "mean": f"{distance.mean:.3f}",
+        "largest": f"{distance.largest:.2f}",
+        "distance": f"{root_mean_square:.3f}",
+        "limit": MAX_DISTANCE,
         "speed": f"{before.seconds / after.seconds:.1f}",
     }
     emit_parity(job.emit, "merged", passed, fields)
     if passed:
-        return merged, described
-    del merged, work
-    _release()
+        return merged, saved
+    del merged, decode_job
+    _free_memory()
     return weights.load(job.folder, kind, job.recipe)
 
 
-def without_rounding(recipe: Recipe) -> Recipe:
-    """The recipe with its base in the card's own number format."""
+def without_quantisation(recipe: Recipe) -> Recipe:
+    """Return the recipe with its base in the hardware's own number format."""
     model = msgspec.structs.replace(recipe.model, quantisation=None)
     return msgspec.structs.replace(recipe, model=model)
 
 
-def _merged(job: GenerateJob, kind: Kind) -> ModelBundle:
-    bundle, _ = weights.load(job.folder, kind, without_rounding(job.recipe))
-    adapted = bundle.model
-    return bundle._replace(model=adapted.merge_and_unload(safe_merge=True).eval())  # type: ignore[operator]
+def _merge(job: GenerateJob, kind: Kind) -> ModelBundle:
+    bundle, _ = weights.load(job.folder, kind, without_quantisation(job.recipe))
+    return bundle._replace(model=bundle.model.merge_and_unload(safe_merge=True).eval())  # type: ignore[operator]
 
 
-def _rows(bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
-    rows = encode_rows(bundle.tokenizer, job.dialogues, job.recipe.prompt, with_answers=False)
-    return spread_over(rows, ROWS)
-
-
-def _asked(bundle: ModelBundle, described: SavedWeights) -> DecodeJob:
-    return DecodeJob(
-        bundle, Greedy(), described.max_new_tokens, blocked_token_ids(bundle.tokenizer)
-    )
+def _greedy(bundle: ModelBundle, saved: SavedWeights) -> DecodeJob:
+    return DecodeJob(bundle, Greedy(), saved.max_new_tokens, blocked_token_ids(bundle.tokenizer))
 
 
 def _fits(trained: ModelBundle, job: GenerateJob) -> bool:
-    """Whether the card can hold the merged system once the trained one has gone."""
+    """Whether GPU memory can hold the merged model once the trained one is freed."""
     if trained.device.type != "cuda":
         return True
-    each = precision_for(without_rounding(job.recipe), detect()).base.itemsize
-    needed = count_parameters(trained.model.parameters()) * each / GB + BESIDE_GB
+    each = precision_for(without_quantisation(job.recipe), detect()).base.itemsize
+    needed = count_parameters(trained.model.parameters()) * each / GB + OVERHEAD_GB
     free = (torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()) / GB
     if needed > free:
         emit_warning(
@@ -116,6 +110,6 @@ def _fits(trained: ModelBundle, job: GenerateJob) -> bool:
     return needed <= free
 
 
-def _release() -> None:
+def _free_memory() -> None:
     gc.collect()
     torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""From weights to predictions: what both engines do, in the way that the recipe asks for."""
+"""From trained weights to predictions, as the recipe's decoding and generation settings say."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from yoyak.data.few_shot import found_examples
 from yoyak.engine import GenerateJob
 from yoyak.engine.device import limit_threads, silence_libraries
-from yoyak.engine.inference import max_length
-from yoyak.engine.inference.ctranslate2 import agreed
+from yoyak.engine.inference.ctranslate2 import ctranslate2_decoder
 from yoyak.engine.inference.encoder_cache import cache_encoder_outputs
-from yoyak.engine.inference.generate import DecodeJob, Decoder, RowCap, generate
-from yoyak.engine.inference.merge_lora import open_merged
+from yoyak.engine.inference.generate import BatchDecoder, DecodeJob, RowCap, generate
+from yoyak.engine.inference.max_length import fit_length_cap
+from yoyak.engine.inference.merge_lora import load_merged
 from yoyak.engine.inference.smoke_check import SmokeCheck, tags_expected, with_smoke_check
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """Answers the dialogues of a job with trained weights, which stay loaded between jobs.
+    """Predict with trained weights that stay loaded between jobs.
 
     Args:
         kind: of the engine's models.
@@ -35,82 +35,91 @@ class Predictor:
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         self._key: object = None
-        self._open: tuple[ModelBundle, SavedWeights] | None = None
+        self._loaded: tuple[ModelBundle, SavedWeights] | None = None
         self._rows: dict[Dialogue, EncodedRow] = {}
-        self._learned: list[EncodedRow] | None = None
-        self._shots: tuple[Dialogue, ...] = ()
-        self._decoders: dict[Decode, Decoder | None] = {}
+        self._train_rows: list[EncodedRow] | None = None
+        self._examples: tuple[Dialogue, ...] = ()
+        self._decoders: dict[Decode, BatchDecoder | None] = {}
 
     def predict(self, job: GenerateJob) -> Iterator[Prediction]:
-        """One prediction a dialogue, after eight rows were looked at."""
-        bundle, described = self._opened(job)
-        self._shots = found_examples(job.train, described.examples)
-        rows = self._encoded(bundle, job)
-        cap = job.decode.max_new_tokens or described.max_new_tokens
-        work = DecodeJob(bundle, job.decode, cap, blocked_token_ids(bundle.tokenizer))
-        speak = partial(
+        """Yield one prediction a dialogue; the first eight are checked for total failures.
+
+        Raises:
+            InputMissing: there are no whole weights.
+            Unavailable: the base model or a library is missing.
+            RunFailed: the smoke check failed, or a row does not fit the model or the memory.
+        """
+        bundle, saved = self._load(job)
+        self._examples = found_examples(job.train, saved.examples)
+        rows = self._encode(bundle, job)
+        cap = job.decode.max_new_tokens or saved.max_new_tokens
+        decode_job = DecodeJob(bundle, job.decode, cap, blocked_token_ids(bundle.tokenizer))
+        generate_rows = partial(
             generate,
             bundle,
             decode=job.decode,
             max_new_tokens=cap,
             row_cap=self._row_cap(bundle, job),
-            blocked=work.blocked,
-            decoder=self._decoder(job, work, rows),
+            blocked=decode_job.blocked,
+            decoder=self._decoder(job, decode_job, rows),
         )
-        guard = SmokeCheck(
+        check = SmokeCheck(
             tokenizer=bundle.tokenizer,
             tags_expected=tags_expected(job.train.dialogues),
             scratch=job.recipe.model.scratch is not None,
             emit=job.emit,
         )
-        yield from with_smoke_check(rows, speak, guard)
+        yield from with_smoke_check(rows, generate_rows, check)
 
-    def _encoded(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
-        """The job's rows as ids, each rendered and cut once however often it is decoded."""
-        new = [one for one in job.dialogues if one not in self._rows]
-        fresh = encode_rows(
-            bundle.tokenizer, new, job.recipe.prompt, with_answers=False, examples=self._shots
+    def _encode(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
+        """Encode the job's dialogues, each only once however often it is decoded."""
+        new = [dialogue for dialogue in job.dialogues if dialogue not in self._rows]
+        rows = encode_rows(
+            bundle.tokenizer, new, job.recipe.prompt, with_answers=False, examples=self._examples
         )
-        self._rows.update(zip(new, fresh, strict=True))
-        return [self._rows[one] for one in job.dialogues]
+        self._rows.update(zip(new, rows, strict=True))
+        return [self._rows[dialogue] for dialogue in job.dialogues]
 
     def _row_cap(self, bundle: ModelBundle, job: GenerateJob) -> RowCap | None:
         quantile = job.decode.length_cap_quantile
         if quantile is None:
             return None
-        if self._learned is None:
-            self._learned = encode_rows(
+        if self._train_rows is None:
+            self._train_rows = encode_rows(
                 bundle.tokenizer,
                 job.train.dialogues,
                 job.recipe.prompt,
                 with_answers=True,
-                examples=self._shots,
+                examples=self._examples,
             )
-        return max_length.fit(self._learned, quantile).tokens
+        return fit_length_cap(self._train_rows, quantile).tokens
 
-    def _opened(self, job: GenerateJob) -> tuple[ModelBundle, SavedWeights]:
-        wanted, manifest = job.recipe.generate, atomic.read_manifest(job.folder / weights.FOLDER)
-        key = (job.folder, manifest, job.recipe.prompt, wanted)
-        if self._open is None or key != self._key:
+    def _load(self, job: GenerateJob) -> tuple[ModelBundle, SavedWeights]:
+        settings = job.recipe.generate
+        manifest = atomic.read_manifest(job.folder / weights.FOLDER)
+        key = (job.folder, manifest, job.recipe.prompt, settings)
+        if self._loaded is None or key != self._key:
             silence_libraries()
             limit_threads(job.recipe)
-            self._open, self._rows, self._learned = None, {}, None  # the old goes before the new
+            # The old model must be freed before the new one is loaded.
+            self._loaded, self._rows, self._train_rows = None, {}, None
             self._decoders = {}
-            if wanted.weights == "merged":
-                self._open = open_merged(job, self._kind)
+            if settings.weights == "merged":
+                self._loaded = load_merged(job, self._kind)
             else:
-                self._open = weights.load(job.folder, self._kind, job.recipe)
+                self._loaded = weights.load(job.folder, self._kind, job.recipe)
             self._key = key
             if self._kind == "seq2seq":
-                cache_encoder_outputs(self._open[0])
-        return self._open
+                cache_encoder_outputs(self._loaded[0])
+        return self._loaded
 
     def _decoder(
-        self, job: GenerateJob, work: DecodeJob, rows: Sequence[EncodedRow]
-    ) -> Decoder | None:
-        """Who decodes instead of our own loops, if the recipe asks for it and it agrees."""
+        self, job: GenerateJob, decode_job: DecodeJob, rows: Sequence[EncodedRow]
+    ) -> BatchDecoder | None:
+        """Return CTranslate2's decoder if the recipe wants it and it agrees with ours."""
         if job.recipe.generate.library != "ctranslate2":
             return None
         if job.decode not in self._decoders:
-            self._decoders[job.decode] = agreed(work, rows, job.folder, job.emit)
+            decoder = ctranslate2_decoder(decode_job, rows, job.folder, job.emit)
+            self._decoders[job.decode] = decoder
         return self._decoders[job.decode]

@@ -1,7 +1,7 @@
-"""The canary: eight rows are answered and looked at before hours are spent on the rest.
+"""Check the first eight answers before hours are spent on the rest.
 
-A run that says nothing, repeats its prompt or writes another script on all eight rows has a fault
-that no further row can heal. A toy from scratch is expected to talk rubbish: it is only warned of.
+If all eight are empty, repeat their prompt or are in another script, something is broken that no
+further row can show. Small scratch models are expected to fail: they only cause a warning.
 """
 
 import re
@@ -20,15 +20,15 @@ from yoyak.values import Dialogue, Prediction
 if TYPE_CHECKING:
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 
-ROWS = 8
+CHECKED_ROWS = 8
 ECHO_RATIO = 95.0
-"""From this similarity of an answer to a passage of its prompt on, 0 to 100, it is an echo."""
+"""From this similarity (0 to 100) to a passage of its prompt, an answer is an echo."""
 
-Generate = Callable[[Sequence[EncodedRow]], Iterator[Prediction]]
+GenerateRows = Callable[[Sequence[EncodedRow]], Iterator[Prediction]]
 
 
 class SmokeCheck(NamedTuple):
-    """What the canary is judged by; ``scratch`` models only cause warnings."""
+    """What the check needs; ``scratch`` models only cause warnings."""
 
     tokenizer: "ModelTokenizer"
     tags_expected: bool
@@ -37,7 +37,7 @@ class SmokeCheck(NamedTuple):
 
 
 class SmokeCheckResult(NamedTuple):
-    """On how many of ``rows`` answers each fault was seen."""
+    """How many of ``rows`` answers show each fault."""
 
     rows: int
     empty: int
@@ -47,70 +47,69 @@ class SmokeCheckResult(NamedTuple):
 
     @property
     def fatal(self) -> str | None:
-        """The fault that every answer has, if it is one that ends a run."""
+        """The fault that every answer shows, if it is one that ends a run."""
         faults = {"empty": self.empty, "echo": self.echo, "foreign": self.foreign}
         return next((name for name, count in faults.items() if count == self.rows), None)
 
 
 def with_smoke_check(
-    rows: Sequence[EncodedRow], speak: Generate, guard: SmokeCheck
+    rows: Sequence[EncodedRow], generate: GenerateRows, check: SmokeCheck
 ) -> Iterator[Prediction]:
-    """``speak(rows)``, its first eight answers judged; with fewer rows than that, unjudged.
+    """Yield ``generate(rows)``, after its first eight answers were checked.
 
-    The eight are spread over ``rows`` and are part of the job: none is answered twice.
+    The eight are evenly spaced rows of the job: none is generated twice. Fewer than eight rows are
+    not checked.
 
     Raises:
-        RunFailed: all eight have the same fault, and the model is meant for quality.
+        RunFailed: all eight have the same fault, and the model is not a scratch model.
     """
-    if len(rows) < ROWS:
-        yield from speak(rows)
+    if len(rows) < CHECKED_ROWS:
+        yield from generate(rows)
         return
-    first = rows[:: len(rows) // ROWS][:ROWS]
+    first = rows[:: len(rows) // CHECKED_ROWS][:CHECKED_ROWS]
     chosen = {row.id for row in first}
-    answers = list(speak(first))
-    raise_or_warn(
-        inspect_answers(answers, {row.id: guard.tokenizer.decode(row.source_ids) for row in first}),
-        guard,
-    )
+    answers = list(generate(first))
+    prompts = {row.id: check.tokenizer.decode(row.source_ids) for row in first}
+    raise_or_warn(inspect_answers(answers, prompts), check)
     yield from answers
-    yield from speak([row for row in rows if row.id not in chosen])
+    yield from generate([row for row in rows if row.id not in chosen])
 
 
 def inspect_answers(answers: Sequence[Prediction], prompts: Mapping[str, str]) -> SmokeCheckResult:
-    """The symptoms of ``answers``; ``prompts`` holds by id what the model was shown."""
+    """Count the faults of ``answers``; ``prompts`` are the decoded prompts by row id."""
     return SmokeCheckResult(
         rows=len(answers),
         empty=sum(not answer.text for answer in answers),
-        echo=sum(_echoes(answer.text, prompts[answer.id]) for answer in answers),
+        echo=sum(_is_echo(answer.text, prompts[answer.id]) for answer in answers),
         foreign=sum(bool(FOREIGN_TEXT.search(answer.text)) for answer in answers),
         untagged=sum(not re.search(TAG, answer.text) for answer in answers),
     )
 
 
-def raise_or_warn(symptoms: SmokeCheckResult, guard: SmokeCheck) -> None:
-    """Stops the run, warns, or does nothing.
+def raise_or_warn(result: SmokeCheckResult, check: SmokeCheck) -> None:
+    """Stop the run, emit a warning, or do nothing.
 
     Raises:
-        RunFailed: see ``guarded``.
+        RunFailed: as ``with_smoke_check``.
     """
-    fault = symptoms.fatal
-    if fault is not None and not guard.scratch:
-        raise RunFailed(f"engine.canary-{fault}", rows=symptoms.rows)
-    if fault is None and guard.tags_expected and symptoms.untagged == symptoms.rows:
+    fault = result.fatal
+    if fault is not None and not check.scratch:
+        raise RunFailed(f"engine.canary-{fault}", rows=result.rows)
+    if fault is None and check.tags_expected and result.untagged == result.rows:
         fault = "untagged"
     if fault is not None:
-        fields = {"rows": str(symptoms.rows)}
-        guard.emit(Warned(at=time.time(), key=f"engine.canary-{fault}", fields=fields))
+        fields = {"rows": str(result.rows)}
+        check.emit(Warned(at=time.time(), key=f"engine.canary-{fault}", fields=fields))
 
 
 def tags_expected(dialogues: Iterable[Dialogue]) -> bool:
-    """Whether most of the summaries to learn from name a tag such as ``#Person1#``."""
+    """Whether more than half of the training summaries contain a tag such as ``#Person1#``."""
     tagged = [bool(re.search(TAG, text)) for row in dialogues for text in row.references[:1]]
     return sum(tagged) > len(tagged) / 2
 
 
-def _echoes(answer: str, prompt: str) -> bool:
+def _is_echo(answer: str, prompt: str) -> bool:
     from rapidfuzz import fuzz
 
-    shown = " ".join(prompt.split())
-    return bool(answer) and fuzz.partial_ratio(answer, shown) >= ECHO_RATIO
+    line = " ".join(prompt.split())
+    return bool(answer) and fuzz.partial_ratio(answer, line) >= ECHO_RATIO

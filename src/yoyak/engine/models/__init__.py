@@ -1,1 +1,1 @@
-"""Load models, add adapters, collate batches, compute losses, write weights."""
+"""Load models, add LoRA, collate batches, compute losses, write and export weights."""

@@ -180,3 +180,28 @@ def _label_positions(
 
 def _targets(rows: Sequence["EncodedRow"]) -> torch.Tensor:
     return torch.tensor([token for row in rows for token in row.answer_ids])
+
+
+class PaddedSources(NamedTuple):
+    """Source ids of a batch, [rows, length], and their attention mask (1 on real tokens)."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+
+
+def pad_sources(
+    batch: Sequence["EncodedRow"], pad_id: int, device: torch.device, *, left: bool
+) -> PaddedSources:
+    """Pad the sources of a batch for inference, on the left or on the right.
+
+    The mask is made from positions: a source may contain the padding token.
+    """
+    length = max(len(row.source_ids) for row in batch)
+    ids = torch.full((len(batch), length), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(batch):
+        size = len(row.source_ids)
+        span = slice(length - size, length) if left else slice(0, size)
+        ids[index, span] = torch.tensor(row.source_ids)
+        mask[index, span] = 1
+    return PaddedSources(ids.to(device), mask.to(device))

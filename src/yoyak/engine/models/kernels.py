@@ -1,7 +1,7 @@
-"""Other ways to the same gradient: packed rows, Liger's kernels, compiled blocks.
+"""Faster ways to the same gradient: packed rows, Liger kernels, compiled blocks.
 
-They hold only while a gradient is computed, so that evaluation and generation meet the model as it
-is. Each has to prove itself before it is used: ``proof_switches`` compares it with the plain way.
+They are active only while a gradient is computed; evaluation and generation run plain transformers.
+Preflight compares the gradient of each with the plain one before it is used.
 """
 
 import importlib
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import TrainSettings
 from yoyak.engine.device import Precision
-from yoyak.engine.models.liger import liger_parts
-from yoyak.engine.models.model import ModelBundle, blocks
-from yoyak.engine.models.packing import obstacle, varlen_attention
+from yoyak.engine.models.liger import KernelPatch, liger_patches
+from yoyak.engine.models.model import ModelBundle, transformer_blocks
+from yoyak.engine.models.packing import packing_obstacle, varlen_attention
 from yoyak.errors import BadRecipe, Unavailable
 
 COMPILERS = ("g++", "clang++")
-GRAPHS = 32
+COMPILED_GRAPHS = 32
 
 
 class KernelOptions(NamedTuple):
-    """Which ways are taken; all off is plain transformers."""
+    """Which kernels are used; with all of them off, it is plain transformers."""
 
     packed: bool = False
     liger: bool = False
@@ -32,36 +32,37 @@ class KernelOptions(NamedTuple):
 
     @classmethod
     def of(cls, settings: TrainSettings) -> "KernelOptions":
-        """What a recipe sets; whether rows are packed is not decided by it alone."""
+        """Return what a recipe sets; packing also depends on the hardware and on a benchmark."""
         return cls(liger=settings.kernels == "liger", compiled=settings.compile)
 
 
 class KernelPatches:
-    """A model whose switches can be on for a while.
+    """Patch a model's kernels for a while.
 
     Args:
         bundle: the model, adapters in place.
-        switches: what is on inside ``on``; packing is asked for each time.
+        options: what ``active`` switches on; packing is asked for each time.
 
     Raises:
         Unavailable: Liger is not installed or does not know the model.
     """
 
-    def __init__(self, bundle: ModelBundle, switches: KernelOptions) -> None:
+    def __init__(self, bundle: ModelBundle, options: KernelOptions) -> None:
         self._bundle = bundle
-        self._parts: list[KernelPatch] = []
-        if switches.liger:
-            self._parts += [KernelPatch(*part) for part in liger_parts(bundle)]
-        if switches.compiled:
-            _allow_graphs()
-            self._parts += [
-                KernelPatch(block, "forward", _compiled(block)) for block in blocks(bundle.model)
+        self._patches: list[KernelPatch] = []
+        if options.liger:
+            self._patches += liger_patches(bundle)
+        if options.compiled:
+            _raise_recompile_limit()
+            self._patches += [
+                KernelPatch(block, "forward", _compiled(block))
+                for block in transformer_blocks(bundle.model)
             ]
 
     @contextmanager
-    def on(self, *, packed: bool) -> Iterator[None]:
-        """The switches are on inside the block, which has to hold the backward pass as well."""
-        with _replaced(self._parts):
+    def active(self, *, packed: bool) -> Iterator[None]:
+        """Use the kernels inside the block, which has to include the backward pass."""
+        with _patched(self._patches):
             if not packed:
                 yield
                 return
@@ -69,36 +70,31 @@ class KernelPatches:
                 yield
 
 
-class KernelPatch(NamedTuple):
-    """An attribute that is another one for a while."""
-
-    owner: object
-    name: str
-    value: object
-
-
-def refuse_impossible(bundle: ModelBundle, settings: TrainSettings, precision: Precision) -> None:
-    """Checks that the switches a recipe sets can be set here.
+def refuse_unsupported_kernels(
+    bundle: ModelBundle, settings: TrainSettings, precision: Precision
+) -> None:
+    """Check that the kernels a recipe asks for can be used with this model on this machine.
 
     Raises:
-        BadRecipe, Unavailable: one cannot; the message says why.
+        BadRecipe: rows cannot be packed.
+        Unavailable: Liger or a compiler is missing, or Liger does not know the model.
     """
     if settings.packing == "on":
-        reason = obstacle(bundle, precision)
+        reason = packing_obstacle(bundle, precision)
         if reason is not None:
             raise BadRecipe("engine.cannot-pack", reason=reason)
     if settings.kernels == "liger":
-        liger_parts(bundle)
-    # Triton, too, builds what starts its kernels with a C compiler.
+        liger_patches(bundle)
+    # Triton, too, builds its kernel launchers with a C compiler.
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
         raise Unavailable("engine.no-compiler", known=", ".join(COMPILERS))
 
 
-def _allow_graphs() -> None:
-    # Proof and training, with and without padding or recomputation, first block and others: each
-    # has its graph. Beyond torch's limit of 8 it would go on uncompiled without a word.
+def _raise_recompile_limit() -> None:
+    # Preflight and training, with and without padding or recomputation, first block and others:
+    # each has its graph. Beyond torch's limit of 8 it would silently run uncompiled.
     config: Any = importlib.import_module("torch._dynamo.config")
-    config.recompile_limit = max(GRAPHS, config.recompile_limit)
+    config.recompile_limit = max(COMPILED_GRAPHS, config.recompile_limit)
 
 
 def _compiled(block: torch.nn.Module) -> Callable[..., Any]:
@@ -107,14 +103,14 @@ def _compiled(block: torch.nn.Module) -> Callable[..., Any]:
 
 
 @contextmanager
-def _replaced(parts: list[KernelPatch]) -> Iterator[None]:
-    kept = [(owner, name, vars(owner).get(name)) for owner, name, _ in parts]
-    for part in parts:
-        setattr(*part)
+def _patched(patches: list[KernelPatch]) -> Iterator[None]:
+    originals = [(owner, name, vars(owner).get(name)) for owner, name, _ in patches]
+    for patch in patches:
+        setattr(*patch)
     try:
         yield
     finally:
-        for owner, name, value in kept:
+        for owner, name, value in originals:
             if value is None:
                 delattr(owner, name)
             else:

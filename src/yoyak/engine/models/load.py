@@ -1,4 +1,4 @@
-"""The base model of a run: where it is, how it gets into memory, and adapters on top of it."""
+"""Load a base model: in 4-bit NF4 or plain, in the dtype that the hardware decides."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,9 +17,9 @@ SCRATCH = "base"
 
 
 class BaseModel(NamedTuple):
-    """A hub id or a local folder; ``sha256`` identifies what is in it."""
+    """A hub id or a local folder; ``sha256`` identifies its content."""
 
-    place: str
+    name_or_path: str
     revision: str | None
     sha256: str
 
@@ -27,21 +27,23 @@ class BaseModel(NamedTuple):
 def load_base(
     base: BaseModel, kind: Kind, recipe: "Recipe", hardware: Hardware
 ) -> "PreTrainedModel":
-    """The base in memory: in 4-bit where the recipe says so, in the dtype the hardware decides.
+    """Load the base onto the device, quantised to 4-bit if the recipe says so.
 
     Raises:
         Unavailable: the weights cannot be loaded.
+        RunFailed: the model does not fit in the device's memory.
+        BadRecipe: its layers cannot be used in 4-bit on a CPU.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     dtype = precision_for(recipe, hardware).base
-    automatic: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+    auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     settings: dict[str, Any] = {"device_map": {"": str(hardware.device)}}
     if recipe.model.quantisation is not None:
         settings["quantization_config"] = _nf4(dtype)
     try:
-        model: PreTrainedModel = automatic.from_pretrained(
-            base.place,
+        model: PreTrainedModel = auto.from_pretrained(
+            base.name_or_path,
             revision=base.revision or "main",
             dtype=dtype,
             attn_implementation="sdpa",
@@ -49,11 +51,13 @@ def load_base(
             **settings,
         )
     except torch.OutOfMemoryError as error:
-        raise RunFailed("engine.base-out-of-memory", base=base.place) from error
+        raise RunFailed("engine.base-out-of-memory", base=base.name_or_path) from error
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         problem = next(iter(str(error).splitlines()), type(error).__name__)
-        raise Unavailable("engine.base-unreadable", base=base.place, problem=problem) from error
-    keep_unpacked(model)
+        raise Unavailable(
+            "engine.base-unreadable", base=base.name_or_path, problem=problem
+        ) from error
+    forbid_cpu_repacking(model)
     _refuse_uneven_layers(model)
     return model
 
@@ -69,12 +73,12 @@ def _nf4(dtype: torch.dtype) -> Any:
     )
 
 
-def keep_unpacked(model: torch.nn.Module) -> None:
-    """Forbids 4-bit layers on CPUs to repack their weights in evaluation.
+def forbid_cpu_repacking(model: torch.nn.Module) -> None:
+    """Keep 4-bit layers on CPUs from repacking their weights in evaluation.
 
     On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks them in place at the first forward pass in
-    evaluation mode. Gradients and merges afterwards read the packed bytes as plain ones and are
-    wrong without any error.
+    evaluation mode. Later gradients and merges read the repacked bytes as plain ones and are wrong
+    without any error.
     """
     each: Any
     for each in model.modules():
@@ -83,7 +87,7 @@ def keep_unpacked(model: torch.nn.Module) -> None:
 
 
 def _refuse_uneven_layers(model: torch.nn.Module) -> None:
-    """Bitsandbytes 0.50 reads 4-bit rows on CPUs wrongly unless blocks of 64 fill them evenly."""
+    """Refuse widths that are no multiple of 64: bitsandbytes 0.50 misreads them on CPUs."""
     each: Any
     for name, each in model.named_modules():
         state = getattr(getattr(each, "weight", None), "quant_state", None)

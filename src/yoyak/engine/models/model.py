@@ -1,4 +1,4 @@
-"""A model in memory: with its codec, what it is made of, and the way to its supervised logits."""
+"""A model in memory with its tokenizer, its parts, and what its parameters are."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ Kind = Literal["seq2seq", "causal"]
 
 
 class ModelBundle(NamedTuple):
-    """A model on its device, with the codec its ids belong to."""
+    """A model on its device, with its tokenizer."""
 
     model: torch.nn.Module
     tokenizer: "ModelTokenizer"
@@ -23,9 +23,9 @@ class ModelBundle(NamedTuple):
 
 
 class ModelParts(NamedTuple):
-    """A language model apart: ``backbone`` gives hidden states, ``head`` makes them logits.
+    """A language model in two: ``backbone`` gives hidden states, ``head`` turns them into logits.
 
-    ``bias`` is added to the logits (BART has one); [1, vocabulary].
+    ``bias`` [1, vocabulary] is added to the logits (BART has one).
     """
 
     backbone: torch.nn.Module
@@ -33,9 +33,9 @@ class ModelParts(NamedTuple):
     bias: torch.Tensor | None
 
 
-def parts(model: torch.nn.Module) -> ModelParts:
-    """Backbone and head of a transformers model, adapters (which live inside) included."""
-    inner: Any = without_wrapper(model)
+def model_parts(model: torch.nn.Module) -> ModelParts:
+    """Return backbone and head of a transformers model, LoRA layers included."""
+    inner: Any = unwrap_model(model)
     return ModelParts(
         backbone=getattr(inner, inner.base_model_prefix),
         head=inner.get_output_embeddings(),
@@ -43,35 +43,42 @@ def parts(model: torch.nn.Module) -> ModelParts:
     )
 
 
-def without_wrapper(model: Any) -> Any:
-    """The transformers model below PEFT's wrapper; its adapters stay in place and active."""
+def unwrap_model(model: Any) -> Any:
+    """Return the transformers model inside PEFT's wrapper; its adapters stay active."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The blocks of a transformers model, in order; of BART the encoder's first."""
+def transformer_blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return the transformer blocks of a model in order, of BART the encoder's first."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     return [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
 
 
 def trainable_parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that learn, by name; a tied weight appears once."""
+    """Return the trainable parameters by name; a tied weight appears once."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def count_parameters(parameters: Iterable[torch.nn.Parameter]) -> int:
-    """Weights, not bytes: a packed 4-bit tensor counts each weight it stands for."""
-    return sum(_weights_of(parameter) for parameter in parameters)
+    """Count weights, not bytes: a packed 4-bit tensor counts every weight it stands for."""
+    return sum(_number_of_weights(parameter) for parameter in parameters)
 
 
-def _weights_of(parameter: torch.nn.Parameter) -> int:
+def _number_of_weights(parameter: torch.nn.Parameter) -> int:
     state = getattr(parameter, "quant_state", None)
     return parameter.numel() if state is None else torch.Size(state.shape).numel()
 
 
+def positions_needed(kind: Kind, source_tokens: int, answer_tokens: int) -> int:
+    """Return the positions of a row: the longer side of an encoder-decoder, else the sum."""
+    if kind == "seq2seq":
+        return max(source_tokens, answer_tokens)
+    return source_tokens + answer_tokens
+
+
 def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["EncodedRow"]) -> None:
-    """Checks that every training row fits the positions the model was built for.
+    """Check that every training row fits the positions the model was built for.
 
     Raises:
         BadRecipe: one does not; the message names the longest row.
@@ -79,17 +86,15 @@ def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["EncodedRow"]) -
     positions: int | None = getattr(bundle.model.config, "max_position_embeddings", None)
     if positions is None or not rows:
         return
-    longest = max(rows, key=lambda row: _positions(row, bundle.kind))
-    needed = _positions(longest, bundle.kind)
-    if needed > positions:
+
+    def needed(row: "EncodedRow") -> int:
+        return positions_needed(bundle.kind, len(row.source_ids), len(row.answer_ids))
+
+    longest = max(rows, key=needed)
+    if needed(longest) > positions:
         raise BadRecipe(
             "engine.beyond-training-positions",
             id=longest.id,
-            needed=needed,
+            needed=needed(longest),
             positions=positions,
         )
-
-
-def _positions(row: "EncodedRow", kind: Kind) -> int:
-    source, answer = len(row.source_ids), len(row.answer_ids)
-    return max(source, answer) if kind == "seq2seq" else source + answer

@@ -1,7 +1,7 @@
-"""Rows behind one another instead of padded side by side, and attention that keeps them apart.
+"""Sequence packing: rows concatenated instead of padded, and attention that separates them.
 
-On a card, attention works on such a line through torch's varlen kernel. Elsewhere transformers
-builds a block-diagonal mask from positions that begin anew with each row, which is exact and slow.
+On a GPU, attention uses torch's varlen kernel with ``cu_seqlens``. Elsewhere transformers builds a
+block-diagonal mask from positions that restart with each row, which is exact and slow.
 """
 
 import inspect
@@ -12,34 +12,34 @@ from typing import Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak import messages
 from yoyak.engine.device import Precision
-from yoyak.engine.models.model import ModelBundle, without_wrapper
+from yoyak.engine.models.model import ModelBundle, unwrap_model
 from yoyak.errors import Unavailable
 
 ATTENTION = "yoyak-varlen"
-"""The name of the varlen attention in transformers' table."""
+"""The name of the varlen attention in transformers' ``AttentionInterface``."""
 
 
-def obstacle(bundle: ModelBundle, precision: Precision) -> str | None:
-    """Why rows cannot be packed for this model on this machine; ``None`` if they can be."""
+def packing_obstacle(bundle: ModelBundle, precision: Precision) -> str | None:
+    """Say why rows cannot be packed for this model on this machine; ``None`` if they can."""
     if bundle.kind != "causal":
         return messages.text("engine.packing-seq2seq")
     if bundle.device.type != "cuda":
         return None
     if (precision.autocast or precision.base) is not torch.bfloat16:
         return messages.text("engine.packing-float32")
-    return _kernel_obstacle(bundle)
+    return _varlen_obstacle(bundle)
 
 
-def _kernel_obstacle(bundle: ModelBundle) -> str | None:
-    if not _has_kernel():
+def _varlen_obstacle(bundle: ModelBundle) -> str | None:
+    if not _has_varlen_attention():
         return messages.text("engine.packing-no-kernel", torch=torch.__version__)
-    if getattr(without_wrapper(bundle.model).config, "attention_dropout", 0.0):
+    if getattr(unwrap_model(bundle.model).config, "attention_dropout", 0.0):
         return messages.text("engine.packing-attention-dropout")
     return None
 
 
-def _has_kernel() -> bool:
-    """Whether torch has varlen attention with grouped heads, which came with 2.12."""
+def _has_varlen_attention() -> bool:
+    """Whether torch has varlen attention with grouped-query heads (from 2.12 on)."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
@@ -49,22 +49,22 @@ def _has_kernel() -> bool:
 
 @contextmanager
 def varlen_attention(bundle: ModelBundle) -> Iterator[None]:
-    """Attention of a card by row bounds inside the block; recomputation must happen inside, too.
+    """Use varlen attention on a GPU inside the block, which has to include recomputation.
 
     Raises:
-        Unavailable: a run that packs its rows is gone on with on a card that cannot.
+        Unavailable: a run with packed rows is resumed on a GPU that cannot pack.
     """
     if bundle.device.type != "cuda":
         yield
         return
-    reason = _kernel_obstacle(bundle)
+    reason = _varlen_obstacle(bundle)
     if reason is not None:
         raise Unavailable("engine.cannot-pack", reason=reason)
     from transformers import AttentionInterface
 
-    # No mask is registered under this name, so none is built.
-    AttentionInterface.register(ATTENTION, attend)
-    config = without_wrapper(bundle.model).config
+    # No mask function is registered under this name, so transformers builds no mask.
+    AttentionInterface.register(ATTENTION, varlen_forward)
+    config = unwrap_model(bundle.model).config
     before = config._attn_implementation
     config._attn_implementation = ATTENTION
     try:
@@ -73,7 +73,7 @@ def varlen_attention(bundle: ModelBundle) -> Iterator[None]:
         config._attn_implementation = before
 
 
-def attend(
+def varlen_forward(
     _module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -81,7 +81,7 @@ def attend(
     _mask: torch.Tensor | None,
     **given: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention within each row of a packed line, in transformers' attention interface.
+    """Compute causal attention within each row of a packed sequence (transformers' interface).
 
     Args:
         query: [1, heads, tokens, width].
@@ -91,18 +91,18 @@ def attend(
     """
     from torch.nn.attention import varlen
 
-    bounds, longest = given["cu_seq_lens_q"], given["max_length_q"]
+    cu_seqlens, max_seqlen = given["cu_seq_lens_q"], given["max_length_q"]
     window = given.get("sliding_window")
-    found: Any = varlen.varlen_attn(
+    output: Any = varlen.varlen_attn(
         query[0].transpose(0, 1),
         key[0].transpose(0, 1),
         value[0].transpose(0, 1),
-        cu_seq_q=bounds,
-        cu_seq_k=bounds,
-        max_q=longest,
-        max_k=longest,
+        cu_seq_q=cu_seqlens,
+        cu_seq_k=cu_seqlens,
+        max_q=max_seqlen,
+        max_k=max_seqlen,
         scale=given.get("scaling"),
         window_size=(-1 if window is None else window - 1, 0),
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    return found.unsqueeze(0), None
+    return output.unsqueeze(0), None

@@ -1,7 +1,7 @@
-"""The result of training: ``weights/``, a whole folder with its codec and where it comes from.
+"""The result of training: ``weights/``, a whole folder with its tokenizer and its origin.
 
-A model that was trained whole lies there complete, adapters lie there alone (in PEFT's format,
-beside the base's name), and a zero-shot system is the base's name only.
+A fully fine-tuned model is complete in it; LoRA adapters are there alone (in PEFT's format, with
+the base's name); a zero-shot system is the base's name only.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ from yoyak.errors import InputMissing
 from yoyak.files import atomic
 from yoyak.values import DevMetric, Value
 
-Form = Literal["whole", "adapters", "base"]
+WeightsForm = Literal["whole", "adapters", "base"]
 FILE = "weights.json"
 FOLDER = "weights"
 
 
 class SavedWeights(Value, frozen=True, kw_only=True):
-    """What lies in a weights folder; ``dev_value`` is what it was chosen by, if it was judged."""
+    """The content of a weights folder; ``dev_value`` is the score that chose it, if evaluated."""
 
-    form: Form
+    form: WeightsForm
     base: str
     revision: str | None
     base_sha256: str
@@ -35,22 +35,22 @@ class SavedWeights(Value, frozen=True, kw_only=True):
     data_sha256: str
     step: int
     max_new_tokens: int
-    """The longest answer worth waiting for, from the training answers."""
+    """Limit of generated tokens, from the lengths of the training answers."""
     metric: DevMetric = DevMetric.ROUGE_MEAN
     dev_value: float | None = None
     examples: tuple[str, ...] = ()
-    """Ids of the train rows that every prompt shows as examples."""
+    """Ids of the train rows that are the few-shot examples of every prompt."""
 
 
 def read(folder: Path) -> SavedWeights | None:
-    """What the whole folder ``folder`` holds; ``None`` if it is not there or not whole."""
+    """Return what ``folder`` holds; ``None`` if it is absent or not whole."""
     if atomic.verify_folder(folder) is None:
         return None
     return msgspec.json.decode((folder / FILE).read_bytes(), type=SavedWeights)
 
 
 def write(folder: Path, weights: SavedWeights, bundle: ModelBundle) -> None:
-    """Writes ``bundle`` as it stands.
+    """Write ``bundle`` in its present state; the folder appears whole or not at all.
 
     Raises:
         DiskFull, CannotWrite: nothing is left behind.
@@ -64,26 +64,26 @@ def write(folder: Path, weights: SavedWeights, bundle: ModelBundle) -> None:
 
 
 def _save(bundle: ModelBundle, folder: Path, *, adapters: bool) -> None:
-    # Asked about embeddings, PEFT would look the base model up on the hub.
-    further = {"save_embedding_layers": False} if adapters else {}
+    # Asked about embeddings, PEFT would look up the base model on the hub.
+    options = {"save_embedding_layers": False} if adapters else {}
     model: Any = bundle.model
-    model.save_pretrained(folder, **further)
+    model.save_pretrained(folder, **options)
 
 
 def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, SavedWeights]:
-    """The trained system in memory, ready to generate.
+    """Load the trained model in evaluation mode.
 
     Raises:
         InputMissing: there are no whole weights.
         Unavailable: the base cannot be loaded.
-        RunFailed: the adapters did not arrive in the model.
+        RunFailed: the adapters change nothing, or the model does not fit in memory.
     """
     folder = engine_folder / FOLDER
     weights = read(folder)
     if weights is None:
         raise InputMissing("engine.no-weights", folder=folder)
     hardware = detect()
-    model: Any = load_base(_place(weights, engine_folder), kind, recipe, hardware)
+    model: Any = load_base(_base_of(weights, engine_folder), kind, recipe, hardware)
     if weights.form == "adapters":
         model = load_adapters(model, folder)
     model.eval()
@@ -91,12 +91,12 @@ def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, 
     return ModelBundle(model, tokenizer, kind, hardware.device), weights
 
 
-def _place(weights: SavedWeights, engine_folder: Path) -> BaseModel:
-    """Where the model itself is; a scratch base moves with its run folder."""
+def _base_of(weights: SavedWeights, engine_folder: Path) -> BaseModel:
+    """Locate the base; one from scratch is found relative to the run, which may have moved."""
     if weights.form == "whole":
-        place = str(engine_folder / FOLDER)
+        name_or_path = str(engine_folder / FOLDER)
     elif weights.base == SCRATCH:
-        place = str(engine_folder / SCRATCH)
+        name_or_path = str(engine_folder / SCRATCH)
     else:
-        place = weights.base
-    return BaseModel(place, weights.revision, weights.base_sha256)
+        name_or_path = weights.base
+    return BaseModel(name_or_path, weights.revision, weights.base_sha256)

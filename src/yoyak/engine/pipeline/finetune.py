@@ -8,14 +8,14 @@ import msgspec
 from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
 from yoyak.engine.device import detect, limit_threads, precision_for, silence_libraries
-from yoyak.engine.inference.max_length import answer_cap
+from yoyak.engine.inference.max_length import default_max_new_tokens
 from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
-from yoyak.engine.models.kernels import refuse_impossible
+from yoyak.engine.models.kernels import refuse_unsupported_kernels
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
-from yoyak.engine.models.weights import Form, SavedWeights
+from yoyak.engine.models.weights import SavedWeights, WeightsForm
 from yoyak.engine.pipeline.base_model import find_base
 from yoyak.engine.pipeline.start import load_checkpoint, start_state
 from yoyak.engine.preflight.run import run_preflight
@@ -71,7 +71,7 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
     limit_threads(job.recipe)
     recipe, hardware = job.recipe, detect()
     base = find_base(recipe, job.train, job.folder)
-    tokenizer = load_tokenizer(base.place, recipe, revision=base.revision)
+    tokenizer = load_tokenizer(base.name_or_path, recipe, revision=base.revision)
     folder = job.folder / cache.FOLDER
     rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
     model: Any = load_base(base, kind, recipe, hardware)
@@ -79,8 +79,10 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
         model = add_lora(model, recipe.lora, kind, recipe.train.seed)
     bundle = ModelBundle(model, tokenizer, kind, hardware.device)
     refuse_beyond_positions(bundle, rows)
-    refuse_impossible(bundle, recipe.train, precision_for(recipe, hardware))
-    return FinetuneInputs(bundle, base, rows, answer_cap(len(row.answer_ids) for row in rows))
+    refuse_unsupported_kernels(bundle, recipe.train, precision_for(recipe, hardware))
+    return FinetuneInputs(
+        bundle, base, rows, default_max_new_tokens(len(row.answer_ids) for row in rows)
+    )
 
 
 def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
@@ -129,11 +131,11 @@ def _load_best(context: TrainContext, state: TrainState) -> TrainState:
 
 def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
     recipe = job.recipe
-    trained: Form = "whole" if recipe.lora is None else "adapters"
+    trained: WeightsForm = "whole" if recipe.lora is None else "adapters"
     shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
     return SavedWeights(
         form=trained if recipe.train.epochs else "base",
-        base=SCRATCH if recipe.model.scratch else ready.base.place,
+        base=SCRATCH if recipe.model.scratch else ready.base.name_or_path,
         revision=ready.base.revision,
         base_sha256=ready.base.sha256,
         learning_hash=recipe.learning_hash,

@@ -9,7 +9,7 @@ import msgspec
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import detect, precision_for
 from yoyak.engine.models.kernels import KernelOptions
-from yoyak.engine.models.packing import obstacle
+from yoyak.engine.models.packing import packing_obstacle
 from yoyak.engine.preflight.kernel_checks import equals_plain
 from yoyak.engine.preflight.model_checks import CheckContext
 from yoyak.engine.training.checkpoint import TrainState
@@ -67,7 +67,7 @@ def choose_packing(context: TrainContext, state: TrainState) -> TrainState:
 def _reason_against_packing(context: TrainContext) -> str | None:
     bundle, recipe = context.optimizer.bundle, context.job.recipe
     precision = precision_for(recipe, detect())
-    reason = obstacle(bundle, precision)
+    reason = packing_obstacle(bundle, precision)
     if reason is not None:
         return reason
     options = KernelOptions.of(recipe.train)._replace(packed=True)

@@ -47,7 +47,7 @@ def equals_plain(context: CheckContext, name: str, options: KernelOptions) -> Ch
             lora_b_filled(trainable_parameters(context.bundle.model)),
         ):
             plain_loss, plain = gradient_of(context, [rows])
-            with patches.on(packed=options.packed):
+            with patches.active(packed=options.packed):
                 loss, gradient = gradient_of(context, [rows], packed=options.packed)
     except YoyakError:
         raise

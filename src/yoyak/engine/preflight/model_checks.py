@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.check_result import check_result, distance_result, first_three
 from yoyak.engine.device import Precision, autocast
-from yoyak.engine.inference.greedy_and_sampling import next_token_scores
+from yoyak.engine.inference.decode_loop import next_token_scores
 from yoyak.engine.models.collate import Batch, collate
 from yoyak.engine.models.loss import loss_sum, supervised_logits
-from yoyak.engine.models.model import ModelBundle, trainable_parameters, without_wrapper
+from yoyak.engine.models.model import ModelBundle, trainable_parameters, unwrap_model
 from yoyak.engine.preflight.data_checks import example_indices, total_length
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.events import CheckResult
@@ -132,7 +132,7 @@ def supervised_places(context: CheckContext) -> CheckResult:
 
 def vocabulary(context: CheckContext) -> CheckResult:
     """Check that embedding and head have a row per token, or are padded to a multiple of 64."""
-    inner = without_wrapper(context.bundle.model)
+    inner = unwrap_model(context.bundle.model)
     tokens = context.bundle.tokenizer.vocab_size
     rows = inner.get_input_embeddings().weight.shape[0]
     head = inner.get_output_embeddings().weight.shape[0]
@@ -254,7 +254,7 @@ def _without_lora(model: torch.nn.Module) -> list[str]:
     adapters = [(name, value) for name, value in model.named_parameters() if ".lora_" in name]
     if not adapters:
         return []
-    head = without_wrapper(model).get_output_embeddings()
+    head = unwrap_model(model).get_output_embeddings()
     bare = [
         name
         for name, part in model.named_modules()

@@ -9,7 +9,12 @@ from yoyak.engine.device import autocast
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum
-from yoyak.engine.models.model import ModelBundle, blocks, trainable_parameters, without_wrapper
+from yoyak.engine.models.model import (
+    ModelBundle,
+    trainable_parameters,
+    transformer_blocks,
+    unwrap_model,
+)
 from yoyak.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -101,7 +106,7 @@ class ModelOptimizer:
         bundle.model.train()
         tokens = sum(len(row.answer_ids) for group in groups for row in group)
         total = torch.zeros((), dtype=torch.float64, device=bundle.device)
-        with self._kernels.on(packed=packed):
+        with self._kernels.active(packed=packed):
             for group in groups:
                 batch = collate(group, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
                 with autocast(bundle.device, self._autocast_dtype):
@@ -136,13 +141,13 @@ class ModelOptimizer:
         """
         if level is Recompute.NOTHING:
             return
-        inner: Any = without_wrapper(self.bundle.model)
+        inner: Any = unwrap_model(self.bundle.model)
         # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
         # transformers 5.17 only has the older name, which goes with version 6.
         enable = getattr(inner, "activation_checkpointing_enable", None)
         (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
         block: Any
-        for index, block in enumerate(blocks(self.bundle.model)):
+        for index, block in enumerate(transformer_blocks(self.bundle.model)):
             block.gradient_checkpointing = level is Recompute.EVERYTHING or index % 2 == 0
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
