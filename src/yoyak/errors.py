@@ -1,9 +1,9 @@
-"""Everything that can go wrong on purpose, as one tree.
+"""The tree of yoyak's errors, each with its exit code.
 
 ::
 
     YoyakError                 exit code
-    ├── UsageError             2   the words of the command do not fit together
+    ├── UsageError             2   the arguments of the command do not fit together
     ├── BadData                65  an input file breaks its contract
     ├── InputMissing           66  a file or run that was named is not there
     ├── Unavailable            69  a library, a model or a device is missing
@@ -13,19 +13,19 @@
     ├── Interrupted            75  stopped with everything saved: start the same command again
     └── BadRecipe              78  a recipe or a setting is wrong
 
-Each error is raised with a catalogue key and its fields. The sentence says what was found and
-where, why it matters, and after ``→`` the exact next command.
+Each error has a message key and its fields. The message says what was found and where, why it
+matters, and after ``→`` the exact next command.
 """
 
 from yoyak import messages
 
 
 class YoyakError(Exception):
-    """A failure that a person can act on.
+    """Base of all errors that a person can act on.
 
     Args:
-        key: the sentence in the catalogue, such as ``data.duplicate-id``.
-        fields: what the sentence's placeholders stand for.
+        key: of the message, such as ``data.duplicate-id``.
+        fields: the values of its placeholders.
     """
 
     exit_code = 1
@@ -47,7 +47,7 @@ def _rebuild(kind: type[YoyakError], key: str, fields: dict[str, object]) -> Yoy
 
 
 class UsageError(YoyakError):
-    """The words of the command do not fit together."""
+    """The arguments of the command do not fit together."""
 
     exit_code = 2
 

@@ -57,7 +57,7 @@ class Planned(Event, frozen=True, kw_only=True, tag="planned"):
 
 
 class Started(Event, frozen=True, kw_only=True, tag="started"):
-    """A worker took the run up; a second one in the same log means it was interrupted."""
+    """A worker started; a second one in the same log means that the first was interrupted."""
 
     pid: int
     host: str
@@ -65,7 +65,7 @@ class Started(Event, frozen=True, kw_only=True, tag="started"):
 
 
 class StageStarted(Event, frozen=True, kw_only=True, tag="stage_started"):
-    """A stage's work began (a stage that is already done says nothing)."""
+    """A stage started (a stage that is already done emits nothing)."""
 
     stage: str
 
@@ -84,7 +84,7 @@ class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the proof card; ``key`` and ``fields`` are a catalogue sentence."""
+    """The result of one preflight check; ``key`` and ``fields`` are a message."""
 
     name: str
     passed: bool
@@ -98,19 +98,19 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreflightPassed(Event, frozen=True, kw_only=True, tag="preflight_passed"):
-    """The proof card of step 0."""
+    """The results of the preflight checks before the first step."""
 
     checks: tuple[CheckResult, ...]
 
 
 class BackendParityChecked(Event, frozen=True, kw_only=True, tag="backend_parity_checked"):
-    """Another way to generate was held against the trained one; one that failed does not speak."""
+    """An inference backend was compared with the trained one; one that failed is not used."""
 
     check: CheckResult
 
 
 class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
-    """What training is about to do, counted and not estimated."""
+    """The training schedule, counted and not estimated."""
 
     rows: int
     rows_shortened: int
@@ -123,7 +123,7 @@ class Prepared(Event, frozen=True, kw_only=True, tag="prepared"):
 
 
 class TrainStep(Event, frozen=True, kw_only=True, tag="train_step", gc=False):
-    """One optimiser step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
+    """One optimizer step. ``loss`` is per supervised token; ``grad_norm`` is before clipping."""
 
     step: int
     epoch: float
@@ -138,7 +138,7 @@ class TrainStep(Event, frozen=True, kw_only=True, tag="train_step", gc=False):
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
-    """Dev summaries were generated and judged during training.
+    """Dev summaries were generated and scored during training.
 
     ``best`` by ``metric`` so far, step 0 left out; ``beats_start`` says whether it is better than
     step 0, ``None`` where that is unknown. ``loss`` is per token of the reference summaries of the
@@ -160,7 +160,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
-    """A checkpoint is whole on disk."""
+    """A checkpoint was written and renamed into place."""
 
     step: int
     name: str
@@ -169,7 +169,7 @@ class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
 
 
 class PredictionProgress(Event, frozen=True, kw_only=True, tag="prediction_progress"):
-    """Generation went on: ``done`` of ``of`` rows of ``split`` are stored."""
+    """Predictions of ``done`` of ``of`` rows of ``split`` are stored."""
 
     split: str
     done: int
@@ -178,7 +178,7 @@ class PredictionProgress(Event, frozen=True, kw_only=True, tag="prediction_progr
 
 
 class Scored(Event, frozen=True, kw_only=True, tag="scored"):
-    """The stored dev predictions were judged."""
+    """The stored dev predictions were scored."""
 
     split: str
     rouge: Rouge
@@ -188,7 +188,7 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
 
 
 class SystemMetrics(Event, frozen=True, kw_only=True, tag="system_metrics"):
-    """What the machine looked like; ``None`` where it could not be measured."""
+    """Use of disk, RAM and GPU memory; ``None`` where it could not be measured."""
 
     disk_free_gb: float | None = None
     disk_used_gb: float | None = None
@@ -198,7 +198,7 @@ class SystemMetrics(Event, frozen=True, kw_only=True, tag="system_metrics"):
 
 
 class Warned(Event, frozen=True, kw_only=True, tag="warned"):
-    """Something a person should know; ``key`` and ``fields`` are a catalogue sentence."""
+    """A warning for a person; ``key`` and ``fields`` are a message."""
 
     key: str
     fields: dict[str, str] = {}
@@ -300,7 +300,7 @@ def decode_event(line: bytes) -> AnyEvent | None:
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; ``RUNNING`` here means "by its log", the lock tells alive from dead."""
+    """The status of a run by its log; whether a ``RUNNING`` one is alive is told by its lock."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -311,7 +311,7 @@ class RunStatus(StrEnum):
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a log adds up to; a field is ``None`` until an event has said it."""
+    """The fold of a log; a field is ``None`` until an event has set it."""
 
     status: RunStatus = RunStatus.QUEUED
     recipe: str = ""
@@ -338,17 +338,17 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fold(events: Iterable[AnyEvent], start: RunState | None = None) -> RunState:
-    """The state that ``events`` add up to, starting from ``start``."""
+    """Fold ``events`` into a state, starting from ``start``."""
     state = start or RunState()
-    stepped: TrainStep | None = None  # steps come by the thousand, and only the last one counts
+    last_step: TrainStep | None = None  # there are thousands of steps; only the last counts
     for event in events:
         if type(event) is TrainStep:
-            stepped = event
+            last_step = event
             continue
-        if stepped is not None:
-            state, stepped = _after(state, stepped), None
+        if last_step is not None:
+            state, last_step = _after(state, last_step), None
         state = _after(state, event)
-    return state if stepped is None else _after(state, stepped)
+    return state if last_step is None else _after(state, last_step)
 
 
 def _after(state: RunState, event: AnyEvent) -> RunState:
@@ -356,18 +356,18 @@ def _after(state: RunState, event: AnyEvent) -> RunState:
 
 
 def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912
-    # One arm an event: the table of what each event changes is the point of this function.
+    # One case per event: a table of what each event changes.
     match event:
         case Queued():
             return {"recipe": event.recipe}
         case Planned():
             return {"planned": event}
         case Started():
-            began = event.at if state.started_at is None else state.started_at
+            started_at = event.at if state.started_at is None else state.started_at
             return {
                 "status": RunStatus.RUNNING,
                 "attempts": state.attempts + 1,
-                "started_at": began,
+                "started_at": started_at,
                 "failed": None,
             }
         case StageStarted():

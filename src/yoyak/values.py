@@ -1,7 +1,7 @@
-"""The frozen values that flow from room to room.
+"""The frozen values that packages exchange: dialogues, predictions, scores.
 
-Scores are fractions 0 to 1 in here and become ×100 only when drawn; a field's name carries its
-unit. A ``None`` means "not known", which is never the same as zero.
+Scores are fractions 0 to 1 and become ×100 only when rendered; a field's name carries its unit.
+``None`` means "not known", which is never the same as zero.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every value: unknown fields are refused.
+    """Base of all values: unknown fields are refused.
 
     Each class repeats ``frozen`` and ``kw_only``: type checkers do not see them inherited.
     """
@@ -27,7 +27,7 @@ class Severity(StrEnum):
 
 
 class DevMetric(StrEnum):
-    """What a model in training can be chosen by, on dev."""
+    """The metrics on dev that can choose the best checkpoint."""
 
     ROUGE_MEAN = "rouge_mean"
     ROUGE1 = "rouge1"
@@ -37,15 +37,15 @@ class DevMetric(StrEnum):
     """Cross-entropy per token of the reference summaries; the only one where less is better."""
 
     def is_better(self, value: float, than: float) -> bool:
-        """Whether ``value`` beats ``than``."""
+        """Return whether ``value`` is better than ``than``."""
         return value < than if self is DevMetric.EVAL_LOSS else value > than
 
 
-# --- what we learn from -----------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------
 
 
 class Turn(Value, frozen=True, kw_only=True):
-    """One thing that one speaker says; ``speaker`` is the tag as written, ``#Person1#``.
+    """One turn of a dialogue; ``speaker`` is the tag as written, ``#Person1#``.
 
     ``speaker`` is empty for a line that stands before the first tag, or has none at all.
     """
@@ -104,7 +104,7 @@ class Corpus(Value, frozen=True, kw_only=True):
     sample_submission: str | None = None
 
 
-# --- what a model reads and says -----------------------------------------------------------------
+# --- prompts and predictions -----------------------------------------------------------------
 
 
 class Message(Value, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ class Message(Value, frozen=True, kw_only=True):
 
 
 class Source(Value, frozen=True, kw_only=True):
-    """What a model is shown for one dialogue: chat messages, or plain text for encoders.
+    """The prompt of one dialogue: chat messages, or plain text for encoder-decoders.
 
     ``turns_dropped`` counts the middle turns that were left out, as text, to keep the length.
     """
@@ -136,9 +136,9 @@ class StopReason(StrEnum):
 
 
 class Prediction(Value, frozen=True, kw_only=True):
-    """One summary that a system wrote.
+    """One generated summary.
 
-    ``raw`` is the text as decoded, ``text`` the summary that is scored and handed in; ``tokens``
+    ``raw`` is the text as decoded, ``text`` the summary that is scored and submitted; ``tokens``
     and ``seconds`` are ``None`` where they were not measured (imported files).
     """
 
@@ -161,11 +161,11 @@ class PredictedTexts(dict[str, str]):
     has_dialogues: bool = False
 
 
-# --- how good a summary is -----------------------------------------------------------------------
+# --- scores -----------------------------------------------------------------------
 
 
 class ReferenceMode(StrEnum):
-    """How the scores against several references become one."""
+    """How the scores against several references are combined."""
 
     MEAN = "mean"
     MAX = "max"
@@ -195,7 +195,7 @@ class Protocol(Value, frozen=True, kw_only=True):
     """The identity of a score: two scores with unlike protocols are not comparable.
 
     ``analyser`` is name, version and dictionary as resolved, such as
-    ``mecab-ko-1.3.7/dic-2.1.1.post2``; it is never a wish.
+    ``mecab-ko-1.3.7/dic-2.1.1.post2``, never as requested.
     """
 
     profile: Profile
@@ -206,7 +206,7 @@ class Protocol(Value, frozen=True, kw_only=True):
     reference_count: str
     """Number of references an item has: ``1``, ``3``, or ``1-3`` where it varies."""
     data_sha256: str
-    """Of the ids and references that were scored against."""
+    """SHA-256 of the ids and references that were scored against."""
     version: int = 1
 
     @property
@@ -244,12 +244,12 @@ class Rouge(Value, frozen=True, kw_only=True):
 
     @property
     def sum(self) -> float:
-        """R1 + R2 + RL, 0 to 3 (drawn as 0 to 300)."""
+        """R1 + R2 + RL, 0 to 3 (shown as 0 to 300)."""
         return self.rouge1 + self.rouge2 + self.rougeL
 
     @property
     def mean(self) -> float:
-        """The contest's final result, 0 to 1 (drawn as 0 to 100)."""
+        """The contest's final result, 0 to 1 (shown as 0 to 100)."""
         return self.sum / 3
 
 
@@ -261,11 +261,11 @@ class Interval(Value, frozen=True, kw_only=True):
     level: float = 0.95
 
 
-# --- which answer is handed in -------------------------------------------------------------------
+# --- submissions -------------------------------------------------------------------
 
 
 class Blend(Value, frozen=True, kw_only=True):
-    """One answer per dialogue, chosen from the predictions of its members."""
+    """One summary per dialogue, chosen from the predictions of its members."""
 
     method: str
     members: tuple[str, ...]
@@ -281,7 +281,7 @@ class Submission(Value, frozen=True, kw_only=True):
     manifest: str
 
     def relative_to(self, folder: str) -> Self:
-        """The same submission with paths below ``folder``."""
+        """Return the same submission with paths relative to ``folder``."""
         return msgspec.structs.replace(
             self,
             path=self.path.removeprefix(folder).lstrip("/"),

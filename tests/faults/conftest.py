@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import pytest
 
+from yoyak.config.project import Project
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import CheckpointSaved, Started, TrainStep
 from yoyak.files import atomic
 from yoyak.runs.run import Run
-from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import create_runs
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from yoyak.config.project import ResourceLimits
 from yoyak.errors import DiskFull
 from yoyak.planning.disk_estimate import peak_gb
 from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
 from yoyak.planning.plan import PlanTarget, admit, plan
-from yoyak.runs.settings import ResourceLimits
 from yoyak.system import limits
 
 RTX_3090 = GPUS["RTX 3090"]

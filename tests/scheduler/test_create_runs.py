@@ -2,9 +2,9 @@
 
 import pytest
 
+from yoyak.config.project import Project
 from yoyak.errors import BadRecipe, Interrupted
 from yoyak.events import Queued
-from yoyak.runs.settings import Project
 from yoyak.scheduler.create_runs import create_runs
 
 

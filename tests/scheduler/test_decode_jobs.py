@@ -5,11 +5,11 @@ import json
 import msgspec
 import pytest
 
+from yoyak.config.project import Project, ResourceLimits
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
 from yoyak.ensemble.candidates import candidates
 from yoyak.ensemble.decode_search import DecodeSearch
 from yoyak.errors import InputMissing, RunFailed, UsageError
-from yoyak.runs.settings import Project, ResourceLimits
 from yoyak.scheduler.create_runs import create_runs
 from yoyak.scheduler.decode_jobs import SWEEP, decode_in_process, freeze, parse_decodes
 from yoyak.scheduler.scheduler import RunResult, Scheduler

@@ -3,12 +3,12 @@
 import pytest
 
 from yoyak import messages
+from yoyak.config.project import Project, ResourceLimits
 from yoyak.errors import DiskFull
 from yoyak.events import RunStatus, Started, Warned
 from yoyak.files import atomic
 from yoyak.report.model.load import gather
 from yoyak.report.render import markdown
-from yoyak.runs.settings import Project, ResourceLimits
 from yoyak.scheduler import create_runs, resource_monitor, scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
 from yoyak.system import limits

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from yoyak import messages
+from yoyak.config.project import ResourceLimits
 from yoyak.events import RunStatus, StageStarted, Started, SystemMetrics, TrainStep, Warned
-from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler import heartbeat, resource_monitor, scheduler, worker_process
 from yoyak.scheduler.scheduler import RunResult, Scheduler
 from yoyak.scheduler.worker_process import worker_environment
@@ -221,7 +221,7 @@ import sys
 from pathlib import Path
 from yoyak.data.corpus import read_corpus
 from yoyak.runs.run import Run
-from yoyak.runs.settings import ResourceLimits
+from yoyak.config.project import ResourceLimits
 from yoyak.scheduler.scheduler import Scheduler
 limits = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 line = Scheduler(read_corpus(Path(sys.argv[1])), lambda run, event: None, limits)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.runs.settings import Project
+from yoyak.config.project import Project
 from yoyak.scheduler import create_runs
 
 DOUBLES = Path(__file__).parent / "doubles"

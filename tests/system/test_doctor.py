@@ -8,8 +8,8 @@ import pytest
 
 from yoyak import messages
 from yoyak.config import load
+from yoyak.config.project import ResourceLimits
 from yoyak.files import disk_errors
-from yoyak.runs.settings import ResourceLimits
 from yoyak.system import limits, probe
 from yoyak.system.doctor import CheckStatus, check
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yoyak.config.project import ResourceLimits
 from yoyak.messages import fill
-from yoyak.runs.settings import ResourceLimits
 from yoyak.system import limits
 from yoyak.system.limits import NearLimit, OverLimit, Readings, WithinLimits, decide
 

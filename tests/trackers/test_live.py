@@ -9,13 +9,13 @@ import pytest
 
 from yoyak import messages
 from yoyak.config import load
+from yoyak.config.project import Backups, Mirrors, Project
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import UsageError
 from yoyak.events import Finished, Queued, Warned
 from yoyak.export.git_backup import Backup
 from yoyak.messages import fill
-from yoyak.runs.settings import Backups, Mirrors, Project
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.trackers import backends, live

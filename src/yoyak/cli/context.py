@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yoyak.config.project import Project, read_project
 from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
-from yoyak.runs.settings import Project, read_project
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus
 

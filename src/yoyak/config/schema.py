@@ -1,4 +1,4 @@
-"""What to learn and how, as one typed value resolved from layers of TOML.
+"""The typed schema of a recipe: every section and setting, with defaults and allowed values.
 
 Layers, later ones win: the bundled recipe (and what it ``extends``) < a recipe file of the user's
 < ``[recipes.NAME]`` in ``./yoyak.toml`` < ``--set a.b=c``. Tables merge, anything else replaces.
@@ -21,13 +21,13 @@ Quantile = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all sections: frozen, by keyword only, unknown keys refused."""
+    """Base of all sections: frozen, by keyword only, unknown keys refused."""
 
 
 class ScratchSettings(Settings, frozen=True, kw_only=True):
     """A model built from its architecture with random weights, and a tokenizer trained on train.
 
-    For showing that everything works; such a model's scores say nothing about quality.
+    For tests and demonstrations; the scores of such a model say nothing about quality.
     """
 
     architecture: Literal["bart", "llama", "qwen2", "qwen3"]
@@ -36,7 +36,7 @@ class ScratchSettings(Settings, frozen=True, kw_only=True):
     layers: Positive
     heads: Positive
     pretrain_epochs: Annotated[int, Meta(ge=0)] = 0
-    """Passes over train's texts as a language model first: adapters need a base that can speak."""
+    """Epochs of language modelling on train's texts first: adapters need a trained base."""
 
     def __post_init__(self) -> None:
         if self.pretrain_epochs and self.architecture == "bart":
@@ -74,19 +74,19 @@ class LoraSettings(Settings, frozen=True, kw_only=True):
 
 
 class PromptSettings(Settings, frozen=True, kw_only=True):
-    """How a dialogue is shown; only fields that test.csv has can be shown."""
+    """The prompt; only fields that test.csv has can enter it."""
 
     style: Literal["chat", "source"]
     system: str = ""
     instruction: str = ""
     examples: Annotated[int, Meta(ge=0)] = 0
-    """Answered train dialogues that are shown first: few-shot, for bases that learn nothing."""
+    """Few-shot examples from train, for models that are not trained."""
     max_source_tokens: Positive = 1024
     max_summary_tokens: Positive = 256
 
 
 class LrScheduler(StrEnum):
-    """How the learning rate moves after the warm-up."""
+    """Learning-rate schedule after the warm-up."""
 
     COSINE = "cosine"
     LINEAR = "linear"
@@ -97,9 +97,9 @@ Checkpointing = Literal["auto", "off", "selective", "on"]
 
 
 class Recompute(StrEnum):
-    """Which blocks compute their activations again on the way back instead of keeping them.
+    """Activation checkpointing: which blocks recompute activations in the backward pass.
 
-    In the order in which they are tried: each saves memory over the one before it and costs time.
+    In the order in which they are tried: each saves memory over the one before and costs time.
     """
 
     NOTHING = "off"
@@ -108,7 +108,7 @@ class Recompute(StrEnum):
     EVERYTHING = "on"
 
     def saves_over(self, other: "Recompute") -> bool:
-        """Whether less is kept than with ``other``."""
+        """Return whether fewer activations are kept than with ``other``."""
         order = list(Recompute)
         return order.index(self) > order.index(other)
 
@@ -117,12 +117,12 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     """Settings of the optimizer and the training loop."""
 
     epochs: Annotated[int, Meta(ge=0)] = 1
-    """A ceiling, because early stopping is on; 0 means zero-shot."""
+    """At most this many, because early stopping is on; 0 means zero-shot."""
     max_steps: Positive | None = None
     batch_size: Positive = 8
-    """Rows of one optimiser step: this is the effective batch and never changes silently."""
+    """Rows of one optimizer step (the effective batch); it never changes silently."""
     micro_batch_size: Positive | None = None
-    """At most this many rows in one forward pass; the rest of the batch is accumulated."""
+    """At most this many rows in one forward pass; gradients are accumulated over the batch."""
     micro_batch_tokens: Positive | None = None
     """At most this many padded tokens in one forward pass."""
     learning_rate: AboveZero = 5e-5
@@ -132,17 +132,17 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     max_grad_norm: AboveZero = 1.0
     label_smoothing: Fraction = 0.0
     gradient_checkpointing: Checkpointing = "auto"
-    """``auto`` goes from none to every second, then every block, as memory ends."""
+    """``auto`` goes from no block to every second, then to every block, when memory runs out."""
     packing: Literal["auto", "on", "off"] = "auto"
-    """Rows of a pass in one line; ``auto``: on a card, where that is proved and measures faster."""
+    """Packing without cross-contamination (cu_seqlens); ``auto``: on a GPU, where a check against
+    padded rows passes and it measures faster."""
     kernels: Literal["torch", "liger"] = "torch"
-    """Whose norms, SwiGLU and rotary positions; ``liger`` needs a card and the kernels extra."""
+    """Kernels of norms, SwiGLU and rotary embeddings; ``liger`` needs a GPU and its extra."""
     compile: bool = False
     """``torch.compile`` of each block of the model."""
     save_every_steps: Positive = 200
     deterministic: bool = True
-    """On a card, kernels that repeat themselves to the bit, if two short runs show that they do;
-    it is shown once, before the first step."""
+    """On a GPU, bitwise reproducible kernels, if two short runs before the first step agree."""
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -154,7 +154,7 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def recomputes(self) -> tuple[Recompute, ...]:
-        """What may be recomputed, in the order in which it is tried."""
+        """The levels of activation checkpointing, in the order in which they are tried."""
         if self.gradient_checkpointing == "auto":
             return tuple(Recompute)
         return (Recompute(self.gradient_checkpointing),)
@@ -170,27 +170,27 @@ RESUMABLE_SETTINGS = (
     "save_every_steps",
     "deterministic",
 )
-"""Settings of [train] that say how a step is computed, not which: its gradient is the same within
-rounding. A run may go on under others, and says so."""
+"""Settings of [train] that change how a step is computed but its gradient only within rounding:
+a run may be resumed with others, and says so."""
 
 
 class EvaluateSettings(Settings, frozen=True, kw_only=True):
-    """Judging by generated dev summaries during training."""
+    """Evaluation on generated dev summaries during training."""
 
     metric: DevMetric = DevMetric.ROUGE_MEAN
-    """What chooses the best checkpoint and ends training early."""
+    """The metric of the best checkpoint and of early stopping."""
     at_start: bool = True
-    """Judge once before the first step, so that every later score has something to be above."""
+    """Evaluate once before the first step, as the baseline of training."""
     every_epochs: Positive | None = 1
     """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
-    """Rows of dev per evaluation, the same ones each time; the finished run is judged on all."""
+    """Rows of dev per evaluation, the same ones each time; the finished run is scored on all."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
 
 class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"):
-    """Always the likeliest token: deterministic."""
+    """Greedy decoding: deterministic."""
 
     max_new_tokens: Positive | None = None
     """``None``: from the training summaries' lengths (99.9th percentile and a margin)."""
@@ -200,7 +200,7 @@ class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"
 
 
 class BeamSearch(Settings, frozen=True, kw_only=True, tag_field="kind", tag="beam"):
-    """The best of several beams: deterministic."""
+    """Beam search: deterministic."""
 
     num_beams: Annotated[int, Meta(ge=2)] = 4
     length_penalty: float = 1.0
@@ -211,7 +211,7 @@ class BeamSearch(Settings, frozen=True, kw_only=True, tag_field="kind", tag="bea
 
 
 class Sampling(Settings, frozen=True, kw_only=True, tag_field="kind", tag="sample"):
-    """Drawn at random: never the default for scoring; ``seed`` makes it repeatable."""
+    """Sampling: never the default for scoring; ``seed`` makes it reproducible."""
 
     temperature: AboveZero = 0.7
     top_p: Fraction = 0.9
@@ -225,31 +225,31 @@ Decode = Greedy | BeamSearch | Sampling
 
 
 def shared_settings(decode: Decode) -> dict[str, Any]:
-    """The settings of ``decode`` that every kind of decoding has, for one of another kind."""
+    """Return the settings of ``decode`` that every kind of decoding has."""
     names = Greedy.__struct_fields__
     return {name: getattr(decode, name) for name in names}
 
 
 class GenerateSettings(Settings, frozen=True, kw_only=True):
-    """What predictions are computed with; whatever is not as it was trained is compared first."""
+    """The inference backend; one that differs from training must pass a parity check first."""
 
     weights: Literal["trained", "merged"] = "trained"
-    """``trained``: adapters on the base as training had it, the very system that was judged.
+    """``trained``: adapters on the base as in training, the very system that was evaluated.
     ``merged``: adapters added into the base in bfloat16, without its 4-bit rounding."""
     library: Literal["transformers", "ctranslate2"] = "transformers"
-    """Who decodes an encoder-decoder; CTranslate2 only where it says the same."""
+    """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
 
 
 LONGEST_NAME = 80
 
 
 class Recipe(Settings, frozen=True, kw_only=True):
-    """Everything that decides what a run learns and says."""
+    """Everything that decides what a run trains and predicts."""
 
     name: str
     engine: str
     about: str = ""
-    """One line for people."""
+    """A one-line description."""
     model: ModelSettings = ModelSettings()
     lora: LoraSettings | None = None
     prompt: PromptSettings = PromptSettings(style="source")
@@ -274,11 +274,11 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def learning_hash(self) -> str:
-        """SHA-256 of what decides the weights: no description, no speech, nothing of ``HOW``."""
+        """SHA-256 of what decides the weights: no ``about``, decoding or ``RESUMABLE_SETTINGS``."""
         usual = {name: getattr(TrainSettings(), name) for name in RESUMABLE_SETTINGS}
         train = msgspec.structs.replace(self.train, **usual)
-        spoken = {"decode": Greedy(), "generate": GenerateSettings()}
-        return _sha256(msgspec.structs.replace(self, about="", train=train, **spoken))
+        inference = {"decode": Greedy(), "generate": GenerateSettings()}
+        return _sha256(msgspec.structs.replace(self, about="", train=train, **inference))
 
     @property
     def full_hash(self) -> str:

@@ -1,13 +1,16 @@
-"""Whole files and whole folders: what a kill or a full disk leaves is old or new, never torn.
+"""Atomic writes of files and folders: after a kill or a full disk, old or new, never a mixture.
 
-A file is written beside its place, forced to the disk and renamed. A folder is written as
-``.name.tmp-<pid>``, gets its ``manifest.json`` last, and is renamed when every byte of it is on
-the disk: a folder whose manifest verifies is whole.
+A file is written under a temporary name, fsynced and renamed. A folder is written as
+``.name.tmp-<pid>``, gets its ``manifest.json`` last, and is renamed after every file of it was
+fsynced: a folder whose manifest verifies is complete.
 """
 
+import ctypes
+import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from yoyak.errors import BadData, CannotWrite
-from yoyak.files.disk_errors import require_space, saying_why, write_all
+from yoyak.files.disk_errors import explain_write_errors, require_space, write_all
 from yoyak.files.manifest import (
     MANIFEST,
     MARKER,
@@ -29,20 +32,22 @@ from yoyak.files.manifest import (
     sync_folder,
     verify_folder,
 )
-from yoyak.files.rename_exchange import swap_rename
 
 __all__ = [
-    "FileRecord", "Manifest", "checked_name", "clear_leftovers", "empty_trash", "is_ours",
+    "FileRecord", "Manifest", "checked_name", "clear_leftovers", "is_ours",
     "leftovers", "read_manifest", "remove_folder", "require_space", "set_aside", "sha256_file",
     "sha256_of", "size_bytes", "sync_folder", "verify_folder", "whole_folder", "write_bytes",
     "write_text", "write_value",
 ]  # fmt: skip
 
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NO_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._@-]{0,79}")
 
 
 def checked_name(name: str) -> str:
-    """``name``, if it can be a file or folder of ours: lower case, no leading dot, no slash.
+    """Return ``name`` if it can name a file or folder of ours: lower case, no leading dot or slash.
 
     Raises:
         BadData: it cannot.
@@ -56,14 +61,14 @@ def checked_name(name: str) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file: whoever reads sees the old content or all of the new.
+    """Write a file atomically: a reader sees the old content or all of the new.
 
     Raises:
-        DiskFull: there is no room; the old content is intact.
+        DiskFull: the disk is full; the old content is intact.
         CannotWrite: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with saying_why(path, len(content)):
+    with explain_write_errors(path, len(content)):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -80,12 +85,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As ``write_bytes``, in UTF-8."""
+    """Do as ``write_bytes``, in UTF-8."""
     write_bytes(path, text.encode())
 
 
 def write_value(path: Path, value: object) -> None:
-    """As ``write_bytes``, as JSON with one setting a line, for people and machines."""
+    """Do as ``write_bytes``, as indented JSON with one value per line."""
     write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
@@ -94,16 +99,16 @@ def write_value(path: Path, value: object) -> None:
 
 @contextmanager
 def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator[Path]:
-    """Yields a folder to fill; on leaving without an error it becomes ``path``, all at once.
+    """Yield a folder to fill; on leaving without an error it is renamed to ``path``.
 
     ``notes`` are read on leaving, so they may be filled in the meantime. A folder of ours that
-    stood at ``path`` makes way only when the new one is whole on the disk.
+    was at ``path`` is replaced only after every file of the new one was fsynced.
 
     Raises:
         DiskFull, CannotWrite: as ``write_bytes``; nothing is left behind and ``path`` is untouched.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with saying_why(path):
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _fresh_folder(temporary)
@@ -120,32 +125,32 @@ def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder of ours; it is renamed first, so that half of it never looks whole.
+    """Remove a folder of ours; it is renamed first, so that half of it is never taken for whole.
 
     Raises:
         CannotWrite: it is not ours, or a link, and so not ours to delete.
     """
-    with saying_why(path):
+    with explain_write_errors(path):
         _remove_tree(_to_trash(path))
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Renames it to ``.<why>-<name>-<n>`` beside its place, where nobody takes it for whole."""
+    """Rename ``path`` to ``.<why>-<name>-<n>`` in the same folder, and return the new path."""
     aside = next(
         name
         for count in range(10**6)
         if not os.path.lexists(name := path.with_name(f".{why}-{path.name}-{count}"))
     )
-    with saying_why(path):
+    with explain_write_errors(path):
         path.rename(aside)
         sync_folder(path.parent)
     return aside
 
 
 def leftovers(folder: Path) -> tuple[Path, ...]:
-    """What killed writers and removers left directly in ``folder``, oldest name first.
+    """Return what killed writers and removers left directly in ``folder``, in order of name.
 
-    A living writer's temporary is among them: only the holder of the run's lock may remove them.
+    A live writer's temporary is among them: only the holder of the run's lock may remove them.
     """
     if not folder.is_dir():
         return ()
@@ -157,7 +162,7 @@ def leftovers(folder: Path) -> tuple[Path, ...]:
 
 
 def clear_leftovers(folder: Path) -> int:
-    """Removes the leftovers of ``folder``; the bytes that were freed."""
+    """Remove the leftovers of ``folder`` and return the bytes that were freed."""
     freed = 0
     for path in leftovers(folder):
         freed += size_bytes(path)
@@ -168,11 +173,8 @@ def clear_leftovers(folder: Path) -> int:
     return freed
 
 
-empty_trash = clear_leftovers
-
-
 def size_bytes(path: Path) -> int:
-    """All files at or below ``path``, links not followed."""
+    """Return the size of all files at or below ``path``; links are not followed."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size if os.path.lexists(path) else 0
     return sum(size_bytes(entry) for entry in path.iterdir())
@@ -185,7 +187,7 @@ def _fresh_folder(path: Path) -> None:
 
 
 def _put_in_place(new: Path, path: Path) -> Path | None:
-    """Gives ``new`` the name ``path``; where the folder that had it lies now, if there was one."""
+    """Rename ``new`` to ``path``; return where a folder that had the name is now."""
     if not os.path.lexists(path):
         new.rename(path)
         return None
@@ -199,7 +201,7 @@ def _put_in_place(new: Path, path: Path) -> Path | None:
 
 
 def _remove_tree(path: Path) -> None:
-    """Removes a folder with what marks it as ours last: a removal that is cut off can go on."""
+    """Remove a folder, its marker last, so that an interrupted removal can be resumed."""
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -212,3 +214,20 @@ def _to_trash(path: Path) -> Path:
     if not is_ours(path):
         raise CannotWrite("runs.not-ours", path=path)
     return set_aside(path, "trash")
+
+
+def swap_rename(one: Path, other: Path) -> bool:
+    """Exchange two names of one file system in one step (``renameat2(2)``, Linux).
+
+    Returns false where the system cannot.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if sys.platform != "linux" or rename is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(one))

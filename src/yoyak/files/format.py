@@ -1,7 +1,7 @@
 """The format number of every kind of record on disk, and what a reader does with other numbers.
 
-Every record states its ``format``; a record without one is of format 1. A number goes up when the
-meaning of a record changes (a setting or an event gets another name), not when a field is added.
+Every record states its ``format``; a record without one is of format 1. A number goes up with
+every change that an older reader could not follow: another name, or one more field.
 
 =====================  ======  ==================================================================
 record                 number  an older one

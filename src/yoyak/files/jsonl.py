@@ -1,21 +1,21 @@
-"""Logs that grow by whole lines: a torn last line is ignored by readers and dropped by writers."""
+"""Append-only JSON Lines; readers ignore a torn last line and writers drop it."""
 
 import fcntl
 import os
 from pathlib import Path
 
-from yoyak.files.disk_errors import saying_why, write_all
+from yoyak.files.disk_errors import explain_write_errors, write_all
 
 
 def append_lines(path: Path, lines: bytes, *, durable: bool = False) -> None:
-    """Appends whole lines (each with its newline) in one write, which no other writer can split.
+    """Append whole lines (each with its newline) in one write, which no other writer can split.
 
     A torn last line, whose writer was killed, is dropped first.
 
     Raises:
         DiskFull, CannotWrite: nothing was appended; the log is as it was.
     """
-    with saying_why(path, len(lines)):
+    with explain_write_errors(path, len(lines)):
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # else dropping a torn line could cut another's
@@ -32,12 +32,12 @@ def append_lines(path: Path, lines: bytes, *, durable: bool = False) -> None:
 
 
 def read_lines(path: Path) -> list[bytes]:
-    """The whole lines of a log; a last one without its newline is torn or not yet written."""
+    """Return the whole lines of a log; a last one without its newline is left out."""
     return read_lines_from(path, 0)[0]
 
 
 def read_lines_from(path: Path, start: int) -> tuple[list[bytes], int]:
-    """The whole lines from byte ``start`` on, and the byte where the next one will begin.
+    """Return the whole lines from byte ``start`` on, and the byte where the next one begins.
 
     A file that is not there has no lines.
     """
@@ -52,10 +52,10 @@ def read_lines_from(path: Path, start: int) -> tuple[list[bytes], int]:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cuts off a last line that has no newline; its writer was killed in the middle of it."""
+    """Cut off a last line without a newline, whose writer was killed."""
     if not path.is_file():
         return
-    with saying_why(path):
+    with explain_write_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -65,7 +65,7 @@ def drop_torn_line(path: Path) -> None:
 
 
 def _without_torn_line(handle: int) -> int:
-    """The size of the log once it ends with a newline."""
+    """Cut off a torn last line and return the size of the log."""
     size = os.fstat(handle).st_size
     if size == 0 or os.pread(handle, 1, size - 1) == b"\n":
         return size

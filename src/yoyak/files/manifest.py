@@ -1,4 +1,4 @@
-"""What a whole folder holds: its manifest, the hashes in it, and whether it is still as written."""
+"""The manifest of a folder (sizes and SHA-256 of its files), and the verification against it."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ class FileRecord(Value, frozen=True, kw_only=True):
 
 
 class Manifest(Value, frozen=True, kw_only=True):
-    """The files of a whole folder, what its writer noted, and the SHA-256 of both."""
+    """The files of a folder, the notes of its writer, and ``seal``: the SHA-256 of both."""
 
     files: tuple[FileRecord, ...]
     notes: dict[str, str]
@@ -35,12 +35,12 @@ class Manifest(Value, frozen=True, kw_only=True):
 
     @classmethod
     def sealed(cls, files: tuple[FileRecord, ...], notes: dict[str, str]) -> Self:
-        """The manifest of these."""
+        """Return a manifest of ``files`` and ``notes`` with their seal."""
         return cls(files=files, notes=notes, seal=sha256_of(files, notes))
 
     @property
     def size_bytes(self) -> int:
-        """All files together."""
+        """The size of all files together."""
         return sum(file.size_bytes for file in self.files)
 
     @property
@@ -64,9 +64,9 @@ def read_manifest(path: Path) -> Manifest | None:
 
 
 def verify_folder(path: Path) -> Manifest | None:
-    """The folder's manifest if it holds exactly the files that were written, else ``None``.
+    """Return the manifest if the folder holds exactly the files that were written, else ``None``.
 
-    Every byte is read. A file more is refused as a file less is: loaders look for names.
+    Every byte is read. An additional file fails as a missing one does: loaders look for names.
     """
     manifest = read_manifest(path)
     if manifest is None:
@@ -80,7 +80,7 @@ def verify_folder(path: Path) -> Manifest | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether ``path`` is a folder, not a link, that carries our marker or a manifest of ours."""
+    """Return whether ``path`` is a folder, not a link, with our marker or a manifest of ours."""
     if path.is_symlink() or not path.is_dir():
         return False
     return (path / MARKER).is_file() or read_manifest(path) is not None
@@ -96,7 +96,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def records(folder: Path) -> Iterator[FileRecord]:
-    """Forces each file to the disk and describes it."""
+    """Fsync each file and yield its record."""
     for path in _contents(folder):
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as stream:
@@ -118,18 +118,18 @@ def _is_as_written(path: Path, record: FileRecord) -> bool:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of(*parts: object) -> str:
-    """SHA-256 of values that msgspec can write, in hexadecimal; dictionaries in key order."""
+    """Return the SHA-256 of JSON-encodable values, in hexadecimal; dictionaries in key order."""
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces a folder's list of names to the disk."""
+    """Fsync a folder, so that its list of names is on the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

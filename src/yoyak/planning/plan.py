@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
 from yoyak.errors import DiskFull, InputMissing, Unavailable, YoyakError
 from yoyak.files import atomic
@@ -32,7 +33,6 @@ from yoyak.planning.time_estimate import (
 )
 from yoyak.planning.workload import Workload, largest_forward_pass, longest_source, workload_of
 from yoyak.runs.run import Run
-from yoyak.runs.settings import ResourceLimits
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits, probe
 from yoyak.system.prune import candidates

@@ -1,1 +1,1 @@
-"""What is on disk: whole files and folders, runs, and the workspace that holds them."""
+"""Run folders, their event logs and the workspace that holds them."""

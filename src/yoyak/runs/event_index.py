@@ -1,8 +1,8 @@
-"""The telling lines of a long log: what ``yoyak status`` reads, a second's work in a tenth of it.
+"""Subsampling of long event logs, so that ``yoyak status`` decodes a tenth of their lines.
 
-Steps and samples come by the ten thousand and say again what the one before them said. Of these
-the newest are kept, and the two beside every other event, so that the state, the pace and what was
-lost in a crash come out as from the whole log; of the rest a few, for the shape of a curve.
+There are tens of thousands of training steps and system metrics. The newest of them are kept, and
+the two next to every other event, so that the state, the speed and the steps lost in a crash are
+those of the whole log; of the rest a few are kept for the shape of the curve.
 """
 
 from bisect import bisect_left
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from yoyak.events import SystemMetrics, TrainStep, tags_of
 
 NEWEST = 500
-"""As many as the pace is taken from (report.forecast)."""
+"""As many as the forecast measures the speed on."""
 OLDER = 100
 
 _STEP, _SAMPLE = (
@@ -21,7 +21,7 @@ _STEP, _SAMPLE = (
 
 
 def state_events(lines: Sequence[bytes]) -> list[bytes]:
-    """The telling ones of ``lines``, in order; a line that cannot be told is telling."""
+    """Return the lines that decide the state, in order; a line of an unknown kind is kept."""
     steps = [place for place, line in enumerate(lines) if line.startswith(_STEP)]
     samples = [place for place, line in enumerate(lines) if line.startswith(_SAMPLE)]
     others = sorted(set(range(len(lines))).difference(steps, samples))

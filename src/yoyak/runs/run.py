@@ -1,4 +1,4 @@
-"""One run on disk: what it is, what happened to it, what it said and how that was judged.
+"""One run folder: its identity, event log, predictions and scorecards.
 
 ::
 
@@ -6,7 +6,7 @@
         identity.json  recipe.json  provenance.json  events.jsonl  run.lock  worker.log
         checkpoints/step-000390/  weights/  predictions/{dev,test}.jsonl  scores/dev.json
 
-``events.jsonl`` is the truth; the lock tells a living worker from a dead one.
+The state is the fold of ``events.jsonl``; the lock tells a live worker from a dead one.
 """
 
 import fcntl
@@ -44,7 +44,7 @@ from yoyak.values import Prediction, SplitName, Value
 
 _PREDICTION = msgspec.json.Decoder(Prediction)
 _FREQUENT = (TrainStep, SystemMetrics, PredictionProgress)
-"""Events whose loss in a power cut costs a point of a curve, never a state."""
+"""Events that are not fsynced: a power cut loses points of a curve, never a state."""
 
 _T = TypeVar("_T")
 
@@ -53,7 +53,7 @@ LOCK_PAUSE_SECONDS = 0.02
 
 
 class RunIdentity(Value, frozen=True, kw_only=True):
-    """What makes a run this run: the same command finds it again by these."""
+    """What identifies a run: the same command finds it again by recipe, hashes and format."""
 
     sequence: int
     recipe: str
@@ -65,8 +65,8 @@ class RunIdentity(Value, frozen=True, kw_only=True):
     format: int = 1
 
 
-class Holder(Value, frozen=True, kw_only=True):
-    """Who works on a run."""
+class LockHolder(Value, frozen=True, kw_only=True):
+    """The process that holds a run's lock."""
 
     pid: int
     host: str
@@ -84,7 +84,7 @@ class EventLog(NamedTuple):
 
 
 class Run:
-    """A run folder; its values are read when they are asked for."""
+    """A run folder; its records are read on access."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -96,22 +96,22 @@ class Run:
 
     @property
     def engine_folder(self) -> Path:
-        """The engine's own: ``checkpoints/`` and ``weights/`` lie in it."""
+        """The folder in which the engine keeps ``checkpoints/`` and ``weights/``."""
         return self.folder
 
     @property
     def log_path(self) -> Path:
-        """The event log."""
+        """The path of the event log."""
         return self.folder / "events.jsonl"
 
     @cached_property
     def identity(self) -> RunIdentity:
-        """What makes this run this run."""
+        """The identity, read once."""
         return _read(self.folder / "identity.json", RunIdentity, RUN)
 
     @property
     def recipe(self) -> Recipe:
-        """The resolved recipe."""
+        """The resolved recipe, its settings under their current names."""
         path = self.folder / "recipe.json"
         _ = self.identity  # a run of a newer format is refused before its settings are read
         current = recorded_settings(_read(path, dict[str, Any]))
@@ -130,15 +130,19 @@ class Run:
             raise BadData("runs.older-format", run=self.name, recipe=self.identity.recipe)
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Stores the resolved recipe; only decoding and how steps are computed may ever change."""
+        """Store the resolved recipe; only decoding and ``RESUMABLE_SETTINGS`` may change.
+
+        Raises:
+            BadData: the training settings are others.
+        """
         if recipe.learning_hash != self.identity.learning_hash:
             raise BadData("runs.other-recipe", run=self.name)
         atomic.write_bytes(self.folder / "recipe.json", _pretty(recipe))
 
-    # --- what happened ---------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------
 
     def emit(self, event: AnyEvent) -> None:
-        """Appends one event, durably if it changes the run's state; secrets are left out."""
+        """Append one event without secrets; fsync if it changes the run's state."""
         durable = not isinstance(event, _FREQUENT)
         line = encode_event(redact_event(event)) + b"\n"
         jsonl.append_lines(self.log_path, line, durable=durable)
@@ -163,21 +167,21 @@ class Run:
         return EventLog(events, garbled, unknown)
 
     def events(self) -> list[AnyEvent]:
-        """The readable events, in order."""
+        """Return the readable events, in order."""
         return self.log().events
 
     def state(self) -> RunState:
-        """What the log adds up to; a run that says running but has no worker was interrupted."""
+        """Return the fold of the log; a running run without a live worker is ``INTERRUPTED``."""
         state = fold(self.log(whole=False).events)
         if state.status is RunStatus.RUNNING and self.holder() is None:
             return msgspec.structs.replace(state, status=RunStatus.INTERRUPTED)
         return state
 
-    # --- who works on it -------------------------------------------------------------------------
+    # --- lock -------------------------------------------------------------------------
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; the kernel lets go when the process dies.
+        """Hold the run's lock inside the block; the kernel releases it when the process dies.
 
         Raises:
             Interrupted: another process holds it; the message names its pid and host.
@@ -186,7 +190,7 @@ class Run:
         try:
             self._take(handle)
             os.ftruncate(handle, 0)
-            holder = Holder(pid=os.getpid(), host=socket.gethostname())
+            holder = LockHolder(pid=os.getpid(), host=socket.gethostname())
             os.pwrite(handle, msgspec.json.encode(holder), 0)
             jsonl.drop_torn_line(self.log_path)
             yield
@@ -208,8 +212,8 @@ class Run:
             host=holder.host if holder else "?",
         )
 
-    def holder(self) -> Holder | None:
-        """The living process that works on the run, if there is one."""
+    def holder(self) -> LockHolder | None:
+        """Return the live process that holds the lock, if there is one."""
         try:
             handle = os.open(self.folder / "run.lock", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -217,29 +221,29 @@ class Run:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return self._noted_holder() or Holder(pid=0, host="?")
+            return self._noted_holder() or LockHolder(pid=0, host="?")
         finally:
             os.close(handle)
         return None
 
-    def _noted_holder(self) -> Holder | None:
+    def _noted_holder(self) -> LockHolder | None:
         try:
-            return msgspec.json.decode((self.folder / "run.lock").read_bytes(), type=Holder)
+            return msgspec.json.decode((self.folder / "run.lock").read_bytes(), type=LockHolder)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    # --- what it said ----------------------------------------------------------------------------
+    # --- predictions ----------------------------------------------------------------------------
 
     def predictions_path(self, split: SplitName, variant: str | None = None) -> Path:
-        """The file of a split's predictions; a ``variant`` is another decoding of the weights."""
+        """Return the file of a split's predictions; a ``variant`` is another decoding."""
         stem = split if variant is None else f"{split}@{atomic.checked_name(variant)}"
         return self.folder / "predictions" / f"{stem}.jsonl"
 
     def predictions(self, split: SplitName, variant: str | None = None) -> list[Prediction]:
-        """The stored predictions in the order they came, each id once."""
+        """Return the stored predictions in the order they were made, each id once."""
         by_id: dict[str, Prediction] = {}
         for line in jsonl.read_lines(self.predictions_path(split, variant)):
-            # A line that a disk has garbled is no prediction: its dialogue is answered again.
+            # A damaged line is left out, so that its dialogue is predicted again.
             with suppress(msgspec.DecodeError, UnicodeDecodeError):
                 prediction = _PREDICTION.decode(line)
                 by_id.setdefault(prediction.id, prediction)
@@ -248,9 +252,9 @@ class Run:
     def begin_predictions(
         self, split: SplitName, fingerprint: str, variant: str | None = None
     ) -> list[Prediction]:
-        """What is already there for these inputs; what was made from others is put aside.
+        """Return the predictions that exist for these inputs; set aside those of other inputs.
 
-        ``fingerprint`` is of everything that decides the texts: weights, decoding, dialogues.
+        ``fingerprint`` is the hash of weights, decoding and dialogues.
         """
         path = self.predictions_path(split, variant)
         note = path.with_suffix(".sha256")
@@ -265,31 +269,31 @@ class Run:
     def add_predictions(
         self, split: SplitName, items: Iterable[Prediction], variant: str | None = None
     ) -> None:
-        """Appends predictions in one durable write: all of them are there after it, or none."""
+        """Append predictions in one fsynced write: all of them are stored, or none."""
         lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
         jsonl.append_lines(self.predictions_path(split, variant), lines, durable=True)
 
-    # --- how that was judged ---------------------------------------------------------------------
+    # --- scores ---------------------------------------------------------------------
 
     def scorecard_path(self, split: SplitName, variant: str | None = None) -> Path:
-        """The file of a split's scorecard."""
+        """Return the file of a split's scorecard."""
         stem = split if variant is None else f"{split}@{atomic.checked_name(variant)}"
         return self.folder / "scores" / f"{stem}.json"
 
     def write_scorecard(
         self, split: SplitName, card: Scorecard, variant: str | None = None
     ) -> None:
-        """Stores what the judge said of a split's predictions."""
+        """Store the scores of a split's predictions."""
         atomic.write_bytes(self.scorecard_path(split, variant), _pretty(card))
 
     def scorecard(self, split: SplitName = "dev", variant: str | None = None) -> Scorecard | None:
-        """The stored scorecard, ``None`` where nothing was judged yet."""
+        """Return the stored scorecard, ``None`` where nothing was scored yet."""
         path = self.scorecard_path(split, variant)
         return _read(path, Scorecard) if path.is_file() else None
 
 
 def create(folder: Path, identity: RunIdentity, recipe: Recipe, provenance: bytes) -> Run:
-    """Makes a run folder; it appears whole, with its identity, recipe and provenance."""
+    """Create a run folder atomically, with its identity, recipe and provenance."""
     with atomic.whole_folder(folder) as temporary:
         atomic.write_bytes(temporary / "identity.json", _pretty(identity))
         atomic.write_bytes(temporary / "recipe.json", _pretty(recipe))

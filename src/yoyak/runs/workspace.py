@@ -1,4 +1,4 @@
-"""All runs of a folder, and the folders beside them.
+"""The workspace: a folder of runs, imports, ensembles, submissions and reports.
 
 ::
 
@@ -18,21 +18,21 @@ import msgspec
 from yoyak.config.schema import Recipe
 from yoyak.errors import BadData
 from yoyak.files import atomic
-from yoyak.files.disk_errors import saying_why
+from yoyak.files.disk_errors import explain_write_errors
 from yoyak.files.format import RUN, WORKSPACE, decode_record
 from yoyak.runs.run import Run, RunIdentity, create
 from yoyak.values import Corpus, Value
 
 
 class WorkspaceSettings(Value, frozen=True, kw_only=True):
-    """What the workspace remembers between commands."""
+    """What is stored in ``workspace.json`` between commands."""
 
     data_folder: str | None = None
     format: int = WORKSPACE.number
 
 
 class Workspace:
-    """A folder of runs; it is made when something is first written into it."""
+    """A workspace folder; it is created by the first write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class Workspace:
 
     @property
     def memory(self) -> WorkspaceSettings:
-        """What earlier commands left to be remembered."""
+        """The stored settings; defaults where there are none."""
         path = self.folder / "workspace.json"
         if not path.is_file():
             return WorkspaceSettings()
@@ -55,13 +55,13 @@ class Workspace:
             raise BadData("runs.bad-record", path=path, problem=error) from error
 
     def remember_data(self, folder: Path) -> None:
-        """Makes ``folder`` the data folder of the commands to come."""
+        """Store ``folder`` as the data folder of later commands."""
         changed = WorkspaceSettings(data_folder=str(folder.resolve()))
         if changed != self.memory:
             atomic.write_bytes(self.folder / "workspace.json", msgspec.json.encode(changed))
 
     def runs(self) -> list[Run]:
-        """Every run, oldest first (by its number, not by clocks that may jump)."""
+        """Return every run, oldest first (by sequence number: clocks may jump)."""
         return sorted(self._runs(), key=lambda run: run.identity.sequence)
 
     def find(self, recipe: Recipe, corpus: Corpus) -> Run | None:
@@ -88,7 +88,7 @@ class Workspace:
     def find_or_create(
         self, recipe: Recipe, corpus: Corpus, provenance: Callable[[], bytes]
     ) -> Run:
-        """The run of this recipe on this data; of two commands at once only one creates it."""
+        """Do as ``find``, or create the run; of two commands at once only one creates it."""
         with self._alone():
             return self.find(recipe, corpus) or self._create(recipe, corpus, provenance())
 
@@ -108,7 +108,7 @@ class Workspace:
         return create(self._free_folder(identity), identity, recipe, provenance)
 
     def named(self, name: str) -> Run | None:
-        """The run of that folder name, or the newest run of the recipe of that name."""
+        """Return the run of that folder name, or the newest run of the recipe of that name."""
         found = [run for run in self.runs() if name in {run.name, run.identity.recipe}]
         return found[-1] if found else None
 
@@ -121,8 +121,8 @@ class Workspace:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Holds the workspace for a moment; whoever else wants to change its list waits."""
-        with saying_why(self.folder):
+        """Hold the workspace's lock inside the block; others that create runs wait."""
+        with explain_write_errors(self.folder):
             self.runs_folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

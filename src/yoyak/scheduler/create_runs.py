@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from yoyak.config import load
+from yoyak.config.project import Project
 from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
@@ -18,7 +19,6 @@ from yoyak.planning.model_shapes import shape_of
 from yoyak.planning.plan import PlanTarget, plan
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
-from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.decode_jobs import with_frozen

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from yoyak.config.project import ResourceLimits
 from yoyak.events import Warned
 from yoyak.runs.run import Run
-from yoyak.runs.settings import ResourceLimits
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits
 from yoyak.system.limits import LimitDecision, OverLimit, WithinLimits

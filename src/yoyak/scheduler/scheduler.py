@@ -17,11 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from yoyak.config.project import ResourceLimits
 from yoyak.errors import DiskFull, Interrupted, YoyakError
 from yoyak.events import AnyEvent, Failed, RunStatus, Warned
 from yoyak.messages import text
 from yoyak.runs.run import Run
-from yoyak.runs.settings import ResourceLimits
 from yoyak.scheduler import retry_policy
 from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts

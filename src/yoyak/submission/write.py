@@ -21,7 +21,7 @@ from yoyak import __version__
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.files import atomic
-from yoyak.files.disk_errors import saying_why
+from yoyak.files.disk_errors import explain_write_errors
 from yoyak.submission import ledger
 from yoyak.submission.context import ValidationContext
 from yoyak.submission.manifest import (
@@ -125,7 +125,7 @@ def _write(
         yoyak=__version__,
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    with saying_why(folder):
+    with explain_write_errors(folder):
         temporary.mkdir()
         atomic.write_bytes(temporary / CSV, data)
         atomic.write_bytes(
@@ -163,7 +163,7 @@ def _submission(folder: Path, manifest: SubmissionManifest) -> Submission:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the lock of ``folder``; leftovers of writers that were killed are removed."""
-    with saying_why(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

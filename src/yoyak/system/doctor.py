@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
 from yoyak.errors import YoyakError
 from yoyak.files import disk_errors
 from yoyak.messages import fill, text
-from yoyak.runs.settings import ResourceLimits
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits, probe, quota
 from yoyak.values import Value

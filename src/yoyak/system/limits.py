@@ -7,8 +7,8 @@ message keys are those of the event log, whose earlier records have to stay read
 import shutil
 from pathlib import Path
 
+from yoyak.config.project import ResourceLimits
 from yoyak.events import SystemMetrics
-from yoyak.runs.settings import ResourceLimits
 from yoyak.system.probe import GB, visible_gpus
 from yoyak.values import Value
 

@@ -15,6 +15,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self, TextIO
 
+from yoyak.config.project import Project
 from yoyak.errors import YoyakError
 from yoyak.events import AnyEvent, Finished, Warned
 from yoyak.export.git_backup import backup
@@ -24,7 +25,6 @@ from yoyak.report.render.escape import plain
 from yoyak.report.render.write import write_report
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
-from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
 from yoyak.trackers.mirror import Mirror, check_tracker
 

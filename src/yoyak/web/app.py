@@ -16,11 +16,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from yoyak import messages
+from yoyak.config.project import NO_BUDGET, Budget
 from yoyak.errors import Unavailable, YoyakError
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.render import html
-from yoyak.runs.settings import NO_BUDGET, Budget
 from yoyak.runs.workspace import Workspace
 from yoyak.web import playground
 

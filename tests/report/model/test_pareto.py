@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from yoyak import messages
+from yoyak.config.project import Budget
 from yoyak.report.model import pareto
 from yoyak.report.model.report import Cost
 from yoyak.report.render import markdown
-from yoyak.runs.settings import Budget
 
 
 @pytest.fixture

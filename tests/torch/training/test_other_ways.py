@@ -5,11 +5,11 @@ import time
 import pytest
 
 from support.training import train
+from yoyak.config.project import Project
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import RunFailed
 from yoyak.events import Failed, Prepared, Started, TrainStep, Warned
-from yoyak.runs.settings import Project
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import create_runs, retry_policy
 from yoyak.scheduler.stages import StageContext, run_stages

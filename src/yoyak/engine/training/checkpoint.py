@@ -101,7 +101,7 @@ class Checkpoints:
         self._folder = folder
         self._identity = identity
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.empty_trash(folder)
+        atomic.clear_leftovers(folder)
         self.torn: list[str] = []
         self.saved_recipe = identity.recipe
 

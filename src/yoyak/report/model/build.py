@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from yoyak.config.load import settings_of
+from yoyak.config.project import Budget
 from yoyak.events import (
     BackendParityChecked,
     PreflightPassed,
@@ -31,7 +32,6 @@ from yoyak.report.model.values import (
     SubmissionSummary,
 )
 from yoyak.runs.liveness import worker_health
-from yoyak.runs.settings import Budget
 
 
 class Rest(NamedTuple):

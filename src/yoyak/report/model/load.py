@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from yoyak.config.project import NO_BUDGET, Budget
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
@@ -23,7 +24,6 @@ from yoyak.report.model.report import Difference, Report
 from yoyak.report.model.sources import provenance, relative, submissions
 from yoyak.report.model.values import Blended, DiskSpace, ReportFinding, Sentence
 from yoyak.runs.run import Run
-from yoyak.runs.settings import NO_BUDGET, Budget
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus, Prediction
 

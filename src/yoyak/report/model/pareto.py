@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from yoyak.config.project import NO_BUDGET, Budget
 from yoyak.report.model.report import System
-from yoyak.runs.settings import NO_BUDGET, Budget
 
 
 def front(systems: Sequence[System], budget: Budget = NO_BUDGET) -> tuple[System, ...]:

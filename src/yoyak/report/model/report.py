@@ -4,6 +4,7 @@ Fractions stay 0 to 1, times are seconds, moments are seconds since 1970 (UTC). 
 a number was read: a path below the workspace, with ``#`` and a place in it.
 """
 
+from yoyak.config.project import Budget
 from yoyak.events import RunStatus
 from yoyak.metrics.significance import Verdict
 from yoyak.report.model.values import (
@@ -23,7 +24,6 @@ from yoyak.report.model.values import (
     TimelineSpan,
 )
 from yoyak.runs.liveness import WorkerHealth
-from yoyak.runs.settings import Budget
 from yoyak.values import Rouge, Value
 
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from yoyak.config.project import Budget
 from yoyak.messages import text
 from yoyak.report.model.report import Difference, System, Tiles
 from yoyak.report.model.values import Forecast, Measured
-from yoyak.runs.settings import Budget
 
 UNKNOWN = "–"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from yoyak.config.project import Project, ResourceLimits, read_project
 from yoyak.errors import BadRecipe
-from yoyak.runs.settings import Project, ResourceLimits, read_project
 
 
 def write(folder, text):

@@ -1,4 +1,4 @@
-"""``yoyak.toml``: what is true of this machine and folder, not of what is learned."""
+"""``yoyak.toml``: settings of a machine and a folder, and changes to recipes."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FILE = "yoyak.toml"
 
 
 class ResourceLimits(Value, frozen=True, kw_only=True):
-    """When the machine is in danger; ``None`` sets no limit of that kind."""
+    """Limits of disk, RAM and GPU memory; ``None`` sets no limit of that kind."""
 
     disk_used_gb: float | None = None
     """Stop before the disk holds this much (a contest server may be wiped at 150 GB)."""
@@ -30,7 +30,7 @@ class ResourceLimits(Value, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            # Nothing is ever less than nan, so a guard with such a limit could not fire.
+            # Nothing is ever less than NaN, so such a limit would never be exceeded.
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} has to be a number from 0 up, not {value}")
 
@@ -44,21 +44,21 @@ class _Workspace(Value, frozen=True, kw_only=True):
 
 
 class Mirrors(Value, frozen=True, kw_only=True):
-    """What ``yoyak run`` tells about its runs, and to whom, while they work."""
+    """The trackers that ``yoyak run`` logs to during a run."""
 
     trackers: tuple[str, ...] = ()
 
 
 class Backups(Value, frozen=True, kw_only=True):
-    """Whether ``yoyak run`` backs up by itself."""
+    """Automatic backups by ``yoyak run``."""
 
     after_each_run: bool = False
     push: str | None = None
-    """The name of the git remote that each backup is pushed to."""
+    """Name of the git remote that each backup is pushed to."""
 
 
 class Budget(Value, frozen=True, kw_only=True):
-    """What a model may cost to be worth comparing; ``None`` where that does not matter."""
+    """The most that a model may cost to be compared; ``None`` sets no limit of that kind."""
 
     train_minutes: float | None = None
     vram_gb: float | None = None
@@ -69,15 +69,15 @@ NO_BUDGET = Budget()
 
 
 class Lineup(Value, frozen=True, kw_only=True):
-    """What runs, and what of it first."""
+    """Which recipes run, and their order."""
 
     recipes: tuple[str, ...] = ()
-    """What ``yoyak run`` and ``yoyak plan`` take where none is named."""
+    """The recipes of ``yoyak run`` and ``yoyak plan`` where none is named."""
     priority: dict[str, int] = {}
-    """By recipe, 0 where none is given; the highest goes first, equals as they were named."""
+    """By recipe name, 0 where none is given; the highest runs first."""
 
     def in_order(self, named: Sequence[str]) -> tuple[str, ...]:
-        """The names in the order in which they run."""
+        """Return ``named`` in the order in which they run; equals keep their order."""
         return tuple(sorted(named, key=lambda name: -self.priority.get(recipe_name(name), 0)))
 
 
@@ -95,12 +95,12 @@ class Project(Value, frozen=True, kw_only=True):
 
     @property
     def layers(self) -> dict[str, Any]:
-        """What ``recipes.resolve`` takes as its project layer."""
+        """The project layer of ``load.resolve``."""
         return {"recipes": self.recipes}
 
 
 def read_project(folder: Path) -> Project:
-    """The project file of ``folder``; every default where there is none.
+    """Read the ``yoyak.toml`` of ``folder``; defaults where there is none.
 
     Raises:
         BadRecipe: it is not TOML in UTF-8, or holds a key that nothing reads.
