@@ -139,57 +139,6 @@ def test_a_damaged_file_is_named_with_its_row(file, name, content, key, says):
     assert_speaks(caught.value, path, says)
 
 
-KOREAN = 'fname,summary\na,첫째 요약입니다.\nb,"둘째, 요약입니다."\n'
-ENCODED = [
-    ("cp949", "cp949", "line 2"),
-    ("euc-kr", "cp949", "line 2"),
-    ("utf-16", "utf-16", "line 1"),
-    ("utf-16-le", "utf-16le", "line"),
-    ("utf-16-be", "utf-16be", "line"),
-    ("utf-32", "utf-32", "line 1"),
-]
-
-
-@pytest.mark.parametrize(("encoding", "name", "line"), ENCODED)
-def test_another_encoding_is_recognised(file, encoding, name, line):
-    path = file("t.csv", KOREAN.encode(encoding))
-    with pytest.raises(BadData) as caught:
-        read_rows(path)
-    assert_speaks(caught.value, path, f"looks like {name}.", line, f"iconv -f {name.upper()}")
-
-
-def test_the_command_that_is_offered_repairs_the_file(file):
-    import subprocess
-
-    path = file("내 파일.csv", KOREAN.encode("cp949"))
-    with pytest.raises(BadData) as caught:
-        read_rows(path)
-    subprocess.run(str(caught.value).split(" → ")[1], shell=True, check=True)
-    assert rows(path.with_name("내 파일.utf8.csv"))[0] == ["a", "첫째 요약입니다."]
-
-
-def test_plain_ascii_in_utf16_is_recognised_too(file):
-    path = file("t.csv", "id,summary\na,hello\n".encode("utf-16-le"))
-    with pytest.raises(BadData, match="looks like utf-16le"):
-        read_rows(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "key"),
-    [
-        (KOREAN.encode() + b"c,\xff\xfe\n", "data.not-utf8"),
-        (KOREAN.encode()[:-4], "data.cut-character"),
-        (KOREAN.encode().replace(b"\xec\xb2\xab", b"\xec\x80", 1), "data.not-utf8"),
-    ],
-)
-def test_damaged_utf8_is_not_called_cp949(file, content, key):
-    path = file("t.csv", content)
-    with pytest.raises(BadData) as caught:
-        read_rows(path)
-    assert caught.value.key == key
-    assert_speaks(caught.value, path, "line")
-
-
 def test_a_missing_file_and_a_folder_are_input_missing(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(InputMissing) as caught:

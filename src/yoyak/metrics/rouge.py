@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L of summaries under a named definition (``docs/metrics.md``).
+"""Compute ROUGE-1, ROUGE-2 and ROUGE-L of summaries under a named definition (``docs/metrics.md``).
 
 All three overlaps are longest common subsequences to rapidfuzz's bit-parallel routine (Hyyrö 2004):
 that of two *sorted* sequences is the intersection of the two multisets, which is the clipped n-gram

@@ -1,4 +1,4 @@
-"""The built-in sample: our own dialogues and summaries in the contest's exact file format."""
+"""Provide the built-in sample: our own dialogues and summaries in the contest's file format."""
 
 from pathlib import Path
 
