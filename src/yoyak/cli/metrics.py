@@ -72,7 +72,8 @@ def compare(
         print(msgspec.json.encode(compared).decode())
         return
     out = console(sys.stdout)
-    out.print(scores.comparison(compared, names=_recipes(context, scorecards)))
+    names = _recipes(context, scorecards)
+    out.print(scores.comparison(compared, names=names, cards=scorecards))
     if rows:
         best = [standing.system for standing in compared.standings[:2]]
         files = references or [context.data_folder / "dev.csv"]

@@ -37,15 +37,19 @@ class ValidationFault(Value, frozen=True, kw_only=True):
     fields: dict[str, str]
 
     @property
-    def text(self) -> str:
-        """What was found, where and why it matters, in the reader's language."""
+    def sentence(self) -> str:
+        """What was found and why it matters, in the reader's language, without any summary."""
         fields = self.fields | {"count": str(len(self.places))}
         if "basis" in fields:
             fields |= {"basis": text(f"submission.basis-{fields['basis']}")}
-        sentence = fill(f"submission.rule-{self.rule}", fields)
+        return fill(f"submission.rule-{self.rule}", fields)
+
+    @property
+    def text(self) -> str:
+        """The sentence, then where it was found: rows with what stands there."""
         where = "; ".join(map(_shown, self.places[:_SHOWN]))
         more = len(self.places) - _SHOWN
-        return f"{sentence} ({where}{f'; +{more}' if more > 0 else ''})"
+        return f"{self.sentence} ({where}{f'; +{more}' if more > 0 else ''})"
 
 
 class ValidationResult(Value, frozen=True, kw_only=True):

@@ -17,6 +17,9 @@ from yoyak.metrics.significance import Comparison, PairComparison, Verdict
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
+from yoyak.report.sections.blocks import table
+from yoyak.report.sections.details import alarm_table
+from yoyak.report.sections.model_table import ROUGE_COLUMNS, rouge_cells
 from yoyak.terminal import tables
 from yoyak.values import Interval, Rouge, Score, Severity
 
@@ -191,14 +194,25 @@ def alarm_lines(alarms: Sequence[Alarm]) -> Iterator["Text"]:
             yield Text("    ") + _line(text("report.scoreboard-rows-at-fault", rows=named))
 
 
-def comparison(compared: Comparison, *, names: Mapping[str, str] = MappingProxyType({})) -> "Group":
-    """A line-up, best first, and which of its differences are proven.
+def comparison(
+    compared: Comparison,
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+    cards: Mapping[str, Scorecard] = MappingProxyType({}),
+) -> "Group":
+    """Return the systems, best first, which differences are proven, and the alarms of ``cards``.
 
     ``names`` is what a reader calls a system, where that is not its own name.
     """
     from rich.console import Group
 
     parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
+    alarms = alarm_table(
+        (alarm.severity, names.get(system, system), alarm.sentence)
+        for system, judged in cards.items()
+        for alarm in judged.alarms
+    )
+    parts += [part for block in alarms for part in (tables.draw(block), "")]
     parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]
     verdicts = {contrast.verdict for contrast in compared.contrasts}
     if Verdict.AS_GOOD in verdicts:
@@ -210,17 +224,13 @@ def comparison(compared: Comparison, *, names: Mapping[str, str] = MappingProxyT
 
 
 def _standings(compared: Comparison, names: Mapping[str, str]) -> "Table":
-    columns = ("rouge1", "rouge2", "rougel", "mean", "interval", "sum")
     title = text("report.scoreboard-standings", rows=compared.protocol.items)
-    table = _table(title, "column-system", *(f"column-{column}" for column in columns))
-    for one in compared.standings:
-        table.add_row(
-            plain(names.get(one.system, one.system)),
-            *map(score, (one.rouge.rouge1, one.rouge.rouge2, one.rouge.rougeL, one.rouge.mean)),
-            _interval(one.interval),
-            score(one.rouge.sum),
-        )
-    return table
+    rows = (
+        (names.get(one.system, one.system), *rouge_cells(one.rouge, one.interval))
+        for one in compared.standings
+    )
+    (block,) = table(("system", *ROUGE_COLUMNS), rows, title)
+    return tables.draw(block)
 
 
 def _contrasts(compared: Comparison, names: Mapping[str, str]) -> "Table":

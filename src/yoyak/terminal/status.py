@@ -1,26 +1,23 @@
-"""The terminal's rendering: tables that line up with Hangul, with or without a terminal."""
+"""Print the comparison and the status of a workspace."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from msgspec import structs
-
 from yoyak.messages import text
-from yoyak.report.model.report import Floor, Quality, Report, System
+from yoyak.report.model.report import Report
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
-from yoyak.report.render.words import left_range, lineup_end, name, notes, progress, stage
+from yoyak.report.render.words import lineup_end, notes
+from yoyak.report.sections.details import alarms
+from yoyak.report.sections.model_table import ROUGE_COLUMNS, model_table
 from yoyak.terminal import tables
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
-
-_LEFT = frozenset({"system", "status", "protocol", "verdict", "stage", "at", "what", "precision"})
 
 
 def console(stream: TextIO, *, width: int | None = None) -> "Console":
-    """A console on ``stream``: colour only on a terminal and without NO_COLOR, 80 wide elsewhere.
+    """Return a console on ``stream``: colour only on a terminal without NO_COLOR, else 80 wide.
 
     Soft-wraps nothing and reads no markup, so that text of models stays text.
     """
@@ -30,31 +27,50 @@ def console(stream: TextIO, *, width: int | None = None) -> "Console":
 
 
 def comparison(view: Report, out: "Console") -> None:
-    """Which system is how good, beside the floors that need no model; then what each one took."""
-    scored = sorted(view.scored, key=lambda pair: -pair[1].mean.value)
+    """Print how good each system is beside the floors, what it took, and every alarm."""
+    scored = [one for one, _ in sorted(view.scored, key=lambda pair: -pair[1].mean.value)]
     if not scored:
         out.print(text("report.nothing-scored"))
         return
-    out.print(_quality_table(scored, view))
-    out.print()
-    if any(system.difference for system, _ in scored):
-        out.print(_difference_table([system for system, _ in scored], view))
+    signatures = {quality.signature for _, quality in view.scored}
+    floors = [floor for floor in view.floors if floor.signature in signatures]
+    compared = [one for one in scored if one.difference]
+    against = text("report.difference-title", baseline=view.baseline)
+    is_wide = out.width >= _WIDE
+    quality = ("system", *ROUGE_COLUMNS, "n") if is_wide else _QUALITY
+    title = text("report.quality-title")
+    for block in model_table(view, quality, scored, floors=floors, title=title):
+        out.print(tables.draw(block, notes=is_wide))
         out.print()
-    out.print(_cost_table([system for system, _ in scored]))
-    out.print()
+    shown = (
+        *model_table(view, _DIFFERENCE, compared, title=against),
+        *model_table(view, _COST, scored, title=text("report.cost-title")),
+        *alarms(view),
+    )
+    for block in shown:
+        out.print(tables.draw(block))
+        out.print()
     for note in notes(view):
         out.print(plain(note), soft_wrap=True)
 
 
+_WIDE = 120
+"""Columns of a terminal that has room for the interval of each measure."""
+_QUALITY = ("system", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n")
+_DIFFERENCE = ("system", "difference", "verdict")
+_COST = ("system", "params", "precision", "train", "vram", "decode")
+_STATUS = ("system", "status", "stage", "progress", "mean", "left")
+
+
 def status(view: Report, out: "Console") -> None:
-    """Where every run stands, and what to do next, each command whole on a line of its own."""
+    """Print the status of every run and what to do next, each command on a line of its own."""
     from rich.padding import Padding
     from rich.text import Text
 
     if not view.systems:
         out.print(text("report.no-runs"))
-    else:
-        out.print(_status_table(view))
+    for block in model_table(view, _STATUS, title=text("report.status-title")):
+        out.print(tables.draw(block, notes=False))
         out.print()
     if (end := lineup_end(view)) is not None:
         out.print(end, soft_wrap=True)
@@ -75,85 +91,3 @@ def _notices(view: Report) -> Iterator[str]:
         yield finding.what.text
     for incident in view.incidents[-5:]:
         yield f"{format.moment(incident.at)}  {incident.name}: {incident.what.text}"
-
-
-def _quality_table(scored: Sequence[tuple[System, Quality]], view: Report) -> "Table":
-    columns = ("system", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n")
-    table = _table(text("report.quality-title"), columns)
-    for system, quality in scored:
-        table.add_row(
-            name(system),
-            *(format.score(value) for value in structs.astuple(quality.rouge)),
-            format.score(quality.mean.value),
-            format.interval(quality.mean),
-            format.score(quality.rouge.sum),
-            format.count(quality.rows),
-            style="dim" if system.toy else None,
-        )
-    for floor in _comparable(view.floors, scored):
-        rouge = floor.rouge
-        drawn = (format.score(value) for value in (*structs.astuple(rouge), rouge.mean))
-        label = text(f"report.floor-{floor.name}")
-        table.add_row(label, *drawn, "", format.score(rouge.sum), "", style="italic")
-    return table
-
-
-def _comparable(floors: Iterable[Floor], scored: Sequence[tuple[System, Quality]]) -> list[Floor]:
-    """The floors of the very protocol that the systems were judged by."""
-    signatures = {quality.signature for _, quality in scored}
-    return [floor for floor in floors if floor.signature in signatures]
-
-
-def _difference_table(systems: Sequence[System], view: Report) -> "Table":
-    title = text("report.difference-title", baseline=view.baseline)
-    table = _table(title, ("system", "difference", "interval", "verdict"))
-    for system in systems:
-        difference = system.difference
-        if difference is not None:
-            table.add_row(
-                name(system),
-                format.points(difference.mean.value),
-                format.interval_of_points(difference.mean),
-                format.verdict(difference),
-            )
-    return table
-
-
-def _cost_table(systems: Sequence[System]) -> "Table":
-    columns = ("system", "params", "precision", "train", "vram", "decode")
-    table = _table(text("report.cost-title"), columns)
-    for system in systems:
-        cost = system.cost
-        table.add_row(
-            name(system),
-            format.parameters(system.parameters),
-            format.quantisation(system),
-            format.duration(cost.train_seconds),
-            format.gigabytes(cost.peak_vram_gb),
-            format.duration(cost.decode_seconds_per_100),
-            style="dim" if system.toy else None,
-        )
-    return table
-
-
-def _status_table(view: Report) -> "Table":
-    columns = ("system", "status", "stage", "progress", "mean", "left")
-    table = _table(text("report.status-title"), columns)
-    doing = {one.run: one for one in view.progress}
-    for one in view.systems:
-        now = doing.get(one.run)
-        table.add_row(
-            name(one),
-            text(f"report.status-{one.standing.value}"),
-            stage(one.stage),
-            progress(now) if now else format.UNKNOWN,
-            format.score(one.quality.mean.value if one.quality else None),
-            left_range(now) if now else format.UNKNOWN,
-        )
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> "Table":
-    left = [place for place, column in enumerate(columns) if column in _LEFT]
-    headings = [text(f"report.column-{column}") for column in columns]
-    return tables.ruled(title, headings, left=left)

@@ -6,6 +6,7 @@ a number was read: a path below the workspace, with ``#`` and a place in it.
 
 from yoyak.config.project import Budget
 from yoyak.events import RunStatus
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.significance import Verdict
 from yoyak.report.model.values import (
     Blended,
@@ -36,6 +37,8 @@ class Quality(Value, frozen=True, kw_only=True):
     mean: Measured
     rows: int
     signature: str
+    alarms: tuple[Alarm, ...] = ()
+    """Why the score may not be what it claims."""
     record: str
 
     @property

@@ -32,6 +32,7 @@ def quality(card: Scorecard, record: str, *, intervals: bool = True) -> Quality:
         mean=Measured(value=rouge.mean, interval=card.interval),
         rows=card.n,
         signature=card.protocol.signature,
+        alarms=card.alarms,
         record=record,
     )
 

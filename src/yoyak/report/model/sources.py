@@ -35,6 +35,7 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
             path=relative(workspace, path.with_name(CSV)),
             dev_mean=manifest.dev.rouge.mean,
             public_score=entry.public if entry else None,
+            warnings=manifest.warnings,
             record=relative(workspace, path),
         )
 

@@ -8,6 +8,7 @@ from msgspec import field
 from yoyak import messages
 from yoyak.ensemble.gain import Gain
 from yoyak.events import CheckResult
+from yoyak.submission.validate import ValidationFault
 from yoyak.values import Interval, Value
 
 
@@ -106,6 +107,8 @@ class SubmissionSummary(Value, frozen=True, kw_only=True):
     dev_mean: float
     public_score: float | None
     """What the leaderboard said, 0 to 1."""
+    warnings: tuple[ValidationFault, ...] = ()
+    """What the submission validation let pass and somebody should look at."""
     record: str
 
 

@@ -40,13 +40,6 @@ def progress(now: RunProgress) -> str:
     return f"{now.done}/{now.of} ({share:.0%})"
 
 
-def left(now: RunProgress) -> str:
-    """Return the time left in this stage at the median pace; of a stopped run, once it resumes."""
-    if now.forecast is None or now.status is RunStatus.FAILED:
-        return format.UNKNOWN
-    return format.duration(now.forecast.p50_seconds)
-
-
 def left_range(now: RunProgress) -> str:
     """Return the time left in this stage at the median and the slow pace (p50–p90)."""
     if now.forecast is None or now.status is RunStatus.FAILED:

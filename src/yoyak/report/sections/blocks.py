@@ -85,10 +85,11 @@ class TableColumn(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of cells below their columns."""
+    """Rows of cells below their columns; a terminal shows ``title`` above them."""
 
     columns: tuple[TableColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
 
 
 class Note(NamedTuple):
@@ -158,14 +159,13 @@ class Section(NamedTuple):
         return sum(len(block.rows) for block in self.blocks if isinstance(block, Table))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> tuple[Table, ...]:
-    """A table with the catalogue's titles; nothing where there are no rows."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = ""
+) -> tuple[Table, ...]:
+    """Return a table with the titles ``report.column-NAME``; nothing where there are no rows."""
     body = tuple(tuple(row) for row in rows)
-    heads = tuple(
-        TableColumn(text(f"report.column-{one}").replace("\n", " "), one in _NUMBERS)
-        for one in columns
-    )
-    return (Table(heads, body),) if body else ()
+    heads = tuple(TableColumn(text(f"report.column-{one}"), one in _NUMBERS) for one in columns)
+    return (Table(heads, body, title),) if body else ()
 
 
 def pieces(said: str, reference: str) -> tuple[SectionBlock, ...]:

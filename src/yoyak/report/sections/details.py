@@ -1,10 +1,11 @@
 """What the line-up rests on: the sections on settings, incidents, examples, files and sources."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from yoyak.events import CheckResult
 from yoyak.messages import text
 from yoyak.report.model.report import Report
+from yoyak.report.model.values import SubmissionSummary
 from yoyak.report.render import format
 from yoyak.report.render.words import name
 from yoyak.report.sections.blocks import (
@@ -27,11 +28,52 @@ Blocks = Iterator[Block]
 
 
 def findings(view: Report) -> Blocks:
-    """What the records do not support."""
-    if not view.systems and not view.findings:
-        return  # what says nothing yet needs no support
+    """Show the alarms of scores and submissions, then what the records do not support."""
     rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
-    yield from table(("check", "what"), rows) or (Note(text("report.nothing-found")),)
+    found = (*alarms(view), *table(("check", "what"), rows))
+    if view.systems or found:  # before the first run there is nothing that needs support
+        yield from found or (Note(text("report.nothing-found")),)
+
+
+def alarms(view: Report) -> tuple[Table, ...]:
+    """Return every alarm of a score and every warning of a submission's validation, errors first.
+
+    A system below the constant sentence, identical answers, matches in nothing but tags.
+    """
+    scores = [
+        (one.severity, Link(name(system), quality.record), one.sentence)
+        for system, quality in view.scored
+        for one in quality.alarms
+    ]
+    submitted = [
+        (
+            one.severity,
+            Link(text("report.submission-no", number=each.number), each.record),
+            one.sentence,
+        )
+        for each in view.submissions
+        for one in each.warnings
+    ]
+    return alarm_table([*scores, *submitted])
+
+
+def _submission(one: SubmissionSummary) -> Link:
+    return Link(text("report.submission-no", number=one.number), one.record)
+
+
+def alarm_table(rows: Iterable[tuple[str, Cell, str]]) -> tuple[Table, ...]:
+    """Return a table of severity (``error`` or ``warning``), system and sentence, errors first."""
+    ordered = sorted(rows, key=lambda row: row[0] != "error")
+    return table(
+        ("level", "system", "what-is-wrong"),
+        (
+            (Badge(_LEVELS[level], text(f"report.scoreboard-{level}")), system, what)
+            for level, system, what in ordered
+        ),
+    )
+
+
+_LEVELS = {"error": "danger", "warning": "watch"}
 
 
 def configuration(view: Report) -> Blocks:

@@ -1,0 +1,133 @@
+"""The table of the models, of which every view shows the columns that it needs."""
+
+from collections.abc import Callable, Sequence
+
+from yoyak.messages import text
+from yoyak.report.model.report import Difference, Floor, Quality, Report, RunProgress, System
+from yoyak.report.model.values import Measured
+from yoyak.report.render import format
+from yoyak.report.render.words import left_band, left_range, name, progress, stage
+from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Table, table
+from yoyak.values import Interval, Rouge
+
+
+def model_table(
+    view: Report,
+    columns: Sequence[str],
+    systems: Sequence[System] | None = None,
+    *,
+    floors: Sequence[Floor] = (),
+    title: str = "",
+) -> tuple[Table, ...]:
+    """Return ``columns`` (keys of ``CELLS``) of ``systems``, default all, with ``floors`` below.
+
+    Nothing where there are no rows.
+    """
+    doing = {one.run: one for one in view.progress}
+    shown = view.systems if systems is None else systems
+    rows = [[CELLS[column](one, doing.get(one.run)) for column in columns] for one in shown]
+    return table(columns, [*rows, *(_floor_row(one, columns) for one in floors)], title)
+
+
+def rouge_cells(rouge: Rouge, interval: Interval | None = None, record: str = "") -> list[Cell]:
+    """Return the cells of ``ROUGE_COLUMNS``; ``interval`` is of the mean."""
+    values = (rouge.rouge1, rouge.rouge2, rouge.rougeL)
+    mean = Measured(value=rouge.mean, interval=interval)
+    return [
+        *(Link(format.score(value), record) for value in values),
+        _measured(mean, record),
+        Link(format.score(rouge.sum), record),
+    ]
+
+
+ROUGE_COLUMNS = ("rouge1", "rouge2", "rougel", "mean", "sum")
+
+
+def _floor_row(floor: Floor, columns: Sequence[str]) -> list[Cell]:
+    known: dict[str, Cell] = dict(
+        zip(ROUGE_COLUMNS, rouge_cells(floor.rouge, record=floor.record), strict=True)
+    )
+    known["system"] = text(f"report.floor-{floor.name}")
+    return [known.get(column, "") for column in columns]
+
+
+def _measured(value: Measured, record: str) -> Link:
+    note = "" if value.interval is None else format.interval(value)
+    return Link(format.score(value.value), record, note)
+
+
+_CellOf = Callable[[System, RunProgress | None], Cell]
+
+
+def _quality(draw: Callable[[Quality], Cell]) -> _CellOf:
+    return lambda one, _: format.UNKNOWN if one.quality is None else draw(one.quality)
+
+
+def _progress(draw: Callable[[RunProgress], Cell]) -> _CellOf:
+    return lambda _, now: format.UNKNOWN if now is None else draw(now)
+
+
+def _status(one: System, _: RunProgress | None) -> Badge:
+    word = one.standing.value
+    return Badge(word, text(f"report.status-{word}"))
+
+
+def _difference(one: System, _: RunProgress | None) -> Cell:
+    if one.difference is None:
+        return format.UNKNOWN
+    mean = one.difference.mean
+    note = "" if mean.interval is None else format.interval_of_points(mean)
+    return Link(format.points(mean.value), "", note)
+
+
+def _verdict(difference: Difference | None) -> Cell:
+    if difference is None:
+        return format.UNKNOWN
+    word, p = format.verdict_word(difference), format.certainty(difference)
+    return Badge(difference.verdict.value, word, p)
+
+
+def _yes(whether: bool | None) -> Cell:
+    if whether is None:
+        return format.UNKNOWN
+    return Badge("ok", text("report.yes")) if whether else text("report.no")
+
+
+def _part(whole: float | None, parts: int) -> str:
+    return format.number(None if whole is None else whole / parts)
+
+
+CELLS: dict[str, _CellOf] = {
+    "system": lambda one, _: Link(name(one), one.record),
+    "status": _status,
+    "stage": lambda one, _: stage(one.stage),
+    "progress": _progress(lambda now: Bar(progress(now), now.done / now.of if now.of else None)),
+    "rows-seen": _progress(lambda now: format.count(now.rows_seen)),
+    "loss": _progress(lambda now: format.number(now.loss)),
+    "rate": _progress(lambda now: format.number(now.learning_rate)),
+    "pace": _progress(lambda now: format.duration(now.seconds_per_unit)),
+    "left": _progress(lambda now: Link(left_range(now), now.record, left_band(now))),
+    "start": lambda one, _: format.moment(one.started_at),
+    "end": lambda one, _: format.moment(one.ended_at),
+    "params": lambda one, _: format.parameters(one.parameters),
+    "precision": lambda one, _: format.quantisation(one),
+    "licence": lambda one, _: one.licence or format.UNKNOWN,
+    "rouge1": _quality(lambda quality: _measured(quality.rouge1, quality.record)),
+    "rouge2": _quality(lambda quality: _measured(quality.rouge2, quality.record)),
+    "rougel": _quality(lambda quality: _measured(quality.rougeL, quality.record)),
+    "mean": _quality(lambda quality: _measured(quality.mean, quality.record)),
+    "interval": _quality(lambda quality: format.interval(quality.mean)),
+    "sum": _quality(lambda quality: Link(format.score(quality.rouge.sum), quality.record)),
+    "n": _quality(lambda quality: format.count(quality.rows)),
+    "difference": _difference,
+    "verdict": lambda one, _: _verdict(one.difference),
+    "tied": lambda one, _: _yes(one.tied_with_best),
+    "front": lambda one, _: _yes(one.on_front),
+    "train": lambda one, _: format.duration(one.cost.train_seconds),
+    "minutes": lambda one, _: _part(one.cost.train_seconds, 60),
+    "vram": lambda one, _: format.gigabytes(one.cost.peak_vram_gb),
+    "decode": lambda one, _: format.duration(one.cost.decode_seconds_per_100),
+    "seconds-each": lambda one, _: _part(one.cost.decode_seconds_per_100, 100),
+    "tokens": lambda one, _: format.number(one.cost.tokens_per_character),
+}
+"""What stands in each column for a system and, while it is not finished, its progress."""

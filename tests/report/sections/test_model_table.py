@@ -1,0 +1,44 @@
+"""One table of the models: the same figures in every view that shows a part of it."""
+
+import pytest
+
+from yoyak import messages
+from yoyak.report.render import format
+from yoyak.report.sections.model_table import CELLS, ROUGE_COLUMNS, model_table, rouge_cells
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_every_column_has_a_title_and_a_cell_for_every_system(view, language):
+    with messages.speaking(language):
+        (table,) = model_table(view, tuple(CELLS))
+    assert len(table.rows) == len(view.systems)
+    assert {len(row) for row in table.rows} == {len(CELLS)}
+    assert all(column.title for column in table.columns)
+
+
+def test_floors_have_scores_and_nothing_else(view):
+    columns = ("system", "rouge1", "train", "mean")
+    (table,) = model_table(view, columns, (), floors=view.floors)
+    label, rouge1, train, mean = table.rows[0]
+    assert label == "constant sentence"
+    assert (rouge1.shown, train, mean.shown) == ("30.06", "", "27.01")
+    assert mean.record == view.floors[0].record
+
+
+def test_what_was_not_measured_is_a_dash(view):
+    cut = view.systems[2]
+    (table,) = model_table(view, ("mean", "difference", "verdict", "tied", "vram"), (cut,))
+    assert table.rows == ((format.UNKNOWN,) * 5,)
+
+
+def test_nothing_is_drawn_without_rows(view):
+    assert model_table(view, ("system",), ()) == ()
+
+
+def test_the_mean_of_a_row_of_scores_carries_its_interval(view):
+    _, quality = view.scored[0]
+    cells = dict(zip(ROUGE_COLUMNS, rouge_cells(quality.rouge, quality.mean.interval), strict=True))
+    assert cells["mean"].shown == "23.27"
+    assert cells["mean"].note == "21.27–25.27"
+    assert cells["sum"].shown == "69.80"
+    assert cells["rouge1"].note == ""
