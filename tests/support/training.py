@@ -92,3 +92,36 @@ def train(context):
     from yoyak.engine.training import trainer
 
     return trainer.train(context, load_or_start(context))
+
+
+STEPS = 11
+SETS = (f"train.max_steps={STEPS}", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=2")
+
+
+class Crash(Exception):
+    """A kill as seen from inside the process."""
+
+
+def finish(context, bits):
+    """Train to the end; return the last state and the digest of the weights."""
+    state = train(context)
+    return state, bits(context.optimizer)
+
+
+@pytest.fixture(scope="session")
+def known():
+    """How runs of each form ended, by form."""
+    return {}
+
+
+@pytest.fixture
+def whole(context, bits, tmp_path, known):
+    """Return how an uninterrupted run of a form ends, which is run once."""
+
+    def make(form):
+        if form not in known:
+            known[form] = finish(context(form, *SETS, folder=tmp_path / "whole"), bits)
+            context.said.clear()
+        return known[form]
+
+    return make

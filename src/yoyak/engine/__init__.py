@@ -43,6 +43,7 @@ class GenerateJob(NamedTuple):
     """Input of ``Engine.generate``: the dialogues without a prediction, in file order.
 
     ``decode`` is apart from the recipe because the same weights are decoded in several ways.
+    ``stop_asked`` is polled once a token.
     """
 
     recipe: Recipe
@@ -51,6 +52,11 @@ class GenerateJob(NamedTuple):
     train: Split
     folder: Path
     emit: Emit
+    stop_asked: Callable[[], bool] = lambda: False
+
+
+class GenerationStopped(Exception):
+    """Raised by ``Engine.generate`` when ``stop_asked`` became true before all rows were done."""
 
 
 class Engine(Protocol):
@@ -65,7 +71,11 @@ class Engine(Protocol):
         """
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
-        """Yield one prediction for every dialogue of the job, as soon as it is ready, unordered."""
+        """Yield one prediction for every dialogue of the job, as soon as it is ready, unordered.
+
+        Raises:
+            GenerationStopped: ``stop_asked`` became true; what was yielded stays valid.
+        """
 
 
 def load(name: str) -> Engine:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from yoyak import engine as engines
 from yoyak.config.schema import Recipe
-from yoyak.engine import Engine, GenerateJob, TrainJob
+from yoyak.engine import Engine, GenerateJob, GenerationStopped, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
@@ -154,6 +154,7 @@ def _predict(work: StageContext, engine: Engine, split: Split, inputs: str) -> N
         train=work.corpus.train,
         folder=work.run.engine_folder,
         emit=work.run.emit,
+        stop_asked=work.stop_asked,
     )
     if job.dialogues:
         _store(work, split.name, engine.generate(job), len(ready), len(split.dialogues))
@@ -179,15 +180,19 @@ def _store(
             PredictionProgress(at=time.time(), split=split, done=done, of=of, seconds=seconds)
         )
 
-    for prediction in predictions:
-        waiting.append(prediction)
-        if len(waiting) >= FLUSH_ROWS or time.monotonic() - last >= FLUSH_SECONDS:
-            flush()
-        if work.stop_asked():
-            flush()
-            step = work.run.state().step
-            work.run.emit(Stopped(at=time.time(), step=step, reason=f"predict-{split}"))
-            raise Interrupted("scheduler.stopped", run=work.run.name, stage=f"predict-{split}")
+    try:
+        for prediction in predictions:
+            waiting.append(prediction)
+            if len(waiting) >= FLUSH_ROWS or time.monotonic() - last >= FLUSH_SECONDS:
+                flush()
+            if work.stop_asked():
+                raise GenerationStopped
+    except GenerationStopped:
+        flush()
+        step = work.run.state().step
+        work.run.emit(Stopped(at=time.time(), step=step, reason=f"predict-{split}"))
+        stage = f"predict-{split}"
+        raise Interrupted("scheduler.stopped", run=work.run.name, stage=stage) from None
     if waiting:
         flush()
 

@@ -17,7 +17,6 @@ from yoyak.engine.models import packing  # noqa: E402
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches, refuse_unsupported_kernels  # noqa: E402
 from yoyak.engine.models.model import ModelBundle  # noqa: E402
 from yoyak.engine.pipeline.start import load_checkpoint  # noqa: E402
-from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.preflight.kernel_checks import check_kernels  # noqa: E402
 from yoyak.engine.preflight.model_checks import CheckContext  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
@@ -167,37 +166,6 @@ def test_packing_that_is_switched_on_later_is_proved_first(context, monkeypatch)
         with pytest.raises(RunFailed, match="packed rows give the gradient"):
             load_checkpoint(later)
     assert load_checkpoint(later).packed
-
-
-@pytest.mark.parametrize(
-    ("seconds", "packed", "said"),
-    [((2.0, 1.0), True, "packing-faster"), ((1.0, 2.0), False, "packing-slower")],
-)
-def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, context, monkeypatch):
-    made = context("lora", *SETS)
-    monkeypatch.setattr(device_probes, "measure_packing", lambda *_: seconds)
-    progress = device_probes.choose_packing(made, TrainState(budget_tokens=4096))
-    assert progress.packed is packed
-    assert context.said[-1].key == f"engine.{said}"
-
-
-def test_both_ways_are_really_measured_and_leave_nothing_behind(context, bits):
-    made = context("lora", *SETS)
-    before = bits(made.optimizer)
-    padded, packed = device_probes.measure_packing(made, TrainState(budget_tokens=4096))
-    assert padded > 0
-    assert packed > 0
-    assert bits(made.optimizer) == before
-    assert all(value.grad is None for value in made.optimizer.named.values())
-
-
-def test_rows_that_would_leak_are_not_packed_however_fast(context, monkeypatch):
-    from transformers import masking_utils
-
-    made = context("lora", *SETS)
-    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
-    assert not device_probes.choose_packing(made, TrainState(budget_tokens=4096)).packed
-    assert context.said[-1].key == "engine.packing-impossible"
 
 
 def test_an_encoder_decoder_pads_and_says_so(context):

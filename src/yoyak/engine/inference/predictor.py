@@ -13,6 +13,7 @@ from yoyak.engine.inference.generate import BatchDecoder, DecodeJob, RowCap, gen
 from yoyak.engine.inference.max_length import fit_length_cap
 from yoyak.engine.inference.merge_lora import load_merged
 from yoyak.engine.inference.smoke_check import SmokeCheck, tags_expected, with_smoke_check
+from yoyak.engine.inference.stop import stop_between_tokens
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import Kind, ModelBundle
 from yoyak.engine.models.weights import SavedWeights
@@ -69,7 +70,8 @@ class Predictor:
             scratch=job.recipe.model.scratch is not None,
             emit=job.emit,
         )
-        yield from with_smoke_check(rows, generate_rows, check)
+        with stop_between_tokens(bundle.model, job.stop_asked):
+            yield from with_smoke_check(rows, generate_rows, check)
 
     def _encode(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
         """Encode the job's dialogues, each only once however often it is decoded."""

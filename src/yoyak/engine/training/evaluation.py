@@ -13,8 +13,10 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Greedy, Recipe
+from yoyak.engine import GenerationStopped
 from yoyak.engine.device import autocast
 from yoyak.engine.inference.generate import generate
+from yoyak.engine.inference.stop import stop_between_tokens
 from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches, shape_of
 from yoyak.engine.models.loss import token_losses
 from yoyak.engine.models.model import ModelBundle
@@ -96,17 +98,18 @@ class Evaluator:
     def __call__(self, stop_asked: Callable[[], bool] = lambda: False) -> EvalMetrics | None:
         """Generate and score; return ``None`` if ``stop_asked`` became true meanwhile."""
         started = time.perf_counter()
-        texts: dict[str, str] = {}
-        for prediction in generate(
+        predictions = generate(
             self._bundle,
             self._rows,
             Greedy(),
             max_new_tokens=self._max_new_tokens,
             blocked=self._blocked,
-        ):
-            texts[prediction.id] = prediction.text
-            if stop_asked():
-                return None
+        )
+        try:
+            with stop_between_tokens(self._bundle.model, stop_asked):
+                texts = {prediction.id: prediction.text for prediction in predictions}
+        except GenerationStopped:
+            return None
         return self._metrics(texts, started)
 
     def _metrics(self, texts: dict[str, str], started: float) -> EvalMetrics:

@@ -1,4 +1,4 @@
-"""A device has to show that it repeats itself; one that does not is told of, and trains on."""
+"""What is probed before the first step, and that the probes leave nothing behind."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from yoyak.events import Warned
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+from yoyak.engine.models.collate import padded_tokens  # noqa: E402
 from yoyak.engine.models.model import model_parts  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
-from yoyak.engine.training.deterministic_kernels import deterministic_kernels  # noqa: E402
 
 SETS = ("train.max_steps=6", "train.epochs=9", "evaluate.every_epochs=none")
 START = TrainState(budget_tokens=4096)
@@ -125,17 +125,93 @@ def test_steps_run_in_the_mode_that_was_proved_and_go_on_in_it(context, monkeypa
     assert set(modes) == {False}
 
 
-def test_the_mode_forbids_what_torch_knows_to_be_inexact():
-    with deterministic_kernels(enabled=True):
-        assert torch.are_deterministic_algorithms_enabled()
-        assert not torch.is_deterministic_algorithms_warn_only_enabled()
-        assert torch.backends.cudnn.deterministic
-        assert not torch.backends.cuda.cudnn_sdp_enabled()
-        assert torch.backends.cuda.flash_sdp_enabled()
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert torch.backends.cuda.cudnn_sdp_enabled()
+# --- memory ---------------------------------------------------------------------------------------
 
 
-def test_a_cpu_needs_no_trial(context):
+@pytest.fixture
+def passes():
+    """Counts the padded tokens of every pass of a model; may run out of memory above ``most``."""
+
+    def watch(context, most=10**9):
+        seen = []
+
+        def note(module, args, kwargs):
+            seen.append(kwargs["input_ids"].numel())
+            if seen[-1] > most:
+                raise torch.OutOfMemoryError
+
+        model_parts(context.optimizer.bundle.model).backbone.register_forward_pre_hook(
+            note, with_kwargs=True
+        )
+        return seen
+
+    return watch
+
+
+def test_the_largest_pass_of_the_run_is_met_first(context, passes, bits):
+    made = context("lora", *SETS, "train.micro_batch_size=4")
+    seen = passes(made)
+    before = bits(made.optimizer)
+    progress = TrainState(budget_tokens=500)
+    assert device_probes.probe_peak_memory(made, progress) == progress
+    largest = seen.pop()
+    assert not seen
+    assert bits(made.optimizer) == before
+    assert all(value.grad is None for value in made.optimizer.named.values())
+    for step in range(12):
+        for row in made.schedule.rows(step):
+            assert padded_tokens([made.shapes[row]]) <= largest <= 500
+
+
+def test_what_does_not_fit_is_made_smaller_before_the_first_step(context, passes):
+    made = context("lora", *SETS, "train.micro_batch_size=4")
+    longest = max(max(shape) for shape in made.shapes)
+    passes(made, most=2 * longest)
+    found = device_probes.probe_peak_memory(
+        made, TrainState(budget_tokens=start.DEFAULT_BUDGET_TOKENS)
+    )
+    assert found.budget_tokens < start.DEFAULT_BUDGET_TOKENS or found.recompute != "off"
+    warned = [event.key for event in context.said if isinstance(event, Warned)]
+    assert set(warned) == {"engine.memory-replay"}
+
+
+def test_a_cpu_needs_no_trial(context, passes):
     made = context("lora", *SETS)
-    assert device_probes.run_device_probes(made, START) is START
+    seen = passes(made)
+    progress = TrainState(budget_tokens=4096)
+    assert device_probes.run_device_probes(made, progress) is progress
+    assert seen == []
+
+
+# --- packing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "packed", "said"),
+    [((2.0, 1.0), True, "packing-faster"), ((1.0, 2.0), False, "packing-slower")],
+)
+def test_rows_are_packed_where_that_measures_faster(seconds, packed, said, context, monkeypatch):
+    made = context("lora", *SETS)
+    monkeypatch.setattr(device_probes, "measure_packing", lambda *_: seconds)
+    progress = device_probes.choose_packing(made, TrainState(budget_tokens=4096))
+    assert progress.packed is packed
+    assert context.said[-1].key == f"engine.{said}"
+
+
+def test_both_ways_are_really_measured_and_leave_nothing_behind(context, bits):
+    made = context("lora", *SETS)
+    before = bits(made.optimizer)
+    padded, packed = device_probes.measure_packing(made, TrainState(budget_tokens=4096))
+    assert padded > 0
+    assert packed > 0
+    assert bits(made.optimizer) == before
+    assert all(value.grad is None for value in made.optimizer.named.values())
+
+
+def test_rows_that_would_leak_are_not_packed_however_fast(context, monkeypatch):
+    from transformers import masking_utils
+
+    made = context("lora", *SETS)
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: None)
+    assert not device_probes.choose_packing(made, TrainState(budget_tokens=4096)).packed
+    assert context.said[-1].key == "engine.packing-impossible"

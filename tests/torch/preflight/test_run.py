@@ -101,7 +101,7 @@ def test_a_red_line_is_an_error_that_shows_what_was_found(toy, dialogues):
     model = model._replace(tokenizer=type(model.tokenizer)(model.tokenizer._hf_tokenizer, control))
     checks = card(model, dialogues)
     assert "padding" in red(checks)
-    with pytest.raises(RunFailed, match=r"padding is no stop.*</s>"):
+    with pytest.raises(RunFailed, match=r"the padding token is not EOS.*</s>"):
         require(checks)
 
 

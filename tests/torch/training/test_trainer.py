@@ -8,45 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from support.training import train
+from support.training import SETS, STEPS, Crash, finish, train
 from yoyak import events
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.training import checkpoint  # noqa: E402
-from yoyak.errors import Interrupted, RunFailed  # noqa: E402
-from yoyak.files import atomic  # noqa: E402
+from yoyak.errors import Interrupted  # noqa: E402
 
 FORMS = ("bart", pytest.param("lora", marks=pytest.mark.slow), "nf4")
-STEPS = 11
-SETS = (f"train.max_steps={STEPS}", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=2")
-
-
-class Crash(Exception):
-    """What a kill looks like from inside."""
-
-
-def finish(context, bits):
-    progress = train(context)
-    return progress, bits(context.optimizer)
-
-
-@pytest.fixture(scope="module")
-def known():
-    return {}
-
-
-@pytest.fixture
-def whole(context, bits, tmp_path, known):
-    """How an uninterrupted run of a form ends; run once a form."""
-
-    def make(form):
-        if form not in known:
-            known[form] = finish(context(form, *SETS, folder=tmp_path / "whole"), bits)
-            context.said.clear()
-        return known[form]
-
-    return make
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -174,57 +143,3 @@ def test_patience_ends_a_run_that_gets_no_better(context):
     sets = (*SETS, "train.learning_rate=1e-9", "evaluate.patience=2", "train.max_steps=40")
     progress = train(context("bart", *sets))
     assert (progress.step, progress.best_step, progress.stale) == (12, 4, 2)
-
-
-def test_another_recipe_is_not_gone_on_with_and_the_difference_is_shown(context):
-    sets = ("train.max_steps=3", "train.learning_rate=4e-3")
-    train(context("bart", *sets))
-    with pytest.raises(RunFailed, match=r"train.learning_rate 0.004 → 0.001"):
-        train(context("bart", "train.max_steps=3", "train.learning_rate=1e-3"))
-    with pytest.raises(RunFailed, match=r"data \w{12} → \w{12}"):
-        train(context("bart", *sets, rows=15))
-    # How summaries are decoded has no part in what is learned.
-    train(context("bart", *sets, "decode.num_beams=5"))
-
-
-@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "manifest"])
-def test_a_damaged_checkpoint_is_set_aside(harm, context, bits, whole, tmp_path):
-    expected = whole("lora")
-    stopped = iter([False] * 8 + [True])
-    with pytest.raises(Interrupted):
-        train(context("lora", *SETS, stop=lambda: next(stopped)))
-    newest = max((tmp_path / "run" / "checkpoints").glob("step-*"))
-    victim = newest / ("manifest.json" if harm == "manifest" else checkpoint.TENSORS)
-    content = bytearray(victim.read_bytes())
-    if harm == "remove":
-        victim.unlink()
-    else:
-        content[len(content) // 2] ^= 1
-        victim.write_bytes(content[: len(content) // 2] if harm == "cut" else content)
-    context.said.clear()
-    assert finish(context("lora", *SETS), bits) == expected
-    warned = [event for event in context.said if isinstance(event, events.Warned)]
-    torn = [event.fields for event in warned if event.key == "engine.torn-checkpoint"]
-    assert torn == [{"name": newest.name}]
-    assert (newest.parent / f"torn-{newest.name}").is_dir(), "nothing is thrown away"
-
-
-def test_a_crash_half_way_through_a_deletion_changes_nothing(context, bits, whole, monkeypatch):
-    """Old checkpoints go file by file; the second one to go is cut off after its first file."""
-    expected = whole("lora")
-    remove, left = atomic._remove_tree, [2]
-
-    def cut_off(path):
-        left[0] -= 1
-        if left[0] > 0:
-            return remove(path)
-        (path / checkpoint.OPTIMIZER).unlink()
-        raise Crash
-
-    monkeypatch.setattr(atomic, "_remove_tree", cut_off)
-    with pytest.raises(Crash):
-        train(context("lora", *SETS))
-    monkeypatch.setattr(atomic, "_remove_tree", remove)
-    again = context("lora", *SETS)
-    assert finish(again, bits) == expected
-    assert again.checkpoints.torn == [], "what was being deleted is nobody's checkpoint"

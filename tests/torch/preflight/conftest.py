@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.preflight import *  # noqa: F403
