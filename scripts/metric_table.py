@@ -22,7 +22,7 @@ from yoyak.metrics.protocol import parse
 from yoyak.metrics.rouge import corpus_mean, score_rows
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "metric.md"
+PAGE = ROOT / "docs" / "metrics.md"
 BEGIN, END = "<!-- metric_table: begin -->", "<!-- metric_table: end -->"
 METRICS = ("rouge1", "rouge2", "rougeL")
 
