@@ -9,7 +9,7 @@ from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import CannotWrite, InputMissing
-from yoyak.export.run import AnswerRow, export_model, export_rows, rows
+from yoyak.export.run import AnswerRow, check_target, export_model, export_rows, rows
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.values import Prediction, StopReason
@@ -76,5 +76,31 @@ def test_a_run_without_weights_and_a_folder_of_somebody_else_are_refused(make_ru
         export_model(make_run("tiny-bart"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()
-    with pytest.raises(CannotWrite, match="no earlier export"):
+    with pytest.raises(CannotWrite, match="no folder of an earlier export"):
         export_model(make_run("tiny-bart"), tmp_path / "mine")
+
+
+def test_nothing_that_is_there_already_is_overwritten(tmp_path):
+    table = tmp_path / "dev.csv"
+    table.write_text("mine", "utf-8")
+    for target in (table, tmp_path):
+        with pytest.raises(CannotWrite, match="is there already"):
+            check_target(target, ())
+    with pytest.raises(CannotWrite, match="is there already"):
+        export_rows([], table)
+    assert table.read_text("utf-8") == "mine"
+    check_target(tmp_path / "new.csv", ())
+
+
+def test_a_run_is_not_taken_for_an_earlier_export(make_run):
+    with pytest.raises(CannotWrite, match="is there already"):
+        check_target(make_run("lead").folder, ())
+
+
+@pytest.mark.parametrize("name", ["inside/new.csv", "link/new.csv", "inside/../inside/new"])
+def test_an_export_stays_out_of_workspace_and_data(name, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "link").symlink_to(inside)
+    with pytest.raises(CannotWrite, match="lies in"):
+        check_target(tmp_path / name, (tmp_path / "other", inside))

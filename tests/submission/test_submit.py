@@ -1,12 +1,16 @@
 """From a workspace to a file: the best system, a named one, a blend; each file once."""
 
 import csv
+import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from yoyak.ensemble.candidates import name_of
 from yoyak.ensemble.imports import import_files
 from yoyak.errors import BadData, InputMissing, UsageError
 from yoyak.metrics.scorecard import evaluate_texts
@@ -14,7 +18,13 @@ from yoyak.runs.stage_records import own_predict_inputs, record_stage
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import read_ledger
 from yoyak.submission.manifest import read_manifest
-from yoyak.submission.submit import context_for_file, ready_candidates, submit, submit_ensemble
+from yoyak.submission.submit import (
+    context_for_file,
+    ready_candidates,
+    submit,
+    submit_ensemble,
+    submit_system,
+)
 
 
 @pytest.fixture
@@ -151,3 +161,123 @@ def test_a_breach_of_the_contests_rules_is_refused(workspace, corpus, run, tmp_p
     with pytest.raises(BadData, match=r"train_x in train is the dialogue of test_0"):
         submit(workspace, msgspec.structs.replace(corpus, folder=str(folder), train=train))
     assert not workspace.submissions_folder.exists()
+
+
+# --- what is submitted is what was scored --------------------------------------------------------
+
+
+def other(corpus, name):
+    """The corpus with another ``name`` under the same ids."""
+    changed = msgspec.structs.replace(getattr(corpus, name), fingerprint="another")
+    return msgspec.structs.replace(corpus, **{name: changed})
+
+
+def edit(path):
+    path.write_text(path.read_text("utf-8").replace("정합니다", "정했습니다", 1), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("edited", "old", "new", "output"),
+    [
+        ("predictions/dev.jsonl", "정합니다", "정했습니다", "dev"),
+        ("predictions/test.jsonl", "정합니다", "정했습니다", "test"),
+        ("scores/dev.json", "0", "1", "score"),
+    ],
+)
+def test_an_edited_file_is_refused_and_named(edited, old, new, output, workspace, corpus, run):
+    path = run.folder / edited
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(BadData, match=rf"{output} was changed after it was.*yoyak run lead"):
+        submit(workspace, corpus, "lead")
+    assert not workspace.submissions_folder.exists()
+
+
+def test_answers_to_a_replaced_test_file_are_refused(workspace, corpus, run, team):
+    team("friend", 0)
+    for name, remedy in (("lead", "yoyak run lead"), ("friend", "yoyak import friend")):
+        with pytest.raises(BadData, match=rf"test.csv was replaced after it was.*{remedy}"):
+            submit(workspace, other(corpus, "test"), name)
+
+
+def test_another_decoding_of_dev_does_not_go_out_with_the_old_test_answers(
+    workspace, corpus, run, predicted
+):
+    decode = msgspec.structs.replace(run.recipe.decode, no_repeat_ngram_size=3)
+    run.write_recipe(msgspec.structs.replace(run.recipe, decode=decode))
+    inputs = own_predict_inputs(run, corpus.dev)
+    run.begin_predictions("dev", inputs.fingerprint)
+    run.add_predictions("dev", predicted("dev"))
+    record_stage(run, "predict-dev", inputs, 1.0)  # and here the worker was killed
+    with pytest.raises(BadData, match="test was decoded with other settings") as refused:
+        submit(workspace, corpus, "lead")
+    assert "dev was" not in str(refused.value)
+
+
+def test_an_unnamed_submission_passes_over_what_is_stale_and_says_so(workspace, corpus, run, team):
+    for name in ("friend", "other"):
+        team(name, 0)
+    edit(run.predictions_path("dev"))
+    found = submit_system(workspace, corpus)
+    assert read_manifest(Path(found.submission.manifest)).members[0].system == "friend"
+    assert found.stale == (f"{run.name}/{name_of(run.recipe.decode)}",)
+    blend = submit_ensemble(workspace, corpus, "vote")
+    assert blend.stale == found.stale
+    with pytest.raises(BadData, match="dev was changed"):
+        submit_ensemble(workspace, corpus, "vote", ["lead", "friend", "other"])
+
+
+def test_an_edited_import_is_refused(workspace, corpus, team):
+    found = team("friend", 0)
+    path = found.folder / "test.jsonl"
+    path.write_bytes(
+        path.read_bytes().replace(b"test_0", b"test_x", 1).replace(b"test_x", b"test_0")
+    )
+    assert submit(workspace, corpus, "friend").rows == 120
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(BadData, match="test was changed after it was written"):
+        submit(workspace, corpus, "friend")
+
+
+def test_the_manifest_binds_members_to_their_files(workspace, corpus, run):
+    [member] = read_manifest(Path(submit(workspace, corpus).manifest)).members
+    digest = hashlib.sha256(run.predictions_path("test").read_bytes()).hexdigest()
+    assert member.provenance["test_sha256"] == digest
+    assert {"weights", "recipe", "decode", "dev_sha256", "score_sha256"} < member.provenance.keys()
+
+
+def test_a_number_in_the_ledger_is_never_used_again(workspace, corpus, run, team):
+    team("friend", 0)
+    shutil.rmtree(Path(submit(workspace, corpus, "lead").path).parent)
+    assert Path(submit(workspace, corpus, "friend").path).parent.name == "2"
+    assert [entry.number for entry in read_ledger(workspace.ledger_path)] == [1, 2]
+
+
+def test_a_copied_folder_is_no_submission_and_breaks_nothing(workspace, corpus, run):
+    first = Path(submit(workspace, corpus).path).parent
+    for name in ("1-backup", "²", "01"):
+        shutil.copytree(first, first.with_name(name))
+    assert Path(submit(workspace, corpus).path).parent == first
+    assert context_for_file(workspace, corpus, first / "submission.csv").outputs is not None
+
+
+PARALLEL = """
+import sys
+from pathlib import Path
+from support.submission import split
+from yoyak.runs.workspace import Workspace
+from yoyak.submission.submit import submit
+from yoyak.values import Corpus
+corpus = Corpus(folder=sys.argv[2], train=split("train"), dev=split("dev"), test=split("test"))
+print(submit(Workspace(Path(sys.argv[1])), corpus).path)
+"""
+
+
+def test_four_at_once_write_one_answer_once(workspace, corpus, run):
+    command = [sys.executable, "-c", PARALLEL, workspace.folder, corpus.folder]
+    tests = Path(__file__).parents[1]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tests, text=True) for _ in range(4)
+    ]
+    paths = {child.communicate()[0].strip() for child in started}
+    assert paths == {str(workspace.submissions_folder / "1" / "submission.csv")}
+    assert [entry.number for entry in read_ledger(workspace.ledger_path)] == [1]

@@ -22,7 +22,10 @@ def export(
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Write a run as a model, or the answers of runs side by side."""
+    from yoyak.export.run import check_target
+
     context = open_context(None, workspace)
+    check_target(to, (context.workspace.folder, context.data_folder))
     if to.suffix in TABLES:
         _rows(context, runs, to)
     else:

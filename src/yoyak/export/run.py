@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,13 +11,29 @@ import msgspec
 from yoyak.errors import CannotWrite, InputMissing, Unavailable
 from yoyak.export.model_card import Exported, render
 from yoyak.files import atomic
-from yoyak.files.manifest import MARKER
 from yoyak.report.render.escape import csv_cell
 from yoyak.report.render.score_json import score_file
 from yoyak.runs.run import Run
 from yoyak.values import Dialogue, Value
 
 RECORDS = ("recipe.json", "provenance.json")
+NOTES = {"made_by": "yoyak export"}
+"""Notes in the manifest of an exported folder: only such a folder is replaced by a later export."""
+
+
+def check_target(target: Path, protected: Sequence[Path]) -> None:
+    """Check that an export to ``target`` overwrites nothing and stays out of ``protected`` folders.
+
+    Raises:
+        CannotWrite: something that is no earlier export is at ``target``, or it lies in one of the
+            folders.
+    """
+    resolved = target.resolve()
+    for folder in protected:
+        if resolved.is_relative_to(folder.resolve()):
+            raise CannotWrite("report.export-inside", path=target, folder=folder)
+    if os.path.lexists(target) and not _is_export(target):
+        raise CannotWrite("report.export-in-the-way", path=target)
 
 
 def export_model(run: Run, target: Path) -> Path:
@@ -35,9 +52,9 @@ def export_model(run: Run, target: Path) -> Path:
     except ModuleNotFoundError as error:
         engine = run.recipe.engine
         raise Unavailable("engine.no-library", engine=engine, library=error.name) from error
-    if target.exists() and not _is_ours(target):
+    if os.path.lexists(target) and not _is_export(target):
         raise CannotWrite("report.export-in-the-way", path=target)
-    with atomic.whole_folder(target) as folder:
+    with atomic.whole_folder(target, NOTES) as folder:
         weights = export_weights(run.engine_folder, run.recipe, folder)
         card = run.scorecard("dev")
         atomic.write_text(
@@ -88,13 +105,15 @@ def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerR
 
 
 def export_rows(found: Sequence[AnswerRow], target: Path) -> Path:
-    """Writes the rows to ``target``: a table for spreadsheets if it ends with .csv, else JSONL.
+    """Write the rows to ``target``: a table for spreadsheets if it ends with .csv, else JSONL.
 
     In the table a formula's first character is disarmed; JSONL is faithful to the byte.
 
     Raises:
-        CannotWrite, DiskFull: ``target`` is as it was before.
+        CannotWrite, DiskFull: ``target`` is there already, or cannot be written; it is unchanged.
     """
+    if os.path.lexists(target):
+        raise CannotWrite("report.export-in-the-way", path=target)
     if target.suffix == ".csv":
         atomic.write_bytes(target, _table(found).encode("utf-8-sig"))
     else:
@@ -131,6 +150,7 @@ def _table(found: Sequence[AnswerRow]) -> str:
     return out.getvalue()
 
 
-def _is_ours(path: Path) -> bool:
+def _is_export(path: Path) -> bool:
     """Whether it is the folder of an earlier export."""
-    return (path / MARKER).is_file()
+    manifest = None if path.is_symlink() else atomic.read_manifest(path)
+    return manifest is not None and manifest.notes == NOTES
