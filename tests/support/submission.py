@@ -1,5 +1,7 @@
 """A small corpus of our own, its sample submission, and a system that behaves on it."""
 
+import csv
+
 import pytest
 
 from yoyak.config import load
@@ -116,3 +118,23 @@ def run(workspace, corpus, predicted):
     made.write_scorecard("dev", evaluate(predicted("dev"), corpus.dev))
     record_stage(made, "score", score_inputs(made, corpus), 1.0)
     return made
+
+
+@pytest.fixture
+def prediction_files(corpus, tmp_path):
+    """Writes a system's dev and test files; ``change`` spoils its texts."""
+
+    def make(name, change=lambda text, row: text):
+        paths = []
+        for split in ("dev", "test"):
+            path = tmp_path / f"{name}_{split}.csv"
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                rows = csv.writer(stream)
+                rows.writerow(["fname", "summary"])
+                for row, dialogue in enumerate(corpus.dev.dialogues):
+                    text = change(dialogue.references[0], row)
+                    rows.writerow([f"{split}_{row}", f" {text}  "])
+            paths.append(path)
+        return paths
+
+    return make
