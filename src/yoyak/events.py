@@ -319,12 +319,12 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     planned: Planned | None = None
     prepared: Prepared | None = None
-    proved: PreflightPassed | None = None
+    preflight: PreflightPassed | None = None
     step: int = 0
     last_step: TrainStep | None = None
     best: Evaluated | None = None
     last_saved: CheckpointSaved | None = None
-    generated: PredictionProgress | None = None
+    prediction: PredictionProgress | None = None
     scored: Scored | None = None
     done: dict[str, str] = {}
     """Stage name to the fingerprint it is done for."""
@@ -372,7 +372,7 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
             }
         case StageStarted():
             records = {name: one for name, one in state.records.items() if name != event.stage}
-            return {"stage": event.stage, "generated": None, "records": records}
+            return {"stage": event.stage, "prediction": None, "records": records}
         case StageDone():
             spent = state.stage_seconds.get(event.stage, 0.0) + event.seconds
             return {
@@ -383,7 +383,7 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case Prepared():
             return {"prepared": event}
         case PreflightPassed():
-            return {"proved": event}
+            return {"preflight": event}
         case TrainStep():
             return {"step": event.step, "last_step": event}
         case Evaluated():
@@ -391,7 +391,7 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case CheckpointSaved():
             return {"last_saved": event}
         case PredictionProgress():
-            return {"generated": event}
+            return {"prediction": event}
         case Scored():
             return {"scored": event}
         case Warned():

@@ -1,6 +1,7 @@
 """A run on disk: who works on it, what happened to it, what it said."""
 
 import json
+import math
 import os
 import signal
 from itertools import count
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from yoyak.config.schema import BeamSearch
 from yoyak.errors import BadData, InputMissing, Interrupted
 from yoyak.events import (
+    Evaluated,
     Failed,
     Finished,
     PredictionProgress,
@@ -29,7 +31,7 @@ from yoyak.events import (
 )
 from yoyak.runs import run as module
 from yoyak.runs.run import Run
-from yoyak.values import Prediction
+from yoyak.values import Interval, Prediction, Rouge
 
 STARTERS = 8
 
@@ -281,3 +283,23 @@ def test_everything_on_disk_is_json_or_lines_of_json(run):
         text = path.read_text("utf-8")
         for document in [text] if path.suffix == ".json" else text.splitlines():
             json.loads(document)
+
+
+def test_a_dev_loss_that_is_not_a_number_is_recorded_and_read(run):
+    event = Evaluated(
+        at=2.0, step=1, epoch=0.5, rouge=Rouge(rouge1=0.0, rouge2=0.0, rougeL=0.0),
+        interval=Interval(low=0.0, high=0.0), rows=1, signature="rouge|…", seconds=1.0, best=False,
+        loss=math.nan, loss_interval=Interval(low=math.nan, high=math.nan),
+    )  # fmt: skip
+    run.emit(event)
+    (found,) = run.log().events
+    assert math.isnan(found.loss)
+    assert run.log().garbled == 0
+
+
+def test_a_run_of_an_older_format_computes_nothing_new(run):
+    run.require_current_format()
+    path = run.folder / "identity.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 2', b'"format": 1'))
+    with pytest.raises(BadData, match="train it again with this version: yoyak run lead"):
+        Run(run.folder).require_current_format()

@@ -73,20 +73,20 @@ class ProgressRow:
     @property
     def done(self) -> int:
         """Steps, or rows of the split that is being answered."""
-        generated = self.state.generated
+        generated = self.state.prediction
         return generated.done if generated else self.state.step
 
     @property
     def of(self) -> int | None:
         """How many there will be."""
-        if self.state.generated:
-            return self.state.generated.of
+        if self.state.prediction:
+            return self.state.prediction.of
         return self.state.prepared.steps if self.state.prepared else None
 
     @property
     def forecast(self) -> Forecast | None:
         """Time left of the stage at its own pace; before it has one, what the plan expects."""
-        if self.state.generated:
+        if self.state.prediction:
             return generation_left(self._generated)
         return self.pace.forecast or self._expected
 

@@ -97,7 +97,7 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
     """Where the run stands in its stage."""
     others = [event for _, event in run.others]
     pace = pace_of((*run.steps[-RECENT_STEPS:], *others))
-    last, prepared, generated = state.last_step, state.prepared, state.generated
+    last, prepared, generated = state.last_step, state.prepared, state.prediction
     return RunProgress(
         run=run.id,
         name=run.name,
@@ -121,7 +121,7 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
 
 def _forecast(others: Sequence[AnyEvent], state: RunState, pace: Pace) -> Forecast | None:
     """Return the time left at the run's own pace; before it has one, what the plan recorded."""
-    if state.generated:
+    if state.prediction:
         return generation_left(last_generation(others))
     return pace.forecast or expected(state)
 
