@@ -230,7 +230,9 @@ def _evaluated(row: ProgressRow, event: Evaluated) -> str:
         mean=format.score(event.rouge.mean),
         loss=format.UNKNOWN if event.loss is None else f"{event.loss:.3f}",
         rows=event.rows,
-        best=text("report.live-best", metric=event.metric) if event.best else "",
+        best=text("report.live-best", metric=event.metric)
+        if event.best and event.beats_start is not False
+        else "",
     )
 
 

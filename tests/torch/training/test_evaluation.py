@@ -72,6 +72,7 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
         [False, True, True, False] if lower else [False, True, False, False]
     )
     assert {event.metric for event in told(context.said)} == {metric}
+    assert [event.beats_start for event in told(context.said)] == [None, lower, lower, lower]
     gained = [event.key for event in context.said if isinstance(event, Warned)]
     # Below what it was before the first step, by every measure but the loss.
     assert gained == ([] if lower else ["engine.nothing-gained"])
