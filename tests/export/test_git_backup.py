@@ -95,7 +95,7 @@ def test_links_out_of_the_workspace_are_not_followed(workspace, tmp_path):
 
 
 def test_too_much_is_refused(workspace, monkeypatch):
-    monkeypatch.setattr(git_backup, "MOST_BYTES", 10)
+    monkeypatch.setattr(git_backup, "MAX_BYTES", 10)
     with pytest.raises(BadData, match="10"):
         git_backup.backup(workspace)
 

@@ -104,6 +104,6 @@ def test_a_soup_of_an_engine_without_weights_is_refused(finished, data, capfd):
     run = finished()
     with pytest.raises(RunFailed, match="code 78"):
         decode_in_process(run, data, "soup", "own")
-    assert "no weights that could be averaged" in capfd.readouterr().err
+    assert "no weights to average" in capfd.readouterr().err
     [noted] = json.loads(next(run.folder.glob("soups/*/members.json")).read_text())
     assert noted[0] == run.name

@@ -19,7 +19,7 @@ from yoyak.scheduler.retry_policy import (
 
 OUT_OF_MEMORY = Failed(at=1.0, kind="OutOfMemoryError", message="CUDA out of memory.")
 OTHER = Failed(at=1.0, kind="ValueError", message="shapes differ")
-TRIED = RetryCounts(restarts=3, rungs=3)
+TRIED = RetryCounts(restarts=3, oom_retries=3)
 
 
 @pytest.mark.parametrize(

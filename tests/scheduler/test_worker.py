@@ -90,10 +90,10 @@ def test_a_run_that_another_process_holds_is_left_alone(runs_of, work):
 def test_the_first_signal_asks_and_the_second_does_not():
     flag = StopFlag()
     assert not flag()
-    flag._ask(signal.SIGTERM, None)
+    flag._on_signal(signal.SIGTERM, None)
     assert flag()
     pid = os.fork()
     if pid == 0:
-        flag._ask(signal.SIGTERM, None)
+        flag._on_signal(signal.SIGTERM, None)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 75

@@ -1,4 +1,4 @@
-"""The verb that writes something for use outside: export."""
+"""The verb export."""
 
 from pathlib import Path
 from typing import Annotated

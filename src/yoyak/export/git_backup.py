@@ -1,7 +1,7 @@
-"""A line-up's small records on a git branch of their own; the working tree is never touched.
+"""Commit a workspace's small records to a git branch of their own, not touching the work tree.
 
-Only what is listed here is taken: reports, scores, recipes, event logs, manifests and what was
-handed in. Weights, data, predictions, examples and logs of workers are not, whatever the size.
+Only ``ALLOWED`` is included: reports, scores, recipes, event logs, manifests and submissions;
+never weights, data, predictions, examples or worker logs.
 The files are copied into a temporary repository, scanned for secrets there (one that is found
 stops the backup) and committed; the user's repository gets the finished commit and the branch
 moves forward if nobody has moved it meanwhile. A push is never forced.
@@ -22,7 +22,7 @@ from yoyak.runs.workspace import Workspace
 
 BRANCH = "yoyak-backup"
 _REF = f"refs/heads/{BRANCH}"
-MOST_BYTES = 50_000_000
+MAX_BYTES = 50_000_000
 
 ALLOWED = (
     "report/report.md",
@@ -35,10 +35,10 @@ ALLOWED = (
     "submissions/*/submission.csv",
     "ledger.jsonl",
 )
-"""What is taken; a ``*`` stands for one part of a path. The Markdown report has no dialogues."""
+"""Patterns of included files; ``*`` is one part of a path. The Markdown report has no dialogues."""
 
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_WHO = {
+_IDENTITY = {
     "GIT_AUTHOR_NAME": "yoyak",
     "GIT_AUTHOR_EMAIL": "yoyak@localhost",
     "GIT_COMMITTER_NAME": "yoyak",
@@ -47,7 +47,7 @@ _WHO = {
 
 
 class Backup(NamedTuple):
-    """What a backup did; ``commit`` is ``None`` where nothing had changed."""
+    """Result of a backup; ``commit`` is ``None`` where nothing had changed."""
 
     commit: str | None
     files: int
@@ -56,7 +56,7 @@ class Backup(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What was done, for a person."""
+        """The result as a sentence in the user's language."""
         size = f"{self.size_bytes / 1e6:.2f}"
         if self.commit is None:
             said = text("report.backup-unchanged", branch=BRANCH)
@@ -84,8 +84,8 @@ def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
     addresses = () if remote is None else _addresses(folder, remote)
     taken = list(_allowed(folder))
     size = sum(path.stat().st_size for path in taken)
-    if size > MOST_BYTES:
-        raise BadData("report.backup-too-large", found=size, most=MOST_BYTES)
+    if size > MAX_BYTES:
+        raise BadData("report.backup-too-large", found=size, most=MAX_BYTES)
     with TemporaryDirectory(prefix="yoyak-backup-") as scratch:
         copy = Path(scratch)
         for path in taken:
@@ -93,17 +93,17 @@ def backup(workspace: Workspace, *, remote: str | None = None) -> Backup:
         parent = git_or_none(folder, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}")
         commit = _commit(copy, folder / objects, _format(folder), parent, len(taken))
         if commit is not None:
-            _hand_over(copy, folder, commit, parent)
+            _transfer(copy, folder, commit, parent)
         for address in addresses:
             # From the copy: the repository's own settings for connections may name programs.
             words = ("push", "--quiet", "--no-verify", "--", address, f"{_REF}:{_REF}")
-            place = {"GIT_DIR": str(copy / ".git")}
-            git(_top(folder), *words, environment=place, protocols=PUSH_PROTOCOLS)
+            git_dir = {"GIT_DIR": str(copy / ".git")}
+            git(_top(folder), *words, environment=git_dir, protocols=PUSH_PROTOCOLS)
     return Backup(commit, len(taken), size, remote)
 
 
 def _allowed(folder: Path) -> Iterator[Path]:
-    """The files to take; links are not followed out of the workspace, nor anywhere."""
+    """Yield the files to include; symbolic links are skipped."""
     root = folder.resolve()
     for pattern in ALLOWED:
         for path in sorted(folder.glob(pattern)):
@@ -171,14 +171,14 @@ def _commit(copy: Path, objects: Path, hashes: str, parent: str | None, files: i
     if parent is not None and git(copy, "rev-parse", f"{parent}^{{tree}}") == tree:
         return None
     message = ("--quiet", "--allow-empty", "--no-verify", "--message", f"Back up {files} records")
-    git(copy, "commit", *message, environment=_WHO)
+    git(copy, "commit", *message, environment=_IDENTITY)
     return git(copy, "rev-parse", "HEAD").decode().strip()
 
 
-def _hand_over(copy: Path, folder: Path, commit: str, parent: str | None) -> None:
-    """Copy what the commit is made of into the user's repository and move the branch to it.
+def _transfer(copy: Path, folder: Path, commit: str, parent: str | None) -> None:
+    """Copy the commit's objects into the user's repository and move the branch to it.
 
-    Fails if anybody has moved the branch meanwhile, so that nothing of theirs is lost.
+    Fails if the branch has moved meanwhile, so no other commit is lost.
     """
     wanted = f"{commit}\n" if parent is None else f"{commit}\n^{parent}\n"
     pack = git(copy, "pack-objects", "--revs", "--stdout", "--quiet", content=wanted.encode())

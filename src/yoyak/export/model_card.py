@@ -1,7 +1,7 @@
-"""The model card of an exported run: how good it is, how it is loaded, what it comes from.
+"""Write the model card of an exported run: scores, usage code and origin.
 
-Markdown with the metadata that model hubs read. Its code is the whole way from a dialogue to a
-summary with transformers alone; a test runs it.
+Markdown with the metadata that model hubs read. The usage code needs transformers only and turns a
+dialogue into a summary; a test runs it.
 """
 
 import json
@@ -21,17 +21,17 @@ from yoyak.values import Rouge
 DIALOGUE = "#Person1#: 내일 몇 시에 만날까요?\n#Person2#: 세 시에 정문에서 만나요."
 
 
-class Exported(NamedTuple):
-    """What a card is written about; ``card`` is ``None`` where nothing was judged."""
+class ExportedRun(NamedTuple):
+    """What a model card describes; ``scorecard`` is ``None`` where nothing was scored."""
 
     run: str
     recipe: Recipe
     weights: ExportedWeights
-    card: Scorecard | None
+    scorecard: Scorecard | None
 
 
-def render(exported: Exported) -> str:
-    """The card in the language that is being spoken."""
+def render(exported: ExportedRun) -> str:
+    """Return the card as Markdown in the language in use."""
     recipe = exported.recipe
     lines = [
         *_metadata(exported),
@@ -41,14 +41,14 @@ def render(exported: Exported) -> str:
     ]
     if recipe.model.scratch is not None:
         lines += ["", f"**{text('report.toy-note')}**"]
-    lines += ["", f"## {text('report.card-quality')}", "", *_quality(exported.card)]
+    lines += ["", f"## {text('report.card-quality')}", "", *_quality(exported.scorecard)]
     lines += ["", f"## {text('report.card-use')}", "", "```python", *_code(exported), "```", ""]
     lines += [text("report.card-shown", tokens=recipe.prompt.max_source_tokens)]
     lines += ["", f"## {text('report.card-origin')}", "", *_origin(exported)]
     return "\n".join(lines) + "\n"
 
 
-def _metadata(exported: Exported) -> Iterator[str]:
+def _metadata(exported: ExportedRun) -> Iterator[str]:
     weights, recipe = exported.weights, exported.recipe
     base = recipe.model.base if weights.form == "whole" else weights.base
     known = {
@@ -61,34 +61,34 @@ def _metadata(exported: Exported) -> Iterator[str]:
     }
     yield "---"
     for key, value in known.items():
-        if value is not None and not (key.startswith("base") and _is_here(base)):
+        if value is not None and not (key.startswith("base") and _is_local(base)):
             yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
     yield "---"
 
 
-def _is_here(base: str | None) -> bool:
-    """Whether a base is no hub's: its name would lead nowhere."""
+def _is_local(base: str | None) -> bool:
+    """Return whether a base is a folder, which a hub could not link to."""
     return base is None or base.startswith(("./", "/"))
 
 
-def _quality(card: Scorecard | None) -> Iterator[str]:
-    if card is None:
+def _quality(scorecard: Scorecard | None) -> Iterator[str]:
+    if scorecard is None:
         yield text("report.nothing-scored")
         return
     names = [text(f"report.column-{name}") for name in ("rouge1", "rouge2", "rougel")]
     columns = ["", *names, text("report.card-mean"), text("report.column-interval")]
     yield f"| {' | '.join(columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
-    low, high = format.score(card.interval.low), format.score(card.interval.high)
-    yield _row(text("report.card-this"), card.rouge, f"{low}–{high}")
+    low, high = format.score(scorecard.interval.low), format.score(scorecard.interval.high)
+    yield _row(text("report.card-this"), scorecard.rouge, f"{low}–{high}")
     for name in ("constant", "unrelated"):
-        floor = getattr(card.floors, name)
+        floor = getattr(scorecard.floors, name)
         if floor is not None:
             yield _row(text(f"report.floor-{name}"), floor, "")
     yield ""
-    yield text("report.card-judged", rows=format.count(card.n))
+    yield text("report.card-judged", rows=format.count(scorecard.n))
     yield ""
-    yield f"`{card.protocol.signature}`"
+    yield f"`{scorecard.protocol.signature}`"
 
 
 def _row(name: str, rouge: Rouge, interval: str) -> str:
@@ -96,8 +96,8 @@ def _row(name: str, rouge: Rouge, interval: str) -> str:
     return f"| {' | '.join((name, *scores, interval))} |"
 
 
-def _code(exported: Exported) -> Iterator[str]:
-    """Loading, asking, reading; ``folder`` is the current one."""
+def _code(exported: ExportedRun) -> Iterator[str]:
+    """Yield Python lines that load the model and summarise one dialogue."""
     weights, recipe = exported.weights, exported.recipe
     causal = recipe.prompt.style == "chat"
     kind = "AutoModelForCausalLM" if causal else "AutoModelForSeq2SeqLM"
@@ -111,19 +111,19 @@ def _code(exported: Exported) -> Iterator[str]:
     yield ""
     yield 'folder = "."'
     yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
-    yield from _loaded(exported, kind)
+    yield from _load_lines(exported, kind)
     if weights.form == "adapters":
         yield "model = PeftModel.from_pretrained(model, folder)"
     yield "settings = GenerationConfig.from_pretrained(folder)"
     yield ""
     yield f"dialogue = {DIALOGUE!r}"
-    yield from _asked(recipe)
+    yield from _prompt_lines(recipe)
     yield "output = model.generate(input_ids=ids.to(model.device), generation_config=settings)"
     answer = "output[0, ids.shape[1]:]" if causal else "output[0]"
     yield f"print(tokenizer.decode({answer}, skip_special_tokens=True).strip())"
 
 
-def _place(weights: ExportedWeights) -> str:
+def _base_expression(weights: ExportedWeights) -> str:
     if weights.base is None:
         return "folder"
     return (
@@ -131,7 +131,7 @@ def _place(weights: ExportedWeights) -> str:
     )
 
 
-def _loaded(exported: Exported, kind: str) -> Iterator[str]:
+def _load_lines(exported: ExportedRun, kind: str) -> Iterator[str]:
     revision = exported.weights.revision
     options = "" if revision is None else f", revision={revision!r}"
     if exported.recipe.model.quantisation is not None:
@@ -140,10 +140,10 @@ def _loaded(exported: Exported, kind: str) -> Iterator[str]:
         yield "    bnb_4bit_compute_dtype=torch.bfloat16,"
         yield ")"
         options += ", dtype=torch.bfloat16, quantization_config=four_bit"
-    yield f"model = {kind}.from_pretrained({_place(exported.weights)}{options})"
+    yield f"model = {kind}.from_pretrained({_base_expression(exported.weights)}{options})"
 
 
-def _asked(recipe: Recipe) -> Iterator[str]:
+def _prompt_lines(recipe: Recipe) -> Iterator[str]:
     prompt = recipe.prompt
     if prompt.style == "source":
         before = "".join(f"{line}\n" for line in (prompt.system, prompt.instruction) if line)
@@ -163,7 +163,7 @@ def _asked(recipe: Recipe) -> Iterator[str]:
     yield ").input_ids"
 
 
-def _origin(exported: Exported) -> Iterator[str]:
+def _origin(exported: ExportedRun) -> Iterator[str]:
     recipe = exported.recipe
     train = recipe.train
     known = {

@@ -1,4 +1,4 @@
-"""What leaves the workspace for people: a model that others can load, answers side by side."""
+"""Export a run as a model that others can load, or the answers of runs side by side."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from yoyak.errors import CannotWrite, InputMissing, Unavailable
-from yoyak.export.model_card import Exported, render
+from yoyak.export.model_card import ExportedRun, render
 from yoyak.files import atomic
 from yoyak.report.render.escape import csv_cell
 from yoyak.report.render.score_json import score_file
@@ -37,7 +37,7 @@ def check_target(target: Path, protected: Sequence[Path]) -> None:
 
 
 def export_model(run: Run, target: Path) -> Path:
-    """Writes the run's weights, tokenizer, records and model card to the folder ``target``.
+    """Write the run's weights, tokenizer, records and model card to the folder ``target``.
 
     Raises:
         InputMissing: the run has no weights of its own.
@@ -58,7 +58,7 @@ def export_model(run: Run, target: Path) -> Path:
         weights = export_weights(run.engine_folder, run.recipe, folder)
         card = run.scorecard("dev")
         atomic.write_text(
-            folder / "README.md", render(Exported(run.name, run.recipe, weights, card))
+            folder / "README.md", render(ExportedRun(run.name, run.recipe, weights, card))
         )
         for name in RECORDS:
             atomic.write_bytes(folder / name, (run.folder / name).read_bytes())
@@ -68,36 +68,36 @@ def export_model(run: Run, target: Path) -> Path:
 
 
 class AnswerRow(Value, frozen=True, kw_only=True):
-    """One dialogue of dev beside its references and what each system said of it."""
+    """One dialogue of dev with its references and each system's summary."""
 
     fname: str
     dialogue: str
     references: tuple[str, ...]
     summaries: dict[str, str]
     rouge_mean: dict[str, float]
-    """By system, 0 to 100; a system that was not judged is left out."""
+    """By system, 0 to 100; systems without a score are left out."""
 
 
 def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerRow]:
-    """The rows of dev that every run has answered, in the order of the file."""
+    """Yield the rows of dev that every run has answered, in the order of the file."""
     recipes = [run.identity.recipe for run in runs]
     names = recipes if len(set(recipes)) == len(runs) else [run.name for run in runs]
     known = dict(zip(names, runs, strict=True))
-    said = {
+    summaries = {
         name: {one.id: one.text for one in run.predictions("dev")} for name, run in known.items()
     }
-    cards = {name: run.scorecard("dev") for name, run in known.items()}
+    scorecards = {name: run.scorecard("dev") for name, run in known.items()}
     means = {
         name: {row.id: 100 * row.rouge.mean for row in card.rows} if card else {}
-        for name, card in cards.items()
+        for name, card in scorecards.items()
     }
     for one in dialogues:
-        if all(one.id in texts for texts in said.values()):
+        if all(one.id in texts for texts in summaries.values()):
             yield AnswerRow(
                 fname=one.id,
                 dialogue=one.text,
                 references=one.references,
-                summaries={name: texts[one.id] for name, texts in said.items()},
+                summaries={name: texts[one.id] for name, texts in summaries.items()},
                 rouge_mean={
                     name: scores[one.id] for name, scores in means.items() if one.id in scores
                 },
@@ -107,7 +107,7 @@ def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerR
 def export_rows(found: Sequence[AnswerRow], target: Path) -> Path:
     """Write the rows to ``target``: a table for spreadsheets if it ends with .csv, else JSONL.
 
-    In the table a formula's first character is disarmed; JSONL is faithful to the byte.
+    In the CSV, cells that a spreadsheet would run as formulas are escaped; JSONL is exact.
 
     Raises:
         CannotWrite, DiskFull: ``target`` is there already, or cannot be written; it is unchanged.
@@ -123,7 +123,7 @@ def export_rows(found: Sequence[AnswerRow], target: Path) -> Path:
 
 
 def _table(found: Sequence[AnswerRow]) -> str:
-    """One line a dialogue; each system has a column of summaries and one of scores."""
+    """Return CSV, a line per dialogue; each system has a column of summaries and one of scores."""
     systems = list(found[0].summaries) if found else []
     references = max((len(row.references) for row in found), default=0)
     out = io.StringIO()
@@ -151,6 +151,6 @@ def _table(found: Sequence[AnswerRow]) -> str:
 
 
 def _is_export(path: Path) -> bool:
-    """Whether it is the folder of an earlier export."""
+    """Return whether ``path`` is the folder of an earlier export."""
     manifest = None if path.is_symlink() else atomic.read_manifest(path)
     return manifest is not None and manifest.notes == NOTES

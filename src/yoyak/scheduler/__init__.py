@@ -1,1 +1,1 @@
-"""What runs next, and whether it is safe: the parent that watches, and the worker that works."""
+"""Run recipes: a parent process that schedules and monitors, one worker process per run."""

@@ -1,4 +1,4 @@
-"""From names of recipes to runs in the workspace: found where they exist, else created."""
+"""Find or create the run of each recipe in the workspace."""
 
 import time
 from collections.abc import Iterable
@@ -32,14 +32,14 @@ def create_runs(
     project: Project,
     sets: Iterable[str],
 ) -> list[Run]:
-    """The run of each recipe on this data, in order; all recipes are checked before any is made.
+    """Return the run of each recipe on this data, in order; every recipe is checked first.
 
     Raises:
         BadRecipe: a recipe or setting is wrong, or one is named twice; nothing was written.
     """
     sets = tuple(sets)
     resolved = [load.resolve(name, project=project.layers, sets=sets).recipe for name in names]
-    _refuse_twice([recipe.name for recipe in resolved])
+    _refuse_duplicates([recipe.name for recipe in resolved])
     for recipe in resolved:
         _check_engine(recipe)
         _refuse_secrets(recipe)
@@ -47,12 +47,12 @@ def create_runs(
 
 
 def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, ...]) -> Run:
-    run = workspace.find_or_create(recipe, corpus, partial(_origin, corpus, recipe))
+    run = workspace.find_or_create(recipe, corpus, partial(_provenance, corpus, recipe))
     recipe = with_frozen(run, recipe, sets)
     if not run.log_path.exists():
         run.emit(Queued(at=time.time(), recipe=recipe.name, format=EVENTS.number))
     if run.recipe != recipe:
-        with run.lock():  # a worker reads its recipe once a stage, so nobody changes it under one
+        with run.lock():  # a worker reads its recipe at each stage, so it must not change under one
             run.write_recipe(recipe)
     return run
 
@@ -84,18 +84,18 @@ def record_plans(runs: Iterable[Run], corpus: Corpus, workspace: Workspace) -> N
             run.emit(event)
 
 
-def _origin(corpus: Corpus, recipe: Recipe) -> bytes:
+def _provenance(corpus: Corpus, recipe: Recipe) -> bytes:
     return msgspec.json.format(msgspec.json.encode(provenance.gather(corpus, recipe)), indent=1)
 
 
 def _refuse_secrets(recipe: Recipe) -> None:
-    """A recipe is stored, shown and reported, so nothing secret may be in it."""
+    """Raise if a setting looks like a secret: recipes are stored, shown and reported."""
     for key, value in load.settings_of(recipe):
         if isinstance(value, str) and redact(value) != value:
             raise BadRecipe("scheduler.secret-in-recipe", recipe=recipe.name, key=key)
 
 
-def _refuse_twice(names: list[str]) -> None:
+def _refuse_duplicates(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadRecipe("scheduler.recipe-twice", recipes=", ".join(twice))

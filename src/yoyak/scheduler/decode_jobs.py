@@ -1,7 +1,7 @@
-"""Other decodings of a run's weights: which there are, and who decodes them.
+"""Decode a run's weights in other ways: parse, start the process, freeze the winner.
 
-The decoding itself needs the engine, so it is done by a process of its own
-(``yoyak.scheduler.decode_worker``); this module imports no torch.
+The decoding itself needs torch and is done by a process of its own
+(``yoyak.scheduler.decode_worker``).
 """
 
 import os
@@ -22,13 +22,13 @@ DECODER = (*PYTHON, "-m", "yoyak.scheduler.decode_worker")
 SWEEP = "sweep.json"
 FROZEN = "frozen-decode.json"
 OWN = "own"
-"""Stands for the decoding of the run itself."""
+"""The word for the decoding of the run itself."""
 
 _KNOWN = re.compile(r"greedy|beam(?P<beams>\d+)|sample(?:\*(?P<samples>\d+))?")
 
 
 def parse_decodes(words: str, like: Decode) -> tuple[Decode, ...]:
-    """The decodings of ``greedy,beam4,sample*4``.
+    """Parse words such as ``greedy,beam4,sample*4``.
 
     Caps and n-gram blocking are those of ``like``. Samples are drawn at temperature 0.7 and top_p
     0.9, and ``sample*4`` is four of them with seeds of their own.
@@ -53,23 +53,23 @@ def _parsed(word: str, like: Decode) -> Iterable[Decode]:
 
 
 def decode_in_process(run: Run, data_folder: Path, *words: str) -> None:
-    """Has the run's weights decoded by a process of its own and waits for it.
+    """Decode the run's weights in a process of its own, and wait for it.
 
     Args:
         run: whose weights are there.
         data_folder: where its data lie now.
-        words: what to decode, as ``yoyak.scheduler.decode_worker`` takes it.
+        words: arguments of ``yoyak.scheduler.decode_worker``.
 
     Raises:
-        InputMissing: the run has not been brought to its end.
-        Interrupted: somebody asked to stop; what was decoded is kept.
-        RunFailed: the process failed; it has said why.
+        InputMissing: the run has no scored predictions.
+        Interrupted: a stop was requested; what was decoded is kept.
+        RunFailed: the process failed; the reason is on stderr.
     """
     run.require_current_format()
     if run.scorecard("dev") is None:
         raise InputMissing("scheduler.not-finished", run=run.name)
     environment = worker_environment(run.recipe)
-    # It shares our group, so that a Ctrl-C reaches it too: it saves and leaves by itself.
+    # It shares our process group, so Ctrl-C reaches it too: it saves and exits by itself.
     places = (str(run.folder), str(data_folder.absolute()), str(os.getpid()))
     process = subprocess.Popen(
         [*DECODER, *places, *words], stdin=subprocess.DEVNULL, env=environment
@@ -88,9 +88,9 @@ def decode_in_process(run: Run, data_folder: Path, *words: str) -> None:
 
 
 def freeze(run: Run, decode: Decode) -> None:
-    """Makes ``decode`` the run's own; prediction and scoring are redone by the next ``yoyak run``.
+    """Make ``decode`` the run's decoding; the next ``yoyak run`` predicts and scores again.
 
-    A ``--set decode.…`` still goes before it.
+    A ``--set decode.…`` takes precedence.
     """
     with run.lock():
         atomic.write_bytes(run.folder / FROZEN, msgspec.json.encode(decode))
@@ -98,7 +98,7 @@ def freeze(run: Run, decode: Decode) -> None:
 
 
 def with_frozen(run: Run, recipe: Recipe, sets: Iterable[str]) -> Recipe:
-    """``recipe`` with the decoding that was frozen into the run, unless ``sets`` names one."""
+    """Return ``recipe`` with the run's frozen decoding, unless ``sets`` names one."""
     path = run.folder / FROZEN
     if not path.is_file() or any(spec.startswith("decode") for spec in sets):
         return recipe

@@ -1,11 +1,11 @@
-"""The process that decodes a run's weights in other ways.
+"""Process that decodes a run's weights in other ways.
 
-``python -m yoyak.queue.decoder RUN DATA PARENT sweep|store|soup|checkpoint [WORDS]``.
+``python -m yoyak.scheduler.decode_worker RUN DATA PARENT sweep|store|soup|checkpoint [WORDS]``.
 
 ``store`` answers dev and test in every decoding that is named, and scores dev; ``soup`` and
 ``checkpoint`` do so with other weights of the run; ``sweep`` searches one half of dev for a better
 decoding than the run's. Every answer is kept as a variant of the run
-(``predictions/dev@beam-4-lp1.jsonl``), so that neither a second search nor a blend decodes again.
+(``predictions/dev@beam-4-lp1.jsonl``), so neither a second search nor an ensemble decodes again.
 """
 
 import os
@@ -44,7 +44,7 @@ from yoyak.values import Corpus, Dialogue, Prediction, Split
 
 
 class VariantDecoder(NamedTuple):
-    """The weights of one run, or a soup of them, and everything they have said so far.
+    """Decodes with one run's weights, or a soup, and keeps every answer.
 
     ``folder`` is the engine's; ``prefix`` begins the names of its variants.
     """
@@ -57,9 +57,9 @@ class VariantDecoder(NamedTuple):
     prefix: str = ""
 
     def variant(self, split: Split, decode: Decode) -> str | None:
-        """The name under which answers in this decoding are kept; ``None`` where it is the run's.
+        """Return the name of this decoding's variant; ``None`` for the run's own decoding.
 
-        What the run itself said is not said again.
+        The run's own predictions are reused.
         """
         note = self.run.predictions_path(split.name).with_suffix(".sha256")
         own = note.is_file() and (
@@ -67,8 +67,8 @@ class VariantDecoder(NamedTuple):
         )
         return None if own else f"{self.prefix}{name_of(decode)}"
 
-    def speak(self, split: Split, decode: Decode, rows: Sequence[Dialogue]) -> VariantAnswers:
-        """The answers to ``rows``; only those that are not there yet are decoded.
+    def decode_rows(self, split: Split, decode: Decode, rows: Sequence[Dialogue]) -> VariantAnswers:
+        """Return the answers to ``rows``; only missing ones are decoded.
 
         ``seconds`` adds up what each answer took when it was decoded, as far as it was measured.
         """
@@ -79,7 +79,7 @@ class VariantDecoder(NamedTuple):
         there = {one.id: one for one in known}
         missing = [row for row in rows if row.id not in there]
         if missing:
-            self._say(split, variant or name_of(decode), len(missing))
+            self._print_progress(split, variant or name_of(decode), len(missing))
             self._decode(split, decode, missing, variant)
             there = {one.id: one for one in self.run.predictions(split.name, variant)}
         found = [there[row.id] for row in rows if row.id in there]
@@ -110,105 +110,105 @@ class VariantDecoder(NamedTuple):
         """Hash what answers in this decoding depend on."""
         return predict_inputs(weights_fingerprint(self.folder), self.run.recipe, decode, split)
 
-    def _say(self, split: Split, variant: str, rows: int) -> None:
+    def _print_progress(self, split: Split, variant: str, rows: int) -> None:
         said = text(
             "scheduler.decoding", run=self.run.name, decode=variant, split=split.name, rows=rows
         )
         sys.stderr.write(f"{said}\n")
 
 
-def store_variant(speaker: VariantDecoder, decodes: Sequence[Decode]) -> None:
-    """Answers dev and test in every decoding and scores dev, so that each is a candidate."""
-    run, corpus = speaker.run, speaker.corpus
+def store_variant(decoder: VariantDecoder, decodes: Sequence[Decode]) -> None:
+    """Decode dev and test in every way and score dev, so that each is a candidate."""
+    run, corpus = decoder.run, decoder.corpus
     for decode in decodes:
         for split in (corpus.dev, corpus.test):
             began = time.monotonic()
-            spoken = speaker.speak(split, decode, split.dialogues)
-            if len(spoken.predictions) != len(split.dialogues):
+            answers = decoder.decode_rows(split, decode, split.dialogues)
+            if len(answers.predictions) != len(split.dialogues):
                 raise RunFailed("scheduler.answers-missing", run=run.name, split=split.name)
-            variant, inputs = speaker.variant(split, decode), speaker.inputs(split, decode)
+            variant, inputs = decoder.variant(split, decode), decoder.inputs(split, decode)
             seconds = time.monotonic() - began
             record_stage(run, f"predict-{split.name}", inputs, seconds, variant)
             if split.name == "dev":
                 began = time.monotonic()
-                run.write_scorecard("dev", evaluate(list(spoken.predictions), split), variant)
+                run.write_scorecard("dev", evaluate(list(answers.predictions), split), variant)
                 scored = score_inputs(run, corpus, variant)
                 record_stage(run, "score", scored, time.monotonic() - began, variant)
 
 
-def search(speaker: VariantDecoder) -> None:
-    """Searches a better decoding than the run's and writes what was found to ``sweep.json``."""
-    now, dev = speaker.run.recipe.decode, speaker.corpus.dev
+def search(decoder: VariantDecoder) -> None:
+    """Search for a better decoding than the run's and write the result to ``sweep.json``."""
+    now, dev = decoder.run.recipe.decode, decoder.corpus.dev
     shared = shared_settings(now)
     others: tuple[Decode, ...] = (Greedy(**shared), BeamSearch(**shared))
     starts = [decode for decode in others if type(decode) is not type(now)]
     found = search_decodes(
-        dev, now, lambda decode, rows: speaker.speak(dev, decode, rows), starts=starts
+        dev, now, lambda decode, rows: decoder.decode_rows(dev, decode, rows), starts=starts
     )
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
-    atomic.write_bytes(speaker.run.folder / SWEEP, encoded)
+    atomic.write_bytes(decoder.run.folder / SWEEP, encoded)
 
 
 def main(run_folder: Path, data: Path, parent: int, words: Sequence[str]) -> int:
-    """Does what ``words`` say and returns the exit code."""
+    """Carry out the command in ``words`` and return the exit code."""
     stop = StopFlag()
-    stop.watch()
+    stop.install()
     die_with_parent()
-    stop.asked |= os.getppid() != parent  # it died before it could be watched
+    stop.is_set |= os.getppid() != parent  # the parent died before PR_SET_PDEATHSIG was set
     run = Run(run_folder)
     try:
         with run.lock():
-            _carry_out(run, corpus_of(run, data), stop, words)
+            _execute(run, corpus_of(run, data), stop, words)
     except YoyakError as error:
         sys.stderr.write(f"{redact(str(error))}\n")
         return error.exit_code
     return 0
 
 
-def _carry_out(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -> None:
+def _execute(run: Run, corpus: Corpus, stop: StopFlag, words: Sequence[str]) -> None:
     engine = engines.load(run.recipe.engine)
-    speaker = VariantDecoder(run, corpus, engine, stop, run.engine_folder)
+    decoder = VariantDecoder(run, corpus, engine, stop, run.engine_folder)
     began = time.monotonic()
     what, *named = words
     if what == "sweep":
-        search(speaker)
+        search(decoder)
     else:
         own = run.recipe.decode
         decodes = parse_decodes(named[0], own) if named[0] != OWN else (own,)
         if what == "soup":
-            speaker = _soup(speaker, [Run(Path(folder)) for folder in named[1:]])
+            decoder = _soup(decoder, [Run(Path(folder)) for folder in named[1:]])
         elif what == "checkpoint":
-            speaker = _checkpoint(speaker, int(named[1]))
-        store_variant(speaker, decodes)
+            decoder = _checkpoint(decoder, int(named[1]))
+        store_variant(decoder, decodes)
     done = text("scheduler.decoded", run=run.name, seconds=f"{time.monotonic() - began:.0f}")
     sys.stderr.write(f"{done}\n")
 
 
-def _soup(speaker: VariantDecoder, others: Sequence[Run]) -> VariantDecoder:
-    """The speaker of the average of runs, or of the checkpoints of one; its members are noted."""
+def _soup(decoder: VariantDecoder, others: Sequence[Run]) -> VariantDecoder:
+    """Return a decoder of the average of runs, or of one run's checkpoints; record its members."""
     from yoyak.engine.training.soup import average_weights
 
-    runs = [speaker.run, *others]
+    runs = [decoder.run, *others]
     manifests = [atomic.read_manifest(run.engine_folder / "weights") for run in runs]
     members = [
         (run.name, one and one.fingerprint) for run, one in zip(runs, manifests, strict=True)
     ]
     digest = atomic.sha256_of(sorted(members))[:6]
-    folder = speaker.run.folder / "soups" / digest
+    folder = decoder.run.folder / "soups" / digest
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / "members.json", msgspec.json.encode(members))
-    average_weights([run.engine_folder for run in runs], speaker.run.recipe, folder)
-    return speaker._replace(folder=folder, prefix=f"soup-{digest}-")
+    average_weights([run.engine_folder for run in runs], decoder.run.recipe, folder)
+    return decoder._replace(folder=folder, prefix=f"soup-{digest}-")
 
 
-def _checkpoint(speaker: VariantDecoder, step: int) -> VariantDecoder:
-    """The speaker of the run as it was at ``step``."""
+def _checkpoint(decoder: VariantDecoder, step: int) -> VariantDecoder:
+    """Return a decoder of the run's checkpoint at ``step``."""
     from yoyak.engine.training.soup import average_weights
 
-    folder = speaker.run.folder / "soups" / f"step-{step}"
+    folder = decoder.run.folder / "soups" / f"step-{step}"
     folder.mkdir(parents=True, exist_ok=True)
-    average_weights([speaker.run.engine_folder], speaker.run.recipe, folder, step=step)
-    return speaker._replace(folder=folder, prefix=f"step-{step}-")
+    average_weights([decoder.run.engine_folder], decoder.run.recipe, folder, step=step)
+    return decoder._replace(folder=folder, prefix=f"step-{step}-")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a run comes from: code, packages, machine, data and command line, without secrets."""
+"""Collect what a run was made with: code, packages, machine, data, command; no secrets."""
 
 import os
 import platform
@@ -31,11 +31,11 @@ ALLOWED_ENVIRONMENT = (
     "TZ",
     "YOYAK_LANG",
 )
-"""Only these are ever written down; everything else may hold somebody's secret."""
+"""Only these are recorded; any other variable may hold a secret."""
 
 
 def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
-    """The provenance of a run of ``recipe`` that starts now, here, on this data."""
+    """Return the provenance of a run of ``recipe`` created now, here, on this data."""
     return Provenance(
         yoyak=__version__,
         python=platform.python_version(),
@@ -88,7 +88,7 @@ def _code() -> CodeVersion | None:
         commit = git(here, "rev-parse", "HEAD", seconds=GIT_SECONDS).decode().strip()
     except (CannotWrite, Unavailable):
         return None
-    # Neither somebody's own program for showing differences nor a git of each submodule is run.
+    # Run neither an external diff program nor a git for each submodule.
     plain = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--binary")
     try:
         changes = git(here, "diff", *plain, "HEAD", seconds=GIT_SECONDS)

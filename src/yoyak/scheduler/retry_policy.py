@@ -1,7 +1,7 @@
-"""What becomes of a run whose worker has ended: accepted, taken up again, or with smaller passes.
+"""Decide whether an ended run is done, restarted, or retried with smaller micro-batches.
 
-The rungs of the ladder are events of the run, so that whoever takes it up again, this line-up or
-one next week, cuts its batches as before. The effective batch is the same on every rung.
+Each reduction is an event in the run's log, so a later ``yoyak run`` keeps it. The effective batch
+size never changes: smaller micro-batches are accumulated more often.
 """
 
 import signal
@@ -16,17 +16,17 @@ from yoyak.errors import Interrupted
 from yoyak.events import AnyEvent, Failed, Warned
 
 RESTARTS = 3
-"""A worker that was killed from outside is started again this many times."""
-RUNGS = 3
-"""A run that has no memory gets smaller passes this many times."""
+"""How often a worker that was killed from outside is started again."""
+OOM_RETRIES = 3
+"""How often a run that is out of memory is retried with smaller micro-batches."""
 
 SMALLER_KEY = "scheduler.smaller-passes"
 PASS_TOKENS = 4_096
 
 KILLED = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS)
-"""The kernel's own way out when memory is short, and what a driver's fault looks like."""
-ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Somebody wants it to stop."""
+"""Signals of the kernel's OOM killer and of driver faults."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that request a stop."""
 
 _MEMORY_KINDS = ("OutOfMemoryError", "MemoryError")
 _MEMORY_WORDS = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")
@@ -43,59 +43,59 @@ class RetryAction(StrEnum):
 
 
 class RetryCounts(NamedTuple):
-    """How often a run was helped in this line-up."""
+    """How often a run was retried by this process."""
 
     restarts: int = 0
-    rungs: int = 0
+    oom_retries: int = 0
 
 
-def decide(code: int, failed: Failed | None, tries: RetryCounts) -> RetryAction:
-    """The verdict on an exit code; ``failed`` is the worker's own last word, if it left one."""
+def decide(code: int, failed: Failed | None, counts: RetryCounts) -> RetryAction:
+    """Return what to do after an exit code; ``failed`` is what the worker recorded, if it did."""
     if code == 0:
         return RetryAction.FINISHED
-    if code == Interrupted.exit_code or -code in ASKED:
+    if code == Interrupted.exit_code or -code in STOP_SIGNALS:
         return RetryAction.INTERRUPTED
     if -code in KILLED:
-        if tries.restarts < RESTARTS:
+        if counts.restarts < RESTARTS:
             return RetryAction.AGAIN
         return RetryAction.INTERRUPTED if -code == signal.SIGKILL else RetryAction.FAILED
-    if failed is not None and is_out_of_memory(failed) and tries.rungs < RUNGS:
+    if failed is not None and is_out_of_memory(failed) and counts.oom_retries < OOM_RETRIES:
         return RetryAction.SMALLER
     return RetryAction.FAILED
 
 
 def is_out_of_memory(failed: Failed) -> bool:
-    """Whether a failure nobody foresaw was a lack of memory; errors of ours know better."""
+    """Return whether an unforeseen failure was out of memory; yoyak's own errors are not."""
     if failed.kind in _MEMORY_KINDS:
         return True
     return "." not in failed.kind and any(word in failed.message for word in _MEMORY_WORDS)
 
 
 def oom_retry_level(events: Iterable[AnyEvent]) -> int:
-    """How often the run was given smaller passes."""
+    """Return how often the run was retried with smaller micro-batches."""
     return sum(isinstance(event, Warned) and event.key == SMALLER_KEY for event in events)
 
 
-def with_smaller_batches(recipe: Recipe, rung: int) -> Recipe:
-    """``recipe`` with passes halved ``rung`` times, more and more of them computed twice.
+def with_smaller_batches(recipe: Recipe, level: int) -> Recipe:
+    """Return ``recipe`` with micro-batches halved ``level`` times and more checkpointing.
 
-    ``batch_size``, the effective batch, stays: a smaller pass is accumulated more often.
+    ``batch_size``, the effective batch, stays the same.
     """
-    if rung == 0:
+    if level == 0:
         return recipe
     train = recipe.train
-    rows = max(1, (train.micro_batch_size or train.batch_size) >> rung)
+    rows = max(1, (train.micro_batch_size or train.batch_size) >> level)
     smaller = msgspec.structs.replace(
         train,
         micro_batch_size=max(each for each in range(1, rows + 1) if train.batch_size % each == 0),
-        micro_batch_tokens=max(1, (train.micro_batch_tokens or PASS_TOKENS) >> rung),
-        gradient_checkpointing=_checkpointing_on(rung, train),
+        micro_batch_tokens=max(1, (train.micro_batch_tokens or PASS_TOKENS) >> level),
+        gradient_checkpointing=_checkpointing_at(level, train),
     )
     return msgspec.structs.replace(recipe, train=smaller)
 
 
-def _checkpointing_on(rung: int, train: TrainSettings) -> Checkpointing:
-    """Every second block from the second rung on, every block from the third."""
-    if train.gradient_checkpointing != "auto" or rung == 1:
+def _checkpointing_at(level: int, train: TrainSettings) -> Checkpointing:
+    """Return the checkpointing: every second block at level 2, every block from level 3 on."""
+    if train.gradient_checkpointing != "auto" or level == 1:
         return train.gradient_checkpointing
-    return "selective" if rung == 2 else "on"
+    return "selective" if level == 2 else "on"

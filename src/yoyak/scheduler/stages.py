@@ -1,4 +1,4 @@
-"""The stages of a run: train → predict-dev → predict-test → score, each done once for its inputs.
+"""Run the stages train, predict-dev, predict-test and score, each once for its inputs.
 
 A stage is done when a ``StageDone`` event holds the fingerprint that its inputs have today and its
 output is, byte for byte, the one that was recorded (``yoyak.runs.stage_records``). Another decoding
@@ -44,27 +44,27 @@ from yoyak.values import Corpus, Prediction, Split, SplitName
 FLUSH_ROWS = 16
 FLUSH_SECONDS = 1.0
 
-StopAsked = Callable[[], bool]
+StopRequested = Callable[[], bool]
 
 
 class StageContext(NamedTuple):
-    """One run, its data, and the question whether it shall stop."""
+    """One run, its data, and a function that tells whether to stop."""
 
     run: Run
     corpus: Corpus
-    stop_asked: StopAsked
+    stop_requested: StopRequested
 
     @property
     def recipe(self) -> Recipe:
-        """The run's recipe, in passes as small as its earlier attempts have shown to be needed."""
+        """The run's recipe with the micro-batch size that its earlier attempts ended at."""
         return with_smaller_batches(self.run.recipe, oom_retry_level(self.run.events()))
 
 
 def pending(run: Run, corpus: Corpus) -> list[str]:
-    """The stages that are still to do, in order; none where the run is done for these inputs.
+    """Return the stages still to do, in order; none where the run is done for these inputs.
 
-    What comes after a stage that is to be done is to be done as well. Weights whose bytes are not
-    as they were written are learned again from the newest whole checkpoint.
+    All stages after the first one to do are to do as well. Damaged weights are trained again from
+    the newest whole checkpoint.
     """
     state = run.state()
     stages = (
@@ -88,95 +88,95 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
 
 
 def is_finished(run: Run, corpus: Corpus) -> bool:
-    """Whether nothing is to do and the log says so."""
+    """Return whether nothing is left to do and the log says so."""
     return run.state().status is RunStatus.FINISHED and not pending(run, corpus)
 
 
 def is_trained(run: Run, corpus: Corpus) -> bool:
-    """Whether only answers and their judging are still to do, if anything."""
+    """Return whether at most prediction and scoring are left to do."""
     return "train" not in pending(run, corpus)
 
 
-def run_stages(work: StageContext) -> None:
-    """Brings one run to its end, doing only what is not done yet.
+def run_stages(context: StageContext) -> None:
+    """Complete one run, skipping stages that are done.
 
     Raises:
-        Interrupted: it was asked to stop; everything is saved.
-        YoyakError: what the engine or the judge said.
+        Interrupted: a stop was requested; everything is saved.
+        YoyakError: the engine or the scoring failed.
     """
     began = time.monotonic()
-    engine = engines.load(work.run.recipe.engine)
-    todo = pending(work.run, work.corpus)
+    engine = engines.load(context.run.recipe.engine)
+    todo = pending(context.run, context.corpus)
     if "train" in todo:
-        with _stage(work, "train", lambda: train_inputs(work.run, work.corpus)):
-            _train(work, engine)
-    for split in (work.corpus.dev, work.corpus.test):
+        with _stage(context, "train", lambda: train_inputs(context.run, context.corpus)):
+            _train(context, engine)
+    for split in (context.corpus.dev, context.corpus.test):
         if f"predict-{split.name}" in todo:
-            inputs = own_predict_inputs(work.run, split).fingerprint
-            discard_edited_predictions(work.run, work.run.state(), split.name)
+            inputs = own_predict_inputs(context.run, split).fingerprint
+            discard_edited_predictions(context.run, context.run.state(), split.name)
             with _stage(
-                work, f"predict-{split.name}", partial(own_predict_inputs, work.run, split)
+                context, f"predict-{split.name}", partial(own_predict_inputs, context.run, split)
             ):
-                _predict(work, engine, split, inputs)
+                _predict(context, engine, split, inputs)
     if "score" in todo:
-        with _stage(work, "score", lambda: score_inputs(work.run, work.corpus)):
-            _score(work)
-    work.run.emit(Finished(at=time.time(), seconds=time.monotonic() - began))
+        with _stage(context, "score", lambda: score_inputs(context.run, context.corpus)):
+            _score(context)
+    context.run.emit(Finished(at=time.time(), seconds=time.monotonic() - began))
 
 
 @contextmanager
-def _stage(work: StageContext, name: str, inputs: Callable[[], StageInputs]) -> Iterator[None]:
+def _stage(context: StageContext, name: str, inputs: Callable[[], StageInputs]) -> Iterator[None]:
     began = time.monotonic()
-    work.run.emit(StageStarted(at=time.time(), stage=name))
+    context.run.emit(StageStarted(at=time.time(), stage=name))
     yield
-    record_stage(work.run, name, inputs(), time.monotonic() - began)
+    record_stage(context.run, name, inputs(), time.monotonic() - began)
 
 
-def _train(work: StageContext, engine: Engine) -> None:
+def _train(context: StageContext, engine: Engine) -> None:
     engine.train(
         TrainJob(
-            recipe=work.recipe,
-            train=work.corpus.train,
-            dev=work.corpus.dev,
-            folder=work.run.engine_folder,
-            emit=work.run.emit,
-            stop_asked=work.stop_asked,
+            recipe=context.recipe,
+            train=context.corpus.train,
+            dev=context.corpus.dev,
+            folder=context.run.engine_folder,
+            emit=context.run.emit,
+            stop_asked=context.stop_requested,
         )
     )
 
 
-def _predict(work: StageContext, engine: Engine, split: Split, inputs: str) -> None:
-    ready = {prediction.id for prediction in work.run.begin_predictions(split.name, inputs)}
+def _predict(context: StageContext, engine: Engine, split: Split, inputs: str) -> None:
+    ready = {prediction.id for prediction in context.run.begin_predictions(split.name, inputs)}
     job = GenerateJob(
-        recipe=work.recipe,
-        decode=work.run.recipe.decode,
+        recipe=context.recipe,
+        decode=context.run.recipe.decode,
         dialogues=[dialogue for dialogue in split.dialogues if dialogue.id not in ready],
-        train=work.corpus.train,
-        folder=work.run.engine_folder,
-        emit=work.run.emit,
-        stop_asked=work.stop_asked,
+        train=context.corpus.train,
+        folder=context.run.engine_folder,
+        emit=context.run.emit,
+        stop_asked=context.stop_requested,
     )
     if job.dialogues:
-        _store(work, split.name, engine.generate(job), len(ready), len(split.dialogues))
-    if not _predicted(work.run, split):
-        raise RunFailed("scheduler.answers-missing", run=work.run.name, split=split.name)
+        _store(context, split.name, engine.generate(job), len(ready), len(split.dialogues))
+    if not _predicted(context.run, split):
+        raise RunFailed("scheduler.answers-missing", run=context.run.name, split=split.name)
 
 
 def _store(
-    work: StageContext, split: SplitName, predictions: Iterator[Prediction], done: int, of: int
+    context: StageContext, split: SplitName, predictions: Iterator[Prediction], done: int, of: int
 ) -> None:
-    """Stores predictions as they come; a stop or a kill loses none that was stored."""
+    """Store predictions in batches as they come, so a stop or kill loses at most one batch."""
     began = last = time.monotonic()
     waiting: list[Prediction] = []
 
     def flush() -> None:
         nonlocal done, last
         last = time.monotonic()
-        work.run.add_predictions(split, waiting)
+        context.run.add_predictions(split, waiting)
         done += len(waiting)
         waiting.clear()
         seconds = last - began
-        work.run.emit(
+        context.run.emit(
             PredictionProgress(at=time.time(), split=split, done=done, of=of, seconds=seconds)
         )
 
@@ -185,29 +185,29 @@ def _store(
             waiting.append(prediction)
             if len(waiting) >= FLUSH_ROWS or time.monotonic() - last >= FLUSH_SECONDS:
                 flush()
-            if work.stop_asked():
+            if context.stop_requested():
                 raise GenerationStopped
     except GenerationStopped:
         flush()
-        step = work.run.state().step
-        work.run.emit(Stopped(at=time.time(), step=step, reason=f"predict-{split}"))
+        step = context.run.state().step
+        context.run.emit(Stopped(at=time.time(), step=step, reason=f"predict-{split}"))
         stage = f"predict-{split}"
-        raise Interrupted("scheduler.stopped", run=work.run.name, stage=stage) from None
+        raise Interrupted("scheduler.stopped", run=context.run.name, stage=stage) from None
     if waiting:
         flush()
 
 
-def _score(work: StageContext) -> None:
-    card_ = scorecard.evaluate(work.run.predictions("dev"), work.corpus.dev, OFFICIAL)
-    work.run.write_scorecard("dev", card_)
-    work.run.emit(
+def _score(context: StageContext) -> None:
+    card = scorecard.evaluate(context.run.predictions("dev"), context.corpus.dev, OFFICIAL)
+    context.run.write_scorecard("dev", card)
+    context.run.emit(
         Scored(
             at=time.time(),
             split="dev",
-            rouge=card_.rouge,
-            interval=card_.interval,
-            rows=card_.n,
-            signature=card_.protocol.signature,
+            rouge=card.rouge,
+            interval=card.interval,
+            rows=card.n,
+            signature=card.protocol.signature,
         )
     )
 
@@ -220,7 +220,7 @@ def _weights(run: Run) -> Path:
 
 
 def _trained(run: Run, state: RunState) -> bool:
-    """Whether the weights are there, if the engine has any: then it says what it prepares."""
+    """Return whether the weights are there; an engine without weights emits no ``Prepared``."""
     return state.prepared is None or atomic.read_manifest(_weights(run)) is not None
 
 
@@ -236,5 +236,5 @@ def _predicted(run: Run, split: Split) -> bool:
 def _scored(run: Run) -> bool:
     try:
         return run.scorecard("dev") is not None
-    except BadData:  # torn by a disk: the predictions are judged again
+    except BadData:  # damaged: score the predictions again
         return False

@@ -1,8 +1,8 @@
-"""The child process: ``python -m yoyak.queue.worker RUN_FOLDER DATA_FOLDER PARENT_PID``.
+"""Worker process: ``python -m yoyak.scheduler.worker RUN_FOLDER DATA_FOLDER PARENT_PID``.
 
-Carries one run out on the data where they lie now, which may have moved since the run began.
-It ends with the exit code of ``yoyak.errors``: 0 when the run is finished, 75 when it was asked to
-stop and has saved everything, 70 for a failure nobody foresaw.
+DATA_FOLDER is where the data are now; they may have moved since the run began. The exit code is one
+of ``yoyak.errors``: 0 for a finished run, 75 after a stop request with everything saved, 70 for an
+unforeseen failure.
 """
 
 import ctypes
@@ -28,47 +28,47 @@ _PR_SET_PDEATHSIG = 1
 
 
 class StopFlag:
-    """Set by a signal, read once a step; a second signal ends the process where it stands."""
+    """Set by a signal, read at every step; a second signal exits the process at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.is_set = False
 
-    def watch(self) -> None:
-        """Listens for the signals that mean stop."""
+    def install(self) -> None:
+        """Install the handler for SIGTERM, SIGINT and SIGHUP."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._on_signal)
 
     def __call__(self) -> bool:
-        """Whether somebody asked for a stop."""
-        return self.asked
+        """Return whether a stop was requested."""
+        return self.is_set
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
-            # Whole checkpoints only: the last one on disk is good, so leaving now loses no run.
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.is_set:
+            # Checkpoints are written atomically, so the run resumes from the last one.
             os._exit(Interrupted.exit_code)
-        self.asked = True
+        self.is_set = True
 
 
 def main(folder: Path, data: Path, parent: int) -> int:
-    """Carries the run in ``folder`` out and returns the exit code."""
+    """Complete the run in ``folder`` and return the exit code."""
     stop = StopFlag()
-    stop.watch()
+    stop.install()
     die_with_parent()
-    stop.asked |= os.getppid() != parent  # it died before it could be watched
+    stop.is_set |= os.getppid() != parent  # the parent died before PR_SET_PDEATHSIG was set
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
     try:
         with run.lock():
-            return _work(run, data, stop)
+            return _complete(run, data, stop)
     except YoyakError as error:
         sys.stderr.write(f"{redact(str(error))}\n")
         return error.exit_code
-    except Exception:  # noqa: BLE001 -- the trace of the interpreter's own would not be redacted
+    except Exception:  # noqa: BLE001 -- the interpreter would print it unredacted
         sys.stderr.write(redact(traceback.format_exc()))
         return RunFailed.exit_code
 
 
-def _work(run: Run, data: Path, stop: StopFlag) -> int:
+def _complete(run: Run, data: Path, stop: StopFlag) -> int:
     attempt = 1 + run.state().attempts
     host = socket.gethostname()
     run.emit(Started(at=time.time(), pid=os.getpid(), host=host, attempt=attempt))
@@ -76,7 +76,7 @@ def _work(run: Run, data: Path, stop: StopFlag) -> int:
         run_stages(StageContext(run, corpus_of(run, data), stop))
     except Interrupted as error:
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 -- whatever it was, the record must say so
+    except Exception as error:  # noqa: BLE001 -- every failure is recorded
         sys.stderr.write(redact(traceback.format_exc()))
         run.emit(_failure(error))
         return error.exit_code if isinstance(error, YoyakError) else RunFailed.exit_code
@@ -90,7 +90,7 @@ def _failure(error: Exception) -> Failed:
 
 
 def corpus_of(run: Run, data: Path) -> Corpus:
-    """The data of a run, which must be what they were when it was made.
+    """Read the data of a run, which must be those it was created with.
 
     Raises:
         BadData: they were changed.
@@ -103,7 +103,7 @@ def corpus_of(run: Run, data: Path) -> Corpus:
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Asks the kernel for that signal when the parent dies, so that nothing is orphaned (Linux)."""
+    """Let the kernel send this signal when the parent dies (Linux), so nothing is orphaned."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 

@@ -28,7 +28,7 @@ def exported(job, tmp_path):
         from yoyak.data.corpus import parse_turns
         from yoyak.engine import GenerateJob
         from yoyak.engine.models.export import export_weights
-        from yoyak.export.model_card import DIALOGUE, Exported, render
+        from yoyak.export.model_card import DIALOGUE, ExportedRun, render
         from yoyak.values import Dialogue
 
         work = job(
@@ -47,7 +47,7 @@ def exported(job, tmp_path):
         (answer,) = engine.generate(
             GenerateJob(work.recipe, work.recipe.decode, [asked], work.train, work.folder, print)
         )
-        return target, render(Exported("run", work.recipe, handed, None)), answer.text
+        return target, render(ExportedRun("run", work.recipe, handed, None)), answer.text
 
     return make
 
