@@ -134,7 +134,7 @@ def test_exchanged_files_are_noticed_by_their_faults_or_their_dialogues(good, sp
         {alarm.key for alarm in scorecard.evaluate_texts(ours, fair).alarms}
         for ours in (labelled, references)
     ]
-    assert ["metrics.alarm-exchanged" in found for found in keys] == [True, False]
+    assert ["metrics.alarm-labelled-predictions" in found for found in keys] == [True, False]
 
 
 def test_many_rows_that_share_few_texts_are_an_error(good, split):
@@ -199,6 +199,7 @@ def test_every_rule_was_planted_here():
     elsewhere = {
         "metrics.alarm-ids-differ",  # test_scorecard
         "metrics.alarm-ids-look-alike", "metrics.alarm-exchanged", "metrics.alarm-perfect",
+        "metrics.alarm-labelled-predictions",
         "metrics.alarm-below-unrelated", "metrics.alarm-below-constant",
         "metrics.alarm-rouge1-is-rougel", "metrics.alarm-stopped-by-length",
     }  # fmt: skip

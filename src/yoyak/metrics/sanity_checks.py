@@ -124,9 +124,13 @@ def _exchanged(evidence: SanityInputs) -> SanityFinding | None:
         for file in (evidence.statistics.predictions, evidence.statistics.references)
     )
     rows = evidence.statistics.references.rows
-    if not evidence.labelled_predictions and (theirs <= 0.05 * rows or ours > 0.25 * theirs):
+    if theirs <= 0.05 * rows or ours > 0.25 * theirs:
         return None
     return SanityFinding({"references": str(theirs), "predictions": str(ours)})
+
+
+def _labelled_predictions(evidence: SanityInputs) -> SanityFinding | None:
+    return SanityFinding({}) if evidence.labelled_predictions else None
 
 
 def _below_constant(evidence: SanityInputs) -> SanityFinding | None:
@@ -216,6 +220,7 @@ RULES: tuple[SanityRule, ...] = (
     SanityRule("metrics.alarm-ids-differ", Severity.ERROR, _ids_differ),
     SanityRule("metrics.alarm-ids-look-alike", Severity.ERROR, _ids_look_alike),
     SanityRule("metrics.alarm-exchanged", Severity.WARNING, _exchanged),
+    SanityRule("metrics.alarm-labelled-predictions", Severity.WARNING, _labelled_predictions),
     SanityRule("metrics.alarm-perfect", Severity.WARNING, _perfect),
     SanityRule("metrics.alarm-decomposed", Severity.WARNING, _decomposed),
     SanityRule("metrics.alarm-empty", Severity.ERROR, _share_above(ErrorType.EMPTY, 0.0)),
