@@ -11,7 +11,7 @@ from yoyak.report.model.build import build
 from yoyak.report.model.values import SubmissionSummary
 from yoyak.report.render import html, markdown
 from yoyak.report.sections import details
-from yoyak.submission.format_rules import Location, RuleSeverity
+from yoyak.submission.format_rules import Location
 from yoyak.submission.validate import ValidationFault
 from yoyak.terminal import status
 
@@ -68,7 +68,7 @@ def test_the_end_of_a_run_shows_the_alarms_with_the_toy_mark(alarmed):
 def test_warnings_of_a_submission_name_no_summary(view):
     fault = ValidationFault(
         rule="repetition",
-        severity=RuleSeverity.WARNING,
+        severity=Severity.WARNING,
         places=(Location(row=1, id="test_0", found="비밀비밀비밀"),),
         fields={
             "share": "70.8%",
