@@ -167,16 +167,16 @@ def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     (proof,) = view.proofs
     assert proof.record.endswith("events.jsonl#L5")
     said = markdown.render(view)
-    assert "the stop token is supervised, once | ✔ 15 kinds of tags, lost: –" in said
+    assert "EOS is supervised, once per row | ✔ 15 kinds of tags, lost: –" in said
     assert "my-own-check | ✖ 3 rows rendered again, unlike: train\\_7" in said
     stream = io.StringIO()
     status.status(view, status.console(stream))
     assert "✖ my-own-check: 3 rows rendered again, unlike: train_7" in stream.getvalue()
-    assert "stop token" not in stream.getvalue()
+    assert "EOS is" not in stream.getvalue()
     with messages.speaking("ko"):
         said = markdown.render(view)
         status.status(view, status.console(stream))
-    assert "종료 토큰이 정확히 한 번 지도된다 | ✔ 태그 15종, 손실: –" in said
+    assert "EOS를 행마다 정확히 한 번 지도합니다 | ✔ 태그 15종, 손실: –" in said
     assert "✖ my-own-check: 3행을 다시 렌더링, 불일치: train_7" in stream.getvalue()
 
 
