@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
+from support.inference import *  # noqa: F403
+from support.kernels import *  # noqa: F403
 from support.training import *  # noqa: F403
 from yoyak.config.load import resolve
 from yoyak.values import Dialogue, Turn

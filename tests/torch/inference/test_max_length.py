@@ -103,3 +103,10 @@ def test_each_row_says_what_it_says_alone_under_its_own_cap(
         assert (by_id[each.id].raw, by_id[each.id].stop) == (alone.raw, alone.stop)
         assert by_id[each.id].tokens <= lowest
     assert StopReason.LENGTH in {one.stop for one in said}
+
+
+def test_the_cap_covers_all_but_one_answer_in_a_thousand():
+    lengths = [*range(10, 60)] * 40 + [500]
+    assert max_length.default_max_new_tokens(lengths) == 76  # ceil(59 x 1.15) + 8
+    assert max_length.default_max_new_tokens([40]) == 54
+    assert max_length.default_max_new_tokens([*[40] * 10, 90]) == 112

@@ -8,14 +8,12 @@ import pytest
 from yoyak import engine, events
 from yoyak.config.schema import Greedy
 from yoyak.engine import GenerateJob
-from yoyak.errors import BadData, BadRecipe, InputMissing, Interrupted, Unavailable
+from yoyak.errors import BadData, BadRecipe, Unavailable
 from yoyak.values import StopReason
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.inference import predictor as speaking  # noqa: E402
-from yoyak.engine.models import model, weights  # noqa: E402
-from yoyak.engine.pipeline import finetune  # noqa: E402
+from yoyak.engine.models import weights  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
 
@@ -68,31 +66,6 @@ def test_a_4_bit_base_learns_through_its_adapters(job):
 
 
 @pytest.mark.parametrize("form", ["bart", "nf4"])
-def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monkeypatch):
-    asked = job(form, "train.epochs=0")
-    train(asked)
-    speaker, rendered = engine.load(asked.recipe.engine), []
-    encode = speaking.encode_rows
-
-    def counting(tokenizer, dialogues, *rest, **named):
-        dialogues = list(dialogues)
-        rendered.extend(dialogues)
-        return encode(tokenizer, dialogues, *rest, **named)
-
-    monkeypatch.setattr(speaking, "encode_rows", counting)
-    rows = asked.train.dialogues[:4]
-    free = answers(asked, rows, Greedy(max_new_tokens=120), speaker)
-    capped = Greedy(max_new_tokens=120, length_cap_quantile=0.5)
-    short = answers(asked, rows, capped, speaker)
-    assert len(rendered) == len(rows) + len(asked.train.dialogues)
-    answers(asked, rows, capped, speaker)
-    assert len(rendered) == len(rows) + len(asked.train.dialogues)
-    assert short.keys() == free.keys()
-    assert max(one.tokens for one in short.values()) < 120
-    assert short != free
-
-
-@pytest.mark.parametrize("form", ["bart", "nf4"])
 def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     sets = ("train.epochs=3", "train.learning_rate=5e-3", "evaluate.every_epochs=1")
     asked = job(form, *sets)
@@ -140,29 +113,6 @@ def test_no_epochs_means_the_base_as_it_is(form, job):
     assert not [event for event in job.said if isinstance(event, events.TrainStep)]
 
 
-def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, monkeypatch):
-    asked = job("nf4", "train.epochs=0", "prompt.examples=2", "prompt.max_source_tokens=600")
-    train(asked)
-    shown = weights.read(asked.folder / "weights").examples
-    by_id = {row.id: row for row in asked.train.dialogues}
-    assert len(shown) == 2
-    assert set(shown) <= set(by_id)
-    prompts, tokenizer = [], speaking.encode_rows
-
-    def listening(*args, **named):
-        rows = tokenizer(*args, **named)
-        prompts.extend(args[0].decode(row.source_ids) for row in rows)
-        return rows
-
-    monkeypatch.setattr(speaking, "encode_rows", listening)
-    assert len(answers(asked, asked.dev.dialogues)) == 6
-    assert len(prompts) == 6
-    for prompt, question in zip(prompts, asked.dev.dialogues, strict=True):
-        places = [prompt.index(by_id[id_].references[0]) for id_ in shown]
-        assert places == sorted(places)
-        assert prompt.index(question.text) > places[-1]
-
-
 def test_what_is_done_is_not_done_again(job):
     asked = job("bart", "train.max_steps=2")
     train(asked)
@@ -175,37 +125,11 @@ def test_what_is_done_is_not_done_again(job):
     assert job.said
 
 
-def test_nobody_predicts_without_weights(job):
-    asked = job("nf4", "train.max_steps=2", stop=lambda: True)
-    with pytest.raises(Interrupted):
-        train(asked)
-    with pytest.raises(InputMissing, match="no whole weights"):
-        answers(asked, asked.dev.dialogues)
-
-
-def test_predictions_of_a_damaged_folder_are_refused(job):
-    asked = job("bart", "train.max_steps=2")
-    train(asked)
-    victim = asked.folder / "weights" / "model.safetensors"
-    content = bytearray(victim.read_bytes())
-    content[-1] ^= 1
-    victim.write_bytes(content)
-    with pytest.raises(InputMissing, match="no whole weights"):
-        answers(asked, asked.dev.dialogues)
-
-
 def test_an_engine_refuses_what_is_not_its_kind(job):
     asked = job("nf4")
     wrong = msgspec.structs.replace(asked.recipe, engine="seq2seq")
     with pytest.raises(BadRecipe, match="does not go with"):
         train(asked._replace(recipe=wrong))
-
-
-def test_a_row_beyond_the_models_positions_is_named(job):
-    ready = finetune.prepare(job("bart"), "seq2seq")
-    ready.bundle.model.config.max_position_embeddings = 100
-    with pytest.raises(BadRecipe, match=r"train row row_\d+ needs \d+ positions"):
-        model.refuse_beyond_positions(ready.bundle, ready.rows)
 
 
 def test_weights_that_do_not_fit_their_config_are_named(job):

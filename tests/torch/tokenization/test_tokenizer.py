@@ -1,15 +1,11 @@
 import json
-import subprocess
-import sys
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoyak.engine.tokenization.chat_template import CHAT_FORMATS
 from yoyak.engine.tokenization.tokenizer import FILE, ModelTokenizer, load_tokenizer
-from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 from yoyak.values import Message, Source
 
@@ -49,40 +45,6 @@ def test_any_text_comes_back_from_ids(tokenizers, form, text):
     if tokenizer._escape(words) != words or "▁" in words:
         return
     assert tokenizer.decode(tokenizer.encode_answer(words)) == words
-
-
-@pytest.mark.parametrize("form", ["bart", "qwen3"])
-def test_a_vocabulary_is_the_same_each_time_and_in_each_process(dialogues, form):
-    code = (
-        "import sys, json, hashlib, msgspec\n"
-        "from yoyak.engine.tokenization.train_tokenizer import train_bpe\n"
-        "texts = json.load(sys.stdin)\n"
-        f"core = train_bpe(texts, '{form}', 400).backend_tokenizer\n"
-        "print(hashlib.sha256(core.to_str().encode()).hexdigest())"
-    )
-    texts = json.dumps([dialogue.text for dialogue in dialogues])
-    seen = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            input=texts, capture_output=True, text=True, check=True,
-            env={"PYTHONHASHSEED": seed, "TOKENIZERS_PARALLELISM": parallel, "PATH": ""},
-        ).stdout
-        for seed, parallel in (("1", "false"), ("2", "true"))
-    }  # fmt: skip
-    assert len(seen) == 1
-
-
-@pytest.mark.parametrize("form", CHAT)
-def test_a_prompt_ends_with_the_header_that_opens_the_answer(tokenizers, form):
-    tokenizer = tokenizers[form]
-    name = tokenizer.special_tokens.family
-    family = next(family for family in CHAT_FORMATS if family.name == name)
-    ids = tokenizer.encode_source(chat("#Person1#: 안녕하세요."))
-    assert ids[-len(tokenizer._encode(family.answer_header)) :] == tokenizer._encode(
-        family.answer_header
-    )
-    assert ids.count(tokenizer.bos_id) == (1 if form == "llama" else 0)
-    assert "#Person1#: 안녕하세요." in tokenizer.decode(ids)
 
 
 def test_an_encoder_is_shown_the_text_and_one_end(tokenizers):
@@ -227,26 +189,6 @@ def test_a_chat_format_outside_the_table_is_refused(tokenizers, toy_recipe, tmp_
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def test_a_template_that_refuses_the_messages_says_so(tokenizers):
-    tokenizer = tokenizers["llama"]
-    tokenizer._hf_tokenizer.chat_template, kept = (
-        "{{ raise_exception('no system role') }}",
-        tokenizer._hf_tokenizer.chat_template,
-    )
-    try:
-        with pytest.raises(BadRecipe, match="no system role"):
-            tokenizer.encode_source(chat("안녕"))
-    finally:
-        tokenizer._hf_tokenizer.chat_template = kept
-
-
-def test_a_codec_asks_for_a_scratch_recipe(toy_recipe):
-    recipe = toy_recipe("llama")
-    model = msgspec.structs.replace(recipe.model, scratch=None)
-    with pytest.raises(BadRecipe, match="scratch"):
-        train_tokenizer(["가"], msgspec.structs.replace(recipe, model=model))
-
-
 def test_a_codec_is_of_its_tokenizer_alone(tokenizers):
     """Truncation or padding switched on elsewhere cannot reach a tokenizer through transformers."""
     tokenizer = tokenizers["qwen3"]
@@ -254,26 +196,3 @@ def test_a_codec_is_of_its_tokenizer_alone(tokenizers):
     tokenizer._hf_tokenizer("가나다라마바사")
     assert isinstance(tokenizer, ModelTokenizer)
     assert tokenizer.encode_answer("가나다라마바사") == before
-
-
-VOCABULARY = """
-from hashlib import sha256
-from yoyak.data import sample
-from yoyak.data.corpus import read_corpus
-from yoyak.engine.tokenization.train_tokenizer import train_bpe
-texts = [dialogue.text for dialogue in read_corpus(sample.folder()).train.dialogues]
-for architecture in ("bart", "qwen3"):
-    core = train_bpe(texts, architecture, 2000).backend_tokenizer
-    print(sha256(core.to_str().encode()).hexdigest())
-"""
-
-
-def test_another_process_trains_the_same_vocabulary():
-    # More syllables than the alphabet takes, some as common as others: no lots may be drawn.
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
-        ).stdout
-        for _ in range(3)
-    }
-    assert len(told) == 1

@@ -35,7 +35,7 @@ def add_lora(model: torch.nn.Module, lora: LoraSettings, kind: Kind, seed: int) 
 
 
 def load_adapters(model: "PreTrainedModel", folder: Path) -> torch.nn.Module:
-    """Return the model with the adapters saved in ``folder``, active and frozen.
+    """Return the model with the adapters saved in ``folder``, active.
 
     Raises:
         RunFailed: the adapters change nothing: they are zero or were not loaded.

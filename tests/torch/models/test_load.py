@@ -9,8 +9,7 @@ from yoyak.engine.pipeline import base_model  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.tokenization.tokenizer import load_tokenizer  # noqa: E402
 from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
-from yoyak.errors import BadRecipe, RunFailed, Unavailable  # noqa: E402
-from yoyak.files import atomic  # noqa: E402
+from yoyak.errors import BadRecipe  # noqa: E402
 
 CARD = torch.device("cuda", 0)
 
@@ -132,43 +131,3 @@ def test_the_hardware_decides_the_dtypes(recipe_of):
     assert precision_for(recipe_of("nf4"), old) == (torch.float32, None)
     assert precision_for(recipe_of("lora"), detect()) == (torch.float32, None)
     assert precision_for(recipe_of("bart"), new) == (torch.float32, None)
-
-
-@pytest.mark.parametrize("form", ["bart", "nf4"])
-@pytest.mark.parametrize("architecture", ["bart", "llama", "qwen2", "qwen3"])
-def test_a_base_from_scratch_has_the_same_bytes_each_time(form, architecture, job, tmp_path):
-    if (form == "bart") != (architecture == "bart"):
-        return
-    found = []
-    for name in ("one", "two"):
-        asked = job(form, f"model.scratch.architecture={architecture}", folder=tmp_path / name)
-        base_model.find_base(asked.recipe, asked.train, asked.folder)
-        found.append(atomic.verify_folder(tmp_path / name / "base").files)
-    assert found[0] == found[1]
-
-
-def test_adapters_that_say_nothing_are_not_taken_for_a_trained_model(built, tmp_path):
-    asked, found, _, _ = built("nf4")
-    model = fresh(asked, found)
-    model.save_pretrained(tmp_path / "untrained", save_embedding_layers=False)
-    plain = load.load_base(found, "causal", asked.recipe, detect())
-    with pytest.raises(RunFailed, match="with and without the adapters"):
-        lora.load_adapters(plain, tmp_path / "untrained")
-
-
-def test_a_base_that_is_not_there_is_named(job, tmp_path):
-    asked = job("nf4", "model.scratch=none", f"model.base={tmp_path / 'nowhere'}")
-    with pytest.raises(Unavailable, match="nowhere"):
-        base_model.find_base(asked.recipe, asked.train, asked.folder)
-    nothing = job("nf4", "model.scratch=none")
-    with pytest.raises(BadRecipe, match="names neither"):
-        base_model.find_base(nothing.recipe, nothing.train, nothing.folder)
-
-
-def test_a_local_folder_is_a_base(built, job):
-    asked, found, _, _ = built("nf4")
-    other = job(
-        "nf4", "model.scratch=none", f"model.base={found.name_or_path}", folder=asked.folder / "b"
-    )
-    again = base_model.find_base(other.recipe, other.train, other.folder)
-    assert (again.name_or_path, again.sha256) == (found.name_or_path, found.sha256)

@@ -1,0 +1,99 @@
+"""From weights to predictions: rows encoded once, examples shown, damaged weights refused."""
+
+import pytest
+
+from yoyak import engine
+from yoyak.config.schema import Greedy
+from yoyak.engine import GenerateJob
+from yoyak.errors import InputMissing, Interrupted
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+from yoyak.engine.inference import predictor as predictor_module  # noqa: E402
+from yoyak.engine.models import weights  # noqa: E402
+
+
+def answers(asked, dialogues, decode=None, speaker=None):
+    speaker = speaker or engine.load(asked.recipe.engine)
+    predictions = speaker.generate(
+        GenerateJob(
+            recipe=asked.recipe,
+            decode=decode or Greedy(),
+            dialogues=dialogues,
+            train=asked.train,
+            folder=asked.folder,
+            emit=asked.emit,
+        )
+    )
+    return {prediction.id: prediction for prediction in predictions}
+
+
+def train(asked):
+    engine.load(asked.recipe.engine).train(asked)
+
+
+@pytest.mark.parametrize("form", ["bart", "nf4"])
+def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monkeypatch):
+    asked = job(form, "train.epochs=0")
+    train(asked)
+    speaker, rendered = engine.load(asked.recipe.engine), []
+    encode = predictor_module.encode_rows
+
+    def counting(tokenizer, dialogues, *rest, **named):
+        dialogues = list(dialogues)
+        rendered.extend(dialogues)
+        return encode(tokenizer, dialogues, *rest, **named)
+
+    monkeypatch.setattr(predictor_module, "encode_rows", counting)
+    rows = asked.train.dialogues[:4]
+    free = answers(asked, rows, Greedy(max_new_tokens=120), speaker)
+    capped = Greedy(max_new_tokens=120, length_cap_quantile=0.5)
+    short = answers(asked, rows, capped, speaker)
+    assert len(rendered) == len(rows) + len(asked.train.dialogues)
+    answers(asked, rows, capped, speaker)
+    assert len(rendered) == len(rows) + len(asked.train.dialogues)
+    assert short.keys() == free.keys()
+    assert max(one.tokens for one in short.values()) < 120
+    assert short != free
+
+
+def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, monkeypatch):
+    asked = job("nf4", "train.epochs=0", "prompt.examples=2", "prompt.max_source_tokens=600")
+    train(asked)
+    shown = weights.read(asked.folder / "weights").examples
+    by_id = {row.id: row for row in asked.train.dialogues}
+    assert len(shown) == 2
+    assert set(shown) <= set(by_id)
+    prompts, tokenizer = [], predictor_module.encode_rows
+
+    def listening(*args, **named):
+        rows = tokenizer(*args, **named)
+        prompts.extend(args[0].decode(row.source_ids) for row in rows)
+        return rows
+
+    monkeypatch.setattr(predictor_module, "encode_rows", listening)
+    assert len(answers(asked, asked.dev.dialogues)) == 6
+    assert len(prompts) == 6
+    for prompt, question in zip(prompts, asked.dev.dialogues, strict=True):
+        places = [prompt.index(by_id[id_].references[0]) for id_ in shown]
+        assert places == sorted(places)
+        assert prompt.index(question.text) > places[-1]
+
+
+def test_nobody_predicts_without_weights(job):
+    asked = job("nf4", "train.max_steps=2", stop=lambda: True)
+    with pytest.raises(Interrupted):
+        train(asked)
+    with pytest.raises(InputMissing, match="no whole weights"):
+        answers(asked, asked.dev.dialogues)
+
+
+def test_predictions_of_a_damaged_folder_are_refused(job):
+    asked = job("bart", "train.max_steps=2")
+    train(asked)
+    victim = asked.folder / "weights" / "model.safetensors"
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(InputMissing, match="no whole weights"):
+        answers(asked, asked.dev.dialogues)
