@@ -48,7 +48,7 @@ def test_random_depends_on_the_id_and_not_on_the_other_rows():
 
 def test_unknown_blends_and_members_are_named():
     pool = pool_of(["비"], ["눈"])
-    with pytest.raises(UsageError, match=r"no blend 'meen'.*mbr"):
+    with pytest.raises(UsageError, match=r"no ensemble method 'meen'.*mbr"):
         run_method("meen", ensemble_inputs(pool))
     with pytest.raises(UsageError, match=r"kobrat.*s0, s1"):
         run_method("mbr", ensemble_inputs(pool, votes={"kobrat": 1.0}))

@@ -72,7 +72,7 @@ def test_a_floor_has_no_model_to_export(make_run, tmp_path):
 @pytest.mark.torch
 def test_a_run_without_weights_and_a_folder_of_somebody_else_are_refused(make_run, tmp_path):
     pytest.importorskip("torch")
-    with pytest.raises(InputMissing, match="no whole weights"):
+    with pytest.raises(InputMissing, match="no complete weights"):
         export_model(make_run("tiny-bart"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()

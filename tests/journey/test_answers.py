@@ -158,7 +158,7 @@ def test_a_run_is_decoded_in_other_ways_and_the_same_floor_is_called_noise(yoyak
         (("--result", "1:46"), "1:46"),
         (("--result", "9"), "no submission 9"),
         (("--result", "9=46"), "no submission 9"),
-        (("--blend", "mbr", "--check", "x.csv"), "three different things"),
+        (("--blend", "mbr", "--check", "x.csv"), "exclude one another"),
         (("--blend", "average"), "average"),
     ],
 )

@@ -135,6 +135,6 @@ def the_form_is_taken_from_this_server(browser, address):
     page.goto(f"{address}try")
     page.fill("#dialogue", "#Person1#: 세 시에 봐요.")
     page.get_by_role("button").click()
-    expect(page.get_by_role("alert")).to_contain_text("is working", timeout=120_000)
+    expect(page.get_by_role("alert")).to_contain_text("needs the memory", timeout=120_000)
     expect(page.locator("#dialogue")).to_have_value("#Person1#: 세 시에 봐요.")
     page.close()

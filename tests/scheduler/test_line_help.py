@@ -42,7 +42,7 @@ def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, co
         said = markdown.render(gather(workspace))
     assert "finished 3/4" in said
     assert "failed 1/4: poisoned" in said
-    for told in ("memory ran out", "the worker was killed", "NaN"):
+    for told in ("out of memory", "the worker was killed", "NaN"):
         assert told in said
 
 

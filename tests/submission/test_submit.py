@@ -80,7 +80,7 @@ def test_a_named_system_is_handed_in(name, workspace, corpus, run, team):
 def test_nothing_to_hand_in_is_said(workspace, corpus, run):
     with pytest.raises(InputMissing, match="'kobart'"):
         submit(workspace, corpus, "kobart")
-    with pytest.raises(InputMissing, match="nothing to hand in"):
+    with pytest.raises(InputMissing, match="nothing to submit"):
         submit(Workspace(workspace.folder / "empty"), corpus)
 
 
@@ -135,7 +135,7 @@ def test_a_blends_own_file_is_held_against_its_own_dev_outputs(method, workspace
 
 
 def test_an_unknown_blend_is_refused(workspace, corpus, run):
-    with pytest.raises(UsageError, match="no blend 'average'"):
+    with pytest.raises(UsageError, match="no ensemble method 'average'"):
         submit_ensemble(workspace, corpus, "average")
     assert not workspace.submissions_folder.exists()
 

@@ -99,5 +99,5 @@ def test_the_rows_say_when_all_of_it_ends(make, monkeypatch):
     said = stream.getvalue()
     # Twelve steps of 2 s and their saves are left, then the hour that the plan expects.
     end = format.moment(event.at + 12 * 2 + 3600)
-    assert f"What is not done ends between {end} and" in said
-    assert "without 1 runs whose pace nobody knows" in said
+    assert f"Remaining runs should finish between {end} and" in said
+    assert "runs not estimated yet: 1" in said

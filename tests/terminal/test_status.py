@@ -44,7 +44,7 @@ def test_toys_are_marked_and_explained_and_the_floors_stand_beside(view):
     assert "tiny-bart*" in said
     assert "lead*" not in said
     assert "Its scores say nothing about quality" in said
-    assert "constant sentence" in said
+    assert "one fixed sentence" in said
     assert "27.01" in said
     assert "0–100" in said
     assert "0–300" in said
@@ -95,7 +95,7 @@ def test_status_says_how_a_run_runs_how_long_it_still_takes_and_when_all_ends(ma
     said = drawn(status.status, build([alive], make.rest()), width=120)
     assert "stuck" in said
     assert re.search(r"\d+ s – \d+ s", said)
-    assert "All that is not done ends between" in said
+    assert "Everything left should finish between" in said
     still = drawn(status.status, build([run], make.rest()), width=120)
     assert "interrupted" in still
-    assert "ends between" not in still, "nobody works on it"
+    assert "should finish" not in still, "nobody works on it"

@@ -56,7 +56,7 @@ CHOICE = EnsembleConfig(method="mbr", votes={"kobart": 2.0, "solar": 1.0})
     [
         (gain("blend", 0.01, 0.002, 0.018), "gains +1.00 over the best single system"),
         (gain("blend", 0.01, -0.002, 0.018), "not proven"),
-        (gain("blend", -0.01, -0.018, -0.002), "blending loses −1.00"),
+        (gain("blend", -0.01, -0.018, -0.002), "the ensemble loses −1.00"),
     ],
 )
 def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):
@@ -67,9 +67,7 @@ def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):
     assert "kobart ×2, solar ×1" in shown
     assert "48/50" in shown
     assert re.search(r"1 kobart +· +3.75", shown)
-    assert (
-        "vote, which learns nothing, is +0.06 from the blend (−0.10 … +0.20): not proven" in shown
-    )
+    assert "which learns nothing, is +0.06 from the ensemble (−0.10 … +0.20): not proven" in shown
 
 
 def sweep(checked: Gain | None) -> DecodeSearch:

@@ -185,7 +185,7 @@ def test_a_backup_that_fails_is_shown_once_with_its_reason(run, tmp_path, monkey
     told += said.getvalue().splitlines()
     assert len(told) == 1
     assert "git init" in told[0]
-    assert "Training goes on" in told[0]
+    assert "Training continues" in told[0]
 
 
 def test_what_is_not_switched_on_does_not_start(run):

@@ -142,7 +142,7 @@ def test_hostile_dialogues_are_text(client):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (json.dumps({"dialogue": "  "}), "nothing is said"),
+        (json.dumps({"dialogue": "  "}), "no dialogue →"),
         (json.dumps({"dialogue": "가" * (playground.MOST_CHARACTERS + 1)}), "no dialogue"),
         (json.dumps({"talk": "x"}), "talk"),
         ("{", "truncated"),
@@ -167,7 +167,7 @@ def test_a_working_run_keeps_its_memory(client, workspace):
     with workspace.runs()[0].lock():
         answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
     assert answer.status_code == 400
-    assert "is working" in answer.json()["error"]
+    assert "is running and needs the memory" in answer.json()["error"]
 
 
 def test_the_server_speaks_the_language_it_was_started_in(workspace):

@@ -46,7 +46,7 @@ def test_an_interrupted_run_says_at_which_step_and_what_is_safe(view):
     (incident,) = view.incidents
     assert incident.step == 17
     assert "step 17" in incident.what.text
-    assert "step 10 is whole" in incident.what.text
+    assert "step 10 is complete" in incident.what.text
     assert view.next_steps[0].command.startswith("yoyak run tiny-qlora --set train.")
 
 
@@ -199,7 +199,7 @@ def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     generate = GenerateSettings(weights="merged")
     asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
     said = markdown.render(build([asked], make.rest()))
-    assert "the merged weights are the model that was trained | ✖ distance 0.7, at most 0.5" in said
+    assert "trained model's logits | ✖ distance 0.7, at most 0.5" in said
 
 
 def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_known(

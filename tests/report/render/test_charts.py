@@ -73,7 +73,7 @@ def test_a_chart_without_data_is_none(view):
 
 
 def test_the_comparison_shows_the_floors(whole):
-    assert "constant sentence" in drawn("comparison", whole)
+    assert "one fixed sentence" in drawn("comparison", whole)
 
 
 def test_dev_loss_starts_at_step_0_and_stands_only_where_it_was_measured(make):

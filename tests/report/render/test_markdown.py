@@ -28,7 +28,7 @@ def test_an_interrupted_run_says_at_which_step(view):
     said = markdown.render(view)
     assert "◆ interrupted" in said
     assert "17/24 (71%)" in said
-    assert "interrupted at step 17; the checkpoint of step 10 is whole" in said
+    assert "interrupted at step 17; the checkpoint of step 10 is complete" in said
 
 
 def test_both_languages_say_the_same_numbers(view):
@@ -38,7 +38,7 @@ def test_both_languages_say_the_same_numbers(view):
             said[language] = markdown.render(view)
     numbers = {language: re.findall(r"\d+\.\d\d", text) for language, text in said.items()}
     assert numbers["ko"] == numbers["en"]
-    assert "장난감 모델" in said["ko"]
+    assert "동작 확인용 초소형 모델" in said["ko"]
     assert "never" not in said["ko"]
 
 
@@ -132,7 +132,7 @@ def test_the_interrupted_example_says_at_which_step(example):
     said = markdown.render(view)
     (cut,) = [one for one in view.progress if one.status is RunStatus.INTERRUPTED]
     assert f"{cut.done}/{cut.of}" in said
-    assert f"interrupted at step {cut.done}; the checkpoint of step 96 is whole" in said
+    assert f"interrupted at step {cut.done}; the checkpoint of step 96 is complete" in said
 
 
 def test_the_view_is_not_changed_by_being_drawn(view):

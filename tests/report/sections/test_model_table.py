@@ -20,7 +20,7 @@ def test_floors_have_scores_and_nothing_else(view):
     columns = ("system", "rouge1", "train", "mean")
     (table,) = model_table(view, columns, (), floors=view.floors)
     label, rouge1, train, mean = table.rows[0]
-    assert label == "constant sentence"
+    assert label == "one fixed sentence"
     assert (rouge1.shown, train, mean.shown) == ("30.06", "", "27.01")
     assert mean.record == view.floors[0].record
 

@@ -84,7 +84,7 @@ def test_nobody_predicts_without_weights(job):
     asked = job("nf4", "train.max_steps=2", stop=lambda: True)
     with pytest.raises(Interrupted):
         train(asked)
-    with pytest.raises(InputMissing, match="no whole weights"):
+    with pytest.raises(InputMissing, match="no complete weights"):
         answers(asked, asked.dev.dialogues)
 
 
@@ -95,5 +95,5 @@ def test_predictions_of_a_damaged_folder_are_refused(job):
     content = bytearray(victim.read_bytes())
     content[-1] ^= 1
     victim.write_bytes(content)
-    with pytest.raises(InputMissing, match="no whole weights"):
+    with pytest.raises(InputMissing, match="no complete weights"):
         answers(asked, asked.dev.dialogues)

@@ -58,5 +58,5 @@ def test_damaged_and_missing_weights_are_none_and_are_not_loaded(written, tmp_pa
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert weights.read(folder) is None
-    with pytest.raises(InputMissing, match="no whole weights"):
+    with pytest.raises(InputMissing, match="no complete weights"):
         weights.load(folder.parent, "seq2seq", made.recipe)

@@ -143,5 +143,5 @@ def test_weights_that_do_not_fit_their_config_are_named(job):
 
 
 def test_an_answer_that_is_too_long_is_never_cut(job):
-    with pytest.raises(BadData, match="Answers are never cut"):
+    with pytest.raises(BadData, match="Answers are never truncated"):
         train(job("bart", "prompt.max_summary_tokens=8"))
