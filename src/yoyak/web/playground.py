@@ -6,15 +6,16 @@ from pathlib import Path
 
 from yoyak import engine as engines
 from yoyak import messages
+from yoyak.config.schema import Recipe
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
 from yoyak.engine import GenerateJob
-from yoyak.errors import BadData, Interrupted
+from yoyak.errors import BadData, Interrupted, YoyakError
 from yoyak.events import RunStatus
 from yoyak.report.render.html import environment
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
-from yoyak.values import Dialogue, Value
+from yoyak.values import Dialogue, Prediction, Value
 
 MOST_CHARACTERS = 20_000
 """Ten times the longest dialogue of the contest; more is a book, not a dialogue."""
@@ -27,9 +28,12 @@ class PlaygroundAnswer(Value, frozen=True, kw_only=True):
 
     system: str
     toy: bool
-    text: str
+    text: str | None
+    """``None`` where the system gave no answer."""
     tokens: int | None
     seconds: float
+    problem: str | None = None
+    """Why it gave none."""
 
 
 def dialogue_of(pasted: str) -> Dialogue:
@@ -47,7 +51,9 @@ def dialogue_of(pasted: str) -> Dialogue:
 
 
 def try_all(workspace: Workspace, pasted: str) -> Iterator[PlaygroundAnswer]:
-    """One summary from each finished run, newest run of each recipe, oldest first.
+    """Yield an answer of each finished run, newest run of each recipe, oldest first.
+
+    A system that cannot answer says why in its ``problem``; the others answer all the same.
 
     Raises:
         BadData: the text is no dialogue, or there is no finished run.
@@ -68,6 +74,22 @@ def try_all(workspace: Workspace, pasted: str) -> Iterator[PlaygroundAnswer]:
 def _try(run: Run, dialogue: Dialogue) -> PlaygroundAnswer:
     recipe = run.recipe
     began = time.monotonic()
+    prediction, problem = None, None
+    try:
+        prediction = _predict(run, recipe, dialogue)
+    except YoyakError as error:
+        problem = str(error)
+    return PlaygroundAnswer(
+        system=recipe.name,
+        toy=recipe.model.scratch is not None,
+        text=None if prediction is None else prediction.text,
+        tokens=None if prediction is None else prediction.tokens,
+        seconds=time.monotonic() - began,
+        problem=problem,
+    )
+
+
+def _predict(run: Run, recipe: Recipe, dialogue: Dialogue) -> Prediction:
     job = GenerateJob(
         recipe=recipe,
         decode=recipe.decode,
@@ -77,13 +99,7 @@ def _try(run: Run, dialogue: Dialogue) -> PlaygroundAnswer:
         emit=lambda _: None,  # trying is no part of the run, so its log stays as it is
     )
     (prediction,) = engines.load(recipe.engine).generate(job)
-    return PlaygroundAnswer(
-        system=recipe.name,
-        toy=recipe.model.scratch is not None,
-        text=prediction.text,
-        tokens=prediction.tokens,
-        seconds=time.monotonic() - began,
-    )
+    return prediction
 
 
 def render(pasted: str, tried: Sequence[PlaygroundAnswer], problem: str) -> str:
