@@ -58,7 +58,7 @@ def main() -> None:
     if chosen.tiny:
         shape, chosen.rows, chosen.new = fullsize.tiny(shape), 6, 8
     tokenizer = SimpleNamespace(
-        **fullsize.IDS._asdict(), stop_ids=(1,), bos_id=3, unknown_id=3, vocabulary=shape.vocabulary
+        **fullsize.IDS._asdict(), stop_ids=(1,), bos_id=3, unknown_id=3, vocab_size=shape.vocabulary
     )
     model = fullsize.build(shape, recipe, hardware).eval()
     bundle = ModelBundle(model, tokenizer, "seq2seq", hardware.device)
@@ -67,7 +67,7 @@ def main() -> None:
         translator = CTranslate2Decoder(bundle, Path(folder))
     for name, decoding in DECODINGS.items():
         work = generate.DecodeJob(bundle, decoding, chosen.new, (tokenizer.stop_id,))
-        budget = generate.BUDGET_TOKENS // getattr(decoding, "beams", 1)
+        budget = generate.BUDGET_TOKENS // getattr(decoding, "num_beams", 1)
         batches = generate.make_batches(rows, chosen.new, budget)
         ours, seconds = timed(batches, lambda batch, work=work: generate.decode_batch(work, batch))
         theirs, other = timed(batches, lambda batch, work=work: translator(work, batch))

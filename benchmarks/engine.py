@@ -38,10 +38,10 @@ from yoyak.engine.models.collate import MicroBatchLimits, collate, micro_batches
 from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.pipeline.start import DEFAULT_BUDGET_TOKENS
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.engine.training.sampler import epoch_steps
-from yoyak.engine.training.trainer import BUDGET_TOKENS
 
 BATCH_ROWS, MICRO_ROWS, HELD_OUT = 8, 4, 32
 SETTINGS = TrainSettings(
@@ -65,7 +65,7 @@ class Trained(NamedTuple):
 def ours_of(material: Material) -> list[list[list[int]]]:
     """The epoch's steps as the engine cuts them: steps of passes of rows."""
     shapes = [shape_of_row(row, "causal") for row in material.train]
-    limits = MicroBatchLimits(BATCH_ROWS, BUDGET_TOKENS)
+    limits = MicroBatchLimits(BATCH_ROWS, DEFAULT_BUDGET_TOKENS)
     steps = epoch_steps(shapes, BATCH_ROWS, seed=SETTINGS.seed, epoch=0)
     return [micro_batches(step, shapes, limits) for step in steps]
 

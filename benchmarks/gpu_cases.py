@@ -16,13 +16,13 @@ from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.collate import padded_tokens
 from yoyak.engine.models.collate import shape_of as shape_of_row
 from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.pipeline.start import DEFAULT_BUDGET_TOKENS
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.engine.training.recovery import accumulate_gradients
 from yoyak.engine.training.sampler import epoch_steps
-from yoyak.engine.training.trainer import BUDGET_TOKENS
 from yoyak.planning.model_shapes import ModelShape
 
 WARM_UP = 2
@@ -109,10 +109,11 @@ def engine(bench: Bench, **switches: Any) -> Run:
         shapes=shapes,
         schedule=Steps(chosen),
         checkpoints=None,
-        judge=None,
+        evaluator=None,
     )
     progress = TrainState(
-        budget_tokens=train.micro_batch_tokens or BUDGET_TOKENS, packed=train.packing == "on"
+        budget_tokens=train.micro_batch_tokens or DEFAULT_BUDGET_TOKENS,
+        packed=train.packing == "on",
     )
 
     def step() -> float:

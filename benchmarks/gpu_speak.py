@@ -58,8 +58,8 @@ def built(
     tokenizer = SimpleNamespace(
         **fullsize.IDS._asdict(),
         stop_ids=(fullsize.IDS.stop_id,),
-        vocabulary=shape.vocabulary,
-        text=str,  # random ids have no words
+        vocab_size=shape.vocabulary,
+        decode=str,  # random ids have no words
     )
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
     plant_stops(unwrap_model(model), every, tokenizer.stop_id)

@@ -14,7 +14,7 @@ BENCHMARKS = ROOT / "benchmarks"
 SAID_FULL_SIZE = """
 import json, msgspec, fullsize
 from yoyak.engine.device import detect, silence_libraries
-from yoyak.engine.models.model import count_parameters, parts
+from yoyak.engine.models.model import count_parameters
 from yoyak.planning.model_shapes import shape_of
 from yoyak.config.load import resolve
 silence_libraries()
