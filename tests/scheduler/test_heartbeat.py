@@ -5,14 +5,8 @@ import time
 
 import pytest
 
-from yoyak.events import Started, SystemMetrics, TrainStep, Warned
-from yoyak.runs.liveness import Liveness, WorkerHealth, last_liveness, worker_health
+from yoyak.runs.liveness import Liveness
 from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat
-
-SAMPLE = SystemMetrics(at=1.0)
-STUCK = Warned(at=1.0, key="scheduler.stuck")
-SLOW = Warned(at=1.0, key="scheduler.slow")
-STARTED = Started(at=1.0, pid=1, host="h", attempt=1)
 
 
 def after(pauses, silence):
@@ -54,29 +48,3 @@ def test_effort_tells_computing_from_sleeping():
 
 def test_effort_of_nobody_is_unknown():
     assert CpuActivity(2**22 + 1, 0.0).is_busy(1.0) is None
-
-
-def test_the_mood_is_the_watchdogs_last_word_until_the_worker_writes():
-    step = TrainStep(
-        at=2.0, step=1, epoch=0.0, loss=1.0, learning_rate=1e-4, grad_norm=1.0, tokens=1,
-        supervised_tokens=1, rows=1, seconds=1.0,
-    )  # fmt: skip
-    assert last_liveness([STARTED, SLOW, SAMPLE]) is Liveness.SLOW
-    assert last_liveness([STARTED, SLOW, STUCK, SAMPLE]) is Liveness.STUCK
-    assert last_liveness([STARTED, STUCK, step, SAMPLE]) is Liveness.RUNNING
-    assert last_liveness([]) is Liveness.RUNNING
-
-
-def standing_of(run):
-    return worker_health(run.state().status, run.events())
-
-
-def test_standing_needs_the_lock_as_well_as_the_log(runs_of):
-    (run,) = runs_of("Steady")
-    assert standing_of(run) is WorkerHealth.QUEUED
-    with run.lock():
-        run.emit(STARTED)
-        assert standing_of(run) is WorkerHealth.RUNNING
-        run.emit(STUCK)
-        assert standing_of(run) is WorkerHealth.STUCK
-    assert standing_of(run) is WorkerHealth.INTERRUPTED

@@ -1,4 +1,4 @@
-"""The parent: four runs that end in four ways, signals, orphans, and a watchdog that hears."""
+"""The parent of all workers: how runs end, retries, several GPUs, limits and signals."""
 
 import os
 import signal
@@ -9,11 +9,13 @@ import time
 import pytest
 
 from yoyak import messages
-from yoyak.config.project import ResourceLimits
-from yoyak.events import RunStatus, StageStarted, Started, SystemMetrics, TrainStep, Warned
-from yoyak.scheduler import heartbeat, resource_monitor, scheduler, worker_process
-from yoyak.scheduler.scheduler import RunResult, Scheduler
-from yoyak.scheduler.worker_process import worker_environment
+from yoyak.config.project import Project, ResourceLimits
+from yoyak.errors import DiskFull
+from yoyak.events import RunStatus, StageStarted, Started, TrainStep, Warned
+from yoyak.report.model.load import gather
+from yoyak.report.render import markdown
+from yoyak.scheduler import create_runs, scheduler
+from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
 
 GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 
@@ -25,6 +27,10 @@ def _quick(monkeypatch):
 
 def run_all(corpus, runs, on_event=lambda run, event: None, limits_=GENTLE):
     return [outcome.result for outcome in Scheduler(corpus, on_event, limits_).run_all(runs)]
+
+
+def line_of(corpus, limits_=GENTLE, **named):
+    return Scheduler(corpus, lambda run, event: None, limits_, **named)
 
 
 def wait_for(condition):
@@ -74,15 +80,6 @@ def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):
     assert told[-1] == failed
 
 
-def test_what_a_killed_worker_leaves_behind_ends_with_it(runs_of, corpus, is_alive):
-    (run,) = runs_of("Leaving")
-    # The fork holds the run's lock, so that nobody could take the run up again.
-    assert run_all(corpus, [run]) == [RunResult.FINISHED]
-    assert run.state().attempts == 2
-    left = int((run.folder / "left-behind").read_text())
-    wait_for(lambda: not is_alive(left))
-
-
 def test_a_run_that_somebody_works_on_is_left_alone_and_its_holder_named(runs_of, corpus):
     held, free = runs_of("Patient", "Steady")
     told = []
@@ -119,44 +116,99 @@ def test_a_run_that_finishes_after_the_stop_request_counts_as_finished(runs_of, 
     assert results == [RunResult.FINISHED, RunResult.INTERRUPTED]
 
 
-def test_a_worker_that_cannot_handle_signals_is_killed_after_the_second(
-    runs_of, corpus, is_alive, monkeypatch
-):
-    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
-    monkeypatch.setattr(worker_process, "KILL_SECONDS", 0.1)
-    (run,) = runs_of("Frozen")
-
-    def stop(run, event):
-        if run.state().attempts:  # at its start, and again at each reading of the machine
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    assert run_all(corpus, [run], stop) == [RunResult.INTERRUPTED]
-    (start,) = [event for event in run.events() if isinstance(event, Started)]
-    assert not is_alive(start.pid)
-    assert run.state().status is RunStatus.INTERRUPTED
+# --- retries -------------------------------------------------------------------------------------
 
 
-def test_each_run_records_the_memory_of_its_own_gpu(runs_of, corpus, fake_gpus):
-    fake_gpus({"memory": (24576, 312)}, {"memory": (81920, 500)})
-    runs = runs_of("Slow", "Patient")
-    Scheduler(corpus, lambda *_: None, GENTLE, gpus=("GPU-1a0b", "GPU-0a0b")).run_all(runs)
-    total = [
-        {event.vram_total_gb for event in run.events() if isinstance(event, SystemMetrics)}
-        for run in runs
-    ]
-    assert total == [{81920 * 2**20 / 1e9}, {24576 * 2**20 / 1e9}]
+def warnings_of(run):
+    return [event.key for event in run.events() if isinstance(event, Warned)]
 
 
-def test_a_full_gpu_that_only_a_later_run_uses_is_noticed(runs_of, corpus, fake_gpus):
-    fake_gpus({"memory": (24576, 312)}, {"memory": (24576, 24000)})
-    scheduler = Scheduler(
-        corpus,
-        lambda *_: None,
-        ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0, vram_free_gb=1.0),
-        gpus=("0", "1"),
-    )
-    scheduler.run_all(runs_of("Patient", "Slow"))
-    assert scheduler.danger.key == "scheduler.vram-free"
+def test_four_runs_end_with_three_usable_ones_and_one_honest_failure(runs_of, corpus, workspace):
+    runs = runs_of("Hungry", "Poisoned", "Doomed", "Steady")
+    results = [outcome.result for outcome in line_of(corpus).run_all(runs)]
+    assert results == [RunResult.FINISHED, RunResult.FAILED, RunResult.FINISHED, RunResult.FINISHED]
+    hungry, poisoned, doomed, steady = runs
+    assert all(run.scorecard() is not None for run in (hungry, doomed, steady))
+    assert poisoned.state().status is RunStatus.FAILED
+    assert "NaN" in poisoned.state().failed.message
+    with messages.speaking("en"):
+        said = markdown.render(gather(workspace))
+    assert "finished 3/4" in said
+    assert "failed 1/4: poisoned" in said
+    for told in ("out of memory", "the worker was killed", "NaN"):
+        assert told in said
+
+
+def test_a_run_without_memory_gets_smaller_passes_of_the_same_batch(runs_of, corpus):
+    (run,) = runs_of("Hungry")
+    line_of(corpus).run_all([run])
+    # 8 rows, then 4, then 2; the recipe that was asked for stays on record.
+    said = [event for event in run.events() if isinstance(event, Warned)]
+    assert [event.key for event in said] == ["scheduler.smaller-passes"] * 2
+    assert [event.fields["rows"] for event in said] == ["4", "2"]
+    assert {event.fields["batch"] for event in said} == {"8"}
+    assert run.recipe.train.micro_batch_size is None
+
+
+@pytest.mark.slow
+def test_who_takes_the_run_up_next_week_keeps_to_the_smaller_passes(runs_of, corpus):
+    (run,) = runs_of("Hungry")
+    line_of(corpus).run_all([run])
+    attempts = run.state().attempts
+    (run.folder / "weights" / "weights.bin").write_bytes(b"torn")
+    (run.folder / "predictions" / "test.jsonl").unlink()
+    (outcome,) = line_of(corpus).run_all([run])
+    assert outcome.result is RunResult.FINISHED
+    assert run.state().attempts == attempts + 1  # it did not run out of memory again
+
+
+@pytest.mark.slow
+def test_a_run_that_never_has_memory_fails_after_three_rungs(runs_of, corpus):
+    (run,) = runs_of("Starving")
+    (outcome,) = line_of(corpus).run_all([run])
+    assert outcome.result is RunResult.FAILED
+    assert warnings_of(run) == ["scheduler.smaller-passes"] * 3
+    assert run.state().failed.kind == "MemoryError"
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_always_killed_is_left_for_later_after_three_times(runs_of, corpus):
+    mortal, steady = runs_of("Mortal", "Steady")
+    results = [outcome.result for outcome in line_of(corpus).run_all([mortal, steady])]
+    assert results == [RunResult.INTERRUPTED, RunResult.FINISHED]
+    assert warnings_of(mortal) == ["scheduler.taken-up-again"] * 3
+    assert sum(isinstance(event, Started) for event in mortal.events()) == 4
+    assert mortal.state().status is RunStatus.INTERRUPTED
+
+
+# --- several GPUs --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def four(tmp_path, workspace, corpus):
+    paths = [tmp_path / f"slow{number}.toml" for number in range(4)]
+    for path in paths:
+        path.write_text('engine = "doubles:Slow"', encoding="utf-8")
+    return create_runs.create_runs(workspace, corpus, map(str, paths), Project(), ())
+
+
+@pytest.mark.slow
+def test_one_card_has_one_run_at_a_time(four, corpus):
+    line_of(corpus, gpus=("3",)).run_all(four[:2])
+    assert {(run.folder / "card").read_text() for run in four[:2]} == {"3"}
+    assert four[1].state().started_at >= four[0].state().last_at
+
+
+def test_the_cards_are_those_that_may_be_seen(monkeypatch, fake_gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert gpu_entries() == ("2", "5")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu_entries() == (None,)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    fake_gpus({}, {})
+    assert gpu_entries() == ("0", "1")
+    fake_gpus()
+    assert gpu_entries() == (None,)
 
 
 # --- the machine in danger -----------------------------------------------------------------------
@@ -188,30 +240,11 @@ def test_an_error_of_the_display_ends_no_worker_unsaved_and_orphans_none(runs_of
     assert run.state().status is RunStatus.STOPPED
 
 
-# --- the watchdog --------------------------------------------------------------------------------
-
-
-def test_a_silent_worker_is_asked_where_it_stands_though_the_parent_writes(
-    runs_of, corpus, monkeypatch
-):
-    monkeypatch.setattr(heartbeat, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(worker_process, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
-    (run,) = runs_of("Deaf")
-    log = run.folder / "worker.log"
-
-    def ask_once_its_stack_is_there(run, event):
-        if log.exists() and log.stat().st_size > 0:
-            os.kill(os.getpid(), signal.SIGTERM)  # at the next event again: then it is at once
-
-    assert run_all(corpus, [run], ask_once_its_stack_is_there) == [RunResult.INTERRUPTED]
-    assert "doubles.py" in log.read_text()
-    assert (
-        sum(isinstance(event, SystemMetrics) for event in run.events()) >= 5
-    )  # the parent wrote on
-    # Once for each mood that it was in, not at every look.
-    said = [event.key for event in run.events() if isinstance(event, Warned)]
-    assert said in (["scheduler.stuck"], ["scheduler.slow", "scheduler.stuck"])
+def test_a_line_up_that_the_disk_stopped_says_so_with_74(runs_of, corpus):
+    line = line_of(corpus, ResourceLimits(disk_free_gb=10.0**9))
+    line.run_all(runs_of("Slow"))
+    assert isinstance(line.danger, DiskFull)
+    assert line.danger.exit_code == 74
 
 
 # --- signals from outside ------------------------------------------------------------------------
@@ -279,16 +312,6 @@ def test_a_worker_whose_parent_was_killed_saves_and_ends_by_itself(runs_of, pare
     assert run.state().status is RunStatus.STOPPED
 
 
-def test_a_worker_whose_parent_is_already_gone_stops_at_its_first_step(runs_of, data):
-    (run,) = runs_of("Patient")
-    nobody = str(2**22 + 1)
-    code = subprocess.run(
-        [*worker_process.WORKER, run.folder, data, nobody], check=False
-    ).returncode
-    assert code == 75
-    assert run.state().step == 1
-
-
 def test_the_status_of_a_living_run_is_told_from_another_process(runs_of, parent_of, workspace):
     (run,) = runs_of("Patient")
     parent_of(run)
@@ -302,19 +325,3 @@ def test_the_status_of_a_living_run_is_told_from_another_process(runs_of, parent
         [sys.executable, "-c", code, workspace.folder], capture_output=True, check=True, text=True
     ).stdout
     assert said.split() == ["running", str(run.holder().pid)]
-
-
-def test_the_users_environment_wins(runs_of, monkeypatch):
-    (run,) = runs_of("Steady")
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
-    found = worker_environment(run.recipe)
-    assert found["OMP_NUM_THREADS"] == "7"
-    assert found["TOKENIZERS_PARALLELISM"] == "false"
-
-
-def test_a_worker_speaks_the_language_of_whoever_started_it(runs_of, monkeypatch):
-    (run,) = runs_of("Steady")
-    monkeypatch.setenv("YOYAK_LANG", "en")
-    with messages.speaking("ko"):
-        assert worker_environment(run.recipe)["YOYAK_LANG"] == "ko"
