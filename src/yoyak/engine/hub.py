@@ -18,9 +18,9 @@ def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-    if "auto_map" in get_tokenizer_config(base, revision=revision):
-        raise Unavailable("engine.foreign-code", base=base)
     try:
+        if "auto_map" in get_tokenizer_config(base, revision=revision):
+            raise Unavailable("engine.foreign-code", base=base)
         tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise Unavailable("engine.no-tokenizer", base=base, problem=_first_line(error)) from error
@@ -52,15 +52,21 @@ def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
 
 
 def fetch_generation_stops(base: str, revision: str | None) -> tuple[int, ...]:
-    """Return the EOS ids of the model's generation config; empty if there is no such file."""
+    """Return the EOS ids of the model's generation config; empty if there is no such file.
+
+    Raises:
+        Unavailable: a local folder's file cannot be read.
+    """
     from transformers import GenerationConfig
 
     if _lacks(base, "generation_config.json"):
         return ()
     try:
         eos: Any = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
-    except OSError:  # older models on the hub have no such file
-        return ()
+    except OSError as error:
+        if Path(base).is_dir():
+            raise Unavailable("engine.no-model", base=base, problem=_first_line(error)) from error
+        return ()  # older models on the hub have no such file
     if eos is None:
         return ()
     return tuple(eos) if isinstance(eos, list) else (int(eos),)
