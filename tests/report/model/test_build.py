@@ -1,25 +1,13 @@
 """The view says what the records say, and where each number was read."""
 
 import json
-import math
-from itertools import pairwise
 
 import msgspec
 
 from yoyak import messages
-from yoyak.config import load
-from yoyak.data import sample
-from yoyak.data.corpus import read_corpus
-from yoyak.events import Planned, Queued, RunStatus, Started, SystemMetrics
-from yoyak.planning import gpu_catalogue
-from yoyak.planning.plan import PlanTarget, plan
+from yoyak.events import SystemMetrics
 from yoyak.report.model.build import build
-from yoyak.report.model.history import thinned
-from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
-from yoyak.runs.workspace import Workspace
-from yoyak.scheduler import provenance
-from yoyak.scheduler.create_runs import record_plans
 
 
 def test_tiles_answer_the_first_four_questions(view):
@@ -42,81 +30,6 @@ def test_models_from_scratch_are_toys_and_unknowns_stay_unknown(view):
     assert cut.quality is None
 
 
-def test_an_interrupted_run_says_at_which_step_and_what_is_safe(view):
-    (incident,) = view.incidents
-    assert incident.step == 17
-    assert "step 17" in incident.what.text
-    assert "step 10 is complete" in incident.what.text
-    assert view.next_steps[0].command.startswith("yoyak run tiny-qlora --set train.")
-
-
-def test_a_second_start_counts_the_steps_that_were_done_again(make):
-    run = make.cut_run()
-    again = make.training(24, 24, start=make.noon + 200)
-    # the second attempt goes on from the checkpoint of step 10
-    second = [Started(at=make.noon + 200, pid=8, host="box", attempt=2)]
-    second += [event for event in again if getattr(event, "step", 0) > 10]
-    run = run._replace(events=run.events + tuple(second), status=RunStatus.RUNNING)
-    view = build([run], make.rest())
-    (incident,) = view.incidents
-    assert incident.lost_steps == 7
-    assert view.progress[0].rows_seen == 24 * 8, "rows done again count once"
-    assert [span.kind for span in view.timeline] == ["worked", "running", "planned"]
-
-
-def test_every_record_points_at_the_line_it_was_read_from(make):
-    run = make.cut_run()
-    view = build([run], make.rest())
-    path, _, line = view.incidents[0].record.partition("#L")
-    assert path == f"{run.folder}/events.jsonl"
-    assert run.events[int(line) - 1].at == view.incidents[0].at
-
-
-def test_a_running_run_has_a_band_and_a_queued_one_nothing(make):
-    running = make.cut_run()._replace(status=RunStatus.RUNNING)
-    queued = make.cut_run()._replace(
-        id="q", status=RunStatus.QUEUED, events=(Queued(at=make.noon, recipe="tiny-qlora"),)
-    )
-    view = build([running, queued], make.rest())
-    assert view.tiles.left is not None
-    assert view.tiles.left.p50_seconds > 7 * 2.0 - 0.1
-    assert view.progress[1].forecast is None
-    assert view.tiles.without_pace == 1
-    assert {span.run for span in view.timeline} == {running.id}
-
-
-def planned(make, low, high):
-    return Planned(at=make.noon, low_seconds=low, high_seconds=high)
-
-
-def test_what_is_to_come_stands_behind_what_runs_each_with_a_band(make):
-    """The running run first, then the one that was cut off, then those the plan knows."""
-    queued = make.cut_run()._replace(
-        id="q", status=RunStatus.QUEUED, events=(planned(make, 60.0, 90.0),)
-    )
-    running = make.cut_run()._replace(id="r", status=RunStatus.RUNNING)
-    failed = make.cut_run()._replace(id="f", status=RunStatus.FAILED)
-    view = build([queued, failed, make.cut_run(), running], make.rest())
-    coming = [span for span in view.timeline if span.kind == "planned"]
-    assert [span.run for span in coming] == ["r", make.cut_run().id, "q"]
-    for sooner, later in pairwise(coming):
-        assert later.start == sooner.end
-        assert later.late_end - sooner.late_end >= later.end - sooner.end
-    assert coming[0].start == running.events[-1].at
-    assert coming[-1].end - coming[-1].start == 60.0
-    total = sum(span.end - span.start for span in coming)
-    assert math.isclose(view.tiles.left.p50_seconds, total)
-    assert view.tiles.without_pace == 0
-
-
-def test_after_a_run_without_a_pace_nothing_is_promised(make):
-    queued = [
-        make.cut_run()._replace(id=name, status=RunStatus.QUEUED, events=events)
-        for name, events in (("q1", ()), ("q2", (planned(make, 60.0, 90.0),)))
-    ]
-    assert build(queued, make.rest()).timeline == ()
-
-
 def test_an_empty_workspace_is_a_view_too(make):
     view = build([], make.rest(floors=()))
     assert view.systems == ()
@@ -127,16 +40,6 @@ def test_the_view_survives_json(view):
     text = msgspec.json.encode(view)
     assert msgspec.json.decode(text, type=Report) == view
     assert json.loads(text)
-
-
-def test_thinning_keeps_ends_and_peaks():
-    points = list(range(10_000))
-    heights = {7_123: 5.0}
-    kept = thinned(points, lambda point: heights.get(point, 0.0), 200)
-    assert len(kept) == 200
-    assert (kept[0], kept[-1]) == (0, 9_999)
-    assert 7_123 in kept
-    assert list(kept) == sorted(kept)
 
 
 def test_samples_of_a_machine_without_a_gpu_say_nothing_of_vram(make):
@@ -200,27 +103,3 @@ def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
     said = markdown.render(build([asked], make.rest()))
     assert "trained model's logits | ✖ distance 0.7, at most 0.5" in said
-
-
-def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_known(
-    tmp_path, monkeypatch
-):
-    """The tile and the timeline say the plan's own span; a toy's time the plan does not know."""
-    corpus = read_corpus(sample.folder())
-    workspace = Workspace(tmp_path / "workspace")
-    record = msgspec.json.encode(provenance.gather(corpus))
-    for name in ("qwen3-4b", "tiny-qlora"):
-        run = workspace.find_or_create(load.resolve(name).recipe, corpus, lambda: record)
-        run.emit(Queued(at=1.0, recipe=name))
-    card = gpu_catalogue.find_spec("RTX 3090")
-    monkeypatch.setattr(gpu_catalogue, "installed_gpus", lambda: (card,))
-    record_plans(workspace.runs(), corpus, workspace)
-    record_plans(workspace.runs(), corpus, workspace)
-    assert [len(run.events()) for run in workspace.runs()] == [2, 2], "said once"
-    view = gather(workspace)
-    span = plan([workspace.runs()[0].recipe], corpus, PlanTarget(card, None, 0.0)).time
-    (coming,) = view.timeline
-    assert coming.kind == "planned"
-    assert math.isclose(coming.end - coming.start, span.low_seconds, abs_tol=1e-3)
-    assert math.isclose(coming.late_end - coming.start, span.high_seconds, abs_tol=1e-3)
-    assert view.tiles.without_pace == 1
