@@ -12,10 +12,6 @@ from yoyak import messages
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.metrics import scorecard, significance
-from yoyak.metrics.diagnostics import error_report
-from yoyak.metrics.diagnostics.error_report import ScoredSystem
-from yoyak.metrics.diagnostics.text_patterns import TextSpan
-from yoyak.terminal import rows as rows_view
 from yoyak.terminal import scores
 
 
@@ -122,38 +118,6 @@ def test_not_proven_is_said_in_words(cards, dev, files):
     shown = drawn(scores.comparison(significance.compare(pair)), 200)
     assert "not proven" in shown
     assert "does not mean equal" in shown
-
-
-def test_a_model_cannot_paint_the_terminal(cards, files):
-    found = error_report.find_errors(
-        {"dev_1": "\x1b[31m[red]会議[/red]\x1b[0m 끝."}, {"dev_1": ("회의를 한다.",)}
-    )
-    shown = drawn(rows_view.faults(found), 200)
-    assert "\x1b" not in shown
-    assert "[red]⟦会議⟧[/red]" in shown
-
-
-def test_spans_are_marked_without_colour():
-    spans = [TextSpan(start=4, end=6, text="둘째"), TextSpan(start=5, end=8, text="째 셋")]
-    assert rows_view.marked("첫째, 둘째 셋째", spans).plain == "첫째, ⟦둘째 셋⟧째"
-    assert rows_view.marked("그대로", []).plain == "그대로"
-
-
-def test_differing_rows_show_both_texts_and_the_reference(cards, files, dev):
-    rows = error_report.most_different(
-        ScoredSystem(card=cards["reference"], texts=files["reference"]),
-        ScoredSystem(card=cards["empty-handed"], texts=files["empty-handed"]),
-        {row.id: row.references for row in dev.dialogues},
-        limit=1,
-    )
-    shown = drawn(rows_view.differences(rows, ("reference", "ours")), 400)
-    assert rows[0].id in shown
-    assert "∅" in shown or "会議" in shown
-    assert f"reference: {files['reference'][rows[0].id]}" in shown
-
-
-def test_no_fault_is_said_too():
-    assert "no fault found" in drawn(rows_view.faults(()))
 
 
 def test_a_card_from_a_file_is_drawn_the_same(cards):

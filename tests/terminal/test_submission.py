@@ -11,10 +11,9 @@ from yoyak.ensemble.cross_validation import CrossValidation, MemberContribution
 from yoyak.ensemble.decode_search import DecodeSearch, DecodeTrial
 from yoyak.ensemble.gain import Gain
 from yoyak.ensemble.member_selection import EnsembleConfig
-from yoyak.ensemble.review import ReviewOption, ReviewRow
 from yoyak.submission.ledger import Entry, Written
 from yoyak.submission.manifest import DevScore, Member
-from yoyak.terminal import review, submission
+from yoyak.terminal import submission
 from yoyak.values import Interval, Rouge
 
 
@@ -130,46 +129,3 @@ def test_the_ledger_says_what_is_not_limited():
     shown = drawn(submission.ledger(board()))
     assert "not limited: data/contest.toml sets no uploads_per_day" in shown
     assert "data/contest.toml sets no closes_at" in shown
-
-
-def test_rows_mark_what_is_handed_in_and_disarm_what_models_write():
-    options = tuple(
-        ReviewOption(
-            system=name, decode="greedy", text=f"{name}의 답\x1b[31m", expected=0.3, score=score,
-            chosen=name == "b",
-        )
-        for name, score in (("a", 0.5), ("b", 0.4))
-    )  # fmt: skip
-    row = ReviewRow(
-        id="dev_1", dialogue="", references=("기준 요약",), options=options, disagreement=0.6
-    )
-    shown = drawn(review.rows([row], "Rows"))
-    assert "→ b 40.00: b의 답" in shown
-    assert "another candidate is 10.00 better" in shown
-    assert "\x1b" not in shown
-
-
-def test_decodings_that_say_the_same_share_a_line_that_is_set_in():
-    said = {"greedy": "같은 답", "beam-4": "같은 답", "sample": "다른 답 " * 30}
-    options = tuple(
-        ReviewOption(
-            system="run",
-            decode=decode,
-            text=each,
-            expected=0.3,
-            score=0.5,
-            chosen=decode == "beam-4",
-        )
-        for decode, each in said.items()
-    )
-    other = ReviewOption(
-        system="solo", decode="x", text="혼자", expected=0.1, score=0.2, chosen=False
-    )
-    row = ReviewRow(
-        id="dev_1", dialogue="", references=("기준",), options=(*options, other), disagreement=0.6
-    )
-    shown = drawn(review.rows([row], "Rows")).splitlines()
-    assert "  → run/greedy, run/beam-4 50.00: 같은 답" in [line.rstrip() for line in shown]
-    assert "  solo 20.00: 혼자" in [line.rstrip() for line in shown]
-    assert shown[2].startswith("dev_1: disagreement 60.00; no candidate is better")
-    assert all(line.startswith("  ") for line in shown[3:] if line.strip())
