@@ -146,7 +146,7 @@ def test_a_tracker_that_hangs_is_abandoned_and_mirrored_again_later(
     said = io.StringIO()
     with messages.speaking("en"), LiveTrackers(workspace_of(run), MIRRORED, said) as fed:
         assert shown_by(fed, run, 0) == []
-    assert "wandb ended" in said.getvalue()
+    assert "wandb no longer follows" in said.getvalue()
     assert not list(workspace_of(run).report_folder.glob("mirrors/wandb/*.told"))
     free.set()
     fed._trackers[0]._thread.join(SOON)
