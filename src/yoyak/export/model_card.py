@@ -6,17 +6,19 @@ dialogue into a summary; a test runs it.
 
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak import __version__
 from yoyak.config.schema import Recipe
-from yoyak.engine.models.export import ExportedWeights
 from yoyak.engine.tokenization.chat_template import LLAMA_DATE
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.render import format
 from yoyak.report.render.escape import markdown
 from yoyak.values import Rouge
+
+if TYPE_CHECKING:
+    from yoyak.engine.models.export import ExportedWeights  # it needs torch, a card does not
 
 DIALOGUE = "#Person1#: 내일 몇 시에 만날까요?\n#Person2#: 세 시에 정문에서 만나요."
 
@@ -26,7 +28,7 @@ class ExportedRun(NamedTuple):
 
     run: str
     recipe: Recipe
-    weights: ExportedWeights
+    weights: "ExportedWeights"
     scorecard: Scorecard | None
 
 
@@ -123,7 +125,7 @@ def _code(exported: ExportedRun) -> Iterator[str]:
     yield f"print(tokenizer.decode({answer}, skip_special_tokens=True).strip())"
 
 
-def _base_expression(weights: ExportedWeights) -> str:
+def _base_expression(weights: "ExportedWeights") -> str:
     if weights.base is None:
         return "folder"
     return (
