@@ -57,12 +57,3 @@ class Gated(Lead):
             yield prediction
             if place == 2:
                 reach(f"predict-{prediction.id.partition('_')[0]}")
-
-
-class Meeting(Lead):
-    """Note the GPU and meet the other run, so that one alone never ends its training."""
-
-    def train(self, job):
-        folder = Path(os.environ["GATED_FOLDER"])
-        (folder / f"gpu-of-{os.getpid()}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-        wait_until(lambda: len(list(folder.glob("gpu-of-*"))) == 2)
