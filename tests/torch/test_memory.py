@@ -81,7 +81,7 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
 )
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
     two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
-    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=dropout))
+    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(r=1, lora_dropout=dropout))
     load = ForwardPass(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
     assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
@@ -92,7 +92,7 @@ def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
 @pytest.mark.parametrize("level", list(Recompute))
 def test_two_further_blocks_keep_what_the_planner_says_also_when_recomputed(level):
     two, four = (causal_bytes("qwen3", layers, 0.0, level) for layers in (2, 4))
-    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(rank=1, dropout=0.0))
+    recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(r=1, lora_dropout=0.0))
     load = ForwardPass(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
     planned = [kept_bytes(shape("qwen3", layers), recipe, load) for layers in (2, 4)]
     block, given = layer_bytes(shape("qwen3", 4), recipe, load), 2 * 96 * ROWS * TOKENS
