@@ -88,6 +88,15 @@ def test_every_finished_system_answers_once(workspace, finish):
     assert {(one.tokens, one.problem, one.toy) for one in answers} == {(7, None, False)}
 
 
+def test_the_newest_finished_run_of_a_recipe_answers_for_it(workspace, finish):
+    finish("kobart", "Broken")
+    newest = finish("kobart")
+    third = finish("kobart", "NoSuchEngine", is_finished=False)
+    assert [run.name for run in workspace.runs()[1:]] == [newest.name, third.name]
+    (answer,) = playground.try_all(workspace, TALK)
+    assert answer.text == "kobart: 세 시에 정문에서 보자."
+
+
 def test_a_system_that_fails_says_why_and_the_others_answer(workspace, finish):
     finish("first")
     finish("lost", "Broken")
