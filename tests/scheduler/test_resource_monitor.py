@@ -7,7 +7,7 @@ from yoyak.events import SystemMetrics, Warned
 from yoyak.files import atomic
 from yoyak.scheduler import resource_monitor, scheduler
 from yoyak.scheduler.resource_monitor import ResourceMonitor
-from yoyak.scheduler.scheduler import RunResult, Scheduler
+from yoyak.scheduler.scheduler import Scheduler
 from yoyak.system import limits
 from yoyak.system.limits import Readings
 
@@ -90,13 +90,10 @@ def test_between_two_samples_nothing_is_measured(runs_of, ram_of, monkeypatch):
     assert sum(isinstance(event, SystemMetrics) for event in run.events()) == 1
 
 
-# --- in a line-up --------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def shrinking(monkeypatch):
     """A disk that reads as full until something was pruned."""
-    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.05)
+    monkeypatch.setattr(resource_monitor, "SAMPLE_SECONDS", 0.0)
     room = {"free": 1.0}
 
     def read(folder, visible=None):
@@ -111,28 +108,31 @@ def shrinking(monkeypatch):
     monkeypatch.setattr(resource_monitor, "prune", prune)
 
 
-def test_room_is_made_before_anybody_is_stopped(runs_of, corpus, shrinking):
+def test_room_is_made_before_anybody_is_stopped(runs_of, shrinking):
     working, other = runs_of("Slow", "Steady")
     with atomic.whole_folder(other.folder / "checkpoints" / "step-000001"):
         pass
     old = atomic.set_aside(other.folder / "checkpoints" / "step-000001", "trash")
-    line = Scheduler(corpus, lambda run, event: None, LOW_DISK)
-    (outcome,) = line.run_all([working])
-    assert outcome.result is RunResult.FINISHED
+    monitor = ResourceMonitor(LOW_DISK, never)
+    for _ in range(2):
+        monitor.check({working: None}, ())
     assert not old.exists()
     assert warnings_of(working) == ["scheduler.pruned"]
-    assert line.danger is None
+    assert monitor.exceeded is None
 
 
-def test_each_run_records_the_memory_of_its_own_gpu(runs_of, corpus, fake_gpus):
+def test_each_run_records_the_memory_of_its_own_gpu(runs_of, fake_gpus):
     fake_gpus({"memory": (24576, 312)}, {"memory": (81920, 500)})
     runs = runs_of("Slow", "Patient")
-    Scheduler(corpus, lambda *_: None, GENTLE, gpus=("GPU-1a0b", "GPU-0a0b")).run_all(runs)
+    ResourceMonitor(GENTLE, never).check(dict(zip(runs, ("GPU-1a0b", "GPU-0a0b"), strict=True)), ())
     total = [
         {event.vram_total_gb for event in run.events() if isinstance(event, SystemMetrics)}
         for run in runs
     ]
     assert total == [{81920 * 2**20 / 1e9}, {24576 * 2**20 / 1e9}]
+
+
+# --- in a line-up --------------------------------------------------------------------------------
 
 
 def test_a_full_gpu_that_only_a_later_run_uses_is_noticed(runs_of, corpus, fake_gpus):
