@@ -1,0 +1,70 @@
+"""The figures for machines: ×100 as people quote them, the whole card as fractions beside them."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from yoyak.report.render.score_json import ScoreFile, figures, score_file
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Interval, Rouge
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "finished"
+
+
+@pytest.fixture(scope="module")
+def card():
+    """A recorded scorecard with figures that are known here."""
+    recorded = Workspace(EXAMPLE).runs()[0].scorecard("dev")
+    return msgspec.structs.replace(
+        recorded,
+        rouge=Rouge(rouge1=0.3, rouge2=0.12, rougeL=0.27),
+        interval=Interval(low=0.2, high=0.26),
+    )
+
+
+@pytest.fixture(scope="module")
+def printed(card):
+    """What a program reads that knows JSON and nothing of yoyak."""
+    return json.loads(msgspec.json.encode(score_file(card)))
+
+
+def test_the_figures_are_those_that_people_quote(printed):
+    quoted = {key: printed[key] for key in ("rouge1", "rouge2", "rougeL", "mean", "sum")}
+    assert quoted == pytest.approx(
+        {"rouge1": 30.0, "rouge2": 12.0, "rougeL": 27.0, "mean": 23.0, "sum": 69.0}
+    )
+    assert printed["interval"] == pytest.approx([20.0, 26.0])
+
+
+def test_the_scale_of_every_figure_stands_beside_it(printed):
+    assert printed["scale"] == "rouge1, rouge2, rougeL, mean: 0 to 100; sum: 0 to 300; card: 0 to 1"
+    assert printed["card"]["rouge"]["rouge1"] == 0.3
+    assert printed["card"]["interval"]["high"] == 0.26
+
+
+def test_the_file_reads_back_as_it_was_written(card):
+    file = score_file(card)
+    assert msgspec.json.decode(msgspec.json.encode(file), type=ScoreFile) == file
+    assert file.card == card
+
+
+def test_rows_protocol_and_alarms_are_the_cards(printed, card):
+    assert printed["rows"] == len(card.rows) == 24
+    assert printed["signature"] == card.protocol.signature
+    assert printed["alarms"] == [alarm.key for alarm in card.alarms]
+    assert printed["alarms"], "the example has some"
+
+
+def test_a_floor_that_could_not_be_computed_is_absent_and_not_zero(printed, card):
+    assert printed["floors"].keys() == {"constant", "unrelated"}
+    assert printed["floors"]["constant"]["mean"] == pytest.approx(100 * card.floors.constant.mean)
+    floors = msgspec.structs.replace(card.floors, unrelated=None)
+    file = score_file(msgspec.structs.replace(card, floors=floors))
+    assert file.floors.keys() == {"constant"}
+
+
+def test_a_perfect_answer_is_100_and_its_sum_300():
+    best = figures(Rouge(rouge1=1.0, rouge2=1.0, rougeL=1.0))
+    assert (best.rouge1, best.mean, best.sum) == (100.0, 100.0, 300.0)
