@@ -110,7 +110,7 @@ def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(tmp_pat
     lineup = command(tmp_path, "tiny-bart")
     assert lineup.wait(timeout=300) == 0
     said = (tmp_path / "talk.txt").read_text("utf-8")
-    assert said.count("tensorboard ended and follows the runs no more") == 1
+    assert said.count("tensorboard no longer follows the runs") == 1
     assert said.count("the backup failed") == 1
     assert outcome(tmp_path) == untouched("tiny-bart")
     run = the_run(tmp_path)
