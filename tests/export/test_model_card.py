@@ -61,7 +61,7 @@ def test_a_model_that_was_tuned_whole_names_the_base_that_it_began_with():
     assert known["base_model_relation"] == "finetune"
 
 
-@pytest.mark.parametrize("base", ["./base", "/home/me/models/qwen"])
+@pytest.mark.parametrize("base", ["./base", "/srv/models/qwen"])
 def test_a_folder_is_no_base_that_a_hub_could_link_to(base):
     card = card_of("qwen3-4b", Weights("adapters", base))
     assert not [key for key in metadata_of(card) if key.startswith("base_model")]
