@@ -78,7 +78,7 @@ def test_imports_are_blended_handed_in_and_judged_by_the_leaderboard(
     assert "contest.toml" in handed.stderr
     assert "best single system" in said
     assert "control: longest" in said
-    assert ": proven" in said or ": not proven" in said
+    assert re.search(r": (better|worse|as good|not proven)", said)
     first = tmp_path / said.split()[-1]
     assert first.is_file()
     single = json.loads(yoyak("submit", "b", "--json").stdout)
