@@ -1,7 +1,7 @@
-"""Charts as inline SVG, drawn by Vega-Lite (altair) and rendered without a browser (vl-convert).
+"""Charts as inline SVG, specified in Vega-Lite (altair) and converted by vl-convert, no browser.
 
-Both come with the ``[report]`` extra; without it there are no charts and the page says so.
-Text and lines take the page's own colour, so that a dark page and a print look right.
+Both packages come with the ``[report]`` extra; without it the page has a notice and no charts.
+Text and lines use the page's own colour, so that dark mode and print stay legible.
 """
 
 import re
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 BROAD = frozenset({"timeline"})
-"""Charts that take the page's whole width."""
+"""Charts that take the full page width."""
 
 _ROLE = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
-"""The figure around a chart says what it is; its parts have no roles of their own."""
+"""ARIA roles of a chart's parts, removed because the enclosing figure carries the label."""
 _PATH = re.compile(r' d="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d)\d+")
-"""A tenth of a pixel is as fine as a line can be seen."""
+"""Decimals of path coordinates beyond the first; 0.1 pixel is precise enough."""
 _ID = re.compile(r'(\bid="|url\(#)([A-Za-z])')
 
 
 def is_available() -> bool:
-    """Whether the ``[report]`` extra is installed."""
+    """Return whether the ``[report]`` extra is installed."""
     return find_spec("altair") is not None and find_spec("vl_convert") is not None
 
 
 def draw(view: Report, page: Sequence[Section]) -> "dict[str, Markup]":
-    """The SVG of every chart that the page asks for; none without the extra."""
+    """Return the SVG of every chart on the page by its key; empty without the extra."""
     if not is_available():
         return {}
     asked = [block for section in page for block in section.blocks]
@@ -45,7 +45,7 @@ def draw(view: Report, page: Sequence[Section]) -> "dict[str, Markup]":
 
 
 def svg(drawing: Drawing, key: str) -> "Markup":
-    """A chart as SVG for inside a page: no ids that another chart has, no fixed colours of text."""
+    """Return a chart as inline SVG with ids unique to ``key`` and text in the page's colour."""
     import vl_convert
     from markupsafe import Markup
 
@@ -54,7 +54,7 @@ def svg(drawing: Drawing, key: str) -> "Markup":
     drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(INK, "currentColor")
     drawn = _ROLE.sub("", drawn).replace("<svg ", '<svg aria-hidden="true" ', 1)
     drawn = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match.group()), drawn)
-    # Names reach the SVG as text that Vega has escaped; nothing else comes from outside.
+    # Safe: the only external text is names, which Vega has escaped.
     return Markup(drawn)  # noqa: S704
 
 

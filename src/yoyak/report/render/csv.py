@@ -1,6 +1,7 @@
-"""The model table as a CSV file for spreadsheets: for people, so no cell may be a formula.
+"""The model table as a CSV file for spreadsheets; cells are protected against formula injection.
 
-Scores are ×100, times seconds, sizes gigabytes; unknown is empty. Nothing reads it back.
+Scores are ×100, times in seconds, sizes in gigabytes; unknown values are empty. Export only: no
+code parses this file.
 """
 
 import csv
@@ -19,7 +20,7 @@ COLUMNS = (
 
 
 def render(view: Report) -> str:
-    """A row for each run, in the line-up's order, below their titles."""
+    """Return a header row and one row per run, in line-up order."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(COLUMNS)

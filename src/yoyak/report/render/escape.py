@@ -1,6 +1,6 @@
-"""Text of models and users is data: made harmless for each place where it is shown.
+"""Escape untrusted text from models and users for each output format.
 
-HTML is escaped by Jinja's autoescape; ``plain`` goes before it.
+HTML is escaped by Jinja's autoescape; apply ``plain`` before it.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 _BIDIRECTIONAL = frozenset(
     map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 )
-"""Marks that reorder or mirror the text after them (Boucher & Anderson 2021)."""
+"""Characters that reorder or mirror the text after them (Boucher & Anderson 2021)."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&$@^]|:(?=//|[a-z0-9_+-]+:))", re.IGNORECASE)
 _LIST_OR_RULE = re.compile(r"^(\s*)([-+=]|\d+(?=[.)](?:\s|$)))")
@@ -18,15 +18,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(text: str) -> str:
-    """``text`` on one line, without control codes, direction marks or lone surrogates.
+    """Return ``text`` on one line, without control codes, direction marks or lone surrogates.
 
-    Blanks of any kind become one space; everything that a person can read stays.
+    Each run of whitespace becomes one space; all visible characters are kept.
     """
     return " ".join("".join(map(_visible, text)).split())
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with its lines and blanks, but without what ``plain`` takes out."""
+    """Return ``text`` with line breaks and whitespace, but without what ``plain`` removes."""
     return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
 
 
@@ -40,10 +40,10 @@ def _visible(character: str) -> str:
 
 
 def markdown(text: str) -> str:
-    r"""``text`` as Markdown that is drawn literally, in a sentence or a table's cell.
+    r"""Return ``text`` escaped to appear literally in a Markdown sentence or table cell.
 
-    Every mark of CommonMark and GitHub's extensions (tables, autolinks, mentions, mathematics)
-    gets a backslash; ``www.`` gets one too, as GitHub links it by itself.
+    Every special character of CommonMark and GitHub's extensions (tables, autolinks, mentions,
+    mathematics) gets a backslash, and so does ``www.``, which GitHub links automatically.
     """
     escaped = _MARKDOWN.sub(r"\\\1", plain(text))
     escaped = _WWW.sub(lambda match: match.group()[:-1] + r"\.", escaped)
@@ -56,8 +56,8 @@ def _not_a_list(match: re.Match[str]) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """``text`` for a table that people open: a formula's first character is disarmed (OWASP).
+    """Return ``text`` as a spreadsheet cell, with a leading formula character neutralised (OWASP).
 
-    Never for a submission, which is faithful to the byte.
+    Do not use it for submissions, which must be byte-exact.
     """
     return f"'{text}" if text.startswith(_FORMULA) else text

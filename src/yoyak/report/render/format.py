@@ -1,4 +1,4 @@
-"""Numbers as people read them: scores ×100, durations, sizes; unknown is a dash, never zero."""
+"""Format numbers for display: scores ×100, durations, sizes; unknown is a dash, never zero."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -12,29 +12,29 @@ UNKNOWN = "–"
 
 
 def score(fraction: float | None, digits: int = 2) -> str:
-    """A fraction 0 to 1 (a sum: 0 to 3) as 0 to 100 (0 to 300)."""
+    """Return a fraction 0 to 1 (a sum: 0 to 3) scaled to 0 to 100 (0 to 300)."""
     return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f}"
 
 
 def points(fraction: float | None) -> str:
-    """A difference of scores, with its sign."""
+    """Return a difference of scores ×100, with its sign."""
     return UNKNOWN if fraction is None else f"{100 * fraction:+.2f}".replace("-", "−")
 
 
 def interval(measured: Measured) -> str:
-    """The interval's ends ×100, a dash where none is known."""
+    """Return the interval's bounds ×100; a dash if unknown."""
     known = measured.interval
     return UNKNOWN if known is None else f"{score(known.low)}–{score(known.high)}"
 
 
 def interval_of_points(difference: Measured) -> str:
-    """The interval of a difference, both ends with their signs."""
+    """Return the interval of a difference, both bounds with their signs; a dash if unknown."""
     known = difference.interval
     return UNKNOWN if known is None else f"{points(known.low)} … {points(known.high)}"
 
 
 def measured(value: Measured | None) -> str:
-    """A score and, where it is known, its interval."""
+    """Return a score, with its interval if known."""
     if value is None:
         return UNKNOWN
     drawn = score(value.value)
@@ -42,7 +42,7 @@ def measured(value: Measured | None) -> str:
 
 
 def verdict(difference: Difference | None) -> str:
-    """What the data say about a difference, in a word, with the corrected p-value."""
+    """Return the verdict on a difference, with the corrected p-value if computed."""
     if difference is None:
         return UNKNOWN
     word, p = verdict_word(difference), certainty(difference)
@@ -50,22 +50,22 @@ def verdict(difference: Difference | None) -> str:
 
 
 def verdict_word(difference: Difference) -> str:
-    """Better, worse or not proven."""
+    """Return the localised verdict: better, worse or not proven."""
     return text(f"report.verdict-{difference.verdict.value.replace('_', '-')}")
 
 
 def certainty(difference: Difference) -> str:
-    """The corrected p-value by its name; nothing where none was computed."""
+    """Return the corrected p-value with its label; empty if none was computed."""
     return "" if difference.p is None else f"p {p_value(difference.p)}"
 
 
 def p_value(p: float) -> str:
-    """Two figures that matter, never a zero."""
+    """Return two significant figures; ``< 0.001`` instead of a value near zero."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as ``48 s``, ``3 min 20 s``, ``5 h 02 min``."""
+    """Return seconds as ``48 s``, ``3 min 20 s``, ``5 h 02 min``."""
     if seconds is None:
         return UNKNOWN
     if seconds < 10:
@@ -80,7 +80,7 @@ def duration(seconds: float | None) -> str:
 
 
 def durations(left: Forecast) -> str:
-    """The time at the usual and at the slow pace; once where they read the same."""
+    """Return the time left at the p50 and p90 pace; one value if both format the same."""
     soon, late = duration(left.p50_seconds), duration(left.p90_seconds)
     return soon if soon == late else f"{soon} – {late}"
 
@@ -96,7 +96,7 @@ def clock(at: float) -> str:
 
 
 def _local(at: float, pattern: str) -> str:
-    """Return the local time; a number that is on no calendar as it was recorded."""
+    """Return the local time; seconds as recorded if outside the calendar's range."""
     try:
         return datetime.fromtimestamp(at, UTC).astimezone().strftime(pattern)
     except (ValueError, OverflowError, OSError):
@@ -104,12 +104,12 @@ def _local(at: float, pattern: str) -> str:
 
 
 def count(number: int | None) -> str:
-    """A whole number with thousands set apart."""
+    """Return a whole number with thousands separators."""
     return UNKNOWN if number is None else f"{number:,}"
 
 
 def parameters(number: int | None) -> str:
-    """A number of weights as ``123.9 M`` or ``3.21 B``."""
+    """Return a parameter count as ``123.9 M`` or ``3.21 B``."""
     if number is None:
         return UNKNOWN
     for size, unit, digits in ((1e9, "B", 2), (1e6, "M", 1), (1e3, "K", 0)):
@@ -119,12 +119,12 @@ def parameters(number: int | None) -> str:
 
 
 def gigabytes(number: float | None) -> str:
-    """Gigabytes with one decimal."""
+    """Return gigabytes with one decimal."""
     return UNKNOWN if number is None else f"{number:.1f} GB"
 
 
 def quantisation(system: System) -> str:
-    """How the weights are held; a system without weights holds none."""
+    """Return the precision of the weights; a dash for a system without weights."""
     if system.parameters is None:
         return UNKNOWN
     kind = system.quantisation
@@ -132,7 +132,7 @@ def quantisation(system: System) -> str:
 
 
 def number(value: float | None) -> str:
-    """Any other number, with four figures that matter."""
+    """Return any other number with four significant figures."""
     return UNKNOWN if value is None else f"{value:.4g}"
 
 
@@ -140,12 +140,12 @@ _SHOWN_CHARACTERS = 60
 
 
 def shortened(value: str) -> str:
-    """A setting's value on one line, its rest left out where it is a long text."""
+    """Return a setting's value, truncated with an ellipsis if it is long."""
     return value if len(value) <= _SHOWN_CHARACTERS else f"{value[: _SHOWN_CHARACTERS - 1]}…"
 
 
 class Tile(NamedTuple):
-    """One of the answers that are looked for first; ``share`` is drawn as a bar."""
+    """One key figure of the report; ``share`` is drawn as a bar."""
 
     question: str
     answer: str
@@ -154,12 +154,12 @@ class Tile(NamedTuple):
 
     @property
     def line(self) -> str:
-        """Answer and note in one."""
+        """Return the answer with the note in brackets."""
         return f"{self.answer} ({self.note})" if self.note else self.answer
 
 
 def tiles(tiles: Tiles) -> list[Tile]:
-    """The four answers that are looked for first."""
+    """Return the four key figures: runs done, best score, time left, headroom."""
     best, left = tiles.best_mean, tiles.left
     share = tiles.done / tiles.total if tiles.total else None
     ask = {key: text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom")}
@@ -179,7 +179,7 @@ def _best(tiles: Tiles) -> str:
 
 
 def _slow(tiles: Tiles) -> str:
-    """The slow end of the forecast where it differs, and how many runs it says nothing of."""
+    """Return the p90 forecast if it is later than p50, and the number of runs not covered."""
     parts = []
     if tiles.left is not None and tiles.left.p90_seconds > tiles.left.p50_seconds:
         parts.append(text("report.at-most", time=duration(tiles.left.p90_seconds)))
@@ -196,7 +196,7 @@ def _headroom(tiles: Tiles) -> str:
 
 
 def proved(check: str) -> str:
-    """What a line of the proof card claims; an engine from elsewhere may have lines of its own."""
+    """Return the description of a preflight check; the key itself for a plug-in engine's checks."""
     try:
         return text(f"engine.proof-{check}")
     except KeyError:
@@ -204,7 +204,7 @@ def proved(check: str) -> str:
 
 
 def budget(stated: Budget) -> str:
-    """The budget that the front was drawn under, or how to state one."""
+    """Return the budget that limits the Pareto front, or how to set one."""
     limits = {
         "minutes": stated.train_minutes,
         "vram": stated.vram_gb,

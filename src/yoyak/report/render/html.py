@@ -1,7 +1,7 @@
-"""The report as one HTML file: no script, no request, nothing outside it.
+"""The report as one self-contained HTML file: no scripts, no requests, no external resources.
 
-The page is drawn by Jinja with autoescaping; the only markup that passes as it is are the SVG
-charts, which ``report.charts`` draws from numbers and names that it escapes itself.
+Jinja renders the page with autoescaping; the only unescaped markup is the SVG charts, which
+``report.render.charts`` builds from numbers and escaped names.
 """
 
 from functools import cache
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _TEMPLATE = "page.html.jinja"
 
 FOLDED = ("configuration", "proofs", "provenance")
-"""Sections that are looked up, not read: closed until somebody opens them."""
+"""Reference sections, collapsed by default."""
 _STATES = frozenset({*RunStatus, "ok", "watch", "danger"})
-"""Badges that are drawn as a pill; the others are a verdict in the text's own line."""
+"""Badge kinds drawn as a pill; all others are shown as inline text."""
 
 
 def render(view: Report, *, live: bool = False) -> str:
-    """The whole page in the language that is being spoken.
+    """Return the whole page in the current language.
 
     A ``live`` page loads one script from its own server, and links to records there.
     """
@@ -52,23 +52,23 @@ def render(view: Report, *, live: bool = False) -> str:
 
 
 def kind(block: object) -> str:
-    """The name of a block's or cell's type, by which the template chooses how to draw it."""
+    """Return the type name of a block or cell, by which the template selects its markup."""
     return type(block).__name__.lower()
 
 
 def target(record: str, live: bool) -> str:
-    """A record as an address, seen from ``report/`` or from the server's page."""
+    """Return a record's URL, relative to ``report/`` or on the live server."""
     return f"{'/records' if live else '..'}/{quote(record, safe='/#')}"
 
 
 def words(cell: Cell) -> str:
-    """A cell's text without what it leads to."""
+    """Return a cell's text without its link."""
     return plain(cell.shown if isinstance(cell, Link | CodeBlock | Badge | Checked | Bar) else cell)
 
 
 @cache
 def environment(package: str) -> "Environment":
-    """Return Jinja with autoescaping, for the templates that lie in ``package``."""
+    """Return a Jinja environment with autoescaping for the templates in ``package``."""
     from jinja2 import BaseLoader, Environment, StrictUndefined
 
     class Packaged(BaseLoader):

@@ -1,7 +1,7 @@
 """The report as Markdown for a repository; all text is escaped here, and numbers link to records.
 
-The timeline is a Mermaid diagram, which GitHub and GitLab draw. Charts are left to the HTML page,
-and so are dialogues: they are people's words and do not belong into a repository.
+The timeline is a Mermaid diagram, which GitHub and GitLab render. Charts appear only on the HTML
+page, and so do dialogues: they are personal data and must not be committed to a repository.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from yoyak.report.sections.toc import sections
 
 
 def render(view: Report) -> str:
-    """The whole report in the language that is being spoken."""
+    """Return the whole report in the current language."""
     lines = [f"# {markdown(text('report.title', title=view.title))}", "", markdown(written(view))]
     for section in sections(view):
         drawn = [block for block in map(_block, section.blocks) if block]
@@ -44,7 +44,7 @@ def render(view: Report) -> str:
 
 
 def written(view: Report) -> str:
-    """When the report was written, and from how much."""
+    """Return when the report was written, and from how many events."""
     if view.last_event_at is None:
         return text("report.written-before", at=format.moment(view.written_at))
     return text(
@@ -96,7 +96,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _code(shown: str) -> str:
-    """A code span whose fence is longer than any run of backticks inside (CommonMark 6.1)."""
+    """Return a code span with a fence longer than any run of backticks inside (CommonMark 6.1)."""
     inner = plain(shown).replace("|", "\\|")
     if not inner:
         return ""
@@ -120,5 +120,5 @@ def _timeline(spans: tuple[TimelineSpan, ...]) -> Iterator[str]:
 
 
 def _label(name: str) -> str:
-    """A name without Mermaid's own marks; a recipe's name needs none of them."""
+    """Return a name without Mermaid's special characters; recipe names need none of them."""
     return "".join(letter for letter in plain(name) if letter.isalnum() or letter in "-_. ")

@@ -1,11 +1,11 @@
-"""A scorecard as figures for machines: ×100 as people quote them, each with its scale in words."""
+"""Machine-readable JSON of a scorecard: scores ×100, with the scales stated in ``scale``."""
 
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.values import Rouge, Value
 
 
 class Figures(Value, frozen=True, kw_only=True):
-    """One score, 0 to 100, and their sum, 0 to 300."""
+    """ROUGE scores, each 0 to 100, and their sum, 0 to 300."""
 
     rouge1: float
     rouge2: float
@@ -15,7 +15,7 @@ class Figures(Value, frozen=True, kw_only=True):
 
 
 class ScoreFile(Value, frozen=True, kw_only=True):
-    """What ``yoyak score --json`` prints; ``card`` holds everything, as fractions 0 to 1."""
+    """Output of ``yoyak score --json``; ``card`` holds the full data, as fractions 0 to 1."""
 
     rouge1: float
     rouge2: float
@@ -24,7 +24,7 @@ class ScoreFile(Value, frozen=True, kw_only=True):
     sum: float
     scale: str = "rouge1, rouge2, rougeL, mean: 0 to 100; sum: 0 to 300; card: 0 to 1"
     interval: tuple[float, float]
-    """Of the mean, at the card's level."""
+    """Confidence interval of the mean, at the card's level."""
     rows: int
     signature: str
     floors: dict[str, Figures]
@@ -33,7 +33,7 @@ class ScoreFile(Value, frozen=True, kw_only=True):
 
 
 def score_file(card: Scorecard) -> ScoreFile:
-    """The figures of ``card``."""
+    """Return the JSON output for ``card``."""
     floors = {"constant": card.floors.constant, "unrelated": card.floors.unrelated}
     quoted = figures(card.rouge)
     return ScoreFile(
@@ -52,7 +52,7 @@ def score_file(card: Scorecard) -> ScoreFile:
 
 
 def figures(rouge: Rouge) -> Figures:
-    """``rouge`` times 100."""
+    """Return ``rouge`` times 100."""
     return Figures(
         rouge1=100 * rouge.rouge1,
         rouge2=100 * rouge.rouge2,

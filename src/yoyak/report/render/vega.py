@@ -1,4 +1,4 @@
-"""What each chart of the report shows, as Vega-Lite specifications built with altair."""
+"""Vega-Lite specifications of the report's charts, built with altair."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ from yoyak.report.render.vega_common import (
 from yoyak.report.render.vega_machine import disk, machine, timeline, vram
 
 _MOST_MARKS = 200
-"""With more points than this, a line says it without a mark on each."""
+"""Maximum number of points at which a line chart marks each point."""
 _MOST_CELLS = 100
-"""With more cells than this, a heat map has no room for names of the usual length."""
+"""Maximum number of heat map cells at which names of typical length still fit."""
 
 
 def _along_steps(
@@ -44,7 +44,7 @@ def _along_steps(
 def _along_evaluations(
     pick: Callable[[Curve], Sequence[float | None]], key: str
 ) -> Callable[[Report], Drawing | None]:
-    """A point for each evaluation that measured it, from the one before the first step on."""
+    """Return a chart with a point per evaluation that has the value, step 0 included."""
 
     def draw(view: Report) -> Drawing | None:
         known = []
@@ -67,7 +67,7 @@ def _along_evaluations(
 
 
 def _comparison(view: Report) -> Drawing | None:
-    """Systems with their intervals, best first, and below them the floors as hollow points."""
+    """Return systems with their intervals, best first, then the floors as hollow points."""
     import altair
 
     ranked = sorted(view.scored, key=lambda pair: -pair[1].mean.value)
@@ -133,14 +133,14 @@ def _lengths(view: Report) -> Drawing | None:
 
 
 def _histogram(lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
-    """The share of lengths in each bin, with an empty bin at the end."""
+    """Yield the share of lengths in each bin, with an empty bin at the end."""
     bins = [length // _BIN_CHARACTERS for length in lengths]
     for place in range(max(bins) + 2):
         yield place, bins.count(place) / len(bins)
 
 
 def _complement(view: Report) -> Drawing | None:
-    """A heat map of the pairs; each stands on both sides of the diagonal."""
+    """Return a heat map of the pairs, mirrored on both sides of the diagonal."""
     import altair
 
     rows: Rows = []
@@ -191,4 +191,4 @@ CHARTS: dict[str, Callable[[Report], Drawing | None]] = {
     "timeline": timeline,
     "complement": _complement,
 }
-"""Every chart by its key; one that has nothing to show gives ``None``."""
+"""Every chart by its key; ``None`` from a chart without data."""

@@ -1,4 +1,4 @@
-"""Charts of time and room: the timeline, the disk and the card."""
+"""Charts of time and storage: timeline, disk and GPU memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +29,7 @@ PALE = "#f3d493"
 
 
 def _time(first: float, last: float) -> Any:
-    """The axis of a time, in so few ticks that their words never meet."""
+    """Return a time axis with few enough ticks that labels do not overlap."""
     import altair
 
     short = last - first < 60 * _MINUTES_WITHOUT_SECONDS
@@ -37,7 +37,7 @@ def _time(first: float, last: float) -> Any:
 
 
 def machine(view: Report) -> Drawing | None:
-    """Disk and VRAM in use along the time."""
+    """Return disk and VRAM usage over time."""
     import altair
 
     names = text("report.axis-disk"), text("report.axis-vram")
@@ -61,7 +61,7 @@ def machine(view: Report) -> Drawing | None:
 
 
 def disk(view: Report) -> Drawing | None:
-    """The whole disk as one bar: what is on it, what is to come, and what is left."""
+    """Return the whole disk as one bar: used, forecast to be used, and free."""
     import altair
 
     room = view.disk
@@ -93,7 +93,7 @@ def disk(view: Report) -> Drawing | None:
 
 
 def vram(view: Report) -> Drawing | None:
-    """The highest VRAM of each system, and a line where the card ends."""
+    """Return the peak VRAM of each system, with a line at the GPU's capacity."""
     import altair
 
     rows: Rows = [
@@ -120,7 +120,7 @@ _SHADES = {"worked": BLUE, "running": GREEN, "planned": AMBER, "late": PALE}
 
 
 def timeline(view: Report) -> Drawing | None:
-    """Every attempt as a bar, the forecast behind it, and behind that what a slow pace adds."""
+    """Return a bar per attempt, followed by its p50 forecast and the extra time at p90 pace."""
     import altair
 
     shown = view.timeline[-_MOST_SPANS:]

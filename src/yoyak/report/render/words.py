@@ -1,4 +1,4 @@
-"""Put into words what the renderings and the terminal share: names, stages, progress, time left."""
+"""Text shared by the renderers and the terminal: names, stages, progress, time left."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from yoyak.ensemble.gain import Gain
 
 TOY = "*"
-"""Stands behind the name of a model from scratch; the note below the table says what it means."""
+"""Suffix to the name of a model trained from scratch; the note below the table explains it."""
 
 
 def name(system: System) -> str:
-    """Return the system's name, with a star where it is a toy."""
+    """Return the system's name, with an asterisk if it is a toy model."""
     return plain(system.name) + (TOY if system.toy else "")
 
 
 def stage(key: str | None) -> str:
-    """Return the stage in words; an unknown one as it was recorded."""
+    """Return the stage's localised name; an unknown key unchanged."""
     known = {"train", "predict-dev", "predict-test", "score"}
     if key is None:
         return format.UNKNOWN
@@ -33,7 +33,7 @@ def stage(key: str | None) -> str:
 
 
 def progress(now: RunProgress) -> str:
-    """Return ``127/390 (33%)``; a dash for a run that has not begun."""
+    """Return ``127/390 (33%)``; a dash for a run that has not started."""
     if now.of is None:
         return format.UNKNOWN
     share = now.done / now.of if now.of else 1.0
@@ -57,9 +57,9 @@ def left_band(now: RunProgress) -> str:
 
 
 def lineup_end(view: Report) -> str | None:
-    """Return when everything that is not finished ends; ``None`` if no run is running.
+    """Return when all unfinished runs end; ``None`` if no run is running.
 
-    Runs without a known pace are counted, not guessed.
+    Runs without a known pace are counted, not estimated.
     """
     coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
     coming.sort(key=lambda one: one.status is not RunStatus.RUNNING)
@@ -98,7 +98,7 @@ def notes(view: Report) -> list[str]:
 
 
 def interval(known: Interval) -> str:
-    """Return both ends in points (×100) with their signs."""
+    """Return both bounds in points (×100) with their signs."""
     return f"{format.points(known.low)} … {format.points(known.high)}"
 
 

@@ -1,4 +1,4 @@
-"""The report's files, and the status for machines."""
+"""Write the report files, and encode the run status as JSON."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ STEM = "report"
 
 
 class Paths(NamedTuple):
-    """Where the report lies."""
+    """Paths of the report files."""
 
     markdown: Path
     json: Path
@@ -23,7 +23,7 @@ class Paths(NamedTuple):
 
 
 def write_report(workspace: Workspace, view: Report) -> Paths:
-    """Writes the report's files into the workspace's ``report/`` in the language spoken.
+    """Write the report files into the workspace's ``report/`` in the current language.
 
     Raises:
         CannotWrite, DiskFull: the files are as they were before.
@@ -34,13 +34,13 @@ def write_report(workspace: Workspace, view: Report) -> Paths:
     atomic.write_text(paths.markdown, markdown.render(view))
     atomic.write_bytes(paths.json, msgspec.json.format(msgspec.json.encode(view), indent=1) + b"\n")
     atomic.write_text(paths.html, html.render(view))
-    # The mark at its start tells spreadsheets that the file is UTF-8, and Hangul stays Hangul.
+    # The byte order mark makes spreadsheets read the file as UTF-8, which Hangul needs.
     atomic.write_bytes(paths.sheet, csv.render(view).encode("utf-8-sig"))
     return paths
 
 
 class RunStanding(NamedTuple):
-    """One run as ``yoyak status --json`` says it; scores are fractions."""
+    """One run in the output of ``yoyak status --json``; scores are fractions."""
 
     run: str
     recipe: str
@@ -50,12 +50,12 @@ class RunStanding(NamedTuple):
     of: int | None
     seconds_left: float | None
     slow_seconds_left: float | None
-    """At the pace of the slowest tenth."""
+    """At the pace of the slowest 10 %."""
     mean: float | None
 
 
 def status_json(view: Report) -> str:
-    """``{"runs": […]}`` for ``yoyak status --json``: one object a run, in the line-up's order."""
+    """Return ``{"runs": […]}`` for ``yoyak status --json``: an object per run, in line-up order."""
     doing = {one.run: one for one in view.progress}
     runs = []
     for one in view.systems:

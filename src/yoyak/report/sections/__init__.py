@@ -1,1 +1,1 @@
-"""Arrange a report's values into sections, tables and charts."""
+"""Build sections, tables and charts from the report's values."""

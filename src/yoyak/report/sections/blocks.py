@@ -1,6 +1,6 @@
-"""What a page is made of, before it is Markdown or HTML: sections, tables, cells.
+"""Format-independent page model: sections, tables, cells.
 
-Text in here is as recorded; each rendering escapes it on its way out.
+Text is stored as recorded; each renderer escapes it on output.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from yoyak.report.model.values import TimelineSpan
 
 
 class Link(NamedTuple):
-    """Text that leads to a record of the workspace; ``note`` stands below it or in brackets."""
+    """Text linked to a workspace record; ``note`` is shown below it or in brackets."""
 
     shown: str
     record: str
@@ -20,13 +20,13 @@ class Link(NamedTuple):
 
 
 class CodeBlock(NamedTuple):
-    """Something to type, or to compare letter by letter."""
+    """Text to type or to compare character by character, such as a command."""
 
     shown: str
 
 
 class Badge(NamedTuple):
-    """A state as a word; ``kind`` chooses its sign and colour, which never stand alone."""
+    """A state as a word; ``kind`` selects a sign and colour, never shown without the word."""
 
     kind: str
     shown: str
@@ -34,14 +34,14 @@ class Badge(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a check found, in the text's own colour behind the sign of ``kind``."""
+    """Result of a check in the default text colour, preceded by the sign of ``kind``."""
 
     kind: str
     shown: str
 
 
 class Bar(NamedTuple):
-    """How far something is, in words and, where ``share`` (0 to 1) is known, as a bar."""
+    """Progress as text and, if ``share`` (0 to 1) is known, as a bar."""
 
     shown: str
     share: float | None
@@ -78,14 +78,14 @@ _NUMBERS = frozenset(
 
 
 class TableColumn(NamedTuple):
-    """A column's title, and whether it holds numbers (which stand at its right)."""
+    """A column's title, and whether it is numeric (right-aligned)."""
 
     title: str
     is_number: bool
 
 
 class Table(NamedTuple):
-    """Rows of cells below their columns; a terminal shows ``title`` above them."""
+    """Columns and rows of cells; a terminal prints ``title`` above them."""
 
     columns: tuple[TableColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -105,36 +105,36 @@ class Bullets(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """The runs' stretches of time as bars."""
+    """The runs' time spans as bars."""
 
     spans: tuple[TimelineSpan, ...]
 
 
 class Chart(NamedTuple):
-    """A chart of the table ``report.charts.CHARTS``."""
+    """A chart, by its key in ``report.render.vega.CHARTS``."""
 
     key: str
 
 
 class SectionBlock(NamedTuple):
-    """A stretch of an answer; ``is_new`` where the reference does not say it."""
+    """A span of an answer; ``is_new`` if the reference does not contain it."""
 
     text: str
     is_new: bool
 
 
 class AnswerBlock(NamedTuple):
-    """What one system said, beside its score."""
+    """One system's answer and its score."""
 
     system: str
     pieces: tuple[SectionBlock, ...]
     score: str
     chosen: bool = False
-    """The blend's choice."""
+    """Whether the blend selected this answer."""
 
 
 class SampleBlock(NamedTuple):
-    """A dialogue with its references and answers; it holds people's words, so it stays local."""
+    """A dialogue with its references and answers; personal data, so it stays local."""
 
     id: str
     why: str
@@ -147,7 +147,7 @@ Block = Table | Note | Bullets | Timeline | Chart | SampleBlock
 
 
 class Section(NamedTuple):
-    """A heading and what stands below it."""
+    """A heading and its blocks."""
 
     key: str
     title: str
@@ -155,21 +155,21 @@ class Section(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows its tables have."""
+        """Return the total number of table rows."""
         return sum(len(block.rows) for block in self.blocks if isinstance(block, Table))
 
 
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = ""
 ) -> tuple[Table, ...]:
-    """Return a table with the titles ``report.column-NAME``; nothing where there are no rows."""
+    """Return a table with the titles ``report.column-NAME``; empty if there are no rows."""
     body = tuple(tuple(row) for row in rows)
     heads = tuple(TableColumn(text(f"report.column-{one}"), one in _NUMBERS) for one in columns)
     return (Table(heads, body, title),) if body else ()
 
 
 def pieces(said: str, reference: str) -> tuple[SectionBlock, ...]:
-    """``said`` in stretches of words: those that ``reference`` has in this order, and the rest."""
+    """Return ``said`` as spans of words: those in ``reference`` in the same order, and the rest."""
     ours, theirs = said.split(), reference.split()
     matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
     found = (

@@ -1,4 +1,4 @@
-"""What the line-up rests on: the sections on settings, incidents, examples, files and sources."""
+"""Sections on settings, incidents, examples, files and sources."""
 
 from collections.abc import Iterable, Iterator
 
@@ -28,17 +28,17 @@ Blocks = Iterator[Block]
 
 
 def findings(view: Report) -> Blocks:
-    """Show the alarms of scores and submissions, then what the records do not support."""
+    """Yield the alarms of scores and submissions, then claims without support in the records."""
     rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
     found = (*alarms(view), *table(("check", "what"), rows))
-    if view.systems or found:  # before the first run there is nothing that needs support
+    if view.systems or found:  # before the first run there are no claims to support
         yield from found or (Note(text("report.nothing-found")),)
 
 
 def alarms(view: Report) -> tuple[Table, ...]:
     """Return every alarm of a score and every warning of a submission's validation, errors first.
 
-    A system below the constant sentence, identical answers, matches in nothing but tags.
+    Examples: a system below the constant-sentence floor, identical answers, matches only in tags.
     """
     scores = [
         (one.severity, Link(name(system), quality.record), one.sentence)
@@ -77,7 +77,7 @@ _LEVELS = {"error": "danger", "warning": "watch"}
 
 
 def configuration(view: Report) -> Blocks:
-    """A row for each setting in which the systems differ; the rest share one paragraph."""
+    """Yield a row per setting that differs between systems, and one paragraph for the rest."""
     by_system = [{one.key: one.value for one in system.settings} for system in view.systems]
     keys = dict.fromkeys(key for settings in by_system for key in settings)
     said = [(key, [settings.get(key) for settings in by_system]) for key in keys]
@@ -99,7 +99,7 @@ def configuration(view: Report) -> Blocks:
 
 
 def risks(view: Report) -> Blocks:
-    """What can stop the work."""
+    """Yield the risks that can stop the runs."""
     yield from table(
         ("level", "what"),
         (
@@ -111,7 +111,7 @@ def risks(view: Report) -> Blocks:
 
 
 def proofs(view: Report) -> Blocks:
-    """What was proved before the first step: one row a check, one column a run."""
+    """Yield the preflight checks: one row per check, one column per run."""
     if not view.proofs:
         return
     names = list(dict.fromkeys(check.name for proof in view.proofs for check in proof.checks))
@@ -131,7 +131,7 @@ def _check(check: CheckResult | None) -> Cell:
 
 
 def timeline(view: Report) -> Blocks:
-    """When each run worked, and until when it will."""
+    """Yield when each run was active, and when it is forecast to end."""
     if not view.timeline:
         return
     yield Timeline(view.timeline)
@@ -151,13 +151,13 @@ def timeline(view: Report) -> Blocks:
 
 
 def next_steps(view: Report) -> Blocks:
-    """What to type next."""
+    """Yield the commands to run next."""
     rows = ((CodeBlock(step.command), step.why.text) for step in view.next_steps)
     yield from table(("command", "why"), rows)
 
 
 def incidents(view: Report) -> Blocks:
-    """What went otherwise than planned."""
+    """Yield the incidents: events that deviated from the plan."""
     yield from table(
         ("at", "system", "step", "what", "lost"),
         (
@@ -174,12 +174,12 @@ def incidents(view: Report) -> Blocks:
 
 
 def examples(view: Report) -> Blocks:
-    """Dialogues with what the systems said of them."""
+    """Yield dialogues with the systems' answers."""
     yield from map(sample, view.examples)
 
 
 def submissions(view: Report) -> Blocks:
-    """What was written for handing in, and what came of it."""
+    """Yield the submission files and their results."""
     yield from table(
         ("number", "system", "method", "n", "dev", "public", "file", "sha256"),
         (
@@ -199,7 +199,7 @@ def submissions(view: Report) -> Blocks:
 
 
 def provenance(view: Report) -> Blocks:
-    """Where the numbers come from."""
+    """Yield the sources of the numbers."""
     rows = (
         (Link(text(f"report.fact-{fact.label}"), fact.record), CodeBlock(fact.value))
         for fact in view.provenance

@@ -1,4 +1,4 @@
-"""Dialogues with what was said of them, and the blend that chose among it."""
+"""Dialogues with the systems' answers, and the blend that selected among them."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from yoyak.report.sections.blocks import AnswerBlock, Block, Link, Note, SampleB
 
 
 def sample(one: Example) -> SampleBlock:
-    """A dialogue with its answers; what the first reference does not say is marked."""
+    """Return a dialogue with its answers, marking what the first reference does not contain."""
     reference = one.references[0] if one.references else ""
     return SampleBlock(
         id=one.id,
@@ -27,7 +27,7 @@ def sample(one: Example) -> SampleBlock:
 
 
 def blended(found: Blended) -> Iterator[Block]:
-    """Who votes in the blend that was handed in, what it is worth, and what it chose."""
+    """Yield the submitted blend: its voters, its gain, and the answers it selected."""
     yield Note(
         text(
             "report.blend-handed-in",

@@ -1,4 +1,4 @@
-"""The table of the models, of which every view shows the columns that it needs."""
+"""The model table, from which every view selects the columns it needs."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,7 +21,7 @@ def model_table(
 ) -> tuple[Table, ...]:
     """Return ``columns`` (keys of ``CELLS``) of ``systems``, default all, with ``floors`` below.
 
-    Nothing where there are no rows.
+    Empty if there are no rows.
     """
     doing = {one.run: one for one in view.progress}
     shown = view.systems if systems is None else systems
@@ -130,4 +130,4 @@ CELLS: dict[str, _CellOf] = {
     "seconds-each": lambda one, _: _part(one.cost.decode_seconds_per_100, 100),
     "tokens": lambda one, _: format.number(one.cost.tokens_per_character),
 }
-"""What stands in each column for a system and, while it is not finished, its progress."""
+"""Cell function of each column, for a system and, while it is unfinished, its progress."""

@@ -1,4 +1,4 @@
-"""Where the line-up stands: the sections on its systems and their scores."""
+"""Sections on the status and scores of the systems."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ _ORDER = (
 
 
 def summary(view: Report) -> Blocks:
-    """The four answers that are looked for first, and the runs by status."""
+    """Yield the four key figures, and the runs by status."""
     yield from table(
         ("tile", "answer"), ((one.question, one.line) for one in format.tiles(view.tiles))
     )
@@ -43,34 +43,34 @@ def summary(view: Report) -> Blocks:
 
 
 def completed(view: Report) -> Blocks:
-    """Show the runs that are finished."""
+    """Yield the finished runs."""
     finished = [one for one in view.systems if one.status is RunStatus.FINISHED]
     columns = ("system", "start", "end", "train", "decode", "mean", "verdict")
     yield from model_table(view, columns, finished)
 
 
 def current(view: Report) -> Blocks:
-    """Show the runs that have begun and are not finished."""
+    """Yield the runs that have started and are not finished."""
     idle = {RunStatus.FINISHED, RunStatus.QUEUED}
     columns = ("system", "status", "stage", "progress", "rows-seen", "loss", "rate", "pace", "left")
     yield from model_table(view, columns, [one for one in view.systems if one.status not in idle])
 
 
 def curves(view: Report) -> Blocks:
-    """What was measured along training."""
+    """Yield the charts of values measured during training."""
     if any(curve.steps for curve in view.curves):
         keys = ("loss", "learning-rate", "dev-loss", "dev-rouge", "grad-norm")
         yield from map(Chart, keys)
 
 
 def pending(view: Report) -> Blocks:
-    """Show the runs that have not begun."""
+    """Yield the runs that have not started."""
     queued = [one for one in view.systems if one.status is RunStatus.QUEUED]
     yield from model_table(view, ("system", "params", "precision", "licence", "left"), queued)
 
 
 def performance(view: Report) -> Blocks:
-    """Show every system's scores and costs, with the floors below."""
+    """Yield every system's scores and costs, with the floors below."""
     columns = (
         "system", "status", "params", "precision", "rouge1", "rouge2", "rougel", "mean", "sum", "n",
         "difference", "verdict", "train", "vram", "decode",
@@ -83,7 +83,7 @@ def performance(view: Report) -> Blocks:
 
 
 def small(view: Report) -> Blocks:
-    """Show models side by side with what they cost; without toys and what did not learn."""
+    """Yield models side by side with their costs; excludes toys and models that did not learn."""
     models = [one for one in view.systems if one.on_front is not None]
     columns = (
         "system", "mean", "tied", "front", "params", "minutes", "vram", "seconds-each", "tokens",
@@ -101,7 +101,7 @@ _MOST_PAIRS = 15
 
 
 def ensemble(view: Report) -> Blocks:
-    """Which systems complement each other, and the blend that was handed in."""
+    """Yield the most complementary pairs of systems, and the submitted blend."""
     if view.pairs:
         yield from _pairs(view)
     if view.blended is not None:

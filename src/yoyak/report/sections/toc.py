@@ -1,4 +1,4 @@
-"""The sections of the report in the order of a team's status report, and what draws each one."""
+"""The report's sections in the order of a team's status report, with their builders."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,7 @@ from yoyak.report.sections.blocks import Block, Section
 
 
 def sections(view: Report) -> list[Section]:
-    """Every section that has something to say."""
+    """Return every section that has content."""
     drawn = (
         Section(key, text(f"report.section-{key}"), tuple(draw(view)))
         for key, draw in SECTIONS.items()
@@ -37,4 +37,4 @@ SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
     "submissions": details.submissions,
     "provenance": details.provenance,
 }
-"""The sections in their order."""
+"""Section builders by key, in display order."""
