@@ -1,4 +1,4 @@
-"""From the records of runs to the view: pure, so that the same records give the same report."""
+"""Pure construction of the report from the records of the runs: equal records, equal report."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ from yoyak.runs.liveness import worker_health
 
 
 class Rest(NamedTuple):
-    """What the view holds beside the runs."""
+    """Inputs of the report other than the runs."""
 
     title: str
     workspace: str
@@ -52,7 +52,7 @@ class Rest(NamedTuple):
 
 
 def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
-    """The view of ``runs``, in their order, without findings (``report.lint`` adds them)."""
+    """Build the report of ``runs`` in order, without findings (``report.lint`` adds them)."""
     pairs = [(run, run.state or fold(run.events)) for run in runs]
     systems = front([_system(run, state) for run, state in pairs], rest.budget)
     open_runs = [pair for pair in pairs if pair[0].status is not RunStatus.FINISHED]
@@ -91,24 +91,24 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
 
 
 def _proofs(runs: Sequence[RunHistory]) -> Iterator[Proof]:
-    """The newest proof card of each run that has one, with how its ways to generate compared."""
+    """Yield the latest preflight checks of each run that has any, with its backend comparisons."""
     for run in runs:
         wanted = {f"parity-{value}" for value in msgspec.structs.astuple(run.recipe.generate)}
-        told = [
+        comparisons = [
             (at, each.check)
             for at, each in run.of(BackendParityChecked)
             if each.check.name in wanted
         ]
-        compared = {check.name: check for _, check in told}
-        cards = [(index, card.checks) for index, card in run.of(PreflightPassed)[-1:]]
-        cards = cards or [(index, ()) for index, _ in told[-1:]]
-        for index, checks in cards:
+        compared = {check.name: check for _, check in comparisons}
+        preflights = [(index, card.checks) for index, card in run.of(PreflightPassed)[-1:]]
+        preflights = preflights or [(index, ()) for index, _ in comparisons[-1:]]
+        for index, checks in preflights:
             lines = (*checks, *compared.values())
             yield Proof(run=run.id, name=run.name, checks=lines, record=run.at(index))
 
 
 def _baseline(runs: Sequence[RunHistory]) -> str | None:
-    """What the reader calls the run that the others were held against."""
+    """Return the display name of the run that the others were compared with."""
     names = {run.id: run.name for run in runs}
     found = next((run.difference.baseline for run in runs if run.difference), None)
     return None if found is None else names.get(found, found)

@@ -1,7 +1,7 @@
-"""What a report says and its records do not support: a table of rules over stated figures.
+"""Consistency rules that find statements of a report which its records do not support.
 
-``check`` takes what a view says of the records and holds each statement against the others, the
-events of the log and the algebra of ROUGE.
+``check`` compares each statement of a report with the other statements, the events of the log and
+the algebra of ROUGE.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +20,13 @@ from yoyak.values import Value
 
 
 class StatedModel(Value, frozen=True, kw_only=True):
-    """What a report says of one run; scores are as printed (0–100)."""
+    """Statements of a report about one run; scores are as printed (0–100)."""
 
     name: str
     record: str = ""
     status: str | None = None
     download_gb: float | None = None
-    """Of its base, still to come; ``None`` where nobody recorded it."""
+    """Remaining download of the base model; ``None`` where it was not recorded."""
     step: int | None = None
     steps: int | None = None
     seconds_per_step: float | None = None
@@ -36,7 +36,7 @@ class StatedModel(Value, frozen=True, kw_only=True):
     batch_size: int | None = None
     rows: int | None = None
     steps_limited: bool = False
-    """Whether a limit on the steps is set, which explains fewer epochs."""
+    """Whether the number of steps is limited, which explains fewer epochs."""
     schedule: str | None = None
     schedule_seen: str | None = None
     """``constant`` or ``moving``, from the log."""
@@ -45,11 +45,11 @@ class StatedModel(Value, frozen=True, kw_only=True):
     rougeL: float | None = None
     mean: float | None = None
     sampled: bool | None = None
-    """Whether the scored summaries were drawn at random, which a run does with one seed."""
+    """Whether the scored summaries were sampled; a run samples with a single seed."""
 
 
 class Figure(Value, frozen=True, kw_only=True):
-    """The mean score of a system on dev; ``signature`` is that of its protocol."""
+    """Mean score of a system on dev; ``signature`` is that of its scoring protocol."""
 
     name: str
     value: float
@@ -57,7 +57,7 @@ class Figure(Value, frozen=True, kw_only=True):
 
 
 class Stated(Value, frozen=True, kw_only=True):
-    """Everything a report states that a rule can hold against something."""
+    """All statements of a report that a rule can check."""
 
     text: str = ""
     models: tuple[StatedModel, ...] = ()
@@ -67,7 +67,7 @@ class Stated(Value, frozen=True, kw_only=True):
 
 
 class Hit(NamedTuple):
-    """What a rule found: the fields of its sentence, and where."""
+    """One violation of a rule: the fields of its sentence, and the record concerned."""
 
     record: str
     fields: dict[str, str]
@@ -77,7 +77,7 @@ Rule = Callable[[Stated], Iterator[Hit]]
 
 
 def check(stated: Stated) -> tuple[ReportFinding, ...]:
-    """Return everything that does not hold, in the order of the table."""
+    """Return a finding for every violated statement, in the order of ``RULES``."""
     return tuple(
         ReportFinding(
             rule=name,
@@ -89,7 +89,7 @@ def check(stated: Stated) -> tuple[ReportFinding, ...]:
     )
 
 
-# --- what a view states --------------------------------------------------------------------------
+# --- statements of a report ----------------------------------------------------------------------
 
 
 def stated(records: Sequence[RunHistory], view: Report, disk: DiskSpace | None = None) -> Stated:
@@ -119,9 +119,9 @@ def _is_name(word: str) -> bool:
 def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
     recipe, quality = record.recipe, record.quality
     prepared = next((event for _, event in reversed(record.of(Prepared))), None)
-    # A toy's figures claim nothing about quality, so the rules of real systems do not hold them.
-    judged = quality if recipe.model.scratch is None else None
-    scores = (judged.rouge1, judged.rouge2, judged.rougeL) if judged else ()
+    # Toy models are exempt from the score rules: their figures make no claim about quality.
+    scored = quality if recipe.model.scratch is None else None
+    scores = (scored.rouge1, scored.rouge2, scored.rougeL) if scored else ()
     rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
     missing = download_bytes(record)
     running = doing if doing is not None and doing.status is RunStatus.RUNNING else None
@@ -144,13 +144,13 @@ def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
         rouge1=rouge1,
         rouge2=rouge2,
         rougeL=rouge_l,
-        mean=100 * judged.mean.value if judged else None,
+        mean=100 * scored.mean.value if scored else None,
         sampled=isinstance(recipe.decode, Sampling) if quality else None,
     )
 
 
 def _moment(at: float | None) -> datetime | None:
-    """Return the UTC time, or ``None`` for a number that is on no calendar."""
+    """Return the UTC time, or ``None`` for a timestamp that ``datetime`` cannot represent."""
     try:
         return None if at is None else datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
@@ -164,9 +164,10 @@ def _end(running: RunProgress | None) -> datetime | None:
 
 
 def schedule_seen(record: RunHistory, recipe: Recipe) -> str | None:
-    """Whether the learning rate moved after its warm-up; ``None`` before there is enough to tell.
+    """Return ``constant`` or ``moving`` for the learning rate after warm-up.
 
-    A rate that moves by less than a hundredth over a tenth of the training does not move.
+    ``None`` with fewer than 10 planned steps, or before 30% of the steps were logged after warm-up.
+    A rate that varies by less than 1% of its maximum is constant.
     """
     prepared = next((event for _, event in record.of(Prepared)), None)
     if prepared is None or prepared.steps < 10:
@@ -183,7 +184,7 @@ def schedule_seen(record: RunHistory, recipe: Recipe) -> str | None:
 
 
 def _time_left(stated: Stated) -> Iterator[Hit]:
-    """The stated end against steps left × seconds a step, to a tenth of it and a minute."""
+    """Compare the stated end with steps left × seconds per step, within 10% plus one minute."""
     for one in stated.models:
         if None in {one.step, one.steps} or one.seconds_per_step is None:
             continue
@@ -214,7 +215,7 @@ def _schedule(stated: Stated) -> Iterator[Hit]:
 
 
 def _epochs(stated: Stated) -> Iterator[Hit]:
-    """Steps × batch against epochs × rows; the last batch of an epoch may be smaller."""
+    """Compare steps × batch with epochs × rows; the last batch of an epoch may be smaller."""
     for one in stated.models:
         if not one.steps or not one.batch_size or not one.rows or one.epochs is None:
             continue
@@ -237,7 +238,7 @@ def _epochs(stated: Stated) -> Iterator[Hit]:
 
 
 def _triple(stated: Stated) -> Iterator[Hit]:
-    """Three measures of one run obey the algebra of ROUGE; see ``score.triple``."""
+    """Check the three measures of each run against the algebra of ROUGE; see ``score.triple``."""
     for one in stated.models:
         if one.rouge1 is None or one.rouge2 is None or one.rougeL is None:
             continue
@@ -248,7 +249,7 @@ def _triple(stated: Stated) -> Iterator[Hit]:
 
 
 def _scales(stated: Stated) -> Iterator[Hit]:
-    """Scores that stand side by side were computed in the same way."""
+    """Check that all scores shown together have the same protocol signature."""
     if len({figure.signature for figure in stated.figures}) > 1:
         shown = (f"{one.name} {one.value:.4g} ({one.signature})" for one in stated.figures)
         yield Hit("", {"figures": "; ".join(shown)})
@@ -262,11 +263,11 @@ def _line_up(stated: Stated) -> Iterator[Hit]:
 
 
 _MARGIN = 0.1
-"""Of the whole disk; checkpoints, predictions and the system need room as well."""
+"""Share of the disk to keep free for checkpoints, predictions and the operating system."""
 
 
 def _disk(stated: Stated) -> Iterator[Hit]:
-    """Free space less the downloads that are still to come."""
+    """Check that the free space covers the pending downloads and the margin."""
     disk = stated.disk
     if disk is None:
         return
@@ -284,7 +285,7 @@ def _sampling(stated: Stated) -> Iterator[Hit]:
 
 
 def _encoding(stated: Stated) -> Iterator[Hit]:
-    """Lost bytes (U+FFFD), or Korean that was read as a Western encoding."""
+    """Find replacement characters (U+FFFD), and Korean UTF-8 decoded as Windows-1252."""
     texts = {"": stated.text} | {one.record or one.name: one.name for one in stated.models}
     for record, written in texts.items():
         if "\ufffd" in written:
@@ -294,7 +295,7 @@ def _encoding(stated: Stated) -> Iterator[Hit]:
 
 
 def _reads_as_korean(written: str) -> bool:
-    """Whether the text's bytes in Windows-1252 are Korean UTF-8."""
+    """Return whether the text's bytes in Windows-1252 are Korean UTF-8."""
     try:
         original = written.encode("cp1252").decode("utf-8")
     except UnicodeError:
@@ -313,4 +314,4 @@ RULES: dict[str, Rule] = {
     "sampling": _sampling,
     "encoding": _encoding,
 }
-"""Every rule by its name; its sentence is ``report.lint-NAME``."""
+"""Rules by name; the sentence of a rule is ``report.lint-NAME``."""

@@ -1,4 +1,4 @@
-"""The newest blend that was handed in: who votes, what it is worth, and what it chose."""
+"""The newest submitted blend: its members, its score, and its choices on dev."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from yoyak.ensemble.review import ReviewOption, ReviewRow
 
 EACH = 2
-"""Rows of each kind; ``yoyak compare --rows`` has more."""
+"""Rows shown of each kind; ``yoyak compare --rows`` shows more."""
 
 
 def newest_blend(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
-    """The newest submission that is a blend; its rows are of ``corpus``'s dev."""
+    """Return the newest submission with several members; its rows are from dev of ``corpus``."""
     for path in reversed(manifests(workspace.submissions_folder)):
         manifest = read_manifest(path)
         if len(manifest.members) > 1:
@@ -41,7 +41,7 @@ def newest_blend(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
 
 
 def _rows(workspace: Workspace, corpus: Corpus, manifest: SubmissionManifest) -> Iterator[Example]:
-    """Where members differ most, where the choice cost most, and where it scores least."""
+    """Yield the rows with the most disagreement, the highest regret and the lowest score."""
     members = members_of(manifest, candidates(workspace, corpus))
     if not members:
         return
@@ -74,17 +74,17 @@ def _example(row: "ReviewRow", why: str) -> Example:
 
 
 class Alike(NamedTuple):
-    """The candidates that say the same of a row."""
+    """Candidates with the same summary of a row."""
 
     names: str
     text: str
     score: float
-    """Against the references; where there are none, against the other candidates."""
+    """Scored against the references; without references, against the other candidates."""
     chosen: bool
 
 
 def alike(row: "ReviewRow") -> Iterator[Alike]:
-    """What was said of a row, each text once, in the order of preference."""
+    """Yield the distinct summaries of a row, in the order of preference."""
     several = _several({option.system for option in row.options}, row.options)
     by_text = sorted(row.options, key=lambda option: row.options.index(_first(option, row)))
     for said, group in groupby(by_text, key=lambda option: option.text):
@@ -103,7 +103,7 @@ def _name(option: "ReviewOption", several: set[str]) -> str:
 
 
 def _several(systems: set[str], options: Sequence["ReviewOption"]) -> set[str]:
-    """The systems that answer in more than one decoding."""
+    """Return the systems that have candidates from more than one decoding."""
     names = [option.system for option in options]
     return {system for system in systems if names.count(system) > 1}
 

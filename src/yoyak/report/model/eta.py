@@ -1,4 +1,4 @@
-"""How long it still takes, from the pace that was measured and nothing else."""
+"""Forecasts of the remaining time, from the measured pace only."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ from yoyak.events import (
 from yoyak.report.model.values import Forecast
 
 _BLOCK_STEPS = 10
-"""Slow steps come in stretches (long batches, a busy disk), so stretches are what is ranked."""
+"""Block size for ranking: slow steps occur in runs (long batches, a busy disk)."""
 
 RECENT_STEPS = 500
-"""Older steps say nothing about a machine's pace now."""
+"""Number of steps the pace is measured over; older steps do not reflect the current pace."""
 
 
 class Pace:
-    """The pace of training, fed one event at a time."""
+    """Pace of training, accumulated one event at a time."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -33,7 +33,7 @@ class Pace:
         self._other_seconds = 0.0
 
     def feed(self, event: AnyEvent) -> None:
-        """Takes an event into account; those that say nothing of pace are passed over."""
+        """Add an event; events without timing are ignored."""
         match event:
             case TrainStep():
                 self.step = event.step
@@ -47,12 +47,12 @@ class Pace:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """The median of recent steps, ``None`` before the first."""
+        """Median of the recent steps; ``None`` before the first."""
         return median(self._seconds) if self._seconds else None
 
     @property
     def forecast(self) -> Forecast | None:
-        """Time to the last step, with evaluations and saves at the rate they have had so far."""
+        """Time to the last step, including evaluations and saves at their average cost per step."""
         if not self._seconds or not self.steps:
             return None
         left = max(self.steps - self.step, 0)
@@ -65,7 +65,7 @@ class Pace:
 
 
 def pace_of(events: Iterable[AnyEvent]) -> Pace:
-    """The pace of a whole log."""
+    """Return the pace after all of ``events``."""
     pace = Pace()
     for event in events:
         pace.feed(event)
@@ -73,7 +73,10 @@ def pace_of(events: Iterable[AnyEvent]) -> Pace:
 
 
 def slow_pace(seconds: Sequence[float]) -> float:
-    """Seconds a step in the slowest tenth of stretches of ten steps."""
+    """Return the 90th percentile of seconds per step over blocks of ten steps.
+
+    With fewer than two blocks, the slowest step.
+    """
     if len(seconds) < 2 * _BLOCK_STEPS:
         return max(seconds)
     blocks = [
@@ -84,7 +87,7 @@ def slow_pace(seconds: Sequence[float]) -> float:
 
 
 def generation_left(steps: Sequence[PredictionProgress]) -> Forecast | None:
-    """Time for the rows that are left, from the pace of each stretch of rows so far."""
+    """Return the time for the remaining rows, from the pace between progress events so far."""
     paces = [
         (later.seconds - sooner.seconds) / (later.done - sooner.done)
         for sooner, later in pairwise(steps)
@@ -99,9 +102,9 @@ def generation_left(steps: Sequence[PredictionProgress]) -> Forecast | None:
 
 
 def until_all(forecasts: Sequence[Forecast], places: int) -> Forecast | None:
-    """Until the last one ends, each begun in its turn on the first of ``places`` that is free.
+    """Return the time until all have ended, each started in turn on the first free of ``places``.
 
-    ``None`` if there is nothing to do.
+    ``None`` without forecasts.
     """
     if not forecasts:
         return None

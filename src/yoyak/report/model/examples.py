@@ -1,4 +1,4 @@
-"""Which dialogues to show: where the best system is worst and best, and where systems differ."""
+"""Selection of example dialogues: worst and best of the best system, and largest differences."""
 
 from collections.abc import Sequence
 from statistics import pstdev
@@ -9,11 +9,11 @@ from yoyak.report.model.values import Example
 from yoyak.values import Corpus, Dialogue, Prediction
 
 EACH = 3
-"""Dialogues of each kind; more are read by nobody."""
+"""Dialogues shown of each kind."""
 
 
 class Said(NamedTuple):
-    """What one system said of dev, and how each row was judged."""
+    """Predictions of one system on dev, with the score of each row."""
 
     name: str
     predictions: Sequence[Prediction]
@@ -21,9 +21,9 @@ class Said(NamedTuple):
 
 
 def examples(corpus: Corpus, said: Sequence[Said]) -> tuple[Example, ...]:
-    """The lowest and highest rows of the best system, and those on which systems differ most.
+    """Return the lowest and highest rows of the best system, and those where systems differ most.
 
-    Systems that did not say anything of every row that is shown are left out.
+    An example leaves out the systems that have no prediction for its row.
     """
     if not said:
         return ()
@@ -39,7 +39,7 @@ def examples(corpus: Corpus, said: Sequence[Said]) -> tuple[Example, ...]:
 
 
 def _unlike(said: Sequence[Said]) -> list[str]:
-    """The rows whose scores are furthest apart; none where there is one system."""
+    """Return the rows with the most widely spread scores; none for a single system."""
     by_row: dict[str, list[float]] = {}
     for one in said:
         for row in one.card.rows:

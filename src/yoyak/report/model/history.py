@@ -1,4 +1,4 @@
-"""What happened to a run in the order of its log: incidents, timeline, curves, progress."""
+"""History of a run in the order of its log: incidents, timeline, curves, progress."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -25,7 +25,7 @@ from yoyak.report.model.report import Curve, Difference, Quality, RunProgress
 from yoyak.report.model.values import Forecast, Incident, Sentence, TimelineSpan
 
 POINTS = 200
-"""A curve is drawn with at most this many points; more cannot be told apart on a screen."""
+"""Maximum number of points of a curve; more are indistinguishable on a screen."""
 
 Point = TypeVar("Point")
 Kind = TypeVar("Kind", bound=Event)
@@ -40,34 +40,34 @@ class _Fields(NamedTuple):
     quality: Quality | None = None
     difference: Difference | None = None
     state: RunState | None = None
-    """What the events add up to, where somebody has folded them already."""
+    """The folded events, where the caller has folded them already."""
     tied_with_best: bool | None = None
     decode_seconds_per_100: float | None = None
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
     label: str | None = None
     whole: bool = True
-    """Whether ``events`` are all of the log; else the telling ones, and no line has an address."""
+    """Whether ``events`` is the whole log; otherwise a selection, without line addresses."""
     damaged: bool = False
-    """Whether lines of the log were skipped: an event's place is then no line's number."""
+    """Whether lines of the log were skipped, so that event positions are not line numbers."""
 
 
 class RunHistory(_Fields):
-    """What the workspace holds of one run; ``status`` has the lock's word on alive or dead."""
+    """Records of one run in the workspace; ``status`` takes the run's lock into account."""
 
     @cached_property
     def steps(self) -> list[TrainStep]:
-        """The steps in the order of the log, those that were done again included."""
+        """Steps in the order of the log, including repeated ones."""
         return [event for event in self.events if type(event) is TrainStep]
 
     @cached_property
     def latest(self) -> list[TrainStep]:
-        """Each step once; one that was lost and done again as it was done last."""
+        """Each step once; a repeated step with its last values."""
         return list({event.step: event for event in self.steps}.values())
 
     @cached_property
     def others(self) -> list[tuple[int, AnyEvent]]:
-        """Every other event with its place: few, where steps come by the thousand."""
+        """All events other than steps, with their positions; few compared with the steps."""
         return [
             (place, event)
             for place, event in enumerate(self.events)
@@ -75,26 +75,26 @@ class RunHistory(_Fields):
         ]
 
     def of(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
-        """The events of one kind with their places; for steps there is ``steps``."""
+        """Return the events of one kind with their positions; for steps, use ``steps``."""
         return [(place, event) for place, event in self.others if isinstance(event, kind)]
 
     @property
     def name(self) -> str:
-        """What the reader calls it: its recipe, or a name that tells it from others of the same."""
+        """Display name: the recipe, or a unique label where several runs share the recipe."""
         return self.label or self.recipe.name
 
     @property
     def log(self) -> str:
-        """The address of the whole log."""
+        """Address of the whole log."""
         return f"{self.folder}/events.jsonl"
 
     def at(self, index: int) -> str:
-        """The address of the event at ``index``."""
+        """Return the address of the event at ``index``."""
         return f"{self.log}#L{index + 1}" if self.whole and not self.damaged else self.log
 
 
 def progress(run: RunHistory, state: RunState) -> RunProgress:
-    """Where the run stands in its stage."""
+    """Return the progress of the run within its current stage."""
     others = [event for _, event in run.others]
     pace = pace_of((*run.steps[-RECENT_STEPS:], *others))
     last, prepared, generated = state.last_step, state.prepared, state.prediction
@@ -120,14 +120,14 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
 
 
 def _forecast(others: Sequence[AnyEvent], state: RunState, pace: Pace) -> Forecast | None:
-    """Return the time left at the run's own pace; before it has one, what the plan recorded."""
+    """Return the time left at the run's own pace; before it has one, the planned time."""
     if state.prediction:
         return generation_left(last_generation(others))
     return pace.forecast or expected(state)
 
 
 def expected(state: RunState) -> Forecast | None:
-    """Return what the plan recorded of a run that has not begun, if it could estimate it."""
+    """Return the planned time of a queued run, if the plan has an estimate."""
     plan = state.planned
     if state.status is not RunStatus.QUEUED or plan is None:
         return None
@@ -137,7 +137,7 @@ def expected(state: RunState) -> Forecast | None:
 
 
 def last_generation(events: Sequence[AnyEvent]) -> list[PredictionProgress]:
-    """The events of the generation that is going on, or was last."""
+    """Return the events of the current generation, or of the last one."""
     found: list[PredictionProgress] = []
     for event in events:
         if isinstance(event, PredictionProgress):
@@ -150,10 +150,10 @@ def last_generation(events: Sequence[AnyEvent]) -> list[PredictionProgress]:
 
 
 def incidents(run: RunHistory, state: RunState) -> Iterator[Incident]:
-    """Every interruption, stop, failure and warning, with the steps that had to be done again."""
+    """Yield every interruption, stop, failure and warning, with the number of repeated steps."""
     ended = True
     for before, (index, event) in enumerate(run.others):
-        stepped = index - before  # whatever stands before it and is not among the others
+        stepped = index - before  # number of steps before this event
         step = run.steps[stepped - 1].step if stepped else 0
         if isinstance(event, Started):
             if not ended:
@@ -195,7 +195,7 @@ def _resumed(step: int) -> Sentence:
 
 
 def _lost(following: Sequence[TrainStep], step: int) -> int | None:
-    """How many steps a second start had to do again; unknown until it steps."""
+    """Return how many steps a restart had to repeat; ``None`` until its first step."""
     return max(step - following[0].step + 1, 0) if following else None
 
 
@@ -214,7 +214,7 @@ class _Attempt(NamedTuple):
 
 
 def spans(run: RunHistory) -> Iterator[TimelineSpan]:
-    """Every attempt from its start to its last word."""
+    """Yield a span for every attempt, from its start to its last event."""
     attempts = _attempts(run)
     for number, attempt in enumerate(attempts, 1):
         alive = number == len(attempts) and run.status is RunStatus.RUNNING
@@ -237,7 +237,7 @@ def _attempts(run: RunHistory) -> list[_Attempt]:
 
 
 def curve(run: RunHistory) -> Curve:
-    """What was measured along training; a step that was done again counts with its last value."""
+    """Build the training curves of a run; a repeated step counts with its last values."""
     steps = thinned(run.latest, lambda event: event.grad_norm)
     sampled = thinned(
         [event for _, event in run.of(SystemMetrics)],
@@ -265,7 +265,7 @@ def curve(run: RunHistory) -> Curve:
 def thinned(
     points: Sequence[Point], height: Callable[[Point], float], most: int = POINTS
 ) -> Sequence[Point]:
-    """At most ``most`` of ``points``: first, last, and the highest of every stretch between."""
+    """Return at most ``most`` of ``points``: first, last, and the highest of each segment."""
     if len(points) <= most:
         return points
     inner = points[1:-1]

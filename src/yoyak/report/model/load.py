@@ -1,4 +1,4 @@
-"""From a workspace to its view: the only place of the report that reads runs from disk."""
+"""Loading of a workspace into a report: the only part of the report that reads runs from disk."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _HANGUL = re.compile("[가-힣]")
 
 
 class _Read(NamedTuple):
-    """A run's records, each read once."""
+    """Records of a run, each read once."""
 
     run: Run
     record: RunHistory
@@ -42,10 +42,10 @@ class _Read(NamedTuple):
 
 
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
-    """The view of a workspace.
+    """Build the report of a workspace.
 
-    Without ``compared`` (for ``status``) no statistics are computed, nothing is linted, and of
-    long logs only the telling lines are read.
+    Without ``compared`` (for ``status``), compute no statistics, run no lint rules, and read only
+    the relevant lines of long logs.
     """
     found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
     cards = {one.run.name: one.card for one in found if one.card is not None}
@@ -79,13 +79,13 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
 
 
 def _blended(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
-    from yoyak.report.model.ensemble import newest_blend  # ``yoyak status`` blends nothing
+    from yoyak.report.model.ensemble import newest_blend  # not needed by ``yoyak status``
 
     return newest_blend(workspace, corpus)
 
 
 class _Data(NamedTuple):
-    """The newest run's data, unless it is not there any more or is not what was learned from."""
+    """Data of the newest run; no corpus if it is missing or changed since the run."""
 
     corpus: Corpus | None
     findings: tuple[ReportFinding, ...]
@@ -139,7 +139,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
 
 
 def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:
-    """As ``run.state()``, from events that are read already."""
+    """Return the same as ``run.state()``, from events that are already read."""
     state = fold(events)
     if state.status is RunStatus.RUNNING and run.holder() is None:
         return msgspec.structs.replace(state, status=RunStatus.INTERRUPTED)
@@ -152,14 +152,14 @@ def _decode_seconds_per_100(predictions: Sequence[Prediction]) -> float | None:
 
 
 def _tokens_per_character(predictions: Sequence[Prediction]) -> float | None:
-    """Tokens of an answer (its stop counted) for each Hangul syllable of it."""
+    """Return the generated tokens (including the stop token) per Hangul syllable of the output."""
     measured = [(one.tokens, one.raw) for one in predictions if one.tokens is not None]
     syllables = sum(len(_HANGUL.findall(raw)) for _, raw in measured)
     return sum(tokens for tokens, _ in measured) / syllables if syllables else None
 
 
 def _named_apart(found: Sequence[_Read]) -> list[_Read]:
-    """Several runs of one recipe are told apart by their folders' names."""
+    """Label the runs that share a recipe with their ids, which are their folders' names."""
     recipes = [one.record.recipe.name for one in found]
     return [
         one._replace(record=one.record._replace(label=one.record.id))
@@ -190,7 +190,7 @@ def _compared(found: Sequence[_Read], cards: scores.Cards) -> list[RunHistory]:
 
 
 def _skipped_lines(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFinding]:
-    """Yield a finding for each log with lines that cannot be read or that are not known."""
+    """Yield a finding for each log with unreadable lines or unknown events."""
     for one in found:
         counts = {"garbled-log": one.garbled, "unknown-events": one.unknown}
         for rule, lines in counts.items():
@@ -204,14 +204,14 @@ def _skipped_lines(workspace: Workspace, found: Sequence[_Read]) -> Iterator[Rep
 
 
 def _disk(workspace: Workspace) -> DiskSpace:
-    """The disk that the workspace is, or would be, on."""
+    """Return the space of the disk that the workspace is, or would be, on."""
     places = (workspace.folder, *workspace.folder.absolute().parents)
     usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
     return DiskSpace(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9)
 
 
 def _size_gb(folder: Path) -> float:
-    """What the workspace takes; a file that went away meanwhile takes nothing."""
+    """Return the size of the workspace; files deleted meanwhile count as empty."""
     size = 0
     for where, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""What is not done yet, each as the exact command that does it."""
+"""Outstanding work, each item as the exact command that does it."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from yoyak.report.model.values import Sentence, Step
 
 
 def next_steps(runs: Sequence[RunHistory], has_submission: bool) -> Iterator[Step]:
-    """What to type, the most urgent first; runs that the same command takes up share one."""
+    """Yield the commands to run, most urgent first; runs that share a command share a step."""
     for status in (RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.QUEUED):
         yield from _to_run([run for run in runs if run.status is status], status)
     if any(run.status is RunStatus.RUNNING for run in runs):
@@ -39,10 +39,10 @@ def _to_run(runs: Sequence[RunHistory], status: RunStatus) -> Iterator[Step]:
 
 
 def changes(recipe: Recipe) -> tuple[str, ...]:
-    """How a stored recipe differs from its file, as options that make it the same again.
+    """Return the ``--set`` options that turn the recipe's file into the stored recipe.
 
-    TOML has no word for nothing, so a setting that was taken away cannot be said; a recipe whose
-    file is not here says nothing either.
+    TOML has no null, so a removed setting cannot be expressed. Empty for a recipe whose file cannot
+    be resolved.
     """
     try:
         file = dict(settings_of(resolve(recipe.name).recipe))

@@ -1,4 +1,4 @@
-"""How much two systems complement each other: what the better answer of each row would gain."""
+"""Complementarity of two systems: the gain of choosing the better answer of each row."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -10,10 +10,10 @@ from yoyak.report.model.values import Pair
 
 
 def pairs(cards: Mapping[str, Scorecard]) -> tuple[Pair, ...]:
-    """Every pair that was judged alike, the most complementary first.
+    """Return every pair scored under the same protocol, the most complementary first.
 
     ``oracle_gain`` is the mean over rows of the better of two answers, less the better system's
-    mean: the ceiling of any way to choose between the two, which nobody reaches without references.
+    mean: the upper bound of any choice between the two, unreachable without references.
     """
     found = [
         _pair(one, other, group[one], group[other])

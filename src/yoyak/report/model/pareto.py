@@ -1,4 +1,4 @@
-"""Which models nobody beats in every respect, and the smallest that is as good as the best."""
+"""The Pareto front of the models, and the smallest model that is tied with the best."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from yoyak.report.model.report import System
 
 
 def front(systems: Sequence[System], budget: Budget = NO_BUDGET) -> tuple[System, ...]:
-    """The systems, each model marked with whether it is on the Pareto front within the budget.
+    """Return the systems, each model marked with whether it is on the Pareto front in the budget.
 
-    Quality, training time, peak VRAM, decoding time and size count; toys and what did not learn
-    are not marked. What was not measured for one of two models decides nothing between them.
+    Compare quality, training time, peak VRAM, decoding time and size; toys and untrained systems
+    are not marked. A criterion that was not measured for both models is ignored.
     """
     models = [one for one in systems if is_model(one)]
     able = [one for one in models if is_within(one, budget)]
@@ -23,7 +23,7 @@ def front(systems: Sequence[System], budget: Budget = NO_BUDGET) -> tuple[System
 
 
 def is_within(system: System, budget: Budget) -> bool:
-    """Whether nothing that was measured of the system is over the budget."""
+    """Return whether no measured cost of the system exceeds the budget."""
     cost, minutes = system.cost, budget.train_minutes
     pairs = (
         (cost.train_seconds, None if minutes is None else 60 * minutes),
@@ -37,12 +37,12 @@ def is_within(system: System, budget: Budget) -> bool:
 
 
 def is_model(system: System) -> bool:
-    """Whether a system's score is that of a model that learned and is no toy."""
+    """Return whether the system is a scored, trained model and not a toy."""
     return system.quality is not None and not system.toy and system.tied_with_best is not None
 
 
 def _beats(one: System, other: System) -> bool:
-    """At least as good wherever both were measured, and better somewhere."""
+    """Return whether ``one`` is at least as good wherever both were measured, better somewhere."""
     gains = [
         theirs - ours
         for ours, theirs in zip(_costs(one), _costs(other), strict=True)
@@ -52,7 +52,7 @@ def _beats(one: System, other: System) -> bool:
 
 
 def _costs(one: System) -> tuple[float | None, ...]:
-    """Everything of which less is better."""
+    """Return the criteria, each with lower values better."""
     return (
         None if one.quality is None else -one.quality.mean.value,
         one.cost.train_seconds,
@@ -63,7 +63,7 @@ def _costs(one: System) -> tuple[float | None, ...]:
 
 
 def smallest_tied(models: Sequence[System], budget: Budget = NO_BUDGET) -> System | None:
-    """Of the models that the rows cannot tell from the best, the one with the fewest weights."""
+    """Return the model with the fewest parameters of those tied with the best in the budget."""
     tied = [
         (one.parameters, one) for one in models if one.tied_with_best and is_within(one, budget)
     ]

@@ -1,7 +1,7 @@
-"""Everything a report says, as one frozen value; the renderings draw it and add nothing.
+"""The content of a report as one frozen value; renderings add nothing to it.
 
-Fractions stay 0 to 1, times are seconds, moments are seconds since 1970 (UTC). ``record`` is where
-a number was read: a path below the workspace, with ``#`` and a place in it.
+Fractions are 0 to 1, durations are seconds, timestamps are seconds since 1970 (UTC). ``record`` is
+the source of a number: a path below the workspace, with ``#`` and a position in it.
 """
 
 from yoyak.config.project import Budget
@@ -29,7 +29,7 @@ from yoyak.values import Rouge, Value
 
 
 class Quality(Value, frozen=True, kw_only=True):
-    """How good a system's dev summaries are, and by whose definition."""
+    """Scores of a system's dev summaries, with the signature of the scoring protocol."""
 
     rouge1: Measured
     rouge2: Measured
@@ -38,17 +38,17 @@ class Quality(Value, frozen=True, kw_only=True):
     rows: int
     signature: str
     alarms: tuple[Alarm, ...] = ()
-    """Why the score may not be what it claims."""
+    """Reasons to doubt the score."""
     record: str
 
     @property
     def rouge(self) -> Rouge:
-        """The three point values."""
+        """Point values of the three measures."""
         return Rouge(rouge1=self.rouge1.value, rouge2=self.rouge2.value, rougeL=self.rougeL.value)
 
 
 class Difference(Value, frozen=True, kw_only=True):
-    """How a system's ROUGE mean stands to the baseline's on the same rows.
+    """Difference of a system's ROUGE mean from the baseline's on the same rows.
 
     ``p`` is corrected over the whole comparison.
     """
@@ -60,7 +60,7 @@ class Difference(Value, frozen=True, kw_only=True):
 
 
 class Cost(Value, frozen=True, kw_only=True):
-    """What a system takes; a field is ``None`` where nothing was measured."""
+    """Measured costs of a system; a field is ``None`` where nothing was measured."""
 
     train_seconds: float | None = None
     decode_seconds_per_100: float | None = None
@@ -69,21 +69,21 @@ class Cost(Value, frozen=True, kw_only=True):
 
 
 class SettingRow(Value, frozen=True, kw_only=True):
-    """One setting of a resolved recipe, as it would stand in TOML."""
+    """One setting of a resolved recipe, by its TOML key."""
 
     key: str
     value: str
 
 
 class System(Value, frozen=True, kw_only=True):
-    """One run as a row of the model table; ``toy`` marks a model from scratch."""
+    """One run as a row of the model table; ``toy`` marks a model trained from scratch."""
 
     run: str
     recipe: str
     name: str
     status: RunStatus
     standing: WorkerHealth
-    """The status, and of what runs whether it is slow or stuck."""
+    """The status and, for a running worker, whether it is slow or stuck."""
     toy: bool
     parameters: int | None
     trainable_parameters: int | None
@@ -92,9 +92,9 @@ class System(Value, frozen=True, kw_only=True):
     quality: Quality | None
     difference: Difference | None
     tied_with_best: bool | None
-    """Whether the rows cannot tell it from the best model; ``None`` for what did not learn."""
+    """Whether it is statistically tied with the best model; ``None`` for untrained systems."""
     on_front: bool | None = None
-    """Whether no other model is at least as good in every respect; ``None`` where not judged."""
+    """Whether it is on the Pareto front within the budget; ``None`` where not evaluated."""
     cost: Cost
     step: int
     stage: str | None
@@ -105,7 +105,7 @@ class System(Value, frozen=True, kw_only=True):
 
 
 class Floor(Value, frozen=True, kw_only=True):
-    """A score that needs no model: ``constant`` sentence, or ``unrelated`` summaries."""
+    """Score of a trivial baseline: a ``constant`` sentence, or ``unrelated`` summaries."""
 
     name: str
     rouge: Rouge
@@ -114,7 +114,7 @@ class Floor(Value, frozen=True, kw_only=True):
 
 
 class RunProgress(Value, frozen=True, kw_only=True):
-    """Where a run that is not finished stands."""
+    """Progress of an unfinished run."""
 
     run: str
     name: str
@@ -137,7 +137,7 @@ class RunProgress(Value, frozen=True, kw_only=True):
 
 
 class Curve(Value, frozen=True, kw_only=True):
-    """What was measured along a run's training, thinned for drawing."""
+    """Measurements along a run's training, thinned for drawing."""
 
     run: str
     name: str
@@ -157,16 +157,16 @@ class Curve(Value, frozen=True, kw_only=True):
 
 
 class Tiles(Value, frozen=True, kw_only=True):
-    """The four answers that are looked for first."""
+    """Headline figures: runs done, best system, time left, free disk and VRAM."""
 
     done: int
     total: int
     best: str | None
     best_mean: Measured | None
     left: Forecast | None
-    """Of everything that is to come and has a pace."""
+    """Time until all pending runs with a forecast have ended."""
     without_pace: int = 0
-    """Runs to come whose time nobody knows yet."""
+    """Pending runs without a forecast."""
     disk_free_gb: float | None
     disk_total_gb: float | None
     vram_free_gb: float | None
@@ -203,5 +203,5 @@ class Report(Value, frozen=True, kw_only=True):
 
     @property
     def scored(self) -> tuple[tuple[System, Quality], ...]:
-        """The systems that are judged, with their scores, in the order of the line-up."""
+        """Scored systems with their scores, in the order of ``systems``."""
         return tuple((one, one.quality) for one in self.systems if one.quality is not None)

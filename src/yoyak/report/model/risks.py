@@ -1,4 +1,4 @@
-"""What can stop the work: the disk and the card, from what was measured and what is to come."""
+"""Resource risks: disk space and GPU memory, from measurements and pending work."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from yoyak.report.model.history import RunHistory
 from yoyak.report.model.values import DiskForecast, DiskSpace, Risk, Sentence
 
 _CHECKPOINTS_KEPT = 2
-"""The newest and the one being written."""
+"""The newest checkpoint and the one being written."""
 
 _FULL_CARD = 0.95
 _NEAR_CARD = 0.85
 
 
 def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Risk]:
-    """The forecast of the disk, then of the card for each run that was measured on one."""
+    """Yield the disk risk, then the GPU memory risk of each run that was measured on a GPU."""
     if disk is not None:
         yield _disk(disk)
     for run in runs:
@@ -24,10 +24,10 @@ def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Ris
 def disk_forecast(
     runs: Sequence[RunHistory], disk: DiskSpace, workspace_gb: float
 ) -> DiskForecast | None:
-    """Return the free space less downloads to come and two checkpoints of the largest kind.
+    """Return the disk use after the pending downloads and two checkpoints of the largest size.
 
-    The size of a checkpoint is what a run has saved, or what the plan recorded of runs to come.
-    ``None`` where it was not recorded whether a base is still to be downloaded.
+    The size of a checkpoint is that of a saved one, or the planned size of unfinished runs.
+    ``None`` where the pending download of a base model was not recorded.
     """
     open_runs = [run for run in runs if run.status is not RunStatus.FINISHED]
     downloads = {run.recipe.model.base: download_bytes(run) for run in open_runs}
@@ -47,7 +47,7 @@ def disk_forecast(
 
 
 def download_bytes(run: RunHistory) -> float | None:
-    """Return what is still to be downloaded: nothing without a base or once training prepared it.
+    """Return the bytes still to be downloaded: 0 without a base model or once training prepared.
 
     ``None`` where the plan did not record it.
     """
@@ -78,7 +78,7 @@ def _disk(disk: DiskForecast) -> Risk:
 
 
 def _card(run: RunHistory) -> Iterator[Risk]:
-    """The highest VRAM of a run, with the sample that saw it."""
+    """Yield the risk of the run's highest VRAM use, with the sample that measured it."""
     seen = [
         (event.vram_used_gb / event.vram_total_gb, event, index)
         for index, event in run.of(SystemMetrics)

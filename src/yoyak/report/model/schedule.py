@@ -1,4 +1,4 @@
-"""When the rest of the line-up would end: as many runs at a time as now, each at its own pace."""
+"""Planned schedule of the pending runs, at the current number of parallel runs and their pace."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
@@ -9,24 +9,24 @@ from yoyak.report.model.report import RunProgress
 from yoyak.report.model.values import TimelineSpan
 
 TO_COME = (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.QUEUED)
-"""What the same command would take up, in this order; a failed run waits for a person."""
+"""Statuses of pending runs, in the order they resume; a failed run needs manual action."""
 
 
 def pending_runs(
     runs: Sequence[RunHistory], progress: Mapping[str, RunProgress]
 ) -> list[RunProgress]:
-    """The runs that are not done, in the order in which they would be."""
+    """Return the progress of the pending runs, in the order in which they would run."""
     found = [progress[run.id] for run in runs if run.status in TO_COME]
     return sorted(found, key=lambda one: TO_COME.index(one.status))
 
 
 def places(coming: Iterable[RunProgress]) -> int:
-    """How many runs the cards have room for at a time, as far as that is seen: those that work."""
+    """Return the number of parallel runs, taken as the number now running, at least 1."""
     return max(1, sum(one.status is RunStatus.RUNNING for one in coming))
 
 
 def planned(coming: Sequence[RunProgress], now: float) -> Iterator[TimelineSpan]:
-    """A stretch for each run to come; after one whose pace nobody knows, nothing is known."""
+    """Yield a span for each pending run, up to the first without a forecast."""
     free = [(now, now)] * places(coming)
     for one in coming:
         if one.forecast is None:

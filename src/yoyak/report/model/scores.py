@@ -1,4 +1,4 @@
-"""What the stored scorecards say together: intervals, differences, ties, floors."""
+"""Statistics over the stored scorecards: intervals, differences, ties, floors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,11 +14,11 @@ from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval
 
 Cards = Mapping[str, Scorecard]
-"""Run name to its scorecard of dev."""
+"""Scorecards of dev by run name."""
 
 
 def quality(card: Scorecard, record: str, *, intervals: bool = True) -> Quality:
-    """The card's figures; with ``intervals`` each measure gets its own, from the card's rows."""
+    """Return the scorecard's figures; with ``intervals``, each measure with one from its rows."""
     rouge = card.rouge
     known = _intervals(card) if intervals else (None, None, None)
     rouge1, rouge2, rouge_l = (
@@ -47,14 +47,17 @@ def _intervals(card: Scorecard) -> tuple[Interval, ...]:
 
 
 def baseline(runs: Sequence[Run], cards: Cards) -> str | None:
-    """The run that copies the first turns; without one, the oldest that was scored."""
+    """Return the oldest scored ``lead`` run (a copy of the first turns), else the oldest scored."""
     scored = [run for run in runs if run.name in cards]
     floors = [run for run in scored if run.recipe.engine == "lead"]
     return next((run.name for run in (*floors, *scored)), None)
 
 
 def differences(cards: Cards, against: str) -> dict[str, Difference]:
-    """Each run against one, corrected together; runs judged otherwise are left out."""
+    """Return each run's difference from ``against``, p-values corrected together.
+
+    Runs scored under another protocol are left out.
+    """
     return {
         one.system: Difference(
             baseline=against,
@@ -67,7 +70,7 @@ def differences(cards: Cards, against: str) -> dict[str, Difference]:
 
 
 def tied_with_best(cards: Cards) -> frozenset[str]:
-    """The runs that these rows cannot tell from the best one, the best included."""
+    """Return the runs that are statistically tied with the best one, including the best."""
     if not cards:
         return frozenset()
     best = max(cards, key=lambda name: cards[name].rouge.mean)
@@ -81,7 +84,7 @@ def _contrasts(cards: Cards, against: str) -> tuple[PairComparison, ...]:
 
 
 def floors(workspace: Workspace, runs: Sequence[Run], cards: Cards) -> Iterator[Floor]:
-    """What needs no model, once for each protocol."""
+    """Yield the scores of the trivial baselines, once for each protocol."""
     seen: set[str] = set()
     for run in runs:
         card = cards.get(run.name)

@@ -15,12 +15,12 @@ from yoyak.submission.manifest import CSV, Member, manifests, read_manifest
 
 
 def relative(workspace: Workspace, path: Path) -> str:
-    """A record's address: its path below the workspace."""
+    """Return a record's address: its path below the workspace."""
     return path.relative_to(workspace.folder).as_posix()
 
 
 def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
-    """Every submission that was written, with the leaderboard's score where a person noted it."""
+    """Yield every written submission, with the leaderboard score where the ledger has one."""
     ledger = workspace.ledger_path
     noted = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
     for path in manifests(workspace.submissions_folder):
@@ -41,7 +41,7 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
 
 
 def _called(members: Sequence[Member]) -> list[str]:
-    """Members by their recipes; by their own names where that would not tell them apart."""
+    """Return the members' recipe names; the system name where the recipe is not unique."""
     recipes = [member.recipe for member in members]
     return [
         recipe if recipe and recipes.count(recipe) == 1 else member.system
@@ -53,11 +53,11 @@ _PACKAGES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers", "numpy", "scipy",
     "rapidfuzz", "msgspec", "python-mecab-ko", "python-mecab-ko-dic",
 )  # fmt: skip
-"""What can change a result; the record lists every other package too."""
+"""Packages that can change a result; the record lists every other package too."""
 
 
 def provenance(workspace: Workspace, runs: Sequence[Run]) -> Iterator[Fact]:
-    """Every recorded fact once; where runs differ, each value with the first run that has it."""
+    """Yield every recorded fact once; where runs differ, each value with its first run."""
     yield Fact(label="workspace", value=str(workspace.folder), record="")
     said: set[tuple[str, str]] = set()
     for run in runs:

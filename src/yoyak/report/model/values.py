@@ -1,6 +1,6 @@
-"""The small values that a view is made of, each with the record it was read from.
+"""Component values of a report, each with the record it was read from.
 
-Fractions stay 0 to 1, times are seconds, moments are seconds since 1970 (UTC).
+Fractions are 0 to 1, durations are seconds, timestamps are seconds since 1970 (UTC).
 """
 
 from msgspec import field
@@ -13,33 +13,33 @@ from yoyak.values import Interval, Value
 
 
 class Sentence(Value, frozen=True, kw_only=True):
-    """A sentence of the catalogue, spoken in the language of the reader."""
+    """A sentence of the message catalogue, with the values of its fields."""
 
     key: str
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """The sentence in the language that is being spoken."""
+        """The sentence in the current language."""
         return messages.recorded(self.key, self.fields)
 
 
 class Measured(Value, frozen=True, kw_only=True):
-    """A number with the interval it is known to, where one was computed."""
+    """A number with its confidence interval, where one was computed."""
 
     value: float
     interval: Interval | None = None
 
 
 class Forecast(Value, frozen=True, kw_only=True):
-    """Time left, as the median and the 90th percentile of what the run's own pace allows."""
+    """Time left, as the median and the 90th percentile."""
 
     p50_seconds: float
     p90_seconds: float
 
 
 class Incident(Value, frozen=True, kw_only=True):
-    """Something that went otherwise than planned, and what was done."""
+    """An unplanned event of a run, such as an interruption, failure or warning."""
 
     at: float
     run: str
@@ -51,7 +51,7 @@ class Incident(Value, frozen=True, kw_only=True):
 
 
 class TimelineSpan(Value, frozen=True, kw_only=True):
-    """A stretch of the timeline; ``kind`` is ``worked``, ``running`` or ``planned``."""
+    """A span of the timeline; ``kind`` is ``worked``, ``running`` or ``planned``."""
 
     run: str
     name: str
@@ -63,14 +63,14 @@ class TimelineSpan(Value, frozen=True, kw_only=True):
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """Something to do next, as the exact command."""
+    """A next step, as the exact command."""
 
     command: str
     why: Sentence
 
 
 class Risk(Value, frozen=True, kw_only=True):
-    """One thing that can stop the work; ``level`` is ``ok``, ``watch`` or ``danger``."""
+    """A risk that can stop the runs; ``level`` is ``ok``, ``watch`` or ``danger``."""
 
     level: str
     what: Sentence
@@ -78,17 +78,17 @@ class Risk(Value, frozen=True, kw_only=True):
 
 
 class DiskSpace(Value, frozen=True, kw_only=True):
-    """The disk of the workspace as it is now."""
+    """Current space of the workspace's disk."""
 
     free_gb: float
     total_gb: float
 
 
 class DiskForecast(Value, frozen=True, kw_only=True):
-    """The disk when all runs are done: five shares of the whole; ``left_gb`` may be negative."""
+    """Disk use when all runs are done, in five parts; ``left_gb`` may be negative."""
 
     used_gb: float
-    """Whatever is neither free nor the workspace's."""
+    """Used space outside the workspace."""
     workspace_gb: float
     downloads_gb: float
     checkpoints_gb: float
@@ -106,14 +106,14 @@ class SubmissionSummary(Value, frozen=True, kw_only=True):
     path: str
     dev_mean: float
     public_score: float | None
-    """What the leaderboard said, 0 to 1."""
+    """Leaderboard score, 0 to 1."""
     warnings: tuple[ValidationFault, ...] = ()
-    """What the submission validation let pass and somebody should look at."""
+    """Non-fatal faults from the submission validation, for review."""
     record: str
 
 
 class Fact(Value, frozen=True, kw_only=True):
-    """One line of provenance: ``report.fact-LABEL``, and the value as recorded."""
+    """One line of provenance: the label (``report.fact-LABEL``) and the value as recorded."""
 
     label: str
     value: str
@@ -121,7 +121,7 @@ class Fact(Value, frozen=True, kw_only=True):
 
 
 class Example(Value, frozen=True, kw_only=True):
-    """One dialogue of dev with its reference and what the systems said."""
+    """One dialogue of dev with its references and the systems' summaries."""
 
     id: str
     dialogue: str
@@ -129,9 +129,9 @@ class Example(Value, frozen=True, kw_only=True):
     answers: tuple[tuple[str, str, float | None], ...]
     """System name, summary, ROUGE mean of this row."""
     why: str
-    """Catalogue: ``report.example-WHY``."""
+    """Reason for the selection; the catalogue key is ``report.example-WHY``."""
     chosen: int | None = None
-    """Which of ``answers`` a blend took; ``None`` where no blend is shown."""
+    """Index in ``answers`` of the blend's choice; ``None`` where no blend is shown."""
 
 
 class Voter(Value, frozen=True, kw_only=True):
@@ -143,7 +143,7 @@ class Voter(Value, frozen=True, kw_only=True):
 
 
 class Blended(Value, frozen=True, kw_only=True):
-    """A blend that was handed in, and some rows of dev under it; means are 0 to 1."""
+    """A submitted blend with example rows of dev; means are 0 to 1."""
 
     number: str
     method: str
@@ -153,12 +153,12 @@ class Blended(Value, frozen=True, kw_only=True):
     dev: Measured
     held_out: Gain | None
     rows: tuple[Example, ...]
-    """Empty where the data or a member are gone."""
+    """Empty where the data or a member is missing."""
     record: str
 
 
 class ReportFinding(Value, frozen=True, kw_only=True):
-    """Something that the records do not support; found by ``report.lint``."""
+    """A statement that the records do not support, found by ``report.lint``."""
 
     rule: str
     what: Sentence
@@ -166,18 +166,18 @@ class ReportFinding(Value, frozen=True, kw_only=True):
 
 
 class Pair(Value, frozen=True, kw_only=True):
-    """How two systems complement each other, on the rows of dev."""
+    """Complementarity of two systems on the rows of dev."""
 
     one: str
     other: str
     oracle_gain: float
-    """The better answer of each row less the better system, ROUGE mean 0 to 1."""
+    """Mean of the better answer of each row less the better system's mean; ROUGE mean, 0 to 1."""
     other_better: float
-    """Share of the rows on which ``other`` is ahead."""
+    """Share of the rows on which ``other`` scores higher."""
 
 
 class Proof(Value, frozen=True, kw_only=True):
-    """What was proved of a run before its first step."""
+    """Checks of a run made before its first step."""
 
     run: str
     name: str
