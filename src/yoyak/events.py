@@ -20,7 +20,7 @@ from yoyak import messages
 from yoyak.values import DevMetric, Interval, Rouge
 
 Moment = Annotated[float, Meta(ge=0, le=32_503_680_000)]
-"""Seconds since 1970, up to the year 3000: no calendar can show a time far outside of it."""
+"""Seconds since 1970, up to the year 3000; far larger values cannot be formatted as dates."""
 
 FORMER_TAGS = {
     "proved": "preflight_passed",
@@ -52,7 +52,7 @@ class Planned(Event, frozen=True, kw_only=True, tag="planned"):
     low_seconds: float | None = None
     high_seconds: float | None = None
     download_bytes: float | None = None
-    """Of its base, 0 if that is on this machine."""
+    """Download size of the base model; 0 if it is on this machine."""
     checkpoint_bytes: float | None = None
 
 
@@ -198,7 +198,7 @@ class SystemMetrics(Event, frozen=True, kw_only=True, tag="system_metrics"):
 
 
 class Warned(Event, frozen=True, kw_only=True, tag="warned"):
-    """A warning for a person; ``key`` and ``fields`` are a message."""
+    """A warning to show; ``key`` and ``fields`` are a message."""
 
     key: str
     fields: dict[str, str] = {}
@@ -300,7 +300,7 @@ def decode_event(line: bytes) -> AnyEvent | None:
 
 
 class RunStatus(StrEnum):
-    """The status of a run by its log; whether a ``RUNNING`` one is alive is told by its lock."""
+    """The status of a run by its log; the lock shows whether a ``RUNNING`` one is alive."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -327,9 +327,9 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     prediction: PredictionProgress | None = None
     scored: Scored | None = None
     done: dict[str, str] = {}
-    """Stage name to the fingerprint it is done for."""
+    """Stage name to the fingerprint of the inputs it is done for."""
     records: dict[str, StageDone] = {}
-    """Stage name to its ``StageDone``; a stage that began again has none until it ends."""
+    """Stage name to its ``StageDone``; absent while a restarted stage is running."""
     stage_seconds: dict[str, float] = {}
     warnings: tuple[Warned, ...] = ()
     failed: Failed | None = None

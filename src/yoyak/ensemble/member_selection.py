@@ -167,7 +167,7 @@ def _above_one_error(
 
 
 def _sets(pool: CandidatePool, systems: Sequence[str], limit: int) -> Iterable[EnsembleConfig]:
-    """Sets with at least three columns: two candidates always tie, and the first would win."""
+    """Yield sets with at least three columns; two candidates always tie, so the first wins."""
     for size in (*range(1, limit + 1), len(systems)):
         for chosen in combinations(systems, size):
             if sum(len(pool.columns_of(system)) for system in chosen) > 2:
@@ -186,7 +186,7 @@ def _reweighted(config: EnsembleConfig) -> Iterable[EnsembleConfig]:
 
 
 def _best(dev: DevScores, rows: "Rows", configs: Iterable[EnsembleConfig]) -> EnsembleConfig:
-    """The configuration with the highest mean on ``rows``, the first of those within rounding."""
+    """Return the first configuration within rounding of the highest mean on ``rows``."""
     first, *others = ((config, float(dev.scores(config)[rows].mean())) for config in configs)
     kept, height = first
     for config, mean in others:

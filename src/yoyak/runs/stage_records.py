@@ -114,7 +114,7 @@ def record_stage(
 
 
 def is_output_recorded(run: Run, state: RunState, stage: str, variant: str | None = None) -> bool:
-    """Whether the stage's output is, byte for byte, the one that was recorded."""
+    """Return whether the stage's output is, byte for byte, the recorded one."""
     path, record = output_path(run, stage, variant), state.records.get(_name(stage, variant))
     if path is None:
         return True
@@ -189,14 +189,14 @@ def stale_outputs(
 
 
 def is_verifiable(run: Run) -> bool:
-    """Whether the run's format records the hashes that ``stale_outputs`` compares."""
+    """Return whether the run's format records the hashes that ``stale_outputs`` compares."""
     return run.identity.format >= RUN.number
 
 
 def _expected_inputs(
     run: Run, corpus: Corpus, variant: str | None, dev: StageDone | None
 ) -> dict[str, dict[str, str]]:
-    """The inputs that each output would have if it were made now."""
+    """Return the inputs that each output would have if it were made now."""
     expected = {
         split.name: own_predict_inputs(run, split).parts for split in (corpus.dev, corpus.test)
     }

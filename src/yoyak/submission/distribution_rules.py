@@ -69,7 +69,7 @@ def _points(margin: float) -> Callable[[float, float], bool]:
 
 
 def _tags_lost(here: float, there: float) -> bool:
-    """Of the share of rows that have a tag, 30 % or more is gone."""
+    """Return whether the share of rows that have a tag fell by 30 % or more."""
     return 1 - here <= 0.7 * (1 - there)
 
 
@@ -144,7 +144,7 @@ def worse_by_chance(here: int, rows: int, there: int, base_rows: int) -> float:
 
 
 def _length(submission: ParsedSubmission, context: ValidationContext) -> RuleFinding | None:
-    """Characters per summary; refused beyond 2/3 … 3/2 of dev's mean, only against own outputs."""
+    """Compare characters per summary; refuse only beyond 2/3 … 3/2 of own dev outputs' mean."""
     from scipy.stats import ks_2samp
 
     base, basis = (

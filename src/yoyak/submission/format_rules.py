@@ -169,7 +169,7 @@ def _order(submission: ParsedSubmission, context: ValidationContext) -> RuleFind
 
 
 def _other_cells(submission: ParsedSubmission, context: ValidationContext) -> RuleFinding | None:
-    """Cells beside id and answer (the index) must be the sample's for that id."""
+    """Check that cells beside id and answer (the index) are the sample's for that id."""
     csv_format = context.csv_format
     wanted = {
         record.cells[csv_format.id_at]: csv_format.row(record, "") for record in csv_format.records

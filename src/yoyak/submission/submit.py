@@ -155,7 +155,7 @@ def _file(workspace: Workspace, draft: Draft, context: ValidationContext) -> Sub
 
 
 def _stale(candidate: Candidate) -> BadData:
-    """The error that names everything that is stale about a candidate."""
+    """Return the error that names everything that is stale about a candidate."""
     lineage = candidate.lineage
     reasons = "; ".join(
         text(f"submission.because-{one.reason}", output=one.output) for one in candidate.stale

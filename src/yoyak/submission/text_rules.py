@@ -42,12 +42,12 @@ def line_break(text: str) -> str | None:
 
 
 def literal_break(text: str) -> str | None:
-    r"""A written-out ``\n`` or ``<br>``."""
+    r"""Find a written-out ``\n`` or ``<br>``."""
     return _first(_LITERAL_BREAK, text)
 
 
 def edge_blank(text: str) -> str | None:
-    """A blank at the start or the end."""
+    """Find a blank at the start or the end."""
     if not text.strip() or text == text.strip():
         return None
     lead, trail = len(text) - len(text.lstrip()), len(text) - len(text.rstrip())

@@ -86,8 +86,8 @@ def read_disk(folder: Path) -> Readings:
 def room_gb(readings: Readings, limits: ResourceLimits) -> float | None:
     """Return what may still be written below every limit of the disk; ``None`` if unknown."""
     below = _left(limits.disk_used_gb, readings.disk_used_gb)
-    rooms = [room for room in (readings.disk_free_gb, below) if room is not None]
-    return None if readings.disk_free_gb is None else min(rooms)
+    headroom = [room for room in (readings.disk_free_gb, below) if room is not None]
+    return None if readings.disk_free_gb is None else min(headroom)
 
 
 def decide(readings: Readings, limits: ResourceLimits) -> LimitDecision:
@@ -95,7 +95,7 @@ def decide(readings: Readings, limits: ResourceLimits) -> LimitDecision:
     if readings.disk_free_gb is None or readings.disk_used_gb is None:
         return OverLimit(key="scheduler.disk-unknown", fields={})
     near = None
-    for key, found, limit in _rooms(readings, limits):
+    for key, found, limit in _headroom(readings, limits):
         fields = {"found": f"{found:.1f}", "limit": f"{limit:.1f}"}
         if found < limit:
             return OverLimit(key=key, fields=fields)
@@ -104,10 +104,10 @@ def decide(readings: Readings, limits: ResourceLimits) -> LimitDecision:
     return near or WithinLimits()
 
 
-def _rooms(readings: Readings, limits: ResourceLimits) -> list[tuple[str, float, float]]:
+def _headroom(readings: Readings, limits: ResourceLimits) -> list[tuple[str, float, float]]:
     """Return key, what is left and what has to be, of everything measured that has a limit."""
     used, total = readings.vram_used_gb, readings.vram_total_gb
-    rooms = [
+    headroom = [
         ("scheduler.disk-free", readings.disk_free_gb, limits.disk_free_gb),
         # The room below an absolute limit: at 0 GB left it is reached.
         (
@@ -119,7 +119,9 @@ def _rooms(readings: Readings, limits: ResourceLimits) -> list[tuple[str, float,
         ("scheduler.vram-free", _left(total, used), limits.vram_free_gb),
     ]
     return [
-        (key, left, limit) for key, left, limit in rooms if left is not None and limit is not None
+        (key, left, limit)
+        for key, left, limit in headroom
+        if left is not None and limit is not None
     ]
 
 

@@ -1,4 +1,4 @@
-"""What ``yoyak check`` found, a line a thing: a sign and a word, never colour alone."""
+"""Draw the results of ``yoyak check``: a sign and a word on each line, never colour alone."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ _STYLES = {CheckStatus.WARN: "yellow", CheckStatus.BAD: "bold red"}
 
 
 def draw(lines: Sequence[CheckLine]) -> "Table":
-    """The lines as a table; the next command stands below what it mends."""
+    """Return the lines as a table, with the command that fixes a problem below it."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))

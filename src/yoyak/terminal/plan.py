@@ -1,4 +1,4 @@
-"""A plan for a reader: what each run takes, how the disk fills, and what speaks against it."""
+"""Draw a plan: time and memory of each run, disk use step by step, and when all of it ends."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 GB = 1e9
 _MARKS = {"off": "", "selective": " ½", "on": " ×2"}
-"""How much of a pass is computed again on the way back."""
+"""Mark of each recomputation mode: the share of the forward pass repeated in the backward pass."""
 
 
 def draw(plan: Plan, *, now: float | None = None) -> "Group":
-    """The whole plan; refusals are left to the error that follows."""
+    """Return the whole plan without its refusals, which the error that follows reports."""
     from rich.console import Group
     from rich.text import Text
 
@@ -65,7 +65,7 @@ def _work(each: RecipePlan) -> tuple[str, ...]:
 
 
 def _recomputed(recipes: Sequence[RecipePlan]) -> Iterator[str]:
-    """What the marks behind tokens a pass mean, where there are any."""
+    """Yield the meaning of each recomputation mark that the table uses."""
     for kind in sorted({each.forward_pass.recompute for each in recipes if each.forward_pass}):
         if _MARKS[kind]:
             yield f"{_MARKS[kind].strip()} {text(f'report.plan-recompute-{kind}')}"
@@ -83,7 +83,7 @@ def _minutes(time: TimeEstimate | None) -> str:
 
 
 def _memory(plan: Plan) -> "Table":
-    """What a training step holds, part by part and in all, and what generation does."""
+    """Return the memory of a training step, by part and in total, and that of generation."""
     gpu = plan.gpu
     has = "" if gpu is None else f"{gpu.name} {gpu.memory_gb:.1f}"
     columns = ("recipe", "weights", "learned", "activations", "head", "reserve")
@@ -101,7 +101,7 @@ def _memory(plan: Plan) -> "Table":
 
 
 def _arithmetic(plan: Plan) -> Iterator[str]:
-    """Where the minutes come from."""
+    """Yield the basis of each time estimate: arithmetic or measurement."""
     for each in plan.recipes:
         time = each.training_time
         if time is not None and time.flops is not None and plan.gpu is not None:
@@ -125,7 +125,7 @@ def _disk(plan: Plan) -> "Table":
 
 
 def draw_candidates(candidates: Sequence[PruneCandidate]) -> "Table":
-    """What prune would delete, in order."""
+    """Return what prune would delete, in order."""
     table = _table(text("report.plan-title-prune"), "what", "size", "path")
     for each in candidates:
         kind = text(f"report.prune-{each.kind.value}")

@@ -1,7 +1,7 @@
-"""The line-up while it runs: rows with bars on a terminal, plain lines everywhere else.
+"""Show the progress of a line-up: rows with bars on a terminal, plain lines on other streams.
 
-Takes events as they happen (``progress(run_id, event)``) and keeps one fold a run; it reads no
-files, and a failure to draw is never a failure to train.
+Receives events as they happen (``progress(run_id, event)``) and keeps one fold per run. Reads no
+files; a failure to draw is never a failure to train.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ _NOTHING_KNOWN: Mapping[str, RunState] = {}
 
 
 class ProgressRow:
-    """What is known of one run: its recipe's name, and the state it was in before."""
+    """The displayed state of one run, from its recipe's name and its previous state."""
 
     def __init__(self, name: str, state: RunState | None = None) -> None:
         self.name = plain(name)
@@ -62,7 +62,7 @@ class ProgressRow:
         self.said_at = float("-inf")
 
     def feed(self, event: AnyEvent) -> None:
-        """Takes one more event of the run in."""
+        """Add one event of the run."""
         self.state = fold((event,), self.state)
         self.pace.feed(event)
         if isinstance(event, StageStarted):
@@ -72,46 +72,46 @@ class ProgressRow:
 
     @property
     def done(self) -> int:
-        """Steps, or rows of the split that is being answered."""
+        """Completed steps, or rows while a split is being predicted."""
         generated = self.state.prediction
         return generated.done if generated else self.state.step
 
     @property
     def of(self) -> int | None:
-        """How many there will be."""
+        """Total of what ``done`` counts; ``None`` before it is known."""
         if self.state.prediction:
             return self.state.prediction.of
         return self.state.prepared.steps if self.state.prepared else None
 
     @property
     def forecast(self) -> Forecast | None:
-        """Time left of the stage at its own pace; before it has one, what the plan expects."""
+        """Time left in the stage at its measured pace, else the plan's estimate."""
         if self.state.prediction:
             return generation_left(self._generated)
         return self.pace.forecast or self._expected
 
     @property
     def left(self) -> str:
-        """Time left of the stage."""
+        """Time left in the stage, formatted."""
         working = self.state.status is RunStatus.RUNNING
         forecast = self.forecast if working else None
         return format.UNKNOWN if forecast is None else format.durations(forecast)
 
     @property
     def loss(self) -> str:
-        """The newest."""
+        """Most recent training loss, formatted."""
         last = self.state.last_step
         return format.UNKNOWN if last is None else f"{last.loss:.3f}"
 
 
 class LiveProgress:
-    """Shows a line-up's events; use as a context manager around the line-up.
+    """Live display of a line-up's events; use as a context manager around the line-up.
 
     Args:
-        names: run id to the recipe's name, in the line-up's order; runs that come later are added.
-        states: where runs stood before, by run id.
-        stream: where to talk; rows and bars only where it is a terminal.
-        interval_seconds: on other streams, at most one line of progress a run in this time.
+        names: run id to the recipe's name, in the line-up's order; later runs are appended.
+        states: previous states by run id.
+        stream: output stream; rows and bars are drawn only on a terminal.
+        interval_seconds: minimum time between two progress lines of a run on other streams.
         clock: monotonic seconds.
     """
 
@@ -151,7 +151,7 @@ class LiveProgress:
             self._live = None
 
     def __call__(self, run_id: str, event: AnyEvent) -> None:
-        """Takes ``event`` of ``run_id`` into the picture."""
+        """Add ``event`` of ``run_id`` and show it."""
         row = self._rows.setdefault(run_id, ProgressRow(run_id))
         row.feed(event)
         line = news(row, event)
@@ -173,7 +173,7 @@ class LiveProgress:
         return self._table() if end is None else Group(self._table(), Text(end))
 
     def _end(self) -> str | None:
-        """When all of it ends, once that is known of a run that works."""
+        """Return when the line-up ends; ``None`` before a running run has a forecast."""
         coming = [row for row in self._rows.values() if row.state.status in TO_COME]
         coming.sort(key=lambda row: row.state.status is not RunStatus.RUNNING)
         states = [row.state for row in coming]
@@ -202,7 +202,7 @@ class LiveProgress:
 
 
 def news(row: ProgressRow, event: AnyEvent) -> str | None:
-    """The line of an event that is always told; the others come by the hundred."""
+    """Return the line of an event that is always printed; ``None`` for frequent events."""
     tell = _NEWS.get(type(event))
     return tell(row, event) if tell else None
 
@@ -268,12 +268,12 @@ _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
     Finished: lambda row, event: _say(row, "live-finished", time=format.duration(event.seconds)),
     Warned: lambda row, event: _say(row, "live-warned", what=recorded(event.key, event.fields)),
 }
-"""What is always told, each with its line; the rest comes by the hundred and is told in turn."""
+"""Events that are always printed, with their lines; frequent events are rate-limited."""
 
 
 @contextmanager
 def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyEvent], None]]:
-    """Shows the events of a line-up while the block lasts; yields what takes them."""
+    """Show the events of a line-up within the block; yield the callback that receives them."""
     names = {run.name: run.identity.recipe for run in runs}
     states = {run.name: run.state() for run in runs}
     with LiveProgress(names, stream, states=states) as progress:
@@ -281,4 +281,4 @@ def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyE
 
 
 _LASTING = (Evaluated, BackendParityChecked, Scored, Stopped, Failed, Warned)
-"""What stays above the rows on a terminal; everything else the rows themselves show."""
+"""Events printed permanently above the rows on a terminal; the rows show all others."""

@@ -1,4 +1,4 @@
-"""A recipe for a reader: every setting, its value, and the layer that said it."""
+"""Print a recipe: every setting, its value, and the layer that set it."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from yoyak.terminal.status import console
 
 
 def draw_settings(resolved: Resolved) -> None:
-    """Prints the settings of one recipe to stdout, a line each."""
+    """Print the settings of one recipe to stdout, one per line."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -24,7 +24,7 @@ def draw_settings(resolved: Resolved) -> None:
 
 
 def draw_recipes(recipes: Sequence[Recipe]) -> None:
-    """Prints the recipes that there are to stdout, a line each."""
+    """Print the available recipes to stdout, one per line."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

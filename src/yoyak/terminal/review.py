@@ -1,4 +1,4 @@
-"""Rows with all their candidates, as a terminal shows them: what was chosen, and what it cost."""
+"""Draw rows with all their candidates: the chosen one, and its loss against the best."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from yoyak.ensemble.review import ReviewRow
 
 CHOSEN = "→ "
-"""Stands before what is handed in."""
+"""Mark before the candidate that is submitted."""
 
 
 def rows(found: Sequence["ReviewRow"], title: str) -> "Group":
-    """Rows with all their candidates; those that say the same share a line."""
+    """Return rows with all their candidates; identical texts share a line."""
     from rich.console import Group
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Single rows as a terminal shows them: where two systems differ, and faults at their place."""
+"""Draw single rows: differences between two systems, and faults marked in the text."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 OPEN, CLOSE = "⟦", "⟧"
-"""Stand around an offending span, so that it can be seen without colour."""
+"""Brackets around an offending span, visible without colour."""
 
 
 def marked(summary: str, spans: Sequence[TextSpan]) -> "Text":
-    """The summary with its spans in brackets and underlined; overlapping spans are one."""
+    """Return the summary with its spans bracketed and underlined; overlapping spans are merged."""
     from rich.text import Text
 
     pieces, at = [], 0
@@ -42,7 +42,7 @@ def _merged(spans: Sequence[TextSpan]) -> Iterator[tuple[int, int]]:
 
 
 def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> "Group":
-    """The rows on which two systems differ most: both texts, the reference, the gap."""
+    """Return the rows on which two systems differ most: both texts, the reference, the gap."""
     from rich.console import Group
     from rich.text import Text
 
@@ -62,7 +62,7 @@ def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> "Group
 
 
 def block(label: str, summary: "str | Text") -> "Padding":
-    """Who says what, set in from the left margin on every line that it takes."""
+    """Return a label and its text, every wrapped line indented."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -71,7 +71,7 @@ def block(label: str, summary: "str | Text") -> "Padding":
 
 
 def faults(found: Sequence[ErrorFound], *, limit: int = 5) -> "Group":
-    """Every kind of fault with its count, and its first ``limit`` summaries."""
+    """Return every kind of fault with its count and its first ``limit`` summaries."""
     from rich.console import Group
     from rich.text import Text
 

@@ -1,6 +1,6 @@
-"""A scorecard and a comparison as a terminal shows them; every scale is named beside its number.
+"""Draw a scorecard and a comparison; every number stands beside the name of its scale.
 
-Words and signs carry every meaning; colour and weight only repeat it.
+Words and signs carry all information; colour and weight only repeat it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,23 +33,25 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 _ROWS_NAMED = 5
 
 
-def card(judged: Scorecard, name: str) -> "Group":
-    """One file of summaries, judged: scores, floors, what was seen, slices, alarms."""
+def card(scorecard: Scorecard, name: str) -> "Group":
+    """Return the scorecard of one file: scores, baselines, probes, statistics, slices, alarms."""
     from rich.console import Group
 
     parts: list[RenderableType] = [
-        _measures(judged, name),
-        *map(_line, _scales(judged)),
+        _measures(scorecard, name),
+        *map(_line, _scales(scorecard)),
         "",
-        _floors(judged),
+        _baselines(scorecard),
         "",
-        _statistics(judged),
+        _statistics(scorecard),
         "",
     ]
-    if judged.slices:
-        parts += [_slices(judged.slices), *map(_line, _topic_note(judged)), ""]
-    parts += [*alarm_lines(judged.alarms), ""]
-    return Group(*parts, _line(text("report.scoreboard-signature", it=judged.protocol.signature)))
+    if scorecard.slices:
+        parts += [_slices(scorecard.slices), *map(_line, _topic_note(scorecard)), ""]
+    parts += [*alarm_lines(scorecard.alarms), ""]
+    return Group(
+        *parts, _line(text("report.scoreboard-signature", it=scorecard.protocol.signature))
+    )
 
 
 def _line(words: str) -> "Text":
@@ -68,67 +70,67 @@ def _interval(interval: Interval | None, draw: Callable[[float | None], str] = s
     return f"{draw(interval.low)} … {draw(interval.high)}"
 
 
-def _measures(judged: Scorecard, name: str) -> "Table":
+def _measures(scorecard: Scorecard, name: str) -> "Table":
     columns = ("scoreboard-measure", "scoreboard-precision", "scoreboard-recall", "scoreboard-f1")
-    table = _table(text("report.scoreboard-title", name=name, rows=judged.n), *columns)
+    table = _table(text("report.scoreboard-title", name=name, rows=scorecard.n), *columns)
     measures: tuple[tuple[str, Score], ...] = (
-        ("ROUGE-1", judged.measures.rouge1),
-        ("ROUGE-2", judged.measures.rouge2),
-        ("ROUGE-L", judged.measures.rougeL),
+        ("ROUGE-1", scorecard.measures.rouge1),
+        ("ROUGE-2", scorecard.measures.rouge2),
+        ("ROUGE-L", scorecard.measures.rougeL),
     )
     for label, measure in measures:
         table.add_row(label, score(measure.precision), score(measure.recall), score(measure.f1))
     return table
 
 
-def _scales(judged: Scorecard) -> Iterator[str]:
-    """The two scales, each with its name; both reference modes where rows have several."""
+def _scales(scorecard: Scorecard) -> Iterator[str]:
+    """Yield the score on both scales, and by reference mode if there are several."""
     yield text(
         "report.scoreboard-mean",
-        mean=score(judged.rouge.mean),
-        interval=_interval(judged.interval),
-        resamples=judged.resamples,
+        mean=score(scorecard.rouge.mean),
+        interval=_interval(scorecard.interval),
+        resamples=scorecard.resamples,
     )
-    yield text("report.scoreboard-sum", sum=score(judged.rouge.sum))
-    if len(judged.by_reference_mode) > 1:
-        for mode, rouge in judged.by_reference_mode.items():
+    yield text("report.scoreboard-sum", sum=score(scorecard.rouge.sum))
+    if len(scorecard.by_reference_mode) > 1:
+        for mode, rouge in scorecard.by_reference_mode.items():
             yield text(
                 f"report.scoreboard-refs-{mode.value}", mean=score(rouge.mean), sum=score(rouge.sum)
             )
 
 
-def _floors(judged: Scorecard) -> "Table":
+def _baselines(scorecard: Scorecard) -> "Table":
     columns = ("column-rouge1", "column-rouge2", "column-rougel", "column-mean")
     title = text("report.scoreboard-floors")
     table = _table(title, "scoreboard-answer", *columns, "scoreboard-above")
     rows: tuple[tuple[str, Rouge | None], ...] = (
-        ("constant", judged.floors.constant),
-        ("unrelated", judged.floors.unrelated),
-        ("lead", judged.floors.lead),
-        ("without-tags", judged.probes.without_tags),
-        ("swapped", judged.probes.swapped),
+        ("constant", scorecard.floors.constant),
+        ("unrelated", scorecard.floors.unrelated),
+        ("lead", scorecard.floors.lead),
+        ("without-tags", scorecard.probes.without_tags),
+        ("swapped", scorecard.probes.swapped),
     )
     for key, rouge in rows:
         if rouge is not None:
             table.add_row(
                 text(f"report.scoreboard-{key}"),
                 *map(score, (rouge.rouge1, rouge.rouge2, rouge.rougeL, rouge.mean)),
-                points(judged.rouge.mean - rouge.mean),
+                points(scorecard.rouge.mean - rouge.mean),
             )
     return table
 
 
-def _statistics(judged: Scorecard) -> "Table":
-    ours, theirs = judged.statistics.predictions, judged.statistics.references
+def _statistics(scorecard: Scorecard) -> "Table":
+    ours, theirs = scorecard.statistics.predictions, scorecard.statistics.references
     columns = ("scoreboard-predictions", "scoreboard-references")
     table = _table(text("report.scoreboard-seen"), "scoreboard-property", *columns)
     for (key, mine), (_, reference) in zip(_properties(ours), _properties(theirs), strict=True):
         table.add_row(text(f"report.scoreboard-{key}"), mine, reference)
     extra = (
-        ("length-ratio", _number(judged.statistics.length_ratio)),
-        ("tags-found", _share(judged.statistics.tags_found)),
-        ("stopped-by-length", format.count(judged.statistics.stopped_by_length)),
-        ("better-swapped", format.count(judged.probes.rows_better_swapped)),
+        ("length-ratio", _number(scorecard.statistics.length_ratio)),
+        ("tags-found", _share(scorecard.statistics.tags_found)),
+        ("stopped-by-length", format.count(scorecard.statistics.stopped_by_length)),
+        ("better-swapped", format.count(scorecard.probes.rows_better_swapped)),
     )
     for key, value in extra:
         table.add_row(text(f"report.scoreboard-{key}"), value, UNKNOWN)
@@ -171,14 +173,14 @@ def _slices(pieces: Sequence[Slice]) -> "Table":
     return table
 
 
-def _topic_note(judged: Scorecard) -> Iterator[str]:
-    topics = judged.topics
+def _topic_note(scorecard: Scorecard) -> Iterator[str]:
+    topics = scorecard.topics
     if topics is not None and topics.are_nearly_distinct:
         yield text("report.scoreboard-topics", distinct=topics.distinct, rows=topics.rows)
 
 
 def alarm_lines(alarms: Sequence[Alarm]) -> Iterator["Text"]:
-    """Each alarm on its line with a sign and a word for its severity, and its first rows."""
+    """Yield a line per alarm: a sign and a word for its severity, and its first rows."""
     from rich.text import Text
 
     if not alarms:
@@ -200,17 +202,17 @@ def comparison(
     names: Mapping[str, str] = MappingProxyType({}),
     cards: Mapping[str, Scorecard] = MappingProxyType({}),
 ) -> "Group":
-    """Return the systems, best first, which differences are proven, and the alarms of ``cards``.
+    """Return the systems, best first, the proven differences, and the alarms of ``cards``.
 
-    ``names`` is what a reader calls a system, where that is not its own name.
+    ``names`` maps a system to its display name where the two differ.
     """
     from rich.console import Group
 
     parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
     alarms = alarm_table(
         (alarm.severity, names.get(system, system), alarm.sentence)
-        for system, judged in cards.items()
-        for alarm in judged.alarms
+        for system, scorecard in cards.items()
+        for alarm in scorecard.alarms
     )
     parts += [part for block in alarms for part in (tables.draw(block), "")]
     parts += [_line(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))]

@@ -27,7 +27,7 @@ def console(stream: TextIO, *, width: int | None = None) -> "Console":
 
 
 def comparison(view: Report, out: "Console") -> None:
-    """Print how good each system is beside the floors, what it took, and every alarm."""
+    """Print the scores of each system beside the baselines, its cost, and every alarm."""
     scored = [one for one, _ in sorted(view.scored, key=lambda pair: -pair[1].mean.value)]
     if not scored:
         out.print(text("report.nothing-scored"))
@@ -55,7 +55,7 @@ def comparison(view: Report, out: "Console") -> None:
 
 
 _WIDE = 120
-"""Columns of a terminal that has room for the interval of each measure."""
+"""Terminal width from which the interval of each measure is shown."""
 _QUALITY = ("system", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n")
 _DIFFERENCE = ("system", "difference", "verdict")
 _COST = ("system", "params", "precision", "train", "vram", "decode")
@@ -63,7 +63,7 @@ _STATUS = ("system", "status", "stage", "progress", "mean", "left")
 
 
 def status(view: Report, out: "Console") -> None:
-    """Print the status of every run and what to do next, each command on a line of its own."""
+    """Print the status of every run and the next commands, each on its own line."""
     from rich.padding import Padding
     from rich.text import Text
 

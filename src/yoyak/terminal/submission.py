@@ -1,6 +1,6 @@
-"""What is to be handed in, as a terminal shows it: candidates, blends, decode search, ledger.
+"""Draw what concerns submissions: candidates, blends, decode search, ledger.
 
-A gain is called better or worse only where its interval leaves zero out; else it is not proven.
+A gain is called better or worse only if its interval excludes zero; otherwise it is not proven.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 PAIRED = 8
-"""So many systems of a complementarity matrix fit on 80 columns."""
+"""Number of systems of a complementarity matrix that fit in 80 columns."""
 
 
 class Board(Value, frozen=True, kw_only=True):
-    """Everything that was handed in, and what the contest still allows.
+    """All submissions, and the uploads that the contest still allows.
 
-    ``used``, ``left`` and ``resets_at`` are of today's uploads, and ``None`` where the file at
-    ``contest`` limits none.
+    ``used``, ``left`` and ``resets_at`` describe today's uploads and are ``None`` if the file at
+    ``contest`` sets no limit.
     """
 
     entries: "tuple[Entry, ...]"
@@ -58,7 +58,7 @@ def _line(words: str, style: str = "") -> "Text":
 
 
 def _table(title: str, *columns: str, words: int = 1) -> "Table":
-    """An empty table whose first ``words`` columns hold words."""
+    """Return an empty table whose first ``words`` columns hold words."""
     headings = [text(f"report.column-{column}") for column in columns]
     return tables.ruled(title, headings, left=range(words))
 
@@ -71,7 +71,7 @@ def _gain_cells(gain: "Gain") -> tuple[str, str, str, str]:
 
 
 def imported(found: "Import") -> "Group":
-    """What was imported, how it scored on dev, and what is still missing."""
+    """Return what was imported, its dev score, and what is still missing."""
     from rich.console import Group
 
     sources = found.record.sources
@@ -98,7 +98,7 @@ def imported(found: "Import") -> "Group":
 
 
 def candidates(found: Sequence["Candidate"]) -> "Table":
-    """Every candidate with its dev score, best first, and whether it has answered test."""
+    """Return every candidate, best dev score first, and whether it has test predictions."""
     table = _table(text("report.answer-candidates"), "candidate", "mean", "interval", "test")
     for one in found:
         ends = one.card.interval
@@ -116,7 +116,7 @@ def candidates(found: Sequence["Candidate"]) -> "Table":
 
 
 def nested(found: "CrossValidation") -> "Group":
-    """The held-out worth of blending beside the best system, the controls and the bounds."""
+    """Return the held-out gain of blending beside the best system, the controls and the bounds."""
     from rich.console import Group
 
     title = text("report.answer-nested", rows=found.rows, repeats=found.repeats)
@@ -147,7 +147,7 @@ def _members(found: "CrossValidation") -> "Table":
 
 
 def _complementarity(found: "CrossValidation") -> "Table":
-    """What the better answer of each row would gain for every pair of the first systems."""
+    """Return the gain of the better answer per row for every pair of the first systems."""
     shown = found.systems[:PAIRED]
     numbers = [str(at) for at in range(1, len(shown) + 1)]
     title = text("report.answer-complementarity")
@@ -160,7 +160,7 @@ def _complementarity(found: "CrossValidation") -> "Table":
 
 
 def choice(chosen: "EnsembleConfig") -> str:
-    """How the answer is made, in a sentence."""
+    """Return a sentence on how the answer is made."""
     if chosen.column is not None:
         return text("report.answer-choice-single", column=chosen.column)
     votes = ", ".join(f"{name} ×{count:g}" for name, count in chosen.votes.items())
@@ -177,7 +177,7 @@ def _nested_verdict(found: "CrossValidation") -> str:
 
 
 def _vote_verdict(gain: "Gain") -> str:
-    """Whether what learns nothing is better or worse than what was learned."""
+    """Return the verdict on the untrained vote against the learned blend."""
     return text(
         "report.answer-vote-over-blend",
         gain=points(gain.difference),
@@ -190,7 +190,7 @@ def _vote_verdict(gain: "Gain") -> str:
 
 
 def sweep(found: "DecodeSearch") -> "Group":
-    """The decodings that were tried, the winner, and what it is worth on rows it never saw."""
+    """Return the decodings tried, the winner, and its gain on held-out rows."""
     from rich.console import Group
 
     from yoyak.ensemble.candidates import name_of
@@ -206,7 +206,7 @@ def sweep(found: "DecodeSearch") -> "Group":
 
 
 def sweep_verdict(found: "DecodeSearch") -> str:
-    """Whether the winner's gain holds on the half that no one chose by."""
+    """Return whether the winner's gain holds on the half that was not searched, as a sentence."""
     from yoyak.ensemble.candidates import name_of
 
     winner, gain = name_of(found.winner), found.checked
@@ -226,7 +226,7 @@ def sweep_verdict(found: "DecodeSearch") -> str:
 
 
 def ledger(board: Board) -> "Group":
-    """Every submission with its scores, today's uploads, and when the contest closes."""
+    """Return every submission with its scores, today's uploads, and when the contest closes."""
     from rich.console import Group
 
     columns = ("submission", "answered", "on-dev", "on-public", "on-private")
@@ -240,7 +240,7 @@ def ledger(board: Board) -> "Group":
 
 
 def _limits(board: Board) -> Iterable[str]:
-    """How many uploads are left today, and until when; what is not limited is said to be so."""
+    """Yield today's remaining uploads and the closing time, or that there is no such limit."""
     if board.resets_at is None:
         yield text("report.answer-no-quota", file=board.contest)
     else:

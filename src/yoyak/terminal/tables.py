@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def ruled(title: str, headings: Sequence[str], *, left: Collection[int] = (0,)) -> "Table":
-    """An empty table; ``left`` are the places of the columns that hold words."""
+    """Return an empty table; ``left`` holds the indexes of the left-aligned columns."""
     from rich import box
     from rich.table import Table
 
@@ -37,7 +37,7 @@ _STYLES = {"danger": "bold red", "failed": "bold red", "watch": "yellow"}
 
 
 def draw(block: blocks.Table, *, notes: bool = True) -> "Table":
-    """Return a report's table for a terminal, with the notes of its cells if there is room."""
+    """Return a report's table for a terminal, with the notes of its cells if ``notes``."""
     left = [place for place, column in enumerate(block.columns) if not column.is_number]
     table = ruled(block.title, [column.title for column in block.columns], left=left)
     for row in block.rows:
@@ -46,7 +46,7 @@ def draw(block: blocks.Table, *, notes: bool = True) -> "Table":
 
 
 def _cell(cell: Cell, notes: bool) -> "Text":
-    """Return a cell as text: records are not linked, notes stand in brackets."""
+    """Return a cell as text: records are not linked, notes are in brackets."""
     from rich.text import Text
 
     match cell:

@@ -1,6 +1,6 @@
-"""The line-up in a terminal while it runs; ``q`` leaves the view, never the run.
+"""Show a running line-up in a terminal; ``q`` leaves the view and does not stop the run.
 
-Reads the records once a second and nothing else: it can be started, left and started again at any
+Reads only the records, once a second: it can be started, left and started again at any
 time, from any shell.
 """
 
@@ -37,11 +37,11 @@ _LAST_EVENTS = 5
 _QUIT = frozenset("qQ\x03\x04")
 
 Key = Callable[[float], str]
-"""Waits that many seconds for a key; an empty text where none came."""
+"""Function that waits the given number of seconds for a key; returns ``""`` if none was pressed."""
 
 
 def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
-    """Shows the workspace until ``q``; where ``stream`` is no terminal, the status once."""
+    """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal."""
     out = status.console(stream)
     if not out.is_terminal or out.is_dumb_terminal:
         status.status(gather(workspace, compared=False), out)
@@ -64,7 +64,7 @@ def _given(key: Key) -> Iterator[Key]:
 
 @contextmanager
 def _keyboard() -> Iterator[Key]:
-    """Reads single keys; the terminal is as it was before, however the block ends."""
+    """Yield a reader of single keys; restore the terminal however the block ends."""
     if not sys.stdin.isatty():
         yield _slept
         return
@@ -88,7 +88,7 @@ def _pressed(handle: int, seconds: float) -> str:
 
 
 class Ticker:
-    """The last things that happened, over all runs; each look reads only what is new."""
+    """The latest events of all runs; each call reads only new ones."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -96,7 +96,7 @@ class Ticker:
         self._last: list[tuple[float, str]] = []
 
     def __call__(self) -> Sequence[str]:
-        """A line an event, the newest at the end."""
+        """Return a line per event, the newest last."""
         for run in self._workspace.runs():
             if run.name not in self._tails:
                 self._tails[run.name] = (
@@ -114,7 +114,7 @@ class Ticker:
 
 
 def frame(view: Report, events: Sequence[str] = ()) -> "Group":
-    """One picture of the workspace; ``events`` are the last lines of it."""
+    """Return one frame of the view; ``events`` are its last lines."""
     from rich.console import Group
     from rich.rule import Rule
     from rich.text import Text
@@ -157,14 +157,14 @@ def _rows(view: Report) -> "Table":
 
 
 def _figure(one: System, now: RunProgress | None) -> str:
-    """The score of what is finished, the progress of what is not."""
+    """Return the score of a finished system, or the progress of an unfinished one."""
     if now is not None:
         return words.progress(now)
     return format.score(one.quality.mean.value if one.quality else None)
 
 
 def _sparks(view: Report) -> "Iterator[RenderableType]":
-    """The loss of what is running; of the last that trained where nothing is."""
+    """Yield the loss curves of the running runs, or of the last trained run if none is running."""
     from rich.text import Text
 
     running = {one.run for one in view.progress if one.status is RunStatus.RUNNING}
@@ -174,7 +174,7 @@ def _sparks(view: Report) -> "Iterator[RenderableType]":
 
 
 def spark(curve: Curve, width: int = _SPARK_WIDTH) -> str:
-    """A run's loss in one line, each column the mean of its stretch of steps."""
+    """Return a run's loss in one line, each column the mean of an interval of steps."""
     losses = curve.losses
     columns = min(width, len(losses))
     cuts = [column * len(losses) // columns for column in range(columns + 1)]
@@ -200,7 +200,7 @@ def _gauges(view: Report) -> "Table":
 
 
 def _readings(view: Report) -> Iterator[tuple[str, float, float]]:
-    """What is full how far; what was not measured has no gauge."""
+    """Yield label, GB used and GB in total of each resource that was measured."""
     tiles = view.tiles
     if tiles.disk_free_gb is not None and tiles.disk_total_gb:
         used = tiles.disk_total_gb - tiles.disk_free_gb

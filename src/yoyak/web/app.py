@@ -1,7 +1,7 @@
-"""The report over HTTP for this machine only: the same view, live, and a page to try systems.
+"""Serve the live report, and a page to try systems, over HTTP to this machine only.
 
-Bound to 127.0.0.1, hosts are checked (DNS rebinding), nothing is shared across origins, every
-answer forbids framing and sniffing. Only the try-it form is ever posted, and only from here.
+Binds to 127.0.0.1, checks hosts (DNS rebinding), shares nothing across origins, and forbids
+framing and sniffing in every response. Only the try-it form accepts POST, from this origin only.
 """
 
 import os
@@ -39,38 +39,38 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # none at all would make the form's origin "null"
+    "Referrer-Policy": "same-origin",  # "no-referrer" would make the form's origin "null"
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "manifest.json")
 _MOST_BYTES = 9 * playground.MOST_CHARACTERS + 1_000
-"""A Hangul syllable takes nine bytes in a form, six in JSON."""
+"""Limit of a request body: a Hangul syllable takes nine bytes in a form, six in JSON."""
 
 Result = TypeVar("Result")
 
 
 class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the JSON endpoint is asked."""
+    """Request of the JSON endpoint."""
 
     dialogue: str
 
 
 class _Answered(msgspec.Struct, frozen=True):
-    """What it answers."""
+    """Successful response of the JSON endpoint."""
 
     answers: tuple[playground.PlaygroundAnswer, ...]
 
 
 class _Failed(msgspec.Struct, frozen=True):
-    """Why it does not."""
+    """Error response of the JSON endpoint."""
 
     error: str
 
 
 def serve(workspace: Workspace, port: int = PORT, budget: Budget = NO_BUDGET) -> None:
-    """Serves the workspace until the process is asked to stop.
+    """Serve the workspace until the process is asked to stop.
 
     Raises:
         Unavailable: the ``[serve]`` extra is not installed.
@@ -83,7 +83,7 @@ def serve(workspace: Workspace, port: int = PORT, budget: Budget = NO_BUDGET) ->
 
 
 def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette":
-    """The pages of one workspace as an ASGI application, in the language that is spoken now."""
+    """Return the pages of one workspace as an ASGI application in the current language."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -107,7 +107,7 @@ def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette"
 
 
 class _Pages:
-    """One method a page; reading the records happens in a thread of its own."""
+    """One method per page; records are read in a separate thread."""
 
     def __init__(self, workspace: Workspace, language: messages.Language, budget: Budget) -> None:
         self._workspace = workspace
@@ -116,11 +116,11 @@ class _Pages:
         self._one_at_a_time = threading.Lock()
 
     async def page(self, _: "Request") -> "Response":
-        """The whole page."""
+        """Return the whole page."""
         return _answer(await self._spoken(lambda: html.render(self._view(), live=True)))
 
     async def part(self, request: "Request") -> "Response":
-        """The page anew; 304 where nothing has happened since the version that is shown."""
+        """Return the current page content; 304 if it has not changed since the version shown."""
         version = await self._spoken(lambda: version_of(self._workspace))
         headers = {"ETag": version}
         if request.headers.get("if-none-match") == version:
@@ -130,17 +130,17 @@ class _Pages:
         )
 
     async def script(self, _: "Request") -> "Response":
-        """The few lines that fetch the part and say when the server is gone."""
+        """Return the script that fetches the part and reports a lost server."""
         code = (files(__package__) / "live.js").read_text(encoding="utf-8")
         return _answer(code, kind="text/javascript")
 
     async def view(self, _: "Request") -> "Response":
-        """The view as JSON."""
+        """Return the view as JSON."""
         data = msgspec.json.encode(await self._spoken(self._view))
         return _answer(data.decode(), kind="application/json")
 
     async def record(self, request: "Request") -> "Response":
-        """A record that the page links to; nothing else of the workspace is given out."""
+        """Return a record that the page links to; nothing else of the workspace is served."""
         path = self._record_path(str(request.path_params.get("path", "")))
         if path is None:
             return _answer("", status=404)
@@ -151,7 +151,7 @@ class _Pages:
         try:
             path = (root / wanted).resolve()
             is_file = path.is_file()
-        except (ValueError, OSError):  # a NUL, or a name that is too long for the file system
+        except (ValueError, OSError):  # NUL, or a name too long for the file system
             return None
         allowed = path.name in _RECORDS or (path.suffix == ".json" and path.parent.name == "scores")
         inside = path.is_relative_to(root) and not any(
@@ -160,7 +160,7 @@ class _Pages:
         return path if allowed and inside and is_file else None
 
     async def try_page(self, request: "Request") -> "Response":
-        """The form, and below it what the systems answered to it."""
+        """Return the form and, below it, the systems' answers."""
         pasted, problem = "", ""
         tried: tuple[playground.PlaygroundAnswer, ...] = ()
         if request.method == "POST":
@@ -175,7 +175,7 @@ class _Pages:
         )
 
     async def try_api(self, request: "Request") -> "Response":
-        """``{"dialogue": "…"}`` to ``{"answers": […]}`` or ``{"error": "…"}``."""
+        """Answer ``{"dialogue": "…"}`` with ``{"answers": […]}`` or ``{"error": "…"}``."""
         refused = _from_elsewhere(request)
         if refused is not None:
             return refused
@@ -202,7 +202,7 @@ class _Pages:
         return gather(self._workspace, budget=self._budget)
 
     async def _spoken(self, work: Callable[[], Result]) -> Result:
-        """Runs ``work`` in a thread, in the language that the server was started in."""
+        """Run ``work`` in a thread, in the language that the server was started in."""
         from starlette.concurrency import run_in_threadpool
 
         def spoken() -> Result:
@@ -213,7 +213,7 @@ class _Pages:
 
 
 def version_of(workspace: Workspace) -> str:
-    """Changes with every event, score and submission, and when a worker comes or goes."""
+    """Return an ETag that changes with every event, score, submission and change of workers."""
     folders = (workspace.runs_folder, workspace.submissions_folder)
     known = [
         (str(path), found.st_size, found.st_mtime_ns)
@@ -252,7 +252,7 @@ def _json(value: _Answered | _Failed, status: int = 200) -> "Response":
 
 
 def _from_elsewhere(request: "Request") -> "Response | None":
-    """A refusal for a form that another site's page posts here (a browser always says so)."""
+    """Return 403 for a form posted by another site (per browser headers), 413 if it is too long."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     ours = f"http://{request.headers.get('host', '')}"
@@ -264,7 +264,7 @@ def _from_elsewhere(request: "Request") -> "Response | None":
 
 
 async def _text(request: "Request") -> str:
-    """The body, no more of it than a dialogue can be."""
+    """Return the body, cut at the most bytes that a dialogue can take."""
     body = b""
     async for chunk in request.stream():
         body += chunk

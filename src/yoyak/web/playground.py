@@ -1,4 +1,4 @@
-"""A pasted dialogue, summarised by every finished system of a workspace, each with its time."""
+"""Summarise a pasted dialogue with every finished system of a workspace, each timed."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,29 +18,29 @@ from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Prediction, Value
 
 MOST_CHARACTERS = 20_000
-"""Ten times the longest dialogue of the contest; more is a book, not a dialogue."""
+"""Upper limit of a pasted dialogue: ten times the longest dialogue of the contest."""
 
 PASTED = "pasted"
 
 
 class PlaygroundAnswer(Value, frozen=True, kw_only=True):
-    """What one system made of the pasted dialogue; loading its weights is in ``seconds``."""
+    """One system's summary of the pasted dialogue; ``seconds`` includes loading its weights."""
 
     system: str
     toy: bool
     text: str | None
-    """``None`` where the system gave no answer."""
+    """``None`` if the system gave no answer."""
     tokens: int | None
     seconds: float
     problem: str | None = None
-    """Why it gave none."""
+    """Why there is no answer; ``None`` if there is one."""
 
 
 def dialogue_of(pasted: str) -> Dialogue:
-    """The pasted text as a row of test.csv would be read.
+    """Return the pasted text, read like a row of test.csv.
 
     Raises:
-        BadData: nothing is said in it, or it is far too long.
+        BadData: the text has no utterance, or is longer than ``MOST_CHARACTERS``.
     """
     if len(pasted) > MOST_CHARACTERS:
         raise BadData("report.try-too-long", found=len(pasted), most=MOST_CHARACTERS)
@@ -53,11 +53,11 @@ def dialogue_of(pasted: str) -> Dialogue:
 def try_all(workspace: Workspace, pasted: str) -> Iterator[PlaygroundAnswer]:
     """Yield an answer of each finished run, newest run of each recipe, oldest first.
 
-    A system that cannot answer says why in its ``problem``; the others answer all the same.
+    A system that cannot answer gives the reason in ``problem``; the others still answer.
 
     Raises:
-        BadData: the text is no dialogue, or there is no finished run.
-        Interrupted: a run is working; its memory is not to be shared.
+        BadData: the text is not a dialogue, or there is no finished run.
+        Interrupted: a run is in progress; its memory must not be shared.
     """
     dialogue = dialogue_of(pasted)
     runs = workspace.runs()
@@ -96,7 +96,7 @@ def _predict(run: Run, recipe: Recipe, dialogue: Dialogue) -> Prediction:
         dialogues=[dialogue],
         train=read_corpus(Path(run.identity.data_folder)).train,
         folder=run.engine_folder,
-        emit=lambda _: None,  # trying is no part of the run, so its log stays as it is
+        emit=lambda _: None,  # not part of the run: its log must not change
     )
     (prediction,) = engines.load(recipe.engine).generate(job)
     return prediction

@@ -97,7 +97,7 @@ def _greedy(bundle: ModelBundle, saved: SavedWeights) -> DecodeJob:
 
 
 def _fits(trained: ModelBundle, job: GenerateJob) -> bool:
-    """Whether GPU memory can hold the merged model once the trained one is freed."""
+    """Return whether GPU memory can hold the merged model once the trained one is freed."""
     if trained.device.type != "cuda":
         return True
     each = precision_for(without_quantisation(job.recipe), detect()).base.itemsize

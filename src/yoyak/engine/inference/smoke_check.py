@@ -103,7 +103,7 @@ def raise_or_warn(result: SmokeCheckResult, check: SmokeCheck) -> None:
 
 
 def tags_expected(dialogues: Iterable[Dialogue]) -> bool:
-    """Whether more than half of the training summaries contain a tag such as ``#Person1#``."""
+    """Return whether most training summaries contain a tag such as ``#Person1#``."""
     tagged = [bool(re.search(TAG, text)) for row in dialogues for text in row.references[:1]]
     return sum(tagged) > len(tagged) / 2
 

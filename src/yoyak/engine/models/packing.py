@@ -39,7 +39,7 @@ def _varlen_obstacle(bundle: ModelBundle) -> str | None:
 
 
 def _has_varlen_attention() -> bool:
-    """Whether torch has varlen attention with grouped-query heads (from 2.12 on)."""
+    """Return whether torch has varlen attention with grouped-query heads (2.12 and later)."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
