@@ -18,10 +18,10 @@ def left_gb(folder: Path) -> float | None:
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists()).resolve()
     mount = next(each for each in (place, *place.parents) if os.path.ismount(each))
     output = _quota_output("quota", "-u", "-g", "-w", "-p", "-f", str(mount))
-    return min(_free_blocks(output), default=None)
+    return min(_left_gb(output), default=None)
 
 
-def _free_blocks(output: str) -> Iterator[float]:
+def _left_gb(output: str) -> Iterator[float]:
     """Yield GB left per line with a limit: ``FILESYSTEM BLOCKS QUOTA LIMIT …``, KiB, 0: none."""
     for line in output.splitlines():
         cells = [cell.removesuffix("*") for cell in line.split()[1:4]]  # a star: it is exceeded
