@@ -9,10 +9,10 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import MicroBatchLimits, micro_batches  # noqa: E402
 
-STEPS = 20
+STEPS = 50
 SETS = (
     f"train.max_steps={STEPS}",
-    "train.epochs=20",
+    "train.epochs=50",
     "evaluate.every_epochs=none",
     "train.save_every_steps=1000",
     "train.learning_rate=3e-3",
@@ -90,7 +90,7 @@ def by_trainer(context, folder):
 
 
 @pytest.mark.parametrize("name", ["bart", pytest.param("llama", marks=pytest.mark.slow), "qwen3"])
-def test_twenty_steps_have_the_losses_of_transformers(name, context, tmp_path):
+def test_fifty_steps_have_the_losses_of_transformers(name, context, tmp_path):
     """Adam makes a step of any gradient, be it rounding: what is compared is bounded, not equal.
 
     A bias of keys shifts all scores of a query alike, which the softmax does not see. Its gradient
@@ -105,8 +105,8 @@ def test_twenty_steps_have_the_losses_of_transformers(name, context, tmp_path):
     logged = by_trainer(theirs, tmp_path / "trainer")
     assert len(told) == len(logged) == STEPS
     for event, entry in zip(told, logged, strict=True):
-        assert event.loss == pytest.approx(float(entry["loss"]), rel=1e-4)
-        assert event.grad_norm == pytest.approx(float(entry["grad_norm"]), rel=5e-3)
+        assert event.loss == pytest.approx(float(entry["loss"]), abs=1e-5)
+        assert event.grad_norm == pytest.approx(float(entry["grad_norm"]), rel=1e-3)
         assert event.learning_rate == pytest.approx(float(entry["learning_rate"]), rel=1e-9)
     assert any(event.clipped for event in told)
     assert told[-1].loss < 0.9 * told[0].loss
