@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from yoyak import events
 from yoyak.events import (  # fmt: skip
     AnyEvent,
+    DataAudited,
+    DataFinding,
     Evaluated,
     Failed,
     Finished,
@@ -28,7 +30,7 @@ from yoyak.events import (  # fmt: skip
     encode_event,
     fold,
 )
-from yoyak.values import Interval, Rouge
+from yoyak.values import Interval, Rouge, Severity
 
 
 def step(number: int, at: float = 5.0) -> TrainStep:
@@ -45,8 +47,14 @@ def evaluated(best: bool) -> Evaluated:
     )  # fmt: skip
 
 
+LEAK = DataFinding(
+    name="leak", severity=Severity.WARNING, key="data.found-leak",
+    fields={"rows": "1"}, splits=("train", "dev"), rows=1, ids=("dev_0",),
+)  # fmt: skip
+
 LOG = [
     Queued(at=1.0, recipe="tiny-bart"),
+    DataAudited(at=1.5, findings=(LEAK,)),
     Started(at=2.0, pid=1, host="a", attempt=1),
     StageStarted(at=3.0, stage="train"),
     step(1),
@@ -70,10 +78,12 @@ def test_a_log_adds_up_to_a_state():
     assert state.best.best
     assert [warning.key for warning in state.warnings] == ["engine.loss-spike"]
     assert (state.started_at, state.last_at) == (2.0, 9.0)
+    assert state.audit is not None
+    assert state.audit.findings == (LEAK,)
 
 
 def test_a_second_start_counts_and_clears_the_failure():
-    state = fold([*LOG[:4], Failed(at=6.0, kind="OutOfMemory", message="no room")])
+    state = fold([*LOG[:5], Failed(at=6.0, kind="OutOfMemory", message="no room")])
     assert state.status is RunStatus.FAILED
     again = fold([Started(at=9.0, pid=2, host="a", attempt=2)], state)
     assert (again.status, again.attempts, again.failed) == (RunStatus.RUNNING, 2, None)
@@ -132,7 +142,7 @@ def test_numbers_that_are_not_finite_survive_the_file_as_json():
     assert math.isnan(found.loss)
     assert math.isnan(found.loss_interval.low)
     assert found.loss_interval.high == math.inf
-    assert decode_event(encode_event(LOG[4])).loss is None
+    assert decode_event(encode_event(LOG[5])).loss is None
 
 
 @given(st.sampled_from(LOG))

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from yoyak import messages
-from yoyak.values import DevMetric, Interval, Rouge
+from yoyak.values import DevMetric, Interval, Rouge, Severity
 
 Moment = Annotated[float, Meta(ge=0, le=32_503_680_000)]
 """Seconds since 1970, up to the year 3000; far larger values cannot be formatted as dates."""
@@ -95,6 +95,38 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     def found(self) -> str:
         """The result in the reader's language."""
         return messages.recorded(self.key, self.fields)
+
+
+class DataFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding of the data audit; ``key`` and ``fields`` are a message.
+
+    ``name`` is the kind of finding (``leak``, ``one-summary``); an ``error`` stops training unless
+    it is allowed. ``splits`` are those concerned, ``rows`` counts the rows, ``ids`` are the first
+    ten of them.
+    """
+
+    name: str
+    severity: Severity
+    key: str
+    fields: dict[str, str] = {}
+    splits: tuple[str, ...] = ()
+    rows: int = 0
+    ids: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> str:
+        """The finding in the reader's language."""
+        return messages.recorded(self.key, self.fields)
+
+
+class DataAudited(Event, frozen=True, kw_only=True, tag="data_audited"):
+    """The findings of the data audit before a worker started; empty where there are none.
+
+    ``allowed`` are the names of errors that training went on in spite of.
+    """
+
+    findings: tuple[DataFinding, ...]
+    allowed: tuple[str, ...] = ()
 
 
 class PreflightPassed(Event, frozen=True, kw_only=True, tag="preflight_passed"):
@@ -231,6 +263,7 @@ AnyEvent = (
     | Started
     | StageStarted
     | StageDone
+    | DataAudited
     | PreflightPassed
     | BackendParityChecked
     | Prepared
@@ -319,6 +352,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     planned: Planned | None = None
     prepared: Prepared | None = None
+    audit: DataAudited | None = None
     preflight: PreflightPassed | None = None
     step: int = 0
     last_step: TrainStep | None = None
@@ -382,6 +416,8 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
             }
         case Prepared():
             return {"prepared": event}
+        case DataAudited():
+            return {"audit": event}
         case PreflightPassed():
             return {"preflight": event}
         case TrainStep():

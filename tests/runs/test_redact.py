@@ -5,8 +5,17 @@ from urllib.parse import quote
 
 import pytest
 
-from yoyak.events import BackendParityChecked, CheckResult, Failed, PreflightPassed, Warned
+from yoyak.events import (
+    BackendParityChecked,
+    CheckResult,
+    DataAudited,
+    DataFinding,
+    Failed,
+    PreflightPassed,
+    Warned,
+)
 from yoyak.runs.redact import HIDDEN, redact, redact_event, redact_words
+from yoyak.values import Severity
 
 # Put together here, so that no file of ours looks as if it held a secret.
 SECRETS = {
@@ -155,3 +164,6 @@ def test_events_say_no_secret_and_keep_the_rest():
     assert [said[0].checks[0].found, said[1].check.found] == [
         f"failed with OSError: 401 for {HIDDEN}"
     ] * 2
+    finding = DataFinding(name="leak", severity=Severity.WARNING, key="x", fields={"id": secret})
+    audited = redact_event(DataAudited(at=1.0, findings=(finding,)))
+    assert audited.findings[0].fields == {"id": HIDDEN}

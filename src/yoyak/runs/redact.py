@@ -23,6 +23,8 @@ from yoyak.events import (
     AnyEvent,
     BackendParityChecked,
     CheckResult,
+    DataAudited,
+    DataFinding,
     Failed,
     PreflightPassed,
     Warned,
@@ -30,7 +32,7 @@ from yoyak.events import (
 
 HIDDEN = "[redacted]"
 
-WithFields = TypeVar("WithFields", Warned, CheckResult)
+WithFields = TypeVar("WithFields", Warned, CheckResult, DataFinding)
 
 _SECRET_VARIABLE = re.compile(
     r"(?:^|_)(?:\w*TOKEN|\w*KEY|\w*SECRET|\w*PASSW\w*|\w*PASSPHRASE|\w*PASS|CREDENTIALS?)(?:_|$)"
@@ -137,6 +139,9 @@ def redact_event(event: AnyEvent) -> AnyEvent:
         )
     if isinstance(event, Warned):
         return _with_fields_redacted(event)
+    if isinstance(event, DataAudited):
+        findings = tuple(map(_with_fields_redacted, event.findings))
+        return msgspec.structs.replace(event, findings=findings)
     if isinstance(event, PreflightPassed):
         checks = tuple(map(_with_fields_redacted, event.checks))
         return msgspec.structs.replace(event, checks=checks)
