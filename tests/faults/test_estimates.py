@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from yoyak.events import TrainStep
-from yoyak.report.model.eta import Pace
+from yoyak.report.model.forecast import Pace
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 

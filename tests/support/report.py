@@ -34,8 +34,7 @@ from yoyak.report.model import next_steps
 from yoyak.report.model.build import Rest, build
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.load import gather
-from yoyak.report.model.report import Difference, Floor, Quality, Report
-from yoyak.report.model.values import Measured
+from yoyak.report.model.report import Difference, Floor, Measured, Quality, Report
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
 

@@ -16,7 +16,7 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.values import DiskSpace
+from yoyak.report.model.report import DiskSpace
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.terminal import status, watch

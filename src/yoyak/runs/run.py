@@ -39,6 +39,7 @@ from yoyak.files import atomic, jsonl
 from yoyak.files.format import RUN, DiskFormat, decode_record
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.runs.event_index import state_events
+from yoyak.runs.provenance import Provenance
 from yoyak.runs.redact import redact_event
 from yoyak.values import Prediction, SplitName, Value
 
@@ -119,6 +120,11 @@ class Run:
             return msgspec.convert(current, Recipe)
         except msgspec.ValidationError as error:
             raise BadData("runs.bad-record", path=path, problem=error) from error
+
+    @property
+    def provenance(self) -> Provenance:
+        """The record of where the run comes from."""
+        return _read(self.folder / "provenance.json", Provenance)
 
     def require_current_format(self) -> None:
         """Refuse to compute anything new in a run of an older format.

@@ -107,6 +107,10 @@ class Workspace:
         )
         return create(self._free_folder(identity), identity, recipe, provenance)
 
+    def relative(self, path: Path) -> str:
+        """Return a record's address: its path below the workspace."""
+        return path.relative_to(self.folder).as_posix()
+
     def named(self, name: str) -> Run | None:
         """Return the run of that folder name, or the newest run of the recipe of that name."""
         found = [run for run in self.runs() if name in {run.name, run.identity.recipe}]

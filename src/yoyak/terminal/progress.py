@@ -31,10 +31,9 @@ from yoyak.events import (
     fold,
 )
 from yoyak.messages import recorded, text
-from yoyak.report.model.eta import Pace, generation_left
+from yoyak.report.model.forecast import TO_COME, Pace, generation_left
 from yoyak.report.model.history import expected
-from yoyak.report.model.schedule import TO_COME
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.report import Forecast
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.words import all_ends, stage

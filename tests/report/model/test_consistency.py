@@ -10,7 +10,7 @@ from yoyak.events import RunStatus, TrainStep
 from yoyak.report.model import consistency
 from yoyak.report.model.build import build
 from yoyak.report.model.consistency import Figure, Stated, StatedModel
-from yoyak.report.model.values import DiskSpace
+from yoyak.report.model.report import DiskSpace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNNING = StatedModel(

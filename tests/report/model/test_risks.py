@@ -7,8 +7,8 @@ import msgspec
 from yoyak.config import load
 from yoyak.events import Planned, Queued, RunStatus, SystemMetrics
 from yoyak.report.model.history import RunHistory
+from yoyak.report.model.report import DiskSpace
 from yoyak.report.model.risks import disk_forecast, risks
-from yoyak.report.model.values import DiskSpace
 
 
 def waiting(name, download_gb=None, checkpoint_gb=None):

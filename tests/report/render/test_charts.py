@@ -10,7 +10,7 @@ import pytest
 from yoyak import messages
 from yoyak.events import Evaluated
 from yoyak.report.model.build import build
-from yoyak.report.model.values import DiskForecast, Pair
+from yoyak.report.model.report import DiskForecast, Pair
 from yoyak.report.render import charts
 from yoyak.report.render.charts import CHARTS
 

@@ -8,7 +8,7 @@ import pytest
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.values import Example
+from yoyak.report.model.report import Example
 from yoyak.report.render import charts, html
 
 HOSTILE = (

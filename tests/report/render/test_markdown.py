@@ -10,7 +10,7 @@ import pytest
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.values import DiskSpace
+from yoyak.report.model.report import DiskSpace
 from yoyak.report.render import html, markdown
 from yoyak.report.sections.toc import SECTIONS, sections
 

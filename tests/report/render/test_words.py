@@ -7,7 +7,7 @@ from yoyak import messages
 from yoyak.ensemble.gain import Gain
 from yoyak.events import RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.report import Forecast
 from yoyak.report.render import format, words
 from yoyak.values import Interval
 

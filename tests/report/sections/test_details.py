@@ -8,7 +8,7 @@ import pytest
 from yoyak import messages
 from yoyak.metrics.sanity_checks import Alarm, Severity
 from yoyak.report.model.build import build
-from yoyak.report.model.values import SubmissionSummary
+from yoyak.report.model.report import SubmissionSummary
 from yoyak.report.render import html, markdown
 from yoyak.report.sections import details
 from yoyak.submission.format_rules import Location

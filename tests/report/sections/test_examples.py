@@ -4,7 +4,7 @@ import pytest
 
 from yoyak import messages
 from yoyak.ensemble.gain import Gain
-from yoyak.report.model.values import Blended, Example, Measured, Voter
+from yoyak.report.model.report import Blended, Example, Measured, Voter
 from yoyak.report.sections.blocks import Note, SampleBlock, Table
 from yoyak.report.sections.examples import blended, sample
 from yoyak.values import Interval

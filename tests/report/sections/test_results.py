@@ -6,7 +6,7 @@ import pytest
 from yoyak import messages
 from yoyak.events import Queued, RunStatus
 from yoyak.report.model.build import build
-from yoyak.report.model.values import Pair
+from yoyak.report.model.report import Pair
 from yoyak.report.sections import results
 from yoyak.report.sections.blocks import Bullets, Chart, Note, Table
 

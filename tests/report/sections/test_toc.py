@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from yoyak import messages
-from yoyak.report.model.values import Example, Fact, Pair
+from yoyak.report.model.report import Example, Fact, Pair
 from yoyak.report.render import escape, html, markdown
 from yoyak.report.sections.blocks import Chart, SampleBlock
 from yoyak.report.sections.toc import SECTIONS, sections

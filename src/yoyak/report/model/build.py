@@ -15,22 +15,27 @@ from yoyak.events import (
     SystemMetrics,
     fold,
 )
-from yoyak.report.model import history, schedule
-from yoyak.report.model.eta import until_all
+from yoyak.report.model import forecast, history
+from yoyak.report.model.groups import front
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.next_steps import next_steps
-from yoyak.report.model.pareto import front
-from yoyak.report.model.report import Cost, Floor, Report, RunProgress, SettingRow, System, Tiles
-from yoyak.report.model.risks import disk_forecast, risks
-from yoyak.report.model.values import (
+from yoyak.report.model.report import (
     Blended,
+    Cost,
     DiskSpace,
     Example,
     Fact,
+    Floor,
     Pair,
     Proof,
+    Report,
+    RunProgress,
+    SettingRow,
     SubmissionSummary,
+    System,
+    Tiles,
 )
+from yoyak.report.model.risks import disk_forecast, risks
 from yoyak.runs.liveness import worker_health
 
 
@@ -57,7 +62,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
     systems = front([_system(run, state) for run, state in pairs], rest.budget)
     open_runs = [pair for pair in pairs if pair[0].status is not RunStatus.FINISHED]
     progress = {run.id: history.progress(run, state) for run, state in open_runs}
-    coming = schedule.pending_runs(runs, progress)
+    coming = forecast.pending_runs(progress.values())
     happened = [one for run, state in pairs for one in history.incidents(run, state)]
     disk = None if rest.disk is None else disk_forecast(runs, rest.disk, rest.workspace_gb)
     return Report(
@@ -79,7 +84,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         disk=disk,
         timeline=(
             *(span for run in runs for span in history.spans(run)),
-            *schedule.planned(coming, rest.written_at),
+            *forecast.planned(coming, rest.written_at),
         ),
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         examples=rest.examples,
@@ -169,7 +174,7 @@ def _tiles(
         total=len(systems),
         best=best,
         best_mean=best_mean,
-        left=until_all(forecasts, schedule.places(coming)),
+        left=forecast.until_all(forecasts, forecast.places(coming)),
         without_pace=len(coming) - len(forecasts),
         disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
         disk_total_gb=None if rest.disk is None else rest.disk.total_gb,

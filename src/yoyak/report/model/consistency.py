@@ -13,9 +13,8 @@ from yoyak.config.schema import Recipe, Sampling
 from yoyak.events import Prepared, RunStatus
 from yoyak.metrics.rouge_consistency import rouge_consistency
 from yoyak.report.model.history import RunHistory
-from yoyak.report.model.report import Report, RunProgress
+from yoyak.report.model.report import DiskSpace, Report, ReportFinding, RunProgress, Sentence
 from yoyak.report.model.risks import download_bytes
-from yoyak.report.model.values import DiskSpace, ReportFinding, Sentence
 from yoyak.values import Value
 
 

@@ -5,8 +5,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak.ensemble.candidates import candidates
-from yoyak.report.model.sources import relative
-from yoyak.report.model.values import Blended, Example, Measured, Voter
+from yoyak.report.model.report import Blended, Example, Measured, Voter
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.manifest import SubmissionManifest, manifests, read_manifest
 from yoyak.submission.submit import config_of, members_of
@@ -35,7 +34,7 @@ def newest_blend(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
                 dev=Measured(value=manifest.dev.rouge.mean, interval=manifest.dev.interval),
                 held_out=manifest.held_out,
                 rows=() if corpus is None else tuple(_rows(workspace, corpus, manifest)),
-                record=relative(workspace, path),
+                record=workspace.relative(path),
             )
     return None
 

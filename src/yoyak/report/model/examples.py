@@ -5,7 +5,7 @@ from statistics import pstdev
 from typing import NamedTuple
 
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.report.model.values import Example
+from yoyak.report.model.report import Example
 from yoyak.values import Corpus, Dialogue, Prediction
 
 EACH = 3

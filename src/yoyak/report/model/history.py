@@ -20,9 +20,17 @@ from yoyak.events import (
     TrainStep,
     Warned,
 )
-from yoyak.report.model.eta import RECENT_STEPS, Pace, generation_left, pace_of
-from yoyak.report.model.report import Curve, Difference, Quality, RunProgress
-from yoyak.report.model.values import Forecast, Incident, Sentence, TimelineSpan
+from yoyak.report.model.forecast import RECENT_STEPS, Pace, generation_left, pace_of
+from yoyak.report.model.report import (
+    Curve,
+    Difference,
+    Forecast,
+    Incident,
+    Quality,
+    RunProgress,
+    Sentence,
+    TimelineSpan,
+)
 
 POINTS = 200
 """Maximum number of points of a curve; more are indistinguishable on a screen."""

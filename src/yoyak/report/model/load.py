@@ -16,15 +16,25 @@ from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.report.model import consistency, pairs, scores
+from yoyak.report.model import consistency, groups
 from yoyak.report.model.build import Rest, build
 from yoyak.report.model.examples import Said, examples
 from yoyak.report.model.history import RunHistory
-from yoyak.report.model.report import Difference, Report
-from yoyak.report.model.sources import provenance, relative, submissions
-from yoyak.report.model.values import Blended, DiskSpace, ReportFinding, Sentence
+from yoyak.report.model.report import (
+    Blended,
+    Difference,
+    DiskSpace,
+    Fact,
+    Report,
+    ReportFinding,
+    Sentence,
+    SubmissionSummary,
+)
+from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
+from yoyak.submission.ledger import read_ledger
+from yoyak.submission.manifest import CSV, Member, manifests, read_manifest
 from yoyak.values import Corpus, Prediction
 
 _HANGUL = re.compile("[가-힣]")
@@ -60,10 +70,10 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         title=_title(workspace, runs),
         workspace=str(workspace.folder),
         written_at=time.time(),
-        floors=tuple(scores.floors(workspace, runs, cards)),
+        floors=tuple(groups.floors(workspace, runs, cards)),
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
-        pairs=pairs.pairs({one.name: one.card for one in said}) if compared else (),
+        pairs=groups.pairs({one.name: one.card for one in said}) if compared else (),
         blended=_blended(workspace, data.corpus) if compared else None,
         examples=examples(data.corpus, said) if data.corpus is not None else (),
         disk=disk,
@@ -95,7 +105,7 @@ def _data(workspace: Workspace, runs: Sequence[Run]) -> _Data:
     if not runs:
         return _Data(None, ())
     identity = runs[-1].identity
-    record = relative(workspace, runs[-1].folder / "identity.json")
+    record = workspace.relative(runs[-1].folder / "identity.json")
     fields = {"folder": identity.data_folder, "run": runs[-1].name}
     try:
         corpus = read_corpus(Path(identity.data_folder))
@@ -114,7 +124,7 @@ def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
 
 def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
     folder, card, log = (
-        relative(workspace, run.folder),
+        workspace.relative(run.folder),
         run.scorecard("dev"),
         run.log(whole=compared),
     )
@@ -128,7 +138,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         events=tuple(log.events),
         status=state.status,
         state=state,
-        quality=None if card is None else scores.quality(card, address, intervals=compared),
+        quality=None if card is None else groups.quality(card, address, intervals=compared),
         decode_seconds_per_100=_decode_seconds_per_100(predictions),
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
@@ -169,17 +179,17 @@ def _named_apart(found: Sequence[_Read]) -> list[_Read]:
     ]
 
 
-def _compared(found: Sequence[_Read], cards: scores.Cards) -> list[RunHistory]:
-    against = scores.baseline([one.run for one in found], cards)
+def _compared(found: Sequence[_Read], cards: groups.Cards) -> list[RunHistory]:
+    against = groups.baseline([one.run for one in found], cards)
     known: dict[str, Difference] = {}
     if against is not None:
-        known = scores.differences(cards, against)
+        known = groups.differences(cards, against)
     learned = {
         one.run.name: one.card
         for one in found
         if one.card is not None and one.record.recipe.engine != "lead"
     }
-    tied = scores.tied_with_best(learned)
+    tied = groups.tied_with_best(learned)
     return [
         one.record._replace(
             difference=known.get(one.run.name),
@@ -199,7 +209,7 @@ def _skipped_lines(workspace: Workspace, found: Sequence[_Read]) -> Iterator[Rep
                 yield ReportFinding(
                     rule=rule,
                     what=Sentence(key=f"report.lint-{rule}", fields=fields),
-                    record=relative(workspace, one.run.log_path),
+                    record=workspace.relative(one.run.log_path),
                 )
 
 
@@ -218,3 +228,73 @@ def _size_gb(folder: Path) -> float:
             with suppress(FileNotFoundError):
                 size += Path(where, name).lstat().st_size
     return size / 1e9
+
+
+# --- submissions and provenance ------------------------------------------------------------
+
+
+def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
+    """Yield every written submission, with the leaderboard score where the ledger has one."""
+    ledger = workspace.ledger_path
+    noted = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
+    for path in manifests(workspace.submissions_folder):
+        manifest = read_manifest(path)
+        entry = noted.get(int(path.parent.name))
+        yield SubmissionSummary(
+            number=path.parent.name,
+            system=" + ".join(_called(manifest.members)),
+            method=manifest.method,
+            rows=manifest.rows,
+            sha256=manifest.sha256,
+            path=workspace.relative(path.with_name(CSV)),
+            dev_mean=manifest.dev.rouge.mean,
+            public_score=entry.public if entry else None,
+            warnings=manifest.warnings,
+            record=workspace.relative(path),
+        )
+
+
+def _called(members: Sequence[Member]) -> list[str]:
+    """Return the members' recipe names; the system name where the recipe is not unique."""
+    recipes = [member.recipe for member in members]
+    return [
+        recipe if recipe and recipes.count(recipe) == 1 else member.system
+        for member, recipe in zip(members, recipes, strict=True)
+    ]
+
+
+_PACKAGES = (
+    "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers", "numpy", "scipy",
+    "rapidfuzz", "msgspec", "python-mecab-ko", "python-mecab-ko-dic",
+)  # fmt: skip
+"""Packages that can change a result; the record lists every other package too."""
+
+
+def provenance(workspace: Workspace, runs: Sequence[Run]) -> Iterator[Fact]:
+    """Yield every recorded fact once; where runs differ, each value with its first run."""
+    yield Fact(label="workspace", value=str(workspace.folder), record="")
+    said: set[tuple[str, str]] = set()
+    for run in runs:
+        path = run.folder / "provenance.json"
+        for label, value in _facts(run.provenance, run.recipe.train.seed):
+            if value and (label, value) not in said:
+                said.add((label, value))
+                yield Fact(label=label, value=value, record=workspace.relative(path))
+
+
+def _facts(known: Provenance, seed: int) -> Iterator[tuple[str, str]]:
+    yield "command", " ".join(known.command)
+    yield "data", known.data_folder
+    yield from ((split, value) for split, value in known.data_sha256.items())
+    if known.code is not None:
+        yield "commit", known.code.commit
+        yield "dirty", known.code.dirty_sha256 or ""
+    yield "yoyak", known.yoyak
+    yield "python", known.python
+    yield "platform", known.platform
+    yield "processor", known.processor
+    yield "gpus", ", ".join(known.gpus)
+    versions = (f"{name} {known.packages[name]}" for name in _PACKAGES if name in known.packages)
+    yield "packages", ", ".join(versions)
+    yield "environment", " ".join(map("=".join, known.environment.items()))
+    yield "seed", str(seed)

@@ -9,7 +9,7 @@ from yoyak.config.schema import Recipe
 from yoyak.errors import BadRecipe
 from yoyak.events import RunStatus
 from yoyak.report.model.history import RunHistory
-from yoyak.report.model.values import Sentence, Step
+from yoyak.report.model.report import Sentence, Step
 
 
 def next_steps(runs: Sequence[RunHistory], has_submission: bool) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from yoyak.events import CheckpointSaved, Planned, Prepared, RunStatus, SystemMetrics
 from yoyak.report.model.history import RunHistory
-from yoyak.report.model.values import DiskForecast, DiskSpace, Risk, Sentence
+from yoyak.report.model.report import DiskForecast, DiskSpace, Risk, Sentence
 
 _CHECKPOINTS_KEPT = 2
 """The newest checkpoint and the one being written."""

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from yoyak.config.project import Budget
 from yoyak.messages import text
-from yoyak.report.model.report import Difference, System, Tiles
-from yoyak.report.model.values import Forecast, Measured
+from yoyak.report.model.report import Difference, Forecast, Measured, System, Tiles
 
 UNKNOWN = "–"
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from yoyak.messages import text
-from yoyak.report.model.report import Report
-from yoyak.report.model.values import TimelineSpan
+from yoyak.report.model.report import Report, TimelineSpan
 from yoyak.report.render import format
 from yoyak.report.render.escape import markdown, plain
 from yoyak.report.sections.blocks import (

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from yoyak.messages import text
-from yoyak.report.model.report import Curve, Report
-from yoyak.report.model.values import Measured
+from yoyak.report.model.report import Curve, Measured, Report
 from yoyak.report.render.escape import plain
 from yoyak.report.render.vega_common import (
     INK,

@@ -5,8 +5,7 @@ from typing import Any
 
 from yoyak.messages import text
 from yoyak.report.model.history import thinned
-from yoyak.report.model.report import Report
-from yoyak.report.model.values import TimelineSpan
+from yoyak.report.model.report import Report, TimelineSpan
 from yoyak.report.render.escape import plain
 from yoyak.report.render.vega_common import (
     INK,

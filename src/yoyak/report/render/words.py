@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from yoyak.events import RunStatus
 from yoyak.messages import text
-from yoyak.report.model.eta import until_all
-from yoyak.report.model.report import Report, RunProgress, System
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.forecast import until_all
+from yoyak.report.model.report import Forecast, Report, RunProgress, System
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.values import Interval

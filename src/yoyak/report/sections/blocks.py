@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from yoyak.messages import text
-from yoyak.report.model.values import TimelineSpan
+from yoyak.report.model.report import TimelineSpan
 
 
 class Link(NamedTuple):

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from yoyak.events import CheckResult
 from yoyak.messages import text
-from yoyak.report.model.report import Report
-from yoyak.report.model.values import SubmissionSummary
+from yoyak.report.model.report import Report, SubmissionSummary
 from yoyak.report.render import format
 from yoyak.report.render.words import name
 from yoyak.report.sections.blocks import (

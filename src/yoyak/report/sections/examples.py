@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from yoyak.messages import text
-from yoyak.report.model.values import Blended, Example
+from yoyak.report.model.report import Blended, Example
 from yoyak.report.render import format
 from yoyak.report.render.words import interval, verdict
 from yoyak.report.sections.blocks import AnswerBlock, Block, Link, Note, SampleBlock, pieces, table

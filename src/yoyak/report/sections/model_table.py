@@ -3,8 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from yoyak.messages import text
-from yoyak.report.model.report import Difference, Floor, Quality, Report, RunProgress, System
-from yoyak.report.model.values import Measured
+from yoyak.report.model.report import (
+    Difference,
+    Floor,
+    Measured,
+    Quality,
+    Report,
+    RunProgress,
+    System,
+)
 from yoyak.report.render import format
 from yoyak.report.render.words import left_band, left_range, name, progress, stage
 from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Table, table

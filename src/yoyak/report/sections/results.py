@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from yoyak.events import RunStatus
 from yoyak.messages import text
-from yoyak.report.model import pareto
+from yoyak.report.model import groups
 from yoyak.report.model.report import Report
 from yoyak.report.render import format
 from yoyak.report.render.words import name, notes
@@ -92,7 +92,7 @@ def small(view: Report) -> Blocks:
     yield from model_table(view, columns, models)
     if models:
         yield Note(format.budget(view.budget))
-    cheapest = pareto.smallest_tied(models, view.budget)
+    cheapest = groups.smallest_tied(models, view.budget)
     if cheapest is not None:
         yield Note(text("report.smallest-tied", model=cheapest.name))
 

@@ -1,23 +1,101 @@
-"""When the rest of the line-up would end: only of runs that have a pace or a recorded plan."""
+"""Time left follows from what was measured, and from a recorded plan."""
 
 import math
+import random
 from itertools import pairwise
 
 import msgspec
+import pytest
 
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.events import Planned, Queued, RunStatus, fold
+from yoyak.events import (
+    CheckpointSaved,
+    Planned,
+    PredictionProgress,
+    Prepared,
+    Queued,
+    RunStatus,
+    TrainStep,
+    fold,
+)
 from yoyak.planning import gpu_catalogue
 from yoyak.planning.plan import PlanTarget, plan
-from yoyak.report.model import history, schedule
+from yoyak.report.model import forecast, history
 from yoyak.report.model.build import build
 from yoyak.report.model.load import gather
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.report import Forecast
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.create_runs import record_plans
+
+
+def log(seconds, steps, saved=0.0):
+    events = [
+        Prepared(at=0, rows=8 * steps, rows_shortened=0, steps=steps, steps_per_epoch=steps,
+                 tokens_per_epoch=1, supervised_tokens_per_epoch=1, parameters=1,
+                 trainable_parameters=1)
+    ]  # fmt: skip
+    for step, second in enumerate(seconds, 1):
+        events.append(
+            TrainStep(at=0, step=step, epoch=0, loss=1, learning_rate=1, grad_norm=1, tokens=1,
+                    supervised_tokens=1, rows=8, seconds=second)
+        )  # fmt: skip
+        events.append(CheckpointSaved(at=0, step=step, name="s", size_bytes=1, seconds=saved))
+    return events
+
+
+def test_the_stated_example_is_38_minutes_and_not_40():
+    """127 of 390 steps at 8.7 s leave 263 × 8.7 s = 38.1 min."""
+    left = forecast.pace_of(log([8.7] * 127, 390)).forecast
+    assert left is not None
+    assert left.p50_seconds / 60 == pytest.approx(38.1, abs=0.05)
+    assert left.p90_seconds == pytest.approx(left.p50_seconds)
+
+
+def test_evaluations_and_saves_count():
+    left = forecast.pace_of(log([1.0] * 10, 20, saved=0.5)).forecast
+    assert left is not None
+    assert left.p50_seconds == pytest.approx(15.0)
+
+
+def test_nothing_is_said_before_the_first_step():
+    assert forecast.pace_of(log([], 20)).forecast is None
+    assert forecast.until_all([], 1) is None
+
+
+def test_the_truth_is_seldom_beyond_the_slow_forecast():
+    """Paces that drift in stretches, as long batches and busy disks do: nine in ten end in time."""
+    draw = random.Random(1)
+    inside = 0
+    for _ in range(200):
+        paces = [draw.lognormvariate(0, 0.4) for _ in range(40)]
+        seconds = [pace * draw.uniform(0.8, 1.2) for pace in paces for _ in range(10)]
+        left = forecast.pace_of(log(seconds[:200], 400)).forecast
+        assert left is not None
+        inside += sum(seconds[200:]) <= left.p90_seconds
+    assert inside >= 180
+
+
+def test_rows_go_by_their_own_pace():
+    steps = [
+        PredictionProgress(at=0, split="dev", done=done, of=100, seconds=2.0 * done)
+        for done in (0, 10, 40)
+    ]
+    left = forecast.generation_left(steps)
+    assert left is not None
+    assert left.p50_seconds == pytest.approx(120.0)
+    assert forecast.generation_left(steps[:1]) is None
+
+
+def test_runs_share_the_places_there_are_each_in_its_turn():
+    runs = [Forecast(p50_seconds=seconds, p90_seconds=2 * seconds) for seconds in (60, 30, 20, 50)]
+    one, two = (forecast.until_all(runs, places) for places in (1, 2))
+    assert one == Forecast(p50_seconds=160, p90_seconds=320)
+    # On two: 60 beside 30 + 20, and the last one on the place that is free after 50.
+    assert two == Forecast(p50_seconds=100, p90_seconds=200)
+    assert forecast.until_all(runs, 9) == Forecast(p50_seconds=60, p90_seconds=120)
 
 
 def test_a_running_run_has_a_band_and_a_queued_one_nothing(make):
@@ -106,21 +184,21 @@ def test_as_many_runs_at_a_time_as_now_and_the_next_takes_the_place_that_is_free
         coming(make, queued, 30.0, run="c"),
         coming(make, queued, 5.0, run="d"),
     ]
-    found = {one.run: (one.start, one.end) for one in schedule.planned(runs, 1000.0)}
+    found = {one.run: (one.start, one.end) for one in forecast.planned(runs, 1000.0)}
     assert found == {
         "a": (1000.0, 1100.0), "b": (1000.0, 1010.0), "c": (1010.0, 1040.0), "d": (1040.0, 1045.0),
     }  # fmt: skip
 
 
 def test_a_running_runs_time_counts_from_its_last_word_and_not_from_now(make):
-    (span,) = schedule.planned([coming(make, RunStatus.RUNNING, 60.0, last_at=900.0)], 1000.0)
+    (span,) = forecast.planned([coming(make, RunStatus.RUNNING, 60.0, last_at=900.0)], 1000.0)
     assert (span.start, span.end, span.late_end) == (900.0, 960.0, 1020.0)
 
 
 def test_without_a_running_run_one_place_is_assumed(make):
     runs = [coming(make, RunStatus.QUEUED, 10.0, run=name) for name in "ab"]
-    assert schedule.places(runs) == 1
-    first, second = schedule.planned(runs, 0.0)
+    assert forecast.places(runs) == 1
+    first, second = forecast.planned(runs, 0.0)
     assert second.start == first.end == 10.0
 
 
@@ -134,5 +212,5 @@ def test_a_plan_that_could_not_estimate_promises_nothing(make):
 def test_failed_and_finished_runs_are_not_to_come(make):
     runs = [make.cut_run()._replace(id=status.value, status=status) for status in RunStatus]
     progress = {run.id: history.progress(run, fold(run.events)) for run in runs}
-    found = [one.run for one in schedule.pending_runs(runs, progress)]
+    found = [one.run for one in forecast.pending_runs(progress.values())]
     assert found == ["running", "interrupted", "stopped", "queued"]

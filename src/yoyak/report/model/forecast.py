@@ -1,8 +1,8 @@
-"""Forecasts of the remaining time, from the measured pace only."""
+"""Forecasts of the remaining time of a run and of the line-up, from the measured pace only."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from heapq import heapreplace
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush, heapreplace
 from itertools import pairwise
 from statistics import fmean, median, quantiles
 
@@ -12,9 +12,10 @@ from yoyak.events import (
     Evaluated,
     PredictionProgress,
     Prepared,
+    RunStatus,
     TrainStep,
 )
-from yoyak.report.model.values import Forecast
+from yoyak.report.model.report import Forecast, RunProgress, TimelineSpan
 
 _BLOCK_STEPS = 10
 """Block size for ranking: slow steps occur in runs (long batches, a busy disk)."""
@@ -119,3 +120,43 @@ def _last_end(seconds: Sequence[float], places: int) -> float:
     for each in seconds:
         heapreplace(ends, ends[0] + each)
     return max(ends)
+
+
+# --- the line-up --------------------------------------------------------------------------------
+
+
+TO_COME = (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.QUEUED)
+"""Statuses of pending runs, in the order they resume; a failed run needs manual action."""
+
+
+def pending_runs(progress: Iterable[RunProgress]) -> list[RunProgress]:
+    """Return the progress of the pending runs, in the order in which they would run."""
+    found = [one for one in progress if one.status in TO_COME]
+    return sorted(found, key=lambda one: TO_COME.index(one.status))
+
+
+def places(coming: Iterable[RunProgress]) -> int:
+    """Return the number of parallel runs, taken as the number now running, at least 1."""
+    return max(1, sum(one.status is RunStatus.RUNNING for one in coming))
+
+
+def planned(coming: Sequence[RunProgress], now: float) -> Iterator[TimelineSpan]:
+    """Yield a span for each pending run, up to the first without a forecast."""
+    free = [(now, now)] * places(coming)
+    for one in coming:
+        if one.forecast is None:
+            return
+        start, late = heappop(free)
+        if one.status is RunStatus.RUNNING and one.last_at is not None:
+            start = late = one.last_at
+        soon, late = start + one.forecast.p50_seconds, late + one.forecast.p90_seconds
+        heappush(free, (soon, late))
+        yield TimelineSpan(
+            run=one.run,
+            name=one.name,
+            kind="planned",
+            start=start,
+            end=soon,
+            late_end=late,
+            record=one.record,
+        )
