@@ -1,0 +1,59 @@
+"""Particles follow the final consonant, also after digits, tags and Latin letters."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yoyak.korean import particle, with_particle
+
+
+@pytest.mark.parametrize(
+    ("word", "form", "whole"),
+    [
+        ("책", "을", "책을"),
+        ("종이", "을", "종이를"),
+        ("종이", "를", "종이를"),
+        ("책", "를", "책을"),
+        ("길", "으로", "길로"),
+        ("집", "로", "집으로"),
+        ("바다", "으로", "바다로"),
+        ("수빈", "이랑", "수빈이랑"),
+        ("민수", "이랑", "민수랑"),
+        ("민수", "아", "민수야"),
+        ("12만 원", "이에요", "12만 원이에요"),
+        ("저녁 6시", "이에요", "저녁 6시예요"),
+        ("#Person1#", "는", "#Person1#은"),
+        ("#Person2#", "은", "#Person2#는"),
+        ("#Person3#", "와", "#Person3#과"),
+        ("#Person1#", "으로", "#Person1#로"),
+        ("#Person3#", "으로", "#Person3#으로"),
+        ("#Email#", "으로", "#Email#로"),
+        ("#Email#", "를", "#Email#을"),
+        ("#Address#", "으로", "#Address#로"),
+        ("#SSN#", "는", "#SSN#은"),
+        ("20", "이", "20이"),
+        ("GPU 2", "가", "GPU 2가"),
+        ("run.json", "을", "run.json을"),
+        ("koBART", "을", "koBART를"),
+        ("'책'", "을", "'책'을"),
+        ("", "을", "를"),
+    ],
+)
+def test_particles_follow_the_sound(word, form, whole):
+    assert with_particle(word, form) == whole
+
+
+@given(st.characters(min_codepoint=ord("가"), max_codepoint=ord("힣")))
+def test_any_syllable_agrees_with_its_decomposition(syllable):
+    letters = unicodedata.normalize("NFD", syllable)
+    assert particle(syllable, "을") == ("을" if len(letters) == 3 else "를")
+    closed_but_rieul = len(letters) == 3 and letters[2] != "\u11af"
+    assert particle(syllable, "로") == ("으로" if closed_but_rieul else "로")
+
+
+@pytest.mark.parametrize("form", ["에서", "", "하"])
+def test_what_is_no_such_particle_is_an_error(form):
+    with pytest.raises(KeyError):
+        particle("책", form)
