@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from support.architectures import SEQ2SEQ, Shape, config_of
 from support.inference import *  # noqa: F403
 from support.kernels import *  # noqa: F403
 from support.training import *  # noqa: F403
@@ -80,43 +81,13 @@ def tokenizers(dialogues, toy_recipe):
     return {form: train_tokenizer(texts, toy_recipe(form)) for form in forms}
 
 
-def config_of(architecture: str, tokenizer):
-    import transformers as hf
-
-    if architecture == "bart":
-        return hf.BartConfig(
-            vocab_size=tokenizer.vocab_size,
-            d_model=32,
-            max_position_embeddings=600,
-            encoder_layers=2,
-            decoder_layers=2,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=64,
-            decoder_ffn_dim=64,
-            pad_token_id=tokenizer.pad_id,
-            bos_token_id=tokenizer.bos_id,
-            eos_token_id=tokenizer.stop_id,
-            decoder_start_token_id=tokenizer.decoder_start_id,
-            forced_eos_token_id=2,
-            init_std=0.3,
-        )
-    kinds = {"llama": hf.LlamaConfig, "qwen2": hf.Qwen2Config, "qwen3": hf.Qwen3Config}
-    return kinds[architecture](
-        # Real embeddings have spare rows, too: Qwen's 151,936 for 151,669 tokens.
-        vocab_size=(tokenizer.vocab_size + 63) // 64 * 64,
-        # Multiples of 64: in 4-bit on CPUs narrower layers are read wrongly (engine.base).
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=64,
-        max_position_embeddings=2048,
-        pad_token_id=tokenizer.pad_id,
-        eos_token_id=tokenizer.stop_id,
-        bos_token_id=tokenizer.bos_id,
-        initializer_range=0.3,
+def shape_of(tokenizer) -> Shape:
+    return Shape(
+        tokens=tokenizer.vocab_size,
+        pad=tokenizer.pad_id,
+        stop=tokenizer.stop_id,
+        bos=tokenizer.bos_id,
+        start=tokenizer.decoder_start_id,
     )
 
 
@@ -129,15 +100,16 @@ def toy(tokenizers, toy_recipe):
 
         import torch
 
-        tokenizer = tokenizers[architecture]
-        config = config_of(architecture, tokenizer)
-        seq2seq = architecture == "bart"
+        seq2seq = architecture in SEQ2SEQ
+        form = "bart" if seq2seq else architecture if architecture in tokenizers else "llama"
+        tokenizer = tokenizers[form]
+        config = config_of(architecture, shape_of(tokenizer))
         auto = hf.AutoModelForSeq2SeqLM if seq2seq else hf.AutoModelForCausalLM
         with torch.random.fork_rng():
             torch.manual_seed(3)
-            model = auto.from_config(config, attn_implementation="sdpa").eval()
+            model = auto.from_config(config).eval()
         kind = "seq2seq" if seq2seq else "causal"
-        return Toy(model, tokenizer, kind, torch.device("cpu"), toy_recipe(architecture))
+        return Toy(model, tokenizer, kind, torch.device("cpu"), toy_recipe(form))
 
     return make
 

@@ -131,3 +131,11 @@ def test_the_hardware_decides_the_dtypes(recipe_of):
     assert precision_for(recipe_of("nf4"), old) == (torch.float32, None)
     assert precision_for(recipe_of("lora"), detect()) == (torch.float32, None)
     assert precision_for(recipe_of("bart"), new) == (torch.float32, None)
+
+
+@pytest.mark.parametrize(("architecture", "attention"), [("gemma2", "eager"), ("gemma3", "sdpa")])
+def test_attention_is_what_the_class_supports(toy, recipe_of, tmp_path, architecture, attention):
+    toy(architecture).model.save_pretrained(tmp_path)
+    found = load.BaseModel(str(tmp_path), None, "")
+    model = load.load_base(found, "causal", recipe_of("lora"), detect())
+    assert model.config._attn_implementation == attention

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.model import (  # noqa: E402
     ModelBundle,
-    model_parts,
+    position_limit,
     positions_needed,
     refuse_beyond_positions,
     transformer_blocks,
@@ -14,20 +14,6 @@ from yoyak.engine.models.model import (  # noqa: E402
 )
 from yoyak.engine.tokenization.encode import EncodedRow  # noqa: E402
 from yoyak.errors import BadRecipe  # noqa: E402
-
-
-@pytest.mark.parametrize("architecture", ["bart", "llama", "qwen3"])
-def test_backbone_and_head_make_the_logits_of_the_whole_model(architecture, toy, adapted):
-    for model in (toy(architecture).model, adapted(architecture).model.eval()):
-        backbone, head, bias = model_parts(model)
-        ids = torch.arange(5, 25).reshape(2, 10)
-        inputs = {"input_ids": ids}
-        if architecture == "bart":
-            inputs["decoder_input_ids"] = ids[:, :4]
-        with torch.no_grad():
-            logits = head(backbone(**inputs).last_hidden_state)
-            expected = model(**inputs).logits
-        torch.testing.assert_close(logits if bias is None else logits + bias, expected)
 
 
 def test_blocks_and_the_model_below_adapters_are_found(toy, adapted):
@@ -53,3 +39,17 @@ def test_a_row_beyond_the_positions_is_named(toy):
     refuse_beyond_positions(bundle, [fits])
     with pytest.raises(BadRecipe, match="train row long needs 601 positions"):
         refuse_beyond_positions(bundle, [fits, long])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "limit"),
+    [("bart", 600), ("t5", None), ("bert2bert", 2048), ("gpt2", 2048), ("gemma3-vision", 2048)],
+)
+def test_the_position_limit_is_found_below_wrappers_and_in_parts(architecture, limit, toy):
+    assert position_limit(toy(architecture).model) == limit
+
+
+def test_an_encoder_with_fewer_positions_than_its_decoder_sets_the_limit(toy):
+    model = toy("bert2bert").model
+    model.get_encoder().config.max_position_embeddings = 512
+    assert position_limit(model) == 512

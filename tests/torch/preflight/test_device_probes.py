@@ -8,7 +8,7 @@ from yoyak.events import Warned
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.collate import padded_tokens  # noqa: E402
-from yoyak.engine.models.model import model_parts  # noqa: E402
+from yoyak.engine.models.model import unwrap_model  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.engine.preflight import device_probes  # noqa: E402
 from yoyak.engine.training.checkpoint import TrainState  # noqa: E402
@@ -19,7 +19,7 @@ START = TrainState(budget_tokens=4096)
 
 def plant(context, work):
     """Lets something happen to the logits of every pass."""
-    model_parts(context.optimizer.bundle.model).head.register_forward_hook(
+    unwrap_model(context.optimizer.bundle.model).get_output_embeddings().register_forward_hook(
         lambda module, args, logits: work(logits)
     )
 
@@ -140,7 +140,7 @@ def passes():
             if seen[-1] > most:
                 raise torch.OutOfMemoryError
 
-        model_parts(context.optimizer.bundle.model).backbone.register_forward_pre_hook(
+        unwrap_model(context.optimizer.bundle.model).register_forward_pre_hook(
             note, with_kwargs=True
         )
         return seen

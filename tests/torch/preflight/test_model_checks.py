@@ -8,6 +8,7 @@ from support.preflight import slow, with_control
 from yoyak.engine.device import Precision
 from yoyak.engine.inference import decode_loop
 from yoyak.engine.models import collate, loss
+from yoyak.engine.preflight import model_checks
 from yoyak.values import Dialogue, Turn
 
 pytestmark = pytest.mark.torch
@@ -73,18 +74,32 @@ def test_rows_that_see_each_other(toy, red, monkeypatch):
         logits = right(model, batch)
         return logits + 0.5 * logits.mean(0, keepdim=True)
 
-    from yoyak.engine.preflight import model_checks
-
     monkeypatch.setattr(model_checks, "supervised_logits", leaking)
     assert "batch-equals-single" in red(toy("llama"))
 
 
-def test_a_head_that_forgets_its_bias(toy, red, monkeypatch):
-    model = toy("bart")
-    model.model.final_logits_bias.normal_()
+@pytest.mark.parametrize("architecture", ["bart", "t5", "gemma2", "hyperclovax"])
+def test_a_head_outside_of_its_model(toy, red, monkeypatch, architecture):
+    """Whoever multiplies hidden states with the head loses bias, scaling and softcapping."""
+    model = toy(architecture)
+    if architecture == "bart":
+        model.model.final_logits_bias.normal_()
     assert red(model) == set()
-    right = loss.model_parts
-    monkeypatch.setattr(loss, "model_parts", lambda m: right(m)._replace(bias=None))
+
+    def naive(whole, batch):
+        inputs = {"input_ids": batch.input_ids}
+        if batch.decoder_input_ids is not None:
+            inputs["attention_mask"] = batch.attention_mask
+            inputs["decoder_input_ids"] = batch.decoder_input_ids
+        seen = []
+        head = whole.get_output_embeddings()
+        hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        whole(**inputs)
+        hook.remove()
+        scale = whole.config.d_model**0.5 if architecture == "t5" else 1.0
+        return head(scale * seen[0].flatten(0, 1)[batch.label_positions]).float()
+
+    monkeypatch.setattr(model_checks, "supervised_logits", naive)
     assert "head-equals-full" in red(model)
 
 

@@ -8,7 +8,7 @@ from yoyak import events
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.config.schema import Recompute  # noqa: E402
-from yoyak.engine.models.model import model_parts, unwrap_model  # noqa: E402
+from yoyak.engine.models.model import unwrap_model  # noqa: E402
 from yoyak.engine.pipeline import start  # noqa: E402
 from yoyak.errors import RunFailed  # noqa: E402
 
@@ -24,7 +24,7 @@ def cap(model, tokens):
         if ids.numel() > tokens:
             raise torch.OutOfMemoryError(f"{ids.numel()} tokens")
 
-    model_parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+    unwrap_model(model).register_forward_pre_hook(refuse, with_kwargs=True)
 
 
 def without_dropout(context):
@@ -89,7 +89,7 @@ def cap_kept(context, tokens_by_level):
         if kwargs["input_ids"].numel() > tokens_by_level[level]:
             raise torch.OutOfMemoryError(level)
 
-    model_parts(model).backbone.register_forward_pre_hook(refuse, with_kwargs=True)
+    unwrap_model(model).register_forward_pre_hook(refuse, with_kwargs=True)
 
 
 def test_every_second_block_is_tried_before_every_block(context):

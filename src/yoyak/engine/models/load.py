@@ -29,6 +29,8 @@ def load_base(
 ) -> "PreTrainedModel":
     """Load the base onto the device, quantised to 4-bit if the recipe says so.
 
+    Attention is SDPA where the class supports it, else transformers' eager one (Gemma 2, LongT5).
+
     Raises:
         Unavailable: the weights cannot be loaded.
         RunFailed: the model does not fit in the device's memory.
@@ -46,7 +48,6 @@ def load_base(
             base.name_or_path,
             revision=base.revision or "main",
             dtype=dtype,
-            attn_implementation="sdpa",
             trust_remote_code=False,
             **settings,
         )

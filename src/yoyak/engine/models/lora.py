@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import LoraSettings
 from yoyak.engine.models.model import Kind
+from yoyak.engine.models.reach import probe_inputs, unreached_linear_layers
 from yoyak.engine.seed import seed_all
 from yoyak.errors import RunFailed
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def add_lora(model: torch.nn.Module, lora: LoraSettings, kind: Kind, seed: int) -> torch.nn.Module:
-    """Freeze a model and add untrained float32 adapters to the recipe's target modules.
+    """Freeze a model and add untrained float32 adapters to every linear layer that a text uses.
 
     The adapters' random weights depend on ``seed`` only.
     """
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
     model.requires_grad_(False)
     config = LoraConfig(
@@ -26,6 +28,8 @@ def add_lora(model: torch.nn.Module, lora: LoraSettings, kind: Kind, seed: int) 
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
         target_modules=lora.target_modules,
+        exclude_modules=unreached_linear_layers(model) or None,
+        fan_in_fan_out=any(isinstance(part, Conv1D) for part in model.modules()),
         bias="none",
         task_type="SEQ_2_SEQ_LM" if kind == "seq2seq" else "CAUSAL_LM",
     )
@@ -49,10 +53,7 @@ def load_adapters(model: "PreTrainedModel", folder: Path) -> torch.nn.Module:
 
 def _check_adapters_active(model: Any, folder: Path) -> None:
     """Compare the logits with and without the adapters, which must differ."""
-    ids = torch.arange(1, 9, device=model.device).unsqueeze(0)
-    inputs = {"input_ids": ids}
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = ids
+    inputs = probe_inputs(model)
     model.eval()
     with torch.no_grad():
         on = model(**inputs).logits

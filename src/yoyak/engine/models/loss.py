@@ -1,16 +1,20 @@
-"""The training loss: backbone over all tokens, language model head on supervised positions only.
+"""The training loss: the model over all tokens, its head on supervised positions only.
 
 About one token in seven is supervised, so the head of a 150,000-token vocabulary does a seventh of
-the work and its logits take a seventh of the memory.
+the work and its logits take a seventh of the memory. The model runs its own forward pass; only the
+head's input is cut. So whatever an architecture does before and after its head (T5's scaling,
+BART's bias, Gemma's softcapping, Granite's division) is the architecture's own code.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch.nn.functional import cross_entropy  # noqa: TID253 -- as below
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.models.collate import Batch, Packing
-from yoyak.engine.models.model import model_parts
+from yoyak.engine.models.model import unwrap_model
 
 
 def loss_sum(model: torch.nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
@@ -30,16 +34,31 @@ def token_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
 
 def supervised_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """Return fp32 logits at the supervised positions, [n, vocabulary], in the targets' order."""
-    backbone, head, bias = model_parts(model)
     inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
     if batch.decoder_input_ids is not None:
         inputs["attention_mask"] = batch.attention_mask
         inputs["decoder_input_ids"] = batch.decoder_input_ids
     if batch.packing is not None:
         inputs |= _packing_inputs(batch.packing)
-    hidden = backbone(**inputs).last_hidden_state
-    logits: torch.Tensor = head(hidden.flatten(0, 1).index_select(0, batch.label_positions)).float()
-    return logits if bias is None else logits + bias
+    inner = unwrap_model(model)
+    with _head_at(inner, batch.label_positions):
+        logits: torch.Tensor = inner(**inputs).logits
+    return logits.flatten(0, 1).float()
+
+
+@contextmanager
+def _head_at(model: Any, positions: torch.Tensor) -> Iterator[None]:
+    """Let the head see these positions of the flattened hidden states only, inside the block."""
+
+    def select(_head: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
+        hidden, *further = given
+        return hidden.flatten(0, 1).index_select(0, positions)[None], *further
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _packing_inputs(packing: Packing) -> dict[str, Any]:

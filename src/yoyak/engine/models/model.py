@@ -22,27 +22,6 @@ class ModelBundle(NamedTuple):
     device: torch.device
 
 
-class ModelParts(NamedTuple):
-    """A language model in two: ``backbone`` gives hidden states, ``head`` turns them into logits.
-
-    ``bias`` [1, vocabulary] is added to the logits (BART has one).
-    """
-
-    backbone: torch.nn.Module
-    head: torch.nn.Module
-    bias: torch.Tensor | None
-
-
-def model_parts(model: torch.nn.Module) -> ModelParts:
-    """Return backbone and head of a transformers model, LoRA layers included."""
-    inner: Any = unwrap_model(model)
-    return ModelParts(
-        backbone=getattr(inner, inner.base_model_prefix),
-        head=inner.get_output_embeddings(),
-        bias=getattr(inner, "final_logits_bias", None),
-    )
-
-
 def unwrap_model(model: Any) -> Any:
     """Return the transformers model inside PEFT's wrapper; its adapters stay active."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -77,13 +56,26 @@ def positions_needed(kind: Kind, source_tokens: int, answer_tokens: int) -> int:
     return source_tokens + answer_tokens
 
 
+def position_limit(model: torch.nn.Module) -> int | None:
+    """Return the positions the model was built for, ``None`` if relative ones set no limit.
+
+    An encoder-decoder made of two models has the smaller number of the two.
+    """
+    inner = unwrap_model(model)
+    sides = [inner.config.get_text_config(decoder=True)]
+    if inner.config.is_encoder_decoder:
+        sides.append(inner.get_encoder().config)
+    limits = {getattr(side, "max_position_embeddings", None) for side in sides} - {None}
+    return min(limits, default=None)
+
+
 def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["EncodedRow"]) -> None:
     """Check that every training row fits the positions the model was built for.
 
     Raises:
         BadRecipe: one does not; the message names the longest row.
     """
-    positions: int | None = getattr(bundle.model.config, "max_position_embeddings", None)
+    positions = position_limit(bundle.model)
     if positions is None or not rows:
         return
 

@@ -33,7 +33,10 @@ def packing_obstacle(bundle: ModelBundle, precision: Precision) -> str | None:
 def _varlen_obstacle(bundle: ModelBundle) -> str | None:
     if not _has_varlen_attention():
         return messages.text("engine.packing-no-kernel", torch=torch.__version__)
-    if getattr(unwrap_model(bundle.model).config, "attention_dropout", 0.0):
+    config = unwrap_model(bundle.model).config
+    if config._attn_implementation not in {"sdpa", ATTENTION}:
+        return messages.text("engine.packing-eager", attention=config._attn_implementation)
+    if getattr(config, "attention_dropout", 0.0):
         return messages.text("engine.packing-attention-dropout")
     return None
 

@@ -1,5 +1,6 @@
 """Fine-tune a model from a training job to saved weights, for every engine with a model."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from yoyak.engine.models.kernels import refuse_unsupported_kernels
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
+from yoyak.engine.models.reach import freeze_unreached
 from yoyak.engine.models.weights import SavedWeights, WeightsForm
 from yoyak.engine.pipeline.base_model import find_base
 from yoyak.engine.pipeline.start import load_checkpoint, start_state
@@ -30,6 +32,7 @@ from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
 from yoyak.errors import BadRecipe
+from yoyak.events import Warned
 from yoyak.files import atomic
 
 
@@ -75,14 +78,25 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
     folder = job.folder / cache.FOLDER
     rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
     model: Any = load_base(base, kind, recipe, hardware)
-    if recipe.lora is not None and recipe.train.epochs:
-        model = add_lora(model, recipe.lora, kind, recipe.train.seed)
+    _warn_of_slow_attention(job, model)
+    if recipe.train.epochs:
+        if recipe.lora is None:
+            freeze_unreached(model)
+        else:
+            model = add_lora(model, recipe.lora, kind, recipe.train.seed)
     bundle = ModelBundle(model, tokenizer, kind, hardware.device)
     refuse_beyond_positions(bundle, rows)
     refuse_unsupported_kernels(bundle, recipe.train, precision_for(recipe, hardware))
     return FinetuneInputs(
         bundle, base, rows, default_max_new_tokens(len(row.answer_ids) for row in rows)
     )
+
+
+def _warn_of_slow_attention(job: TrainJob, model: Any) -> None:
+    attention = model.config._attn_implementation
+    if attention != "sdpa":
+        fields = {"model": type(model).__name__, "attention": str(attention)}
+        job.emit(Warned(at=time.time(), key="engine.slow-attention", fields=fields))
 
 
 def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
