@@ -65,8 +65,8 @@ def position_limit(model: torch.nn.Module) -> int | None:
     sides = [inner.config.get_text_config(decoder=True)]
     if inner.config.is_encoder_decoder:
         sides.append(inner.get_encoder().config)
-    limits = {getattr(side, "max_position_embeddings", None) for side in sides} - {None}
-    return min(limits, default=None)
+    limits = [getattr(side, "max_position_embeddings", None) for side in sides]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def refuse_beyond_positions(bundle: ModelBundle, rows: Sequence["EncodedRow"]) -> None:
