@@ -85,13 +85,18 @@ class Split(Value, frozen=True, kw_only=True):
     """All rows of one file, in file order; ``fingerprint`` is the SHA-256 of their content.
 
     ``cleaned`` tells how many dialogues each clean-up rule changed; a rule that changed none is
-    left out.
+    left out. ``speaker_names`` has, by id, the tag that each name of a speaker was replaced by.
+    ``cut_ids`` are rows with a cell as long as Excel's limit, ``unread_summaries`` counts the
+    summaries of test in corpora that have them.
     """
 
     name: SplitName
     dialogues: tuple[Dialogue, ...]
     fingerprint: str
     cleaned: dict[str, int] = {}
+    speaker_names: dict[str, dict[str, str]] = {}
+    cut_ids: tuple[str, ...] = ()
+    unread_summaries: int = 0
 
 
 class Corpus(Value, frozen=True, kw_only=True):
@@ -154,11 +159,13 @@ class PredictedTexts(dict[str, str]):
     """The predicted text of each id, in file order and in NFC.
 
     ``as_written`` holds the texts that were not in NFC; ``has_dialogues`` says that the file also
-    holds dialogues, as the contest's own files do and files of predictions rarely do.
+    holds dialogues, as the contest's own files do and files of predictions rarely do. ``sha256`` is
+    that of the file's bytes as they were read.
     """
 
     as_written: Mapping[str, str] = MappingProxyType({})
     has_dialogues: bool = False
+    sha256: str = ""
 
 
 # --- scores -----------------------------------------------------------------------

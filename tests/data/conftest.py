@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.corpora import *  # noqa: F403
+
 TRAIN = (
     "fname,dialogue,summary,topic\n"
     'train_0,"#Person1#: 비 온대.\n#Person2#: 우산 챙길게.",#Person2#는 우산을 챙깁니다.,날씨\n'

@@ -37,6 +37,15 @@ def test_what_is_written_is_read(tmp_path):
     assert contest.forbid_test_in_training
 
 
+def test_columns_are_declared_by_name(tmp_path):
+    contest = read_contest(write(tmp_path, '[columns]\nid = "no"\nsummary = ["a", "b"]\n'))
+    assert contest.columns is not None
+    assert (contest.columns.id, contest.columns.dialogue) == ("no", None)
+    assert contest.columns.summaries == ("a", "b")
+    [one] = read_contest(write(tmp_path, '[columns]\nsummary = "a"\n')).columns.summaries
+    assert one == "a"
+
+
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 @pytest.mark.parametrize(
     ("text", "key"),
@@ -50,6 +59,9 @@ def test_what_is_written_is_read(tmp_path):
         ('forbidden_sources = "dialog sum"', "forbidden_sources"),
         ('forbidden_sources = [" - "]', "forbidden_sources"),
         ("= 12", "line 1"),
+        ("[columns]\nsummary = 3", "columns.summary"),
+        ('[columns]\nid = "a"\nsummary = ["a"]', "'a' twice"),
+        ('[columns]\nfname = "a"', "fname"),
     ],
 )
 def test_a_mistake_is_refused_with_file_and_key(tmp_path, text, key, language):

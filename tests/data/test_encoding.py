@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from yoyak.data.encoding import text_of
 from yoyak.data.rows import read_rows
+from yoyak.data.text_file import read_text_file
 from yoyak.errors import BadData
 
 KOREAN = 'fname,summary\na,첫째 요약입니다.\nb,"둘째, 요약입니다."\n'
@@ -23,7 +23,7 @@ ENCODED = [
 def test_another_encoding_is_recognised(file, encoding, name, line):
     path = file("t.csv", KOREAN.encode(encoding))
     with pytest.raises(BadData) as caught:
-        text_of(path)
+        read_text_file(path)
     said = str(caught.value)
     assert str(path) in said
     assert all(part in said for part in (f"looks like {name}.", line, f"iconv -f {name.upper()}"))
@@ -32,9 +32,9 @@ def test_another_encoding_is_recognised(file, encoding, name, line):
 def test_the_command_that_is_offered_repairs_the_file(file):
     path = file("내 파일.csv", KOREAN.encode("cp949"))
     with pytest.raises(BadData) as caught:
-        text_of(path)
+        read_text_file(path)
     subprocess.run(str(caught.value).split(" → ")[1], shell=True, check=True)
-    assert text_of(path.with_name("내 파일.utf8.csv")) == KOREAN
+    assert read_text_file(path.with_name("내 파일.utf8.csv")).text == KOREAN
 
 
 def test_plain_ascii_in_utf16_is_recognised_too(file):
@@ -54,10 +54,10 @@ def test_plain_ascii_in_utf16_is_recognised_too(file):
 def test_damaged_utf8_is_not_called_cp949(file, content, key):
     path = file("t.csv", content)
     with pytest.raises(BadData) as caught:
-        text_of(path)
+        read_text_file(path)
     assert caught.value.key == key
     assert f"{path}, line" in str(caught.value)
 
 
 def test_a_byte_order_mark_is_left_out(file):
-    assert text_of(file("t.csv", "\ufeff" + KOREAN)) == KOREAN
+    assert read_text_file(file("t.csv", "\ufeff" + KOREAN)).text == KOREAN

@@ -39,6 +39,13 @@ class CommandContext:
         named = self._data or self.project.data.folder or remembered
         return Path(named) if named else sample.folder()
 
+    @property
+    def dev_file(self) -> Path:
+        """The file of dev, whichever format it is in."""
+        from yoyak.data.corpus import split_file
+
+        return split_file(self.data_folder, "dev") or self.data_folder / "dev.csv"
+
     @cached_property
     def corpus(self) -> Corpus:
         """Read and check the data; remember the folder if it was named and passed."""

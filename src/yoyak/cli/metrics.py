@@ -76,7 +76,7 @@ def compare(
     out.print(scores.comparison(compared, names=names, cards=scorecards))
     if rows:
         best = [standing.system for standing in compared.standings[:2]]
-        files = references or [context.data_folder / "dev.csv"]
+        files = references or [context.dev_file]
         _draw_rows({name: evaluated[name] for name in best}, files, out)
         if references is None:
             draw_review(context, systems or _all_runs(context), out)
@@ -148,7 +148,7 @@ def _evaluate(
     if not path.is_file():
         folder = context.workspace.folder
         raise InputMissing("cli.unknown-system", system=system, workspace=folder)
-    against = references or [context.data_folder / "dev.csv"]
+    against = references or [context.dev_file]
     scorecard = _score_file(path, against, "official", None)
     return ScoredSystem(card=scorecard, texts=read_predictions(path))
 

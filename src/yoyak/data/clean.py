@@ -104,12 +104,12 @@ def clean(text: str) -> Cleaned:
 
 # What a tokenizer with added tag tokens separates from a tag: particles, alone or in a row
 # ("에게서는", "님의", "은(는)"), and closing punctuation. "#Person1# 모두" is two words and stays.
-_PARTICLE = (
+PARTICLE = (
     "은|는|이|가|을|를|과|와|의|에|에게|에게서|에서|께|께서|한테|도|만|만큼|로|으로|로부터|으로부터"
     "|보다|처럼|부터|까지|랑|이랑|이나|나|인|님"
 )
 _PARTED = re.compile(
-    rf"({TAG}) (?=(?:{_PARTICLE}){{1,3}}(?:\([은는이가을를과와]\))?(?![가-힣])|[.,!?)\]…'\"])"
+    rf"({TAG}) (?=(?:{PARTICLE}){{1,3}}(?:\([은는이가을를과와]\))?(?![가-힣])|[.,!?)\]…'\"])"
 )
 
 

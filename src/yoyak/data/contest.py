@@ -1,4 +1,4 @@
-"""Read ``contest.toml`` in the data folder: the contest rules that code can enforce.
+"""Read ``contest.toml`` in the data folder: how its files are written, and the contest's rules.
 
 The file is optional, and so is every key of it: what is not set is not limited.
 """
@@ -16,8 +16,39 @@ from yoyak.values import Value
 FILE = "contest.toml"
 
 
+class Columns(Value, frozen=True, kw_only=True):
+    """The names of the columns in a folder's files; ``None`` stands for the contest's own name."""
+
+    id: str | None = None
+    dialogue: str | None = None
+    summary: str | tuple[str, ...] | None = None
+    """One name, or one for each reference."""
+    topic: str | None = None
+
+    @property
+    def summaries(self) -> tuple[str, ...]:
+        """Return the columns of the summaries in order; none if none is declared."""
+        if isinstance(self.summary, str):
+            return (self.summary,)
+        return self.summary or ()
+
+    def __post_init__(self) -> None:
+        named = [name for name in (self.id, self.dialogue, *self.summaries, self.topic) if name]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(f"[columns] names {twice[0]!r} twice")
+
+
 class Contest(Value, frozen=True, kw_only=True):
-    """What a contest limits; ``None``, an empty list and ``false`` limit nothing."""
+    """How a folder's files are written and what a contest limits.
+
+    ``None``, an empty list and ``false`` limit nothing.
+    """
+
+    columns: Columns | None = None
+    """Where the files do not have the contest's names of columns."""
+    tag_speakers_in_summaries: bool = False
+    """Whether names of speakers become tags in references too, as they do in dialogues."""
 
     uploads_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Uploads that a team has a day; needs ``utc_offset``."""

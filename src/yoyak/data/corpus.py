@@ -2,10 +2,14 @@
 
 | file | columns | and may have |
 |---|---|---|
-| train.csv, dev.csv | fname, dialogue, summary | topic, summary2, summary3 |
-| test.csv | fname, dialogue | topic |
-| dev_references.csv (optional) | fname (may repeat), summary | |
-| sample_submission.csv (optional) | fname, summary; ids and order of test.csv | an unnamed index |
+| train, dev | fname, dialogue, summary | topic, summary2, summary3 |
+| test | fname, dialogue | topic |
+| dev_references (optional) | fname (may repeat), summary | |
+| sample_submission.csv (optional) | fname, summary; ids and order of test | an unnamed index |
+
+Each but the last may be ``.csv``, ``.tsv``, ``.json`` or ``.jsonl``. Other names of columns are
+declared in ``contest.toml``; those of SAMSum and DialogSum (``id``, ``summary1``) are known, and
+NIKL and AI Hub records are converted (``published_formats``). Names of speakers become tags.
 """
 
 import hashlib
@@ -19,16 +23,32 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from yoyak.data.clean import SPEAKER, TAG, Cleaned, clean
-from yoyak.data.encoding import text_of
+from yoyak.data.columns import (
+    DIALOGUE,
+    ID,
+    SUMMARY,
+    TOPIC,
+    summary_columns,
+    with_contest_columns,
+    with_speaker_tags,
+)
+from yoyak.data.contest import Contest, read_contest
 from yoyak.data.rows import InputTable, TableRow, read_rows
+from yoyak.data.speakers import tag_names
+from yoyak.data.text_file import is_pipe, read_text_file
 from yoyak.errors import BadData, InputMissing
 from yoyak.messages import listed, visible
 from yoyak.values import Corpus, Dialogue, Split, SplitName, Turn
 
 _TURN = re.compile(rf"({SPEAKER}):(?: (.*))?")
 
-ID, DIALOGUE, SUMMARY, TOPIC = "fname", "dialogue", "summary", "topic"
-FURTHER_SUMMARIES = ("summary2", "summary3")
+EXTENSIONS = (".csv", ".tsv", ".json", ".jsonl")
+"""How the name of a split's file may end; what is in it decides how it is read."""
+
+EXCEL_CELL_LIMIT = 32_767
+"""Characters after which Excel cuts a cell."""
+
+NO_RULES = Contest()
 
 
 class ContestRow(NamedTuple):
@@ -47,10 +67,11 @@ class ContestRow(NamedTuple):
 
 
 class ContestRows(NamedTuple):
-    """The rows of one file, in file order."""
+    """The rows of one file, in file order; ``unread`` counts the summaries of a test split."""
 
     table: InputTable
     rows: tuple[ContestRow, ...]
+    unread: int = 0
 
     @property
     def ids(self) -> list[str]:
@@ -67,21 +88,39 @@ def read_corpus(folder: Path) -> Corpus:
         InputMissing: the folder or one of the three files is not there.
         BadData: a file breaks the contract; the message names file, row and fname.
     """
-    paths = {name: folder / f"{name}.csv" for name in get_args(SplitName)}
-    missing = [path.name for path in paths.values() if not path.is_file()]
+    paths = {name: split_file(folder, name) for name in get_args(SplitName)}
+    missing = [f"{name}.csv" for name, path in paths.items() if path is None]
     if missing:
-        raise InputMissing("data.no-corpus", folder=folder, missing=", ".join(missing))
-    train = read_split("train", paths["train"])
-    dev = read_split("dev", paths["dev"])
-    test = read_split("test", paths["test"])
+        ends = ", ".join(EXTENSIONS[1:])
+        raise InputMissing("data.no-corpus", folder=folder, missing=", ".join(missing), ends=ends)
+    contest = read_contest(folder)
+    train, dev, test = (
+        read_split(name, path, contest) for name, path in paths.items() if path is not None
+    )
     refuse_shared_ids((train, dev, test))
+    further = read_further_references(split_file(folder, "dev_references"), dev, contest)
     return Corpus(
         folder=str(folder),
         train=_split("train", train),
-        dev=_split("dev", dev, read_further_references(folder / "dev_references.csv", dev)),
+        dev=_split("dev", dev, further),
         test=_split("test", test),
         sample_submission=read_sample_submission(folder / "sample_submission.csv", test),
     )
+
+
+def split_file(folder: Path, name: str) -> Path | None:
+    """Return the file of a split, whichever of ``EXTENSIONS`` it has; ``None`` if there is none.
+
+    Raises:
+        BadData: there are two, or it is a pipe, which the worker of a run could not read again.
+    """
+    found = [path for end in EXTENSIONS if (path := folder / f"{name}{end}").exists()]
+    if len(found) > 1:
+        names = listed([path.name for path in found])
+        raise BadData("data.two-files", folder=folder, names=names, split=name)
+    if found and is_pipe(found[0]):
+        raise BadData("data.pipe", file=found[0])
+    return found[0] if found else None
 
 
 def parse_turns(text: str) -> tuple[Turn, ...]:
@@ -132,47 +171,60 @@ def _split(
         dialogues=tuple(dialogues),
         fingerprint=fingerprint(dialogues),
         cleaned=dict(sorted(changed.items())),
+        speaker_names={one.id: dict(one.row.speakers) for one in records.rows if one.row.speakers},
+        cut_ids=tuple(one.id for one in records.rows if _is_cut(one.row)),
+        unread_summaries=records.unread,
     )
+
+
+def _is_cut(row: TableRow) -> bool:
+    cells = (*row.cells.values(), *row.as_written.values())
+    return any(len(cell.encode("utf-16-le")) == 2 * EXCEL_CELL_LIMIT for cell in cells)
 
 
 # --- the contract of each file ---
 
 
-def read_split(name: SplitName, path: Path) -> ContestRows:
-    """Read the rows of ``train.csv``, ``dev.csv`` or ``test.csv``.
+def read_split(name: SplitName, path: Path, contest: Contest = NO_RULES) -> ContestRows:
+    """Read the rows of the file of train, dev or test.
 
     Raises:
         BadData: the file breaks the contract; the message names file, row and fname.
     """
     labelled = name != "test"
     needed = (ID, DIALOGUE, SUMMARY) if labelled else (ID, DIALOGUE)
-    table = _read_whole(path)
-    check_columns(table, needed, (TOPIC, *FURTHER_SUMMARIES) if labelled else (TOPIC,))
-    rows = tuple(_record(table, row, labelled) for row in table.rows)
+    table, unread = with_contest_columns(_read_whole(path), contest.columns, is_test=not labelled)
+    check_columns(table, needed, (TOPIC, *summary_columns(table)) if labelled else (TOPIC,))
+    table = with_speaker_tags(table)
+    rows = tuple(_record(table, row, labelled, contest) for row in table.rows)
     _refuse_repeated_ids(table, (record.id for record in rows))
-    return ContestRows(table, rows)
+    return ContestRows(table, rows, unread)
 
 
-def read_further_references(path: Path, dev: ContestRows) -> dict[str, tuple[str, ...]]:
-    """Read references of dev beyond those in ``dev.csv``, by id; ``{}`` where there is no file."""
-    if not path.is_file():
+def read_further_references(
+    path: Path | None, dev: ContestRows, contest: Contest = NO_RULES
+) -> dict[str, tuple[str, ...]]:
+    """Read references of dev beyond those in its own file, by id; ``{}`` where there are none."""
+    if path is None:
         return {}
-    table = _read_whole(path)
+    table, _ = with_contest_columns(_read_whole(path), None)
     check_columns(table, (ID, SUMMARY), (TOPIC, DIALOGUE))
-    known = set(dev.ids)
+    speakers = {record.id: record.row.speakers for record in dev.rows}
     found: dict[str, tuple[str, ...]] = {}
     for row in table.rows:
         key = _id(table, row)
-        if key not in known:
+        if key not in speakers:
             raise table.error("data.unknown-id", row, id=key, other=dev.table.path.name)
-        found[key] = (*found.get(key, ()), *_summaries(table, row))
+        texts = _summaries(table, row._replace(speakers=speakers[key]), contest)
+        found[key] = (*found.get(key, ()), *texts)
     return found
 
 
 def read_sample_submission(path: Path, test: ContestRows) -> str | None:
     """Return the text of the sample submission; its ids must be those of test, in order."""
-    if not path.is_file():
+    if not path.exists():
         return None
+    text = read_text_file(path).text
     sample = read_rows(path)
     check_columns(sample, (ID, SUMMARY), ())
     asked, given = [_id(sample, row) for row in sample.rows], test.ids
@@ -187,17 +239,19 @@ def read_sample_submission(path: Path, test: ContestRows) -> str | None:
     for row, key, expected in zip(sample.rows, asked, given, strict=True):
         if key != expected:
             raise sample.error("data.sample-order", row, id=key, expected=expected)
-    return text_of(path)
+    return text
 
 
 def refuse_shared_ids(files: Sequence[ContestRows]) -> None:
     """Raise BadData where an id is in two splits: a score would be taken on training rows."""
     owner: dict[str, InputTable] = {}
-    for table, rows in files:
-        for record in rows:
-            other = owner.setdefault(record.id, table)
-            if other is not table:
-                raise table.error("data.shared-id", record.row, id=record.id, other=other.path.name)
+    for file in files:
+        for record in file.rows:
+            other = owner.setdefault(record.id, file.table)
+            if other is not file.table:
+                raise file.table.error(
+                    "data.shared-id", record.row, id=record.id, other=other.path.name
+                )
 
 
 def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[str]) -> None:
@@ -226,12 +280,12 @@ def _read_whole(path: Path) -> InputTable:
     return table
 
 
-def _record(table: InputTable, row: TableRow, labelled: bool) -> ContestRow:
+def _record(table: InputTable, row: TableRow, labelled: bool, contest: Contest) -> ContestRow:
     key = _id(table, row)
     dialogue = clean(table.cell(row, DIALOGUE))
     if not re.sub(TAG, "", dialogue.text).strip(" \n:"):
         raise table.error("data.empty-dialogue", row, id=key)
-    summaries = _summaries(table, row) if labelled else ()
+    summaries = _summaries(table, row, contest) if labelled else ()
     return ContestRow(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
 
 
@@ -242,12 +296,15 @@ def _id(table: InputTable, row: TableRow) -> str:
     return key
 
 
-def _summaries(table: InputTable, row: TableRow) -> tuple[str, ...]:
+def _summaries(table: InputTable, row: TableRow, contest: Contest) -> tuple[str, ...]:
     first = table.cell(row, SUMMARY)
     if not first.strip():
         raise table.error("data.empty-summary", row, id=row.cells.get(ID))
-    further = (row.cells.get(column, "") for column in FURTHER_SUMMARIES)
-    return (first, *(text for text in further if text.strip()))
+    further = (row.cells.get(column, "") for column in summary_columns(table)[1:])
+    texts = (first, *(text for text in further if text.strip()))
+    if contest.tag_speakers_in_summaries:
+        return tuple(tag_names(text, row.speakers) for text in texts)
+    return texts
 
 
 def _refuse_repeated_ids(table: InputTable, keys: Iterable[str]) -> None:

@@ -1,40 +1,28 @@
-"""Decode files as UTF-8; for anything else the error names the encoding the file seems to have."""
+"""Decode UTF-8; for anything else the error names the encoding that the bytes seem to have."""
 
 import re
 import shlex
 from pathlib import Path
 
-from yoyak.errors import BadData, InputMissing
+from yoyak.errors import BadData
 
 _HANGUL = re.compile("[가-힣]")
 _FOREIGN = re.compile(r"[^\W\d_a-zA-Z]")
 
 
-def text_of(path: Path) -> str:
-    """Return the text of a UTF-8 file; a byte order mark is accepted and left out.
+def decode(path: Path, content: bytes) -> str:
+    """Decode the content of a file as UTF-8; a byte order mark is accepted and left out.
 
     Raises:
-        InputMissing: there is no such file, or it cannot be read.
-        BadData: the file is not UTF-8, or ends inside a character.
+        BadData: it is not UTF-8, or ends inside a character.
     """
     try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputMissing("data.no-file", file=path) from error
-    except OSError as error:
-        raise InputMissing("data.unreadable", file=path, problem=error.strerror) from error
-    try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _undecodable(path, content, error) from error
-
-
-def nul_error(path: Path, text: str, row: int, line: int) -> BadData:
-    """Return the error for a NUL character in ``text``, which was decoded as UTF-8."""
-    encoding = looks_like(text.encode())
-    if encoding is None:
-        return BadData("data.nul", file=path, row=row, line=line)
-    return _looks(path, encoding, line)
+    if "\0" in text and (encoding := looks_like(content)):
+        raise _looks(path, encoding, text.count("\n", 0, text.index("\0")) + 1)
+    return text
 
 
 def looks_like(content: bytes) -> str | None:

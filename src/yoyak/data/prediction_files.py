@@ -1,22 +1,24 @@
 """Read predictions, references and dialogues from files of any origin, columns found by name.
 
-A name counts whatever its case and separators are: ``Pred_Summary`` is ``predsummary``. Where
+A file of train, dev or test is read as ``contest.toml`` beside it declares. Otherwise a name of a
+column counts whatever its case and separators are: ``Pred_Summary`` is ``predsummary``. Where
 more than one column could be meant, nothing is picked: the error lists them.
 """
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from yoyak.data.clean import clean
+from yoyak.data.columns import DIALOGUE, TOPIC, with_contest_columns, with_speaker_tags
+from yoyak.data.contest import Contest, read_contest
 from yoyak.data.corpus import parse_turns
 from yoyak.data.rows import ID_COLUMNS, InputTable, TableRow, column_key, read_rows
+from yoyak.data.speakers import tag_names
 from yoyak.errors import BadData
 from yoyak.messages import listed
-from yoyak.values import Dialogue, PredictedTexts
-
-DIALOGUE = "dialogue"
-TOPIC = "topic"
+from yoyak.values import Dialogue, PredictedTexts, SplitName
 
 PREDICTIONS = (
     frozenset((
@@ -40,7 +42,7 @@ def read_predictions(path: Path, *, column: str | None = None) -> PredictedTexts
     """Read the text predicted for each id, in file order; an empty prediction stays empty.
 
     Args:
-        path: CSV or JSONL.
+        path: any file or pipe that ``read_rows`` reads.
         column: the prediction's column, where its name does not tell.
 
     Raises:
@@ -57,6 +59,7 @@ def read_predictions(path: Path, *, column: str | None = None) -> PredictedTexts
     found.as_written = {
         key: row.as_written[chosen] for key, row in seen.items() if chosen in row.as_written
     }
+    found.sha256 = table.sha256
     found.has_dialogues = DIALOGUE in table.columns
     return found
 
@@ -83,11 +86,14 @@ def read_references(*paths: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _references(path: Path) -> dict[str, tuple[str, ...]]:
-    table = read_rows(path)
+    contest = _contest_of(path)
+    table = _as_declared(path, contest)
     columns = _reference_columns(table)
     found: dict[str, tuple[str, ...]] = {}
     for key, row in _with_ids(table):
         texts = tuple(filled(row.cells.get(column, "") for column in columns))
+        if contest.tag_speakers_in_summaries:
+            texts = tuple(tag_names(text, row.speakers) for text in texts)
         if not texts:
             raise table.error("data.empty-reference", row, id=key, columns=listed(columns))
         if not set(texts).isdisjoint(found.get(key, ())):
@@ -103,7 +109,7 @@ def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
     """
     found: dict[str, Dialogue] = {}
     for path in paths:
-        table = read_rows(path)
+        table = _as_declared(path, _contest_of(path), is_test=True)
         if DIALOGUE not in table.columns:
             continue
         column = id_column(table)
@@ -113,6 +119,19 @@ def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
             topic = row.cells.get(TOPIC) or None
             found.setdefault(key, Dialogue(id=key, turns=parse_turns(text), topic=topic))
     return found
+
+
+def _contest_of(path: Path) -> Contest:
+    """Return the contest.toml beside a file of train, dev or test; else one without rules."""
+    return read_contest(path.parent) if path.stem in get_args(SplitName) else Contest()
+
+
+def _as_declared(path: Path, contest: Contest, *, is_test: bool = False) -> InputTable:
+    """Return the rows of a file as a run reads them if it is a split of a data folder."""
+    table = read_rows(path)
+    if contest.columns is not None:
+        table, _ = with_contest_columns(table, contest.columns, is_test=is_test)
+    return with_speaker_tags(table) if DIALOGUE in table.columns else table
 
 
 def filled(texts: Iterable[str]) -> Iterable[str]:

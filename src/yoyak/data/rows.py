@@ -1,7 +1,8 @@
-"""Read CSV and JSONL rows strictly, each with its row and line number for error messages.
+"""Read rows strictly from CSV, TSV, JSON or JSONL, each with its number and line for messages.
 
-Nothing is guessed away: every cell stays text ("NA" and "null" too), every row has as many cells
-as the header, and a file that was cut off is an error that names the row.
+The format is recognised from the content, not from the file's name. Nothing is guessed away: every
+cell stays text ("NA" and "null" too), every row has as many cells as the header, and a file that
+was cut off is an error that names the row.
 """
 
 import csv
@@ -15,7 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from yoyak.data.encoding import nul_error, text_of
+from yoyak.data.json_rows import JsonRecord, read_json_records
+from yoyak.data.published_formats import WrongUtterance, convert, format_of
+from yoyak.data.text_file import read_text_file
 from yoyak.errors import BadData
 from yoyak.messages import listed
 
@@ -33,24 +36,30 @@ class TableRow(NamedTuple):
 
     The two differ because a dialogue has line breaks inside its cell. Cells are in NFC (decomposed
     Hangul is composed) except ids, which stay as written; ``as_written`` holds what was changed.
+    ``speakers`` has the tag of each speaker whose name was replaced by one.
     """
 
     number: int
     line: int
     cells: dict[str, str]
     as_written: Mapping[str, str] = MappingProxyType({})
+    speakers: Mapping[str, str] = MappingProxyType({})
 
 
 class InputTable(NamedTuple):
     """All records of a file; unnamed columns (an index that pandas wrote) are left out.
 
-    ``ends_with_newline`` is false where a CSV may have been cut inside its last cell.
+    ``sha256`` is that of the bytes that were read. ``published_as`` names the corpus whose
+    structure the records have. ``ends_with_newline`` is false where a CSV may have been cut inside
+    its last cell.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
-    ends_with_newline: bool
+    sha256: str
+    ends_with_newline: bool = True
+    published_as: str | None = None
 
     def cell(self, row: TableRow, column: str) -> str:
         """Return one cell.
@@ -69,45 +78,67 @@ class InputTable(NamedTuple):
 
 
 def read_rows(path: Path) -> InputTable:
-    """Read all records of a CSV file (RFC 4180, comma, header) or a JSONL file (one object a line).
+    """Read all records of a file or pipe.
+
+    A text that starts with ``{`` or ``[`` is JSON: an array of objects, objects one after another
+    (JSONL), or one of ``published_formats``. Anything else is a table with a header (RFC 4180)
+    whose cells are separated by comma, tab, semicolon or bar.
 
     Raises:
         InputMissing: there is no such file.
-        BadData: it is not UTF-8, not a table, or breaks off; the message names file and row.
+        BadData: it is no such text, or breaks off; the message names file and row.
     """
-    text = text_of(path)
-    if not text.strip():
-        raise BadData("data.empty-file", file=path)
+    file = read_text_file(path)
+    if file.text.lstrip().startswith(("{", "[")):
+        return _read_json(path, file.text, file.sha256)
     if path.suffix.lower() == ".txt":
         raise BadData("data.plain-text", file=path)
-    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"} or text.lstrip().startswith("{"):
-        return _read_jsonl(path, text)
-    return _read_csv(path, text)
+    return _read_csv(path, file.text, file.sha256)
 
 
 # --- CSV -----------------------------------------------------------------------------------------
 
+_SEPARATORS = (",", "\t", ";", "|")
+_EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)')
+"""The first line by which Excel is told the separator of a CSV file."""
 
-def _read_csv(path: Path, text: str) -> InputTable:
-    records = _records(path, text)
+
+def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
+    declared = _EXCEL_SEPARATOR.match(text)
+    start = 0 if declared is None else declared.end()
+    if not text[start:].strip():
+        raise BadData("data.no-rows", file=path)
+    separator = _separator(path, text[start:]) if declared is None else declared[1]
+    records = _records(path, text[start:], separator, 1 if declared is None else 2)
     _, _, header = next(records)
     _check_header(path, header)
-    rows = tuple(_row(path, text, header, *record) for record in records)
+    rows = tuple(_row(path, header, *record) for record in records)
     if not rows:
         raise BadData("data.no-rows", file=path)
     columns = tuple(name for name in header if not _UNNAMED.fullmatch(name))
-    return InputTable(path, columns, rows, text.endswith(("\n", "\r")))
+    return InputTable(path, columns, rows, sha256, text.endswith(("\n", "\r")))
 
 
-def _records(path: Path, text: str) -> Iterator[tuple[int, int, list[str]]]:
+def _separator(path: Path, text: str) -> str:
+    """Return the separator of a table: the first that divides its header."""
+    for separator in _SEPARATORS:
+        _, _, header = next(_records(path, text, separator, 1))
+        if len(header) > 1:
+            return separator
+    return _SEPARATORS[0]
+
+
+def _records(
+    path: Path, text: str, separator: str, first_line: int
+) -> Iterator[tuple[int, int, list[str]]]:
     """Yield number (0 is the header), first line and cells of each record; skip blank lines."""
     # The limit belongs to the whole process and is there against unclosed quotes, which strict
     # reading finds anyway.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     number = 0
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + first_line
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -122,21 +153,15 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, int, list[str]]]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    for separator in ("\t", ";", "|"):
-        if len(header) == 1 and separator in header[0]:
-            name = "TAB" if separator == "\t" else separator
-            raise BadData("data.separator", file=path, separator=name, header=header[0])
     named = [name for name in header if not _UNNAMED.fullmatch(name)]
     repeated = sorted({name for name in named if named.count(name) > 1})
     if repeated:
         raise BadData("data.repeated-column", file=path, columns=listed(repeated))
 
 
-def _row(
-    path: Path, text: str, header: list[str], number: int, line: int, cells: list[str]
-) -> TableRow:
+def _row(path: Path, header: list[str], number: int, line: int, cells: list[str]) -> TableRow:
     if any("\0" in cell for cell in cells):
-        raise nul_error(path, text, number, line)
+        raise BadData("data.nul", file=path, row=number, line=line)
     if len(cells) != len(header):
         raise BadData(
             "data.cell-count",
@@ -168,26 +193,45 @@ def column_key(column: str) -> str:
     return re.sub(r"[\W_]+", "", column.casefold())
 
 
-# --- JSONL ---------------------------------------------------------------------------------------
+# --- JSON ----------------------------------------------------------------------------------------
 
 
-def _read_jsonl(path: Path, text: str) -> InputTable:
-    lines = [(line, raw) for line, raw in enumerate(text.split("\n"), 1) if raw.strip()]
-    rows = tuple(_parse(path, number, line, raw) for number, (line, raw) in enumerate(lines, 1))
+def _read_json(path: Path, text: str, sha256: str) -> InputTable:
+    records = read_json_records(path, text, id_name="fname", text_name="summary")
+    if not records:
+        raise BadData("data.no-records", file=path)
+    known = format_of(records[0].value)
+    rows = tuple(_from_json(path, record) for record in records)
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    return InputTable(path, columns, rows, ends_with_newline=True)  # an object closes itself
+    published_as = None if known is None else known.name
+    return InputTable(path, columns, rows, sha256, published_as=published_as)  # JSON closes itself
 
 
-def _parse(path: Path, number: int, line: int, raw: str) -> TableRow:
+def _from_json(path: Path, record: JsonRecord) -> TableRow:
+    place = {"file": path, "row": record.number, "line": record.line}
+    known = format_of(record.value)
+    if known is None:
+        cells = dict(cell for name, value in record.value.items() for cell in _cells(name, value))
+        speakers: Mapping[str, str] = {}
+    else:
+        try:
+            cells, speakers = convert(record.value, known)
+        except WrongUtterance as error:
+            raise BadData("data.bad-utterance", corpus=known.name, found=error, **place) from error
+    for cell in cells.values():
+        if "\0" in cell:
+            raise BadData("data.nul", **place)
+        if not _is_unicode(cell):
+            raise BadData("data.bad-json", problem="a lone surrogate", **place)
+    return _composed(record.number, record.line, cells)._replace(speakers=speakers)
+
+
+def _is_unicode(text: str) -> bool:
     try:
-        record = msgspec.json.decode(raw.encode(), type=dict[str, object])
-    except msgspec.DecodeError as error:
-        problem = str(error)
-        raise BadData("data.bad-json", file=path, row=number, line=line, problem=problem) from error
-    cells = dict(cell for name, value in record.items() for cell in _cells(name, value))
-    if any("\0" in cell for cell in cells.values()):
-        raise BadData("data.nul", file=path, row=number, line=line)
-    return _composed(number, line, cells)
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cells(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,10 @@ _CARD = "scores/dev.json"
 
 
 class ImportSource(Value, frozen=True, kw_only=True):
-    """One imported file; ``column`` is as given by the user, ``None`` if found by its name."""
+    """One imported file or pipe; ``sha256`` is that of the bytes that were read.
+
+    ``column`` is as given by the user, ``None`` if found by its name.
+    """
 
     split: SplitName
     file: str
@@ -127,7 +130,7 @@ def import_files(
         workspace: where it is stored.
         corpus: whose dev or test each file must answer completely.
         name: of the system; no run may have the same.
-        files: CSV or JSONL, each with an id and a prediction column.
+        files: of any kind that ``read_rows`` reads, each with an id and a prediction column.
         column: the prediction's column, where it has none of the usual names.
 
     Raises:
@@ -155,7 +158,7 @@ def _read(path: Path, corpus: Corpus, column: str | None) -> Read:
     source = ImportSource(
         split=split.name,
         file=path.name,
-        sha256=atomic.sha256_file(path),
+        sha256=texts.sha256,
         rows=len(texts),
         column=column,
     )
