@@ -8,7 +8,7 @@ import pytest
 
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
-from yoyak.report.model.build import build
+from yoyak.report.model.build import Compared, build
 from yoyak.report.model.report import Example
 from yoyak.report.render import html
 
@@ -65,7 +65,7 @@ def running(make):
     )  # fmt: skip
     return build(
         [make.lead_run(), make.toy_run()._replace(summary_lengths=lengths), run],
-        make.rest(examples=(example,)),
+        make.rest(compared={make.basis: Compared(examples=(example,))}),
     )
 
 
@@ -130,7 +130,10 @@ def test_hostile_text_is_shown_and_not_obeyed(open_page, make):
         id=HOSTILE[:90], dialogue=HOSTILE, references=(HOSTILE,),
         answers=((HOSTILE[:90], HOSTILE, 0.5),), why="worst",
     )  # fmt: skip
-    view = build([make.lead_run(), bad], make.rest(title=HOSTILE[:90], examples=(example,)))
+    view = build(
+        [make.lead_run(), bad],
+        make.rest(title=HOSTILE[:90], compared={make.basis: Compared(examples=(example,))}),
+    )
     opened = open_page(html.render(view), width=390)
     assert opened.page.evaluate("window.pwned === undefined")
     assert opened.page.evaluate("document.scripts.length") == 0

@@ -34,7 +34,7 @@ from yoyak.report.model import next_steps
 from yoyak.report.model.build import Rest, build
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.load import gather
-from yoyak.report.model.report import Difference, Floor, Measured, Quality, Report
+from yoyak.report.model.report import Basis, Difference, Floor, Measured, Quality, Report
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
 
@@ -49,7 +49,10 @@ def interval(middle: float, half: float = 0.02) -> Interval:
     return Interval(low=middle - half, high=middle + half)
 
 
-def quality(r1: float, r2: float, rl: float, record: str) -> Quality:
+BASIS = Basis(signature=SIGNATURE, dev_sha256="0a1b2c3d")
+
+
+def quality(r1: float, r2: float, rl: float, record: str, basis: Basis = BASIS) -> Quality:
     mean = (r1 + r2 + rl) / 3
     return Quality(
         rouge1=Measured(value=r1, interval=interval(r1)),
@@ -57,9 +60,15 @@ def quality(r1: float, r2: float, rl: float, record: str) -> Quality:
         rougeL=Measured(value=rl, interval=interval(rl)),
         mean=Measured(value=mean, interval=interval(mean)),
         rows=24,
-        signature=SIGNATURE,
+        basis=basis,
+        floors=(
+            Floor(name="constant", rouge=Rouge(rouge1=0.3006, rouge2=0.2452, rougeL=0.2646),
+                  record=record),
+            Floor(name="unrelated", rouge=Rouge(rouge1=0.21, rouge2=0.09, rougeL=0.18),
+                  record=record),
+        ),
         record=record,
-    )
+    )  # fmt: skip
 
 
 def training(steps: int, upto: int, *, start: float = NOON, seconds: float = 2.0) -> list[AnyEvent]:
@@ -165,15 +174,7 @@ def cut_run() -> RunHistory:
 
 
 def rest(**changes: object) -> Rest:
-    floors = (
-        Floor(name="constant", rouge=Rouge(rouge1=0.3006, rouge2=0.2452, rougeL=0.2646),
-              signature=SIGNATURE, record="runs/260101-0900-lead-aaaa/scores/dev.json"),
-        Floor(name="unrelated", rouge=Rouge(rouge1=0.21, rouge2=0.09, rougeL=0.18),
-              signature=SIGNATURE, record="runs/260101-0900-lead-aaaa/scores/dev.json"),
-    )  # fmt: skip
-    return Rest(
-        title="yoyak", workspace="workspace", written_at=NOON + 600, floors=floors
-    )._replace(**changes)
+    return Rest(title="yoyak", workspace="workspace", written_at=NOON + 600)._replace(**changes)
 
 
 @pytest.fixture
@@ -190,6 +191,7 @@ class Make:
     rest = staticmethod(rest)
     training: Callable[..., list[AnyEvent]] = staticmethod(training)
     quality = staticmethod(quality)
+    basis = BASIS
     noon = NOON
 
 
@@ -220,6 +222,7 @@ class Usage(NamedTuple):
     """What ``shutil.disk_usage`` says of a disk, as far as the report asks."""
 
     total: float
+    used: float
     free: float
 
 
@@ -233,7 +236,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[P
     monkeypatch.setenv("TZ", "Asia/Seoul")
     time.tzset()
     monkeypatch.setattr(next_steps, "changes", lambda _: ())  # its recipes are those of its day
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total=150e9, free=40e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total=150e9, used=110e9, free=40e9))
 
     def read(kind: str) -> tuple[Path, Report]:
         folder = Path("docs", "example", kind)

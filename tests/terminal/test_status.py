@@ -52,11 +52,18 @@ def test_toys_are_marked_and_explained_and_the_floors_stand_beside(view):
     assert "rouge|profile:official" in said
 
 
-def test_floors_of_another_protocol_are_not_shown_beside(view, make):
-    other = make.rest().floors[0]
-    strange = msgspec.structs.replace(other, signature="rouge|profile:rouge101")
-    said = drawn(status.comparison, msgspec.structs.replace(view, floors=(strange,)))
-    assert "27.01" not in said
+def test_systems_scored_on_other_data_stand_in_tables_of_their_own_with_their_own_floors(make):
+    basis = msgspec.structs.replace(make.basis, dev_sha256="f" * 8)
+    toy = make.toy_run()
+    other = toy._replace(
+        quality=msgspec.structs.replace(toy.quality, basis=basis), difference=None, data="other"
+    )
+    said = drawn(
+        status.comparison, build([make.lead_run()._replace(data="contest"), other], make.rest())
+    )
+    apart = said.index("Data contest")
+    assert said.index("Data other") < said.index("tiny-bart*") < apart < said.rindex("lead ")
+    assert said.count("27.01") == 2
 
 
 def test_status_says_where_a_run_was_cut_off_and_what_to_type(view):
@@ -78,7 +85,7 @@ def test_an_empty_workspace_says_what_to_type(make):
 
 def test_hostile_names_cannot_reach_the_terminal(view):
     bad = msgspec.structs.replace(view.systems[0], name="\x1b]0;pwned\x07[red]lead[/red]")
-    said = drawn(status.comparison, msgspec.structs.replace(view, systems=(bad,)))
+    said = drawn(status.comparison, msgspec.structs.replace(view, systems=(bad, *view.systems[1:])))
     assert "\x1b" not in said
     assert "[red]lead" in "".join(said.split()), "markup is text"
 

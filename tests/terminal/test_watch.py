@@ -25,7 +25,7 @@ from yoyak.terminal import status, watch
 @pytest.fixture
 def running(make):
     run = make.cut_run()._replace(status=RunStatus.RUNNING)
-    disk = DiskSpace(free_gb=40, total_gb=150)
+    disk = DiskSpace(free_gb=40, used_gb=110, total_gb=150)
     return build([make.lead_run(), make.toy_run(), run], make.rest(disk=disk))
 
 

@@ -1,6 +1,6 @@
 """Test which differences between systems are real: paired tests on the rows they share."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -120,6 +120,10 @@ class ScorecardGroup(Mapping[str, Scorecard]):
         for name, card in cards.items():
             groups.setdefault(card.protocol, {})[name] = card
         return tuple(cls(group) for group in groups.values())
+
+    def without(self, names: Collection[str]) -> "ScorecardGroup":
+        """Return the group of the other systems."""
+        return ScorecardGroup({name: self[name] for name in self if name not in names})
 
     def __getitem__(self, name: str) -> Scorecard:
         return self._cards[name]

@@ -121,6 +121,21 @@ def is_output_recorded(run: Run, state: RunState, stage: str, variant: str | Non
     return record is not None and record.output_sha256 == file_sha256(path) is not None
 
 
+def edited_outputs(run: Run, state: RunState, variant: str | None = None) -> dict[str, Path]:
+    """Return the files of one decoding that are not, byte for byte, what their stage wrote.
+
+    Keys are ``dev``, ``test`` and ``score``. A file of another run in its place, or one that is
+    gone, is not either; outputs without a recorded hash (of an older format) are left out.
+    """
+    found = {}
+    for output, stage in _OUTPUTS.items():
+        path, record = output_path(run, stage, variant), state.records.get(_name(stage, variant))
+        written = record.output_sha256 if record is not None else None
+        if path is not None and written is not None and file_sha256(path) != written:
+            found[output] = path
+    return found
+
+
 def discard_edited_predictions(
     run: Run, state: RunState, split: str, variant: str | None = None
 ) -> None:
@@ -178,12 +193,9 @@ def stale_outputs(
         if (record := state.records.get(_name(stage, variant))) and record.output_sha256
     }
     missing = (name for name in _OUTPUTS if name not in records)
-    edited = (
-        name for name in records if not is_output_recorded(run, state, _OUTPUTS[name], variant)
-    )
     return (
         *(StaleOutput(name, StaleReason.UNRECORDED) for name in missing),
-        *(StaleOutput(name, StaleReason.EDITED) for name in edited),
+        *(StaleOutput(name, StaleReason.EDITED) for name in edited_outputs(run, state, variant)),
         *_other_inputs(records, _expected_inputs(run, corpus, variant, records.get("dev"))),
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from yoyak.messages import text
-from yoyak.report.model.report import Report
+from yoyak.report.model.report import Report, SystemGroup
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
-from yoyak.report.render.words import lineup_end, notes
+from yoyak.report.render.words import group_title, lineup_end, notes
 from yoyak.report.sections.details import alarms
 from yoyak.report.sections.model_table import ROUGE_COLUMNS, model_table
 from yoyak.terminal import tables
@@ -28,30 +28,40 @@ def console(stream: TextIO, *, width: int | None = None) -> "Console":
 
 def comparison(view: Report, out: "Console") -> None:
     """Print the scores of each system beside the baselines, its cost, and every alarm."""
-    scored = [one for one, _ in sorted(view.scored, key=lambda pair: -pair[1].mean.value)]
-    if not scored:
+    if not view.groups:
         out.print(text("report.nothing-scored"))
         return
-    signatures = {quality.signature for _, quality in view.scored}
-    floors = [floor for floor in view.floors if floor.signature in signatures]
+    for group in view.groups:
+        _group(view, group, out)
+    for block in alarms(view):
+        out.print(tables.draw(block))
+        out.print()
+
+
+def _group(view: Report, group: SystemGroup, out: "Console") -> None:
+    """Print the systems of one group: only they can be compared."""
+    scored = [one for one, _ in view.ranked(group)]
     compared = [one for one in scored if one.difference]
-    against = text("report.difference-title", baseline=view.baseline)
+    against = text("report.difference-title", baseline=group.baseline)
     is_wide = out.width >= _WIDE
+    if title := group_title(view, group):
+        out.print(plain(title), soft_wrap=True)
+        out.print()
     quality = ("system", *ROUGE_COLUMNS, "n") if is_wide else _QUALITY
     title = text("report.quality-title")
-    for block in model_table(view, quality, scored, floors=floors, title=title):
+    for block in model_table(view, quality, scored, floors=group.floors, title=title):
         out.print(tables.draw(block, notes=is_wide))
         out.print()
     shown = (
         *model_table(view, _DIFFERENCE, compared, title=against),
         *model_table(view, _COST, scored, title=text("report.cost-title")),
-        *alarms(view),
     )
     for block in shown:
         out.print(tables.draw(block))
         out.print()
-    for note in notes(view):
+    for note in notes(view, group):
         out.print(plain(note), soft_wrap=True)
+    out.print()
 
 
 _WIDE = 120

@@ -202,9 +202,8 @@ def _gauges(view: Report) -> "Table":
 def _readings(view: Report) -> Iterator[tuple[str, float, float]]:
     """Yield label, GB used and GB in total of each resource that was measured."""
     tiles = view.tiles
-    if tiles.disk_free_gb is not None and tiles.disk_total_gb:
-        used = tiles.disk_total_gb - tiles.disk_free_gb
-        yield text("report.axis-disk"), used, tiles.disk_total_gb
+    if tiles.disk_used_gb is not None and tiles.disk_total_gb:
+        yield text("report.axis-disk"), tiles.disk_used_gb, tiles.disk_total_gb
     if tiles.vram_free_gb is not None and tiles.vram_total_gb:
         used = tiles.vram_total_gb - tiles.vram_free_gb
         yield text("report.axis-vram"), used, tiles.vram_total_gb

@@ -31,7 +31,7 @@ def test_models_from_scratch_are_toys_and_unknowns_stay_unknown(view):
 
 
 def test_an_empty_workspace_is_a_view_too(make):
-    view = build([], make.rest(floors=()))
+    view = build([], make.rest())
     assert view.systems == ()
     assert [step.command for step in view.next_steps] == ["yoyak run"]
 

@@ -9,26 +9,24 @@ from yoyak import messages
 from yoyak.events import RunStatus, TrainStep
 from yoyak.report.model import consistency
 from yoyak.report.model.build import build
-from yoyak.report.model.consistency import Figure, Stated, StatedModel
+from yoyak.report.model.consistency import ModelStatements, Statements
 from yoyak.report.model.report import DiskSpace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-RUNNING = StatedModel(
+RUNNING = ModelStatements(
     name="qwen3-4b", status="running", step=127, steps=390, seconds_per_step=8.7,
     stated_at=NOON, ends_at=NOON + timedelta(seconds=263 * 8.7), epochs=10, batch_size=8,
     rows=312, schedule="cosine", schedule_seen="moving", sampled=False,
 )  # fmt: skip
 """263 steps are left, and 390 × 8 rows are ten epochs of 312."""
-SCORED = StatedModel(
+SCORED = ModelStatements(
     name="kobart", status="finished", rouge1=52.14, rouge2=32.10, rougeL=42.86, mean=42.37
 )
-WAITING = StatedModel(name="qwen25-7b", status="queued", download_gb=15.2)
-FIGURE = Figure(name="kobart", value=42.37, signature="rouge|v:1")
-WHOLE = Stated(
+WAITING = ModelStatements(name="qwen25-7b", status="queued", download_gb=15.2)
+WHOLE = Statements(
     models=(RUNNING, SCORED, WAITING),
-    figures=(FIGURE, msgspec.structs.replace(FIGURE, name="lead")),
     next_models=("qwen25-7b",),
-    disk=DiskSpace(free_gb=60, total_gb=150),
+    disk=DiskSpace(free_gb=60, used_gb=90, total_gb=150),
 )
 
 
@@ -44,11 +42,8 @@ WRONG = {
     "schedule": of(RUNNING, schedule_seen="constant"),
     "epochs": of(RUNNING, epochs=40),
     "triple": of(SCORED, rougeL=13.96),
-    "scales": msgspec.structs.replace(
-        WHOLE, figures=(FIGURE, Figure(name="lead", value=20, signature="rouge|v:2"))
-    ),
     "line-up": msgspec.structs.replace(WHOLE, next_models=("qwen25-3b",)),
-    "disk": msgspec.structs.replace(WHOLE, disk=DiskSpace(free_gb=29, total_gb=150)),
+    "disk": msgspec.structs.replace(WHOLE, disk=DiskSpace(free_gb=29, used_gb=121, total_gb=150)),
     "sampling": of(RUNNING, sampled=True),
     "encoding": msgspec.structs.replace(WHOLE, text="끊어진 글자 \ufffd"),
 }
@@ -89,8 +84,8 @@ def test_a_clean_line_up_has_nothing_to_check(make):
     running = make.cut_run()._replace(status=RunStatus.RUNNING)
     records = [make.lead_run(), make.toy_run(), running]
     view = build(records, make.rest())
-    disk = DiskSpace(free_gb=40, total_gb=150)
-    assert consistency.check(consistency.stated(records, view, disk)) == ()
+    disk = DiskSpace(free_gb=40, used_gb=110, total_gb=150)
+    assert consistency.check(consistency.statements(records, view, disk)) == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +112,9 @@ def test_a_limit_on_the_steps_explains_fewer_epochs():
     "changes", [{"download_gb": 0.0}, {"download_gb": None}, {"status": "finished"}]
 )
 def test_what_needs_no_download_needs_no_room(changes):
-    full = msgspec.structs.replace(of(WAITING, **changes), disk=DiskSpace(free_gb=29, total_gb=150))
+    full = msgspec.structs.replace(
+        of(WAITING, **changes), disk=DiskSpace(free_gb=29, used_gb=121, total_gb=150)
+    )
     assert consistency.check(full) == ()
 
 
@@ -131,12 +128,12 @@ def test_what_needs_no_download_needs_no_room(changes):
     ],
 )
 def test_text_that_lost_its_encoding_is_found(written, found):
-    assert (rules(consistency.check(Stated(text=written))) == ["encoding"]) is found
+    assert (rules(consistency.check(Statements(text=written))) == ["encoding"]) is found
 
 
 def test_a_learning_rate_that_never_moves_is_seen_in_the_records(make):
     run = make.toy_run()
-    assert consistency.check(consistency.stated([run], build([run], make.rest()))) == ()
+    assert consistency.check(consistency.statements([run], build([run], make.rest()))) == ()
     still = tuple(
         msgspec.structs.replace(event, learning_rate=2e-4)
         if isinstance(event, TrainStep)
@@ -144,5 +141,5 @@ def test_a_learning_rate_that_never_moves_is_seen_in_the_records(make):
         for event in run.events
     )
     frozen = run._replace(events=still)
-    found = consistency.check(consistency.stated([frozen], build([frozen], make.rest())))
+    found = consistency.check(consistency.statements([frozen], build([frozen], make.rest())))
     assert rules(found) == ["schedule"]

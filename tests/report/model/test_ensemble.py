@@ -51,7 +51,7 @@ def workspace(tmp_path_factory, corpus):
 def handed(workspace, corpus):
     submit_ensemble(workspace, corpus, "mbr")
     submit(workspace, corpus, "a")
-    return newest_blend(workspace, corpus)
+    return newest_blend(workspace, {corpus.dev.fingerprint: corpus})
 
 
 def test_the_newest_blend_says_who_votes_and_what_it_is_worth(handed, workspace):
@@ -95,15 +95,15 @@ def test_a_member_that_is_gone_leaves_the_rest(handed, workspace, corpus, tmp_pa
     copy = tmp_path / "workspace"
     shutil.copytree(workspace.folder, copy)
     shutil.rmtree(copy / "imports" / "b")
-    left = newest_blend(Workspace(copy), corpus)
+    left = newest_blend(Workspace(copy), {corpus.dev.fingerprint: corpus})
     assert left.rows == ()
     assert left.voters == handed.voters
-    assert newest_blend(Workspace(copy), None).held_out == handed.held_out
+    assert newest_blend(Workspace(copy), {}).held_out == handed.held_out
 
 
 def test_a_blend_that_learns_nothing_claims_no_gain(workspace, corpus, make):
     submit_ensemble(workspace, corpus, "longest")
-    found = newest_blend(workspace, corpus)
+    found = newest_blend(workspace, {corpus.dev.fingerprint: corpus})
     assert (found.method, found.held_out) == ("longest", None)
     assert "regret" in [one.why for one in found.rows]
     view = build([make.lead_run()], make.rest(blended=found))

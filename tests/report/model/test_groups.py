@@ -9,8 +9,9 @@ from yoyak import messages
 from yoyak.config.project import Budget
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
+from yoyak.errors import BadData
 from yoyak.metrics.scorecard import evaluate
-from yoyak.metrics.significance import Verdict
+from yoyak.metrics.significance import ScorecardGroup, Verdict
 from yoyak.report.model import groups
 from yoyak.report.model.report import Cost
 from yoyak.report.render import markdown
@@ -60,32 +61,30 @@ def three(cards):
 
 def test_the_interval_of_each_measure_is_its_own_and_holds_it(cards):
     for card in cards.values():
-        found = groups.quality(card, "x/scores/dev.json")
+        found = groups.quality(card, "d", "x/scores/dev.json")
         for measure in (found.rouge1, found.rouge2, found.rougeL, found.mean):
             assert measure.interval.low <= measure.value <= measure.interval.high
         assert found.mean.interval == card.interval
         assert found.rouge == card.rouge
-    bart = groups.quality(cards[next(name for name in cards if "tiny-bart" in name)], "x")
+    bart = groups.quality(cards[next(name for name in cards if "tiny-bart" in name)], "d", "x")
     assert bart.rouge1.interval != bart.rouge2.interval
 
 
 def test_without_intervals_the_figures_are_the_same_and_the_intervals_unknown(cards):
     card = next(iter(cards.values()))
-    found = groups.quality(card, "x", intervals=False)
+    found = groups.quality(card, "d", "x", intervals=False)
     assert found.rouge == card.rouge
     assert (found.rouge1.interval, found.rouge2.interval, found.rougeL.interval) == (None,) * 3
 
 
-def test_the_baseline_is_the_run_of_the_first_turns_wherever_it_stands(runs, cards):
-    lead = next(run.name for run in runs if run.recipe.engine == "lead")
-    assert groups.baseline(runs[::-1], cards) == lead
-    learned = {name: card for name, card in cards.items() if name != lead}
-    assert groups.baseline(runs, learned) == runs[1].name, "else the oldest that was scored"
-    assert groups.baseline(runs, {}) is None
+def test_the_baseline_is_a_copy_of_the_first_turns_wherever_it_stands(three):
+    group = ScorecardGroup(three)
+    assert groups.baseline(group, {"low"}) == "low"
+    assert groups.baseline(group, set()) == "top", "else the oldest that was scored"
 
 
 def test_differences_are_those_of_the_means_with_their_sign(three):
-    found = groups.differences(three, "top")
+    found = groups.differences(ScorecardGroup(three), "top")
     assert found.keys() == {"close", "low"}
     assert found["low"].mean.value == pytest.approx(-0.2)
     assert found["low"].verdict is Verdict.WORSE
@@ -95,37 +94,24 @@ def test_differences_are_those_of_the_means_with_their_sign(three):
     assert all(one.baseline == "top" for one in found.values())
 
 
-def test_a_run_that_was_scored_under_another_protocol_is_compared_with_none(three):
-    mixed = {**three, "low": elsewhere(three["low"])}
-    assert groups.differences(mixed, "top").keys() == {"close"}
-    assert groups.differences(mixed, "low") == {}
-
-
 def test_the_tied_are_the_best_and_what_the_rows_cannot_tell_from_it(three):
-    assert groups.tied_with_best(three) == {"top", "close"}
-    assert groups.tied_with_best({}) == frozenset()
+    assert groups.tied_with_best(ScorecardGroup(three)) == {"top", "close"}
 
 
-def test_under_another_protocol_a_run_is_never_tied_with_the_best(three):
-    mixed = {**three, "close": elsewhere(three["close"])}
-    assert groups.tied_with_best(mixed) == {"top"}
+@pytest.mark.parametrize("stranger", ["top", "close", "low"])
+def test_scores_on_other_data_or_protocols_make_no_group_and_so_no_comparison(three, stranger):
+    mixed = {**three, stranger: elsewhere(three[stranger])}
+    with pytest.raises(BadData, match="data_sha256"):
+        ScorecardGroup(mixed)
+    apart = ScorecardGroup.split(mixed)
+    assert sorted(map(sorted, apart)) == sorted([sorted({*three} - {stranger}), [stranger]])
 
 
-def test_floors_are_said_once_for_each_protocol(runs, cards):
-    found = list(groups.floors(WORKSPACE, runs, cards))
-    assert [one.name for one in found] == ["constant", "unrelated"]
-    assert all((WORKSPACE.folder / one.record).is_file() for one in found)
-    mixed = {**cards, runs[2].name: elsewhere(cards[runs[2].name])}
-    found = list(groups.floors(WORKSPACE, runs, mixed))
-    assert [one.name for one in found] == ["constant", "unrelated"] * 2
-    assert len({one.signature for one in found}) == 2
-
-
-def test_a_floor_that_could_not_be_computed_is_left_out(runs, cards):
-    name = runs[0].name
-    floors = msgspec.structs.replace(cards[name].floors, unrelated=None)
-    card = msgspec.structs.replace(cards[name], floors=floors)
-    assert [one.name for one in groups.floors(WORKSPACE, runs, {name: card})] == ["constant"]
+def test_floors_stand_with_the_score_as_far_as_they_could_be_computed(cards):
+    card = next(iter(cards.values()))
+    floors = msgspec.structs.replace(card.floors, unrelated=None, lead=card.rouge)
+    found = groups.quality(msgspec.structs.replace(card, floors=floors), "d", "x").floors
+    assert [(one.name, one.record) for one in found] == [("constant", "x"), ("lead", "x")]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +128,7 @@ def halves():
 
 
 def test_two_halves_make_a_whole(halves):
-    (pair, *rest) = groups.pairs(halves)
+    (pair, *rest) = groups.pairs(ScorecardGroup(halves))
     assert {pair.one, pair.other} == {"half", "other"}
     whole = sum(
         max(one.rouge.mean, two.rouge.mean)
@@ -156,15 +142,9 @@ def test_two_halves_make_a_whole(halves):
 
 
 def test_a_system_gains_nothing_from_itself(halves):
-    (pair,) = groups.pairs({"a": halves["half"], "b": halves["half"]})
+    (pair,) = groups.pairs(ScorecardGroup({"a": halves["half"], "b": halves["half"]}))
     assert pair.oracle_gain == pytest.approx(0.0, abs=1e-12)
     assert pair.other_better == 0.0
-
-
-def test_systems_judged_unlike_make_no_pair(halves):
-    half = halves["half"]
-    strange = msgspec.structs.replace(half.protocol, data_sha256="0" * 64)
-    assert groups.pairs({"a": half, "b": msgspec.structs.replace(half, protocol=strange)}) == ()
 
 
 @pytest.fixture
@@ -228,7 +208,10 @@ def test_a_model_over_the_budget_is_off_the_front_and_leaves_room_for_another(mo
 def test_the_card_says_under_which_budget(model, view, language):
     systems = groups.front([model("small", 0.44, 120, 600)])
     budget = Budget(train_minutes=60)
-    stated = msgspec.structs.replace(view, systems=systems, progress=(), budget=budget)
+    group = msgspec.structs.replace(view.groups[0], runs=("small",), pairs=())
+    stated = msgspec.structs.replace(
+        view, systems=systems, groups=(group,), progress=(), budget=budget
+    )
     with messages.speaking(language):
         said = markdown.render(stated)
         unsaid = markdown.render(msgspec.structs.replace(stated, budget=Budget()))

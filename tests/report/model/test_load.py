@@ -1,5 +1,6 @@
 """From a workspace on disk to its report: what is recorded is shown, what is doubtful is named."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -8,28 +9,34 @@ import pytest
 
 from yoyak import messages
 from yoyak.config import load
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
-from yoyak.events import Queued, RunStatus, Started
+from yoyak.events import Queued, RunStatus, StageDone, Started
 from yoyak.report.model.load import gather, provenance, submissions
 from yoyak.report.render import markdown
+from yoyak.runs.stage_records import file_sha256
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance as recorded
+from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.submission.ledger import Leaderboard, record_result
 
 
 def test_the_report_holds_what_the_judge_stored(workspace, corpus):
     view = gather(workspace)
     card = workspace.runs()[0].scorecard()
-    ((system, quality),) = view.scored
+    (group,) = view.groups
+    ((system, quality),) = view.ranked(group)
     assert system.status.value == "finished"
     assert quality.rouge == card.rouge
     assert quality.mean.interval == card.interval
     assert quality.rouge1.interval.low < card.rouge.rouge1 < quality.rouge1.interval.high
-    assert quality.signature == card.protocol.signature
+    assert quality.basis.signature == card.protocol.signature
+    assert quality.basis.dev_sha256 == corpus.dev.fingerprint
     assert (workspace.folder / quality.record).is_file()
-    assert {floor.name for floor in view.floors} == {"constant", "unrelated"}
+    assert [floor.name for floor in group.floors] == ["constant", "unrelated", "lead"]
     assert view.findings == ()
-    assert len({example.id for example in view.examples}) == len(view.examples) > 3
+    assert len({example.id for example in group.examples}) == len(group.examples) > 3
 
 
 def test_data_that_changed_or_went_needs_checking(workspace, tmp_path):
@@ -42,7 +49,7 @@ def test_data_that_changed_or_went_needs_checking(workspace, tmp_path):
     path.write_bytes(msgspec.json.encode(gone))
     view = gather(workspace)
     assert [one.rule for one in view.findings] == ["data-gone"]
-    assert view.examples == ()
+    assert [group.examples for group in view.groups] == [()]
 
 
 def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
@@ -81,11 +88,11 @@ def test_looking_at_a_workspace_changes_nothing_in_it(workspace, compared):
 
 def test_the_figures_of_status_are_those_of_the_report_without_its_statistics(workspace):
     quick, whole = gather(workspace, compared=False), gather(workspace)
-    ((_, shown),), ((_, judged),) = quick.scored, whole.scored
+    ((_, shown),), ((_, judged),) = (one.ranked(one.groups[0]) for one in (quick, whole))
     assert shown.rouge == judged.rouge
     assert shown.rouge1.interval is None
     assert judged.rouge1.interval is not None
-    assert (quick.examples, quick.pairs, quick.provenance) == ((), (), ())
+    assert (quick.groups[0].examples, quick.groups[0].pairs, quick.provenance) == ((), (), ())
 
 
 @pytest.mark.parametrize("compared", [True, False])
@@ -134,6 +141,12 @@ def test_costs_of_generation_are_counted_only_where_every_row_was_measured(works
 
     def write(changed):
         path.write_bytes(b"".join(head) + b"".join(msgspec.json.encode(r) + b"\n" for r in changed))
+        run.emit(
+            StageDone(
+                at=3.0, stage="predict-dev", fingerprint="f", seconds=1.0,
+                output_sha256=file_sha256(path),
+            )
+        )  # fmt: skip
 
     write(timed)
     cost = gather(workspace).systems[0].cost
@@ -151,6 +164,82 @@ def test_a_workspace_that_is_not_there_yet_is_an_empty_view(tmp_path):
 
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "finished"
+
+
+def finished(workspace, folder):
+    """A finished run of the first turns on the data of ``folder``."""
+    corpus = read_corpus(folder)
+    record = msgspec.json.encode(recorded.gather(corpus))
+    run = workspace.find_or_create(load.resolve("lead").recipe, corpus, lambda: record)
+    run.emit(Queued(at=1.0, recipe="lead"))
+    run.emit(Started(at=2.0, pid=1, host="box", attempt=1))
+    run_stages(StageContext(run, corpus, lambda: False))
+    return run
+
+
+def other_data(folder, column):
+    """The sample's data with one column of dev moved on by a row: the same ids, another meaning."""
+    shutil.copytree(sample.folder(), folder)
+    path = folder / "dev.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    moved = [rows[-1][column], *(row[column] for row in rows[:-1])]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, column: text} for row, text in zip(rows, moved, strict=True))
+    return folder
+
+
+@pytest.mark.parametrize("column", ["dialogue", "summary"])
+def test_two_data_sets_with_the_same_ids_are_never_shown_or_ranked_together(
+    workspace, tmp_path, column
+):
+    """Whether the dialogues or the references differ, each system stands with its own data only."""
+    other = finished(workspace, other_data(tmp_path / "other", column))
+    view = gather(workspace)
+    first, second = workspace.runs()
+    assert [group.runs for group in view.groups] == [(second.name,), (first.name,)]
+    assert (view.tiles.best, view.tiles.best_data) == (other.name, "other")
+    assert [one.tied_with_best for one in view.systems] == [None, None], "copies are no models"
+    for group, run in zip(view.groups, (second, first), strict=True):
+        assert (group.pairs, group.baseline) == ((), None)
+        dialogues = {
+            row.id: row for row in read_corpus(Path(run.identity.data_folder)).dev.dialogues
+        }
+        answers = {one.id: one.text for one in run.predictions("dev")}
+        assert len(group.examples) > 3
+        for example in group.examples:
+            assert example.dialogue == dialogues[example.id].text
+            assert example.references == dialogues[example.id].references
+            ((_, answer, _),) = example.answers
+            assert answer == answers[example.id]
+    said = markdown.render(view)
+    assert said.count("Data ") == 2 * 2, "completed and performance, each in two tables"
+
+
+@pytest.mark.parametrize("output", ["dev", "score"])
+def test_a_file_that_another_run_wrote_is_named_and_its_content_is_not_shown(
+    workspace, tmp_path, output
+):
+    """Two well-formed files swapped between runs: only the recorded hashes tell them apart."""
+    runs = [*workspace.runs(), finished(workspace, other_data(tmp_path / "other", "summary"))]
+    one, other = (
+        run.scorecard_path("dev") if output == "score" else run.predictions_path("dev")
+        for run in runs
+    )
+    if output == "dev":
+        other.write_bytes(one.read_bytes() + b" ")
+    else:
+        one_bytes = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(one_bytes)
+    view = gather(workspace)
+    found = {one.what.fields["run"] for one in view.findings if one.rule == "edited-output"}
+    assert runs[1].name in found
+    assert (runs[0].name in found) is (output == "score")
+    shown = {run for group in view.groups for run in group.runs}
+    assert shown == {run.name for run in runs} - found
 
 
 @pytest.fixture

@@ -24,12 +24,12 @@ def waiting(name, download_gb=None, checkpoint_gb=None):
 
 
 def on_disk(runs, **room):
-    disk = DiskSpace(**room)
+    disk = DiskSpace(used_gb=room["total_gb"] - room["free_gb"], **room)
     return list(risks(runs, disk_forecast(runs, disk, workspace_gb=0.001)))
 
 
 def test_the_parts_of_the_disk_are_the_whole_disk(make):
-    disk = DiskSpace(free_gb=40.0, total_gb=150.0)
+    disk = DiskSpace(free_gb=40, used_gb=110, total_gb=150)
     room = disk_forecast([make.cut_run(), waiting("qwen3-4b", 8.0)], disk, workspace_gb=5.0)
     assert room.used_gb == 105.0
     parts = msgspec.structs.astuple(room)
@@ -52,7 +52,7 @@ def test_three_bases_of_39_gb_do_not_fit_beside_40_gb_of_150():
 
 def test_a_base_that_two_runs_share_is_downloaded_once():
     twice = [waiting("qwen3-4b", 8.0), waiting("qwen3-4b", 8.0)]
-    room = disk_forecast(twice, DiskSpace(free_gb=20, total_gb=150), workspace_gb=0.0)
+    room = disk_forecast(twice, DiskSpace(free_gb=20, used_gb=130, total_gb=150), workspace_gb=0.0)
     assert room.downloads_gb == 8.0
 
 

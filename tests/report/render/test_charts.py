@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def drawn(key, view):
-    return str(charts.svg(CHARTS[key](view), key))
+    return str(charts.svg(CHARTS[key](view, 0), key))
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def whole(view):
     disk = DiskForecast(
         used_gb=90.0, workspace_gb=20.0, downloads_gb=16.1, checkpoints_gb=1.0, left_gb=22.9
     )
-    return msgspec.structs.replace(view, curves=lengths, pairs=(pair,), disk=disk)
+    group = msgspec.structs.replace(view.groups[0], pairs=(pair,))
+    return msgspec.structs.replace(view, curves=lengths, groups=(group,), disk=disk)
 
 
 @pytest.mark.parametrize("key", CHARTS)
@@ -68,8 +69,8 @@ def test_ids_of_two_charts_never_meet(whole):
 
 
 def test_a_chart_without_data_is_none(view):
-    empty = msgspec.structs.replace(view, curves=(), timeline=(), systems=())
-    assert [key for key, chart in CHARTS.items() if chart(empty) is not None] == []
+    empty = msgspec.structs.replace(view, curves=(), timeline=(), systems=(), groups=())
+    assert [key for key, chart in CHARTS.items() if chart(empty, 0) is not None] == []
 
 
 def test_the_comparison_shows_the_floors(whole):
@@ -85,7 +86,7 @@ def test_dev_loss_starts_at_step_0_and_stands_only_where_it_was_measured(make):
     again = changed(first, loss=4.0)  # a step that was lost with its evaluation and done again
     events = (*run.events[:place], before, *run.events[place:], again, last, unmeasured)
     view = build([run._replace(events=events)], make.rest())
-    points = [(row["x"], row["y"]) for row in CHARTS["dev-loss"](view).rows]
+    points = [(row["x"], row["y"]) for row in CHARTS["dev-loss"](view, 0).rows]
     assert points == [(0.0, 7.9), (1.0, 4.0), (2.0, 3.5)]
-    assert [row["x"] for row in CHARTS["dev-rouge"](view).rows] == [0.0, 1.0, 2.0, 2.5]
-    assert CHARTS["dev-loss"](build([run], make.rest())) is None
+    assert [row["x"] for row in CHARTS["dev-rouge"](view, 0).rows] == [0.0, 1.0, 2.0, 2.5]
+    assert CHARTS["dev-loss"](build([run], make.rest()), 0) is None

@@ -7,7 +7,7 @@ import pytest
 
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
-from yoyak.report.model.build import build
+from yoyak.report.model.build import Compared, build
 from yoyak.report.model.report import Example
 from yoyak.report.render import charts, html
 
@@ -43,7 +43,10 @@ def hostile(make):
         id=HOSTILE, dialogue=HOSTILE, references=(HOSTILE,), answers=((HOSTILE, HOSTILE, 0.5),),
         why="worst",
     )  # fmt: skip
-    return build([make.lead_run(), bad], make.rest(title=HOSTILE, examples=(example,)))
+    return build(
+        [make.lead_run(), bad],
+        make.rest(title=HOSTILE, compared={make.basis: Compared(examples=(example,))}),
+    )
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(view):

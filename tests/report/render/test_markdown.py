@@ -47,7 +47,7 @@ def test_every_score_leads_to_its_record(view):
     targets = {unquote(target) for target in re.findall(r"\]\(\.\./([^)]+)\)", said)}
     records = {system.record for system in view.systems}
     assert records <= targets
-    assert {quality.record for _, quality in view.scored} <= targets
+    assert {quality.record for _, quality in view.ranked(view.groups[0])} <= targets
 
 
 def test_hostile_text_stays_text(view, make):
@@ -76,15 +76,15 @@ def test_the_timeline_is_a_diagram_that_mermaid_reads(view):
 
 
 def test_a_section_with_nothing_to_say_is_left_out(make):
-    said = markdown.render(build([], make.rest(floors=())))
+    said = markdown.render(build([], make.rest()))
     assert "## Performance" not in said
     assert "## Next steps" in said
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 def test_before_the_first_run_a_report_says_so_and_has_no_empty_section(make, language):
-    disk = DiskSpace(free_gb=40.0, total_gb=150.0)
-    view = build([], make.rest(floors=(), disk=disk))
+    disk = DiskSpace(free_gb=40, used_gb=110, total_gb=150)
+    view = build([], make.rest(disk=disk))
     with messages.speaking(language):
         page, said = html.render(view), markdown.render(view)
         empty = messages.text("report.no-runs")

@@ -97,12 +97,17 @@ def test_no_end_is_said_while_nothing_runs(view):
 @both
 def test_the_notes_explain_exactly_what_the_tables_show(make, language):
     with messages.speaking(language):
-        bare = words.notes(build([make.lead_run()], make.rest(floors=())))
-        full = words.notes(build([make.lead_run(), make.toy_run()], make.rest()))
-    assert len(bare) == 1, "the protocol only"
+        bare, full = (
+            words.notes(view, view.groups[0])
+            for view in (
+                build([make.lead_run()], make.rest()),
+                build([make.lead_run(), make.toy_run()], make.rest()),
+            )
+        )
+    assert len(bare) == 2, "the floors and the protocol"
     assert len(full) == 4
     assert full[0].startswith("* ")
-    assert full[-1] == bare[0]
+    assert (full[1], full[-1]) == tuple(bare)
 
 
 @both

@@ -21,7 +21,7 @@ def test_the_files_are_written_and_json_reads_back(workspace, corpus):
 def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, corpus):
     path = write.write_report(workspace, gather(workspace)).html
     said = corpus.dev.dialogues[0].references[0]
-    shown = {example.id for example in gather(workspace).examples}
+    shown = {example.id for example in gather(workspace).groups[0].examples}
     words = [one.references[0] for one in corpus.dev.dialogues if one.id in shown]
     page = path.read_text("utf-8")
     assert all(word in page.replace("&#39;", "'").replace("&#34;", '"') for word in words)

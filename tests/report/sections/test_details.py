@@ -79,8 +79,8 @@ def test_warnings_of_a_submission_name_no_summary(view):
     )
     summary = SubmissionSummary(
         number="1", system="lead", method="single", rows=24, sha256="0" * 64,
-        path="submissions/1/submission.csv", dev_mean=0.2, public_score=None, warnings=(fault,),
-        record="submissions/1/manifest.json",
+        path="submissions/1/submission.csv", dev_mean=0.2, signature="s", public_score=None,
+        warnings=(fault,), record="submissions/1/manifest.json",
     )  # fmt: skip
     (table,) = details.alarms(msgspec.structs.replace(view, submissions=(summary,)))
     ((badge, link, sentence),) = table.rows

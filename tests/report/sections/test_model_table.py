@@ -18,11 +18,11 @@ def test_every_column_has_a_title_and_a_cell_for_every_system(view, language):
 
 def test_floors_have_scores_and_nothing_else(view):
     columns = ("system", "rouge1", "train", "mean")
-    (table,) = model_table(view, columns, (), floors=view.floors)
+    (table,) = model_table(view, columns, (), floors=view.groups[0].floors)
     label, rouge1, train, mean = table.rows[0]
     assert label == "one fixed sentence"
     assert (rouge1.shown, train, mean.shown) == ("30.06", "", "27.01")
-    assert mean.record == view.floors[0].record
+    assert mean.record == view.groups[0].floors[0].record
 
 
 def test_what_was_not_measured_is_a_dash(view):
@@ -36,7 +36,7 @@ def test_nothing_is_drawn_without_rows(view):
 
 
 def test_the_mean_of_a_row_of_scores_carries_its_interval(view):
-    _, quality = view.scored[0]
+    quality = view.systems[0].quality
     cells = dict(zip(ROUGE_COLUMNS, rouge_cells(quality.rouge, quality.mean.interval), strict=True))
     assert cells["mean"].shown == "23.27"
     assert cells["mean"].note == "21.27–25.27"

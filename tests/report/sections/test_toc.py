@@ -21,7 +21,8 @@ def full(view):
     )  # fmt: skip
     pair = Pair(one="lead", other="tiny-bart", oracle_gain=0.02, other_better=0.25)
     fact = Fact(label="python", value="3.12", record="runs/a/provenance.json")
-    return msgspec.structs.replace(view, examples=(example,), pairs=(pair,), provenance=(fact,))
+    group = msgspec.structs.replace(view.groups[0], examples=(example,), pairs=(pair,))
+    return msgspec.structs.replace(view, groups=(group,), provenance=(fact,))
 
 
 def test_what_needs_checking_and_the_summary_come_first_and_provenance_last():

@@ -1,6 +1,7 @@
 """Pure construction of the report from the records of the runs: equal records, equal report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -20,12 +21,12 @@ from yoyak.report.model.groups import front
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.next_steps import next_steps
 from yoyak.report.model.report import (
+    Basis,
     Blended,
     Cost,
     DiskSpace,
     Example,
     Fact,
-    Floor,
     Pair,
     Proof,
     Report,
@@ -33,10 +34,18 @@ from yoyak.report.model.report import (
     SettingRow,
     SubmissionSummary,
     System,
+    SystemGroup,
     Tiles,
 )
 from yoyak.report.model.risks import disk_forecast, risks
 from yoyak.runs.liveness import worker_health
+
+
+class Compared(NamedTuple):
+    """What a group's answers say together."""
+
+    pairs: tuple[Pair, ...] = ()
+    examples: tuple[Example, ...] = ()
 
 
 class Rest(NamedTuple):
@@ -45,11 +54,9 @@ class Rest(NamedTuple):
     title: str
     workspace: str
     written_at: float
-    floors: tuple[Floor, ...] = ()
     submissions: tuple[SubmissionSummary, ...] = ()
     provenance: tuple[Fact, ...] = ()
-    examples: tuple[Example, ...] = ()
-    pairs: tuple[Pair, ...] = ()
+    compared: Mapping[Basis, Compared] = MappingProxyType({})
     blended: Blended | None = None
     disk: DiskSpace | None = None
     workspace_gb: float = 0.0
@@ -59,7 +66,12 @@ class Rest(NamedTuple):
 def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
     """Build the report of ``runs`` in order, without findings (``report.lint`` adds them)."""
     pairs = [(run, run.state or fold(run.events)) for run in runs]
-    systems = front([_system(run, state) for run, state in pairs], rest.budget)
+    groups = _groups(runs, rest.compared)
+    by_run = {run.id: _system(run, state) for run, state in pairs}
+    for group in groups:
+        marked = front([by_run[run] for run in group.runs], rest.budget)
+        by_run |= {system.run: system for system in marked}
+    systems = tuple(by_run.values())
     open_runs = [pair for pair in pairs if pair[0].status is not RunStatus.FINISHED]
     progress = {run.id: history.progress(run, state) for run, state in open_runs}
     coming = forecast.pending_runs(progress.values())
@@ -71,10 +83,9 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         written_at=rest.written_at,
         events=sum(len(run.events) for run in runs),
         last_event_at=max((run.events[-1].at for run in runs if run.events), default=None),
-        tiles=_tiles(runs, systems, coming, rest),
+        tiles=_tiles(runs, systems, groups, coming, rest),
         systems=systems,
-        floors=rest.floors,
-        baseline=_baseline(runs),
+        groups=groups,
         budget=rest.budget,
         progress=tuple(progress.values()),
         curves=tuple(map(history.curve, runs)),
@@ -87,8 +98,6 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
             *forecast.planned(coming, rest.written_at),
         ),
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
-        examples=rest.examples,
-        pairs=rest.pairs,
         blended=rest.blended,
         submissions=rest.submissions,
         provenance=rest.provenance,
@@ -112,11 +121,32 @@ def _proofs(runs: Sequence[RunHistory]) -> Iterator[Proof]:
             yield Proof(run=run.id, name=run.name, checks=lines, record=run.at(index))
 
 
-def _baseline(runs: Sequence[RunHistory]) -> str | None:
-    """Return the display name of the run that the others were compared with."""
+def _groups(
+    runs: Sequence[RunHistory], compared: Mapping[Basis, Compared]
+) -> tuple[SystemGroup, ...]:
+    """Return the scored runs by what their scores share, the newest scored run's group first."""
+    members: dict[Basis, list[RunHistory]] = {}
+    for run in reversed(runs):
+        if run.quality is not None:
+            members.setdefault(run.quality.basis, []).insert(0, run)
+    return tuple(
+        _group(basis, found, compared.get(basis, Compared())) for basis, found in members.items()
+    )
+
+
+def _group(basis: Basis, runs: Sequence[RunHistory], compared: Compared) -> SystemGroup:
+    qualities = {run.id: run.quality for run in runs if run.quality is not None}
     names = {run.id: run.name for run in runs}
-    found = next((run.difference.baseline for run in runs if run.difference), None)
-    return None if found is None else names.get(found, found)
+    against = next((run.difference.baseline for run in runs if run.difference), None)
+    return SystemGroup(
+        basis=basis,
+        data=runs[-1].data,
+        runs=tuple(sorted(qualities, key=lambda run: -qualities[run].mean.value)),
+        baseline=None if against is None else names.get(against, against),
+        floors=qualities[runs[0].id].floors,
+        pairs=compared.pairs,
+        examples=compared.examples,
+    )
 
 
 def _system(run: RunHistory, state: RunState) -> System:
@@ -161,22 +191,26 @@ def _cost(run: RunHistory, state: RunState) -> Cost:
 def _tiles(
     runs: Sequence[RunHistory],
     systems: Sequence[System],
+    groups: Sequence[SystemGroup],
     coming: Sequence[RunProgress],
     rest: Rest,
 ) -> Tiles:
-    scored = [(each.quality.mean, each.name) for each in systems if each.quality is not None]
-    best_mean, best = max(scored, key=lambda one: one[0].value, default=(None, None))
+    by_run = {each.run: each for each in systems}
+    best = by_run[groups[0].runs[0]] if groups else None
     samples = [event for run in runs for _, event in run.of(SystemMetrics)]
     latest = max(samples, key=lambda event: event.at, default=SystemMetrics(at=0.0))
     forecasts = [each.forecast for each in coming if each.forecast is not None]
     return Tiles(
         done=sum(each.status is RunStatus.FINISHED for each in systems),
         total=len(systems),
-        best=best,
-        best_mean=best_mean,
+        best=best.name if best else None,
+        best_is_toy=best.toy if best else False,
+        best_data=groups[0].data if len(groups) > 1 else None,
+        best_mean=best.quality.mean if best and best.quality else None,
         left=forecast.until_all(forecasts, forecast.places(coming)),
         without_pace=len(coming) - len(forecasts),
         disk_free_gb=latest.disk_free_gb if rest.disk is None else rest.disk.free_gb,
+        disk_used_gb=latest.disk_used_gb if rest.disk is None else rest.disk.used_gb,
         disk_total_gb=None if rest.disk is None else rest.disk.total_gb,
         vram_free_gb=_minus(latest.vram_total_gb, latest.vram_used_gb),
         vram_total_gb=latest.vram_total_gb,

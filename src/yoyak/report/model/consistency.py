@@ -18,7 +18,7 @@ from yoyak.report.model.risks import download_bytes
 from yoyak.values import Value
 
 
-class StatedModel(Value, frozen=True, kw_only=True):
+class ModelStatements(Value, frozen=True, kw_only=True):
     """Statements of a report about one run; scores are as printed (0–100)."""
 
     name: str
@@ -47,60 +47,49 @@ class StatedModel(Value, frozen=True, kw_only=True):
     """Whether the scored summaries were sampled; a run samples with a single seed."""
 
 
-class Figure(Value, frozen=True, kw_only=True):
-    """Mean score of a system on dev; ``signature`` is that of its scoring protocol."""
-
-    name: str
-    value: float
-    signature: str
-
-
-class Stated(Value, frozen=True, kw_only=True):
+class Statements(Value, frozen=True, kw_only=True):
     """All statements of a report that a rule can check."""
 
     text: str = ""
-    models: tuple[StatedModel, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    models: tuple[ModelStatements, ...] = ()
     next_models: tuple[str, ...] = ()
     disk: DiskSpace | None = None
 
 
-class Hit(NamedTuple):
+class Violation(NamedTuple):
     """One violation of a rule: the fields of its sentence, and the record concerned."""
 
     record: str
     fields: dict[str, str]
 
 
-Rule = Callable[[Stated], Iterator[Hit]]
+Rule = Callable[[Statements], Iterator[Violation]]
 
 
-def check(stated: Stated) -> tuple[ReportFinding, ...]:
+def check(statements: Statements) -> tuple[ReportFinding, ...]:
     """Return a finding for every violated statement, in the order of ``RULES``."""
     return tuple(
         ReportFinding(
             rule=name,
-            what=Sentence(key=f"report.lint-{name}", fields=hit.fields),
-            record=hit.record,
+            what=Sentence(key=f"report.lint-{name}", fields=violation.fields),
+            record=violation.record,
         )
         for name, rule in RULES.items()
-        for hit in rule(stated)
+        for violation in rule(statements)
     )
 
 
 # --- statements of a report ----------------------------------------------------------------------
 
 
-def stated(records: Sequence[RunHistory], view: Report, disk: DiskSpace | None = None) -> Stated:
+def statements(
+    records: Sequence[RunHistory], view: Report, disk: DiskSpace | None = None
+) -> Statements:
     """Return the statements of ``view``, which was built from ``records``."""
     doing = {one.run: one for one in view.progress}
-    return Stated(
+    return Statements(
         text="\n".join(one.what.text for one in view.incidents),
         models=tuple(_model(record, doing.get(record.id)) for record in records),
-        figures=tuple(
-            Figure(name=system.name, value=100 * quality.mean.value, signature=quality.signature)
-            for system, quality in view.scored
-        ),
         next_models=tuple(
             name
             for step in view.next_steps
@@ -115,7 +104,7 @@ def _is_name(word: str) -> bool:
     return not word.startswith("--")
 
 
-def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
+def _model(record: RunHistory, doing: RunProgress | None) -> ModelStatements:
     recipe, quality = record.recipe, record.quality
     prepared = next((event for _, event in reversed(record.of(Prepared))), None)
     # Toy models are exempt from the score rules: their figures make no claim about quality.
@@ -124,7 +113,7 @@ def _model(record: RunHistory, doing: RunProgress | None) -> StatedModel:
     rouge1, rouge2, rouge_l = (100 * one.value for one in scores) if scores else (None,) * 3
     missing = download_bytes(record)
     running = doing if doing is not None and doing.status is RunStatus.RUNNING else None
-    return StatedModel(
+    return ModelStatements(
         name=recipe.name,
         record=record.log,
         status=record.status.value,
@@ -182,9 +171,9 @@ def schedule_seen(record: RunHistory, recipe: Recipe) -> str | None:
 # --- the rules -----------------------------------------------------------------------------------
 
 
-def _time_left(stated: Stated) -> Iterator[Hit]:
+def _time_left(statements: Statements) -> Iterator[Violation]:
     """Compare the stated end with steps left × seconds per step, within 10% plus one minute."""
-    for one in stated.models:
+    for one in statements.models:
         if None in {one.step, one.steps} or one.seconds_per_step is None:
             continue
         if one.stated_at is None or one.ends_at is None:
@@ -192,7 +181,7 @@ def _time_left(stated: Stated) -> Iterator[Hit]:
         left = ((one.steps or 0) - (one.step or 0)) * one.seconds_per_step
         expected = one.stated_at + timedelta(seconds=left)
         if abs((one.ends_at - expected).total_seconds()) > 0.1 * left + 60:
-            yield Hit(
+            yield Violation(
                 one.record,
                 {
                     "model": one.name,
@@ -204,18 +193,18 @@ def _time_left(stated: Stated) -> Iterator[Hit]:
             )
 
 
-def _schedule(stated: Stated) -> Iterator[Hit]:
-    for one in stated.models:
+def _schedule(statements: Statements) -> Iterator[Violation]:
+    for one in statements.models:
         if one.schedule is None or one.schedule_seen is None:
             continue
         if (one.schedule == "constant") != (one.schedule_seen == "constant"):
             fields = {"model": one.name, "schedule": one.schedule, "seen": one.schedule_seen}
-            yield Hit(one.record, fields)
+            yield Violation(one.record, fields)
 
 
-def _epochs(stated: Stated) -> Iterator[Hit]:
+def _epochs(statements: Statements) -> Iterator[Violation]:
     """Compare steps × batch with epochs × rows; the last batch of an epoch may be smaller."""
-    for one in stated.models:
+    for one in statements.models:
         if not one.steps or not one.batch_size or not one.rows or one.epochs is None:
             continue
         wanted = one.epochs * one.rows
@@ -223,7 +212,7 @@ def _epochs(stated: Stated) -> Iterator[Hit]:
         too_few = seen < 0.98 * wanted and not one.steps_limited
         too_many = seen > 1.02 * wanted + one.batch_size * max(one.epochs, 1)
         if too_few or too_many:
-            yield Hit(
+            yield Violation(
                 one.record,
                 {
                     "model": one.name,
@@ -236,61 +225,54 @@ def _epochs(stated: Stated) -> Iterator[Hit]:
             )
 
 
-def _triple(stated: Stated) -> Iterator[Hit]:
+def _triple(statements: Statements) -> Iterator[Violation]:
     """Check the three measures of each run against the algebra of ROUGE; see ``score.triple``."""
-    for one in stated.models:
+    for one in statements.models:
         if one.rouge1 is None or one.rouge2 is None or one.rougeL is None:
             continue
         alarms = rouge_consistency(one.rouge1, one.rouge2, one.rougeL, mean=one.mean)
         if alarms:
             problem = " ".join(alarm.sentence for alarm in alarms)
-            yield Hit(one.record, {"model": one.name, "problem": problem})
+            yield Violation(one.record, {"model": one.name, "problem": problem})
 
 
-def _scales(stated: Stated) -> Iterator[Hit]:
-    """Check that all scores shown together have the same protocol signature."""
-    if len({figure.signature for figure in stated.figures}) > 1:
-        shown = (f"{one.name} {one.value:.4g} ({one.signature})" for one in stated.figures)
-        yield Hit("", {"figures": "; ".join(shown)})
-
-
-def _line_up(stated: Stated) -> Iterator[Hit]:
-    known = [one.name for one in stated.models]
-    for name in stated.next_models:
+def _line_up(statements: Statements) -> Iterator[Violation]:
+    known = [one.name for one in statements.models]
+    for name in statements.next_models:
         if name not in known:
-            yield Hit("", {"model": name, "known": ", ".join(known)})
+            yield Violation("", {"model": name, "known": ", ".join(known)})
 
 
 _MARGIN = 0.1
 """Share of the disk to keep free for checkpoints, predictions and the operating system."""
 
 
-def _disk(stated: Stated) -> Iterator[Hit]:
+def _disk(statements: Statements) -> Iterator[Violation]:
     """Check that the free space covers the pending downloads and the margin."""
-    disk = stated.disk
+    disk = statements.disk
     if disk is None:
         return
-    waiting = [one for one in stated.models if one.status == "queued" and one.download_gb]
+    waiting = [one for one in statements.models if one.status == "queued" and one.download_gb]
     needed = sum(one.download_gb or 0.0 for one in waiting)
     if needed and disk.free_gb - needed < _MARGIN * disk.total_gb:
         fields = {"free": f"{disk.free_gb:.1f}", "needed": f"{needed:.1f}"}
-        yield Hit("", fields | {"models": ", ".join(one.name for one in waiting)})
+        yield Violation("", fields | {"models": ", ".join(one.name for one in waiting)})
 
 
-def _sampling(stated: Stated) -> Iterator[Hit]:
-    for one in stated.models:
+def _sampling(statements: Statements) -> Iterator[Violation]:
+    for one in statements.models:
         if one.sampled:
-            yield Hit(one.record, {"model": one.name})
+            yield Violation(one.record, {"model": one.name})
 
 
-def _encoding(stated: Stated) -> Iterator[Hit]:
+def _encoding(statements: Statements) -> Iterator[Violation]:
     """Find replacement characters (U+FFFD), and Korean UTF-8 decoded as Windows-1252."""
-    texts = {"": stated.text} | {one.record or one.name: one.name for one in stated.models}
+    texts = {"": statements.text} | {one.record or one.name: one.name for one in statements.models}
     for record, written in texts.items():
         if "\ufffd" in written:
-            yield Hit(record, {"found": "U+FFFD"})
+            yield Violation(record, {"found": "U+FFFD"})
         elif _reads_as_korean(written):
-            yield Hit(record, {"found": written[:40]})
+            yield Violation(record, {"found": written[:40]})
 
 
 def _reads_as_korean(written: str) -> bool:
@@ -307,7 +289,6 @@ RULES: dict[str, Rule] = {
     "schedule": _schedule,
     "epochs": _epochs,
     "triple": _triple,
-    "scales": _scales,
     "line-up": _line_up,
     "disk": _disk,
     "sampling": _sampling,

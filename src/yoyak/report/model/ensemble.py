@@ -1,6 +1,6 @@
 """The newest submitted blend: its members, its score, and its choices on dev."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,11 +18,15 @@ EACH = 2
 """Rows shown of each kind; ``yoyak compare --rows`` shows more."""
 
 
-def newest_blend(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
-    """Return the newest submission with several members; its rows are from dev of ``corpus``."""
+def newest_blend(workspace: Workspace, corpora: Mapping[str, Corpus]) -> Blended | None:
+    """Return the newest submission with several members.
+
+    Its rows are from the one of ``corpora`` (by fingerprint of dev) that it was made from.
+    """
     for path in reversed(manifests(workspace.submissions_folder)):
         manifest = read_manifest(path)
         if len(manifest.members) > 1:
+            corpus = corpora.get(manifest.data_sha256.get("dev", ""))
             return Blended(
                 number=path.parent.name,
                 method=manifest.method,

@@ -1,24 +1,20 @@
 """Compare the systems of a group: intervals, differences, ties, floors, pairs, the front."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from statistics import fmean
 
 import msgspec
 
 from yoyak.config.project import NO_BUDGET, Budget
+from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import PairComparison, ScorecardGroup, Verdict, compare_pairs
-from yoyak.report.model.report import Difference, Floor, Measured, Pair, Quality, System
-from yoyak.runs.run import Run
-from yoyak.runs.workspace import Workspace
+from yoyak.report.model.report import Basis, Difference, Floor, Measured, Pair, Quality, System
 from yoyak.values import Interval
 
-Cards = Mapping[str, Scorecard]
-"""Scorecards of dev by run name."""
 
-
-def quality(card: Scorecard, record: str, *, intervals: bool = True) -> Quality:
+def quality(card: Scorecard, dev_sha256: str, record: str, *, intervals: bool = True) -> Quality:
     """Return the scorecard's figures; with ``intervals``, each measure with one from its rows."""
     rouge = card.rouge
     known = _intervals(card) if intervals else (None, None, None)
@@ -32,7 +28,12 @@ def quality(card: Scorecard, record: str, *, intervals: bool = True) -> Quality:
         rougeL=rouge_l,
         mean=Measured(value=rouge.mean, interval=card.interval),
         rows=card.n,
-        signature=card.protocol.signature,
+        basis=Basis(signature=card.protocol.signature, dev_sha256=dev_sha256),
+        floors=tuple(
+            Floor(name=name, rouge=rouge, record=record)
+            for name in TrivialBaselines.__struct_fields__
+            if (rouge := getattr(card.floors, name)) is not None
+        ),
         alarms=card.alarms,
         record=record,
     )
@@ -47,18 +48,13 @@ def _intervals(card: Scorecard) -> tuple[Interval, ...]:
     return bootstrap.mean_intervals(rows, seed=card.seed, resamples=card.resamples)
 
 
-def baseline(runs: Sequence[Run], cards: Cards) -> str | None:
-    """Return the oldest scored ``lead`` run (a copy of the first turns), else the oldest scored."""
-    scored = [run for run in runs if run.name in cards]
-    floors = [run for run in scored if run.recipe.engine == "lead"]
-    return next((run.name for run in (*floors, *scored)), None)
+def baseline(group: ScorecardGroup, copies: Collection[str]) -> str:
+    """Return the first of ``copies`` (systems that copy the first turns), else the first system."""
+    return next((name for name in group if name in copies), next(iter(group)))
 
 
-def differences(cards: Cards, against: str) -> dict[str, Difference]:
-    """Return each run's difference from ``against``, p-values corrected together.
-
-    Runs scored under another protocol are left out.
-    """
+def differences(group: ScorecardGroup, against: str) -> dict[str, Difference]:
+    """Return each system's difference from ``against``, p-values corrected together."""
     return {
         one.system: Difference(
             baseline=against,
@@ -66,57 +62,31 @@ def differences(cards: Cards, against: str) -> dict[str, Difference]:
             p=one.p_holm,
             verdict=one.verdict,
         )
-        for one in _contrasts(cards, against)
+        for one in _contrasts(group, against)
     }
 
 
-def tied_with_best(cards: Cards) -> frozenset[str]:
-    """Return the runs that are statistically tied with the best one, including the best."""
-    if not cards:
-        return frozenset()
-    best = max(cards, key=lambda name: cards[name].rouge.mean)
-    found = _contrasts(cards, best)
+def tied_with_best(group: ScorecardGroup) -> frozenset[str]:
+    """Return the systems that are statistically tied with the best one, including the best."""
+    best = max(group, key=lambda name: group[name].rouge.mean)
+    found = _contrasts(group, best)
     return frozenset({best, *(one.system for one in found if one.verdict is not Verdict.WORSE)})
 
 
-def _contrasts(cards: Cards, against: str) -> tuple[PairComparison, ...]:
-    group = next(group for group in ScorecardGroup.split(cards) if against in group)
+def _contrasts(group: ScorecardGroup, against: str) -> tuple[PairComparison, ...]:
     return compare_pairs(group, [(name, against) for name in group if name != against])
-
-
-def floors(workspace: Workspace, runs: Sequence[Run], cards: Cards) -> Iterator[Floor]:
-    """Yield the scores of the trivial baselines, once for each protocol."""
-    seen: set[str] = set()
-    for run in runs:
-        card = cards.get(run.name)
-        if card is None or card.protocol.signature in seen:
-            continue
-        seen.add(card.protocol.signature)
-        known = (("constant", card.floors.constant), ("unrelated", card.floors.unrelated))
-        for name, rouge in known:
-            if rouge is not None:
-                yield Floor(
-                    name=name,
-                    rouge=rouge,
-                    signature=card.protocol.signature,
-                    record=workspace.relative(run.folder / "scores" / "dev.json"),
-                )
 
 
 # --- pairs ------------------------------------------------------------
 
 
-def pairs(cards: Mapping[str, Scorecard]) -> tuple[Pair, ...]:
-    """Return every pair scored under the same protocol, the most complementary first.
+def pairs(group: ScorecardGroup) -> tuple[Pair, ...]:
+    """Return every pair of the group, the most complementary first.
 
     ``oracle_gain`` is the mean over rows of the better of two answers, less the better system's
     mean: the upper bound of any choice between the two, unreachable without references.
     """
-    found = [
-        _pair(one, other, group[one], group[other])
-        for group in ScorecardGroup.split(cards)
-        for one, other in combinations(group, 2)
-    ]
+    found = [_pair(one, other, group[one], group[other]) for one, other in combinations(group, 2)]
     return tuple(sorted(found, key=lambda pair: -pair.oracle_gain))
 
 
@@ -136,7 +106,7 @@ def _pair(one: str, other: str, card: Scorecard, second: Scorecard) -> Pair:
 
 
 def front(systems: Sequence[System], budget: Budget = NO_BUDGET) -> tuple[System, ...]:
-    """Return the systems, each model marked with whether it is on the Pareto front in the budget.
+    """Return the systems of a group, each model marked if it is on the Pareto front in the budget.
 
     Compare quality, training time, peak VRAM, decoding time and size; toys and untrained systems
     are not marked. A criterion that was not measured for both models is ignored.

@@ -22,6 +22,7 @@ from yoyak.events import (
 )
 from yoyak.report.model.forecast import RECENT_STEPS, Pace, generation_left, pace_of
 from yoyak.report.model.report import (
+    Basis,
     Curve,
     Difference,
     Forecast,
@@ -54,6 +55,10 @@ class _Fields(NamedTuple):
     tokens_per_character: float | None = None
     summary_lengths: tuple[int, ...] = ()
     label: str | None = None
+    data: str = ""
+    """Name of the data folder."""
+    dev_sha256: str = ""
+    """Fingerprint of its dev split."""
     whole: bool = True
     """Whether ``events`` is the whole log; otherwise a selection, without line addresses."""
     damaged: bool = False
@@ -170,12 +175,12 @@ def incidents(run: RunHistory, state: RunState) -> Iterator[Incident]:
             ended = False
         elif isinstance(event, Stopped | Failed | Warned):
             ended = ended or not isinstance(event, Warned)
-            yield _incident(run, index, step, _told(event), None)
+            yield _incident(run, index, step, _reported(event), None)
     if run.status is RunStatus.INTERRUPTED:
         yield _incident(run, len(run.events) - 1, state.step, _cut_off(state), None)
 
 
-def _told(event: Stopped | Failed | Warned) -> Sentence:
+def _reported(event: Stopped | Failed | Warned) -> Sentence:
     match event:
         case Stopped():
             fields = {"step": str(event.step), "reason": event.reason}
@@ -251,7 +256,9 @@ def curve(run: RunHistory) -> Curve:
         [event for _, event in run.of(SystemMetrics)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    by_evaluation = {event.step: event for _, event in run.of(Evaluated)}
+    evaluations = [event for _, event in run.of(Evaluated)]
+    signature = evaluations[-1].signature if evaluations else ""
+    by_evaluation = {event.step: event for event in evaluations if event.signature == signature}
     evaluated = thinned(list(by_evaluation.values()), lambda event: event.rouge.mean)
     return Curve(
         run=run.id,
@@ -263,6 +270,7 @@ def curve(run: RunHistory) -> Curve:
         evaluated_epochs=tuple(event.epoch for event in evaluated),
         evaluated_means=tuple(event.rouge.mean for event in evaluated),
         evaluated_losses=tuple(event.loss for event in evaluated),
+        evaluated_on=Basis(signature=signature, dev_sha256=run.dev_sha256) if evaluations else None,
         sampled_at=tuple(event.at for event in sampled),
         disk_used_gb=tuple(event.disk_used_gb for event in sampled),
         vram_used_gb=tuple(event.vram_used_gb for event in sampled),

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,14 @@ from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import ScorecardGroup
 from yoyak.report.model import consistency, groups
-from yoyak.report.model.build import Rest, build
-from yoyak.report.model.examples import Said, examples
+from yoyak.report.model.build import Compared, Rest, build
+from yoyak.report.model.examples import Answered, examples
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import (
+    Basis,
     Blended,
-    Difference,
     DiskSpace,
     Fact,
     Report,
@@ -32,6 +33,7 @@ from yoyak.report.model.report import (
 )
 from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
+from yoyak.runs.stage_records import edited_outputs
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import read_ledger
 from yoyak.submission.manifest import CSV, Member, manifests, read_manifest
@@ -47,8 +49,7 @@ class _Read(NamedTuple):
     record: RunHistory
     card: Scorecard | None
     predictions: list[Prediction]
-    garbled: int
-    unknown: int
+    findings: tuple[ReportFinding, ...]
 
 
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
@@ -58,64 +59,71 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     the relevant lines of long logs.
     """
     found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
-    cards = {one.run.name: one.card for one in found if one.card is not None}
     runs = [one.run for one in found]
-    records = _compared(found, cards) if compared else [one.record for one in found]
-    said = [
-        Said(one.record.name, one.predictions, one.card) for one in found if one.card is not None
-    ]
     disk = _disk(workspace)
-    data = _data(workspace, runs) if compared else _Data(None, ())
+    data = _data(workspace, runs) if compared else _Data({}, ())
+    groups_ = _Groups({}, {})
+    if compared:
+        groups_ = _compared(found, data.corpora)
+        found = [one._replace(record=groups_.records[one.run.name]) for one in found]
+    records = [one.record for one in found]
     rest = Rest(
         title=_title(workspace, runs),
         workspace=str(workspace.folder),
         written_at=time.time(),
-        floors=tuple(groups.floors(workspace, runs, cards)),
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
-        pairs=groups.pairs({one.name: one.card for one in said}) if compared else (),
-        blended=_blended(workspace, data.corpus) if compared else None,
-        examples=examples(data.corpus, said) if data.corpus is not None else (),
+        compared=groups_.compared,
+        blended=_blended(workspace, data.corpora) if compared else None,
         disk=disk,
         budget=budget,
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
     view = build(records, rest)
-    if not compared:
-        return msgspec.structs.replace(view, findings=tuple(_skipped_lines(workspace, found)))
-    checked = consistency.check(consistency.stated(records, view, disk))
-    checked = (*checked, *_skipped_lines(workspace, found), *data.findings)
-    return msgspec.structs.replace(view, findings=checked)
+    checked = [finding for one in found for finding in one.findings]
+    if compared:
+        statements = consistency.statements(records, view, disk)
+        checked = [*consistency.check(statements), *checked, *data.findings]
+    return msgspec.structs.replace(view, findings=tuple(checked))
 
 
-def _blended(workspace: Workspace, corpus: Corpus | None) -> Blended | None:
+def _blended(workspace: Workspace, corpora: Mapping[str, Corpus]) -> Blended | None:
     from yoyak.report.model.ensemble import newest_blend  # not needed by ``yoyak status``
 
-    return newest_blend(workspace, corpus)
+    return newest_blend(workspace, corpora)
 
 
 class _Data(NamedTuple):
-    """Data of the newest run; no corpus if it is missing or changed since the run."""
+    """The data of the runs by the fingerprint of dev, as far as they are still as recorded."""
 
-    corpus: Corpus | None
+    corpora: dict[str, Corpus]
     findings: tuple[ReportFinding, ...]
 
 
 def _data(workspace: Workspace, runs: Sequence[Run]) -> _Data:
-    if not runs:
-        return _Data(None, ())
-    identity = runs[-1].identity
-    record = workspace.relative(runs[-1].folder / "identity.json")
-    fields = {"folder": identity.data_folder, "run": runs[-1].name}
-    try:
-        corpus = read_corpus(Path(identity.data_folder))
-    except (InputMissing, BadData):
-        what = Sentence(key="report.lint-data-gone", fields=fields)
-        return _Data(None, (ReportFinding(rule="data-gone", what=what, record=record),))
-    if corpus.dev.fingerprint != identity.dev_sha256:
-        what = Sentence(key="report.lint-data-changed", fields=fields)
-        return _Data(None, (ReportFinding(rule="data-changed", what=what, record=record),))
-    return _Data(corpus, ())
+    """Read the data of each fingerprint where its newest run found them."""
+    corpora, findings = {}, []
+    for dev_sha256, run in {run.identity.dev_sha256: run for run in runs}.items():
+        folder, problem = run.identity.data_folder, None
+        try:
+            corpus = read_corpus(Path(folder))
+        except (InputMissing, BadData):
+            problem = "data-gone"
+        else:
+            if corpus.dev.fingerprint == dev_sha256:
+                corpora[dev_sha256] = corpus
+            else:
+                problem = "data-changed"
+        if problem is not None:
+            record = workspace.relative(run.folder / "identity.json")
+            findings.append(_finding(problem, record, folder=folder, run=run.name))
+    return _Data(corpora, tuple(findings))
+
+
+def _finding(rule: str, record: str, **fields: str) -> ReportFinding:
+    return ReportFinding(
+        rule=rule, what=Sentence(key=f"report.lint-{rule}", fields=fields), record=record
+    )
 
 
 def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
@@ -123,14 +131,13 @@ def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
 
 
 def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
-    folder, card, log = (
-        workspace.relative(run.folder),
-        run.scorecard("dev"),
-        run.log(whole=compared),
-    )
-    predictions = run.predictions("dev") if compared else []
-    address = f"{folder}/scores/dev.json"
+    """Read a run; a score or predictions that were changed afterwards are left out and named."""
+    folder, log = workspace.relative(run.folder), run.log(whole=compared)
     state = _state(run, log.events)
+    edited = edited_outputs(run, state)
+    card = None if {"dev", "score"} & set(edited) else run.scorecard("dev")
+    predictions = run.predictions("dev") if compared and "dev" not in edited else []
+    identity, address = run.identity, f"{folder}/scores/dev.json"
     record = RunHistory(
         id=run.name,
         folder=folder,
@@ -138,14 +145,28 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         events=tuple(log.events),
         status=state.status,
         state=state,
-        quality=None if card is None else groups.quality(card, address, intervals=compared),
+        quality=None
+        if card is None
+        else groups.quality(card, identity.dev_sha256, address, intervals=compared),
         decode_seconds_per_100=_decode_seconds_per_100(predictions),
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
         whole=compared,
         damaged=log.garbled + log.unknown > 0,
+        data=Path(identity.data_folder).name,
+        dev_sha256=identity.dev_sha256,
     )
-    return _Read(run, record, card, predictions, log.garbled, log.unknown)
+    counts = {"garbled-log": log.garbled, "unknown-events": log.unknown}
+    findings = [
+        _finding(rule, record.log, run=run.name, lines=str(lines))
+        for rule, lines in counts.items()
+        if lines
+    ]
+    for output, path in edited.items():
+        findings.append(
+            _finding("edited-output", workspace.relative(path), run=run.name, output=output)
+        )
+    return _Read(run, record, card, predictions, tuple(findings))
 
 
 def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:
@@ -179,45 +200,46 @@ def _named_apart(found: Sequence[_Read]) -> list[_Read]:
     ]
 
 
-def _compared(found: Sequence[_Read], cards: groups.Cards) -> list[RunHistory]:
-    against = groups.baseline([one.run for one in found], cards)
-    known: dict[str, Difference] = {}
-    if against is not None:
-        known = groups.differences(cards, against)
-    learned = {
-        one.run.name: one.card
-        for one in found
-        if one.card is not None and one.record.recipe.engine != "lead"
-    }
-    tied = groups.tied_with_best(learned)
-    return [
-        one.record._replace(
-            difference=known.get(one.run.name),
-            tied_with_best=one.run.name in tied if one.run.name in learned else None,
-        )
-        for one in found
-    ]
+class _Groups(NamedTuple):
+    """What the groups of comparable runs say: each run's record, and the answers together."""
+
+    records: dict[str, RunHistory]
+    compared: dict[Basis, Compared]
 
 
-def _skipped_lines(workspace: Workspace, found: Sequence[_Read]) -> Iterator[ReportFinding]:
-    """Yield a finding for each log with unreadable lines or unknown events."""
+def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Groups:
+    """Compare the runs of each basis, and no others, with each other."""
+    records = {one.run.name: one.record for one in found}
+    members: dict[Basis, list[tuple[_Read, Scorecard]]] = {}
     for one in found:
-        counts = {"garbled-log": one.garbled, "unknown-events": one.unknown}
-        for rule, lines in counts.items():
-            if lines:
-                fields = {"run": one.run.name, "lines": str(lines)}
-                yield ReportFinding(
-                    rule=rule,
-                    what=Sentence(key=f"report.lint-{rule}", fields=fields),
-                    record=workspace.relative(one.run.log_path),
-                )
+        if one.card is not None and one.record.quality is not None:
+            members.setdefault(one.record.quality.basis, []).append((one, one.card))
+    compared = {}
+    for basis, scored in members.items():
+        group = ScorecardGroup({one.run.name: card for one, card in scored})
+        copies = {one.run.name for one, _ in scored if one.record.recipe.engine == "lead"}
+        differences = groups.differences(group, groups.baseline(group, copies))
+        learned = group.without(copies)
+        tied = groups.tied_with_best(learned) if learned else frozenset()
+        for name in group:
+            records[name] = records[name]._replace(
+                difference=differences.get(name),
+                tied_with_best=name in tied if name in learned else None,
+            )
+        answers = [Answered(one.record.name, one.predictions, card) for one, card in scored]
+        corpus = corpora.get(basis.dev_sha256)
+        compared[basis] = Compared(
+            pairs=groups.pairs(ScorecardGroup({one.name: one.card for one in answers})),
+            examples=() if corpus is None else examples(corpus, answers),
+        )
+    return _Groups(records, compared)
 
 
 def _disk(workspace: Workspace) -> DiskSpace:
     """Return the space of the disk that the workspace is, or would be, on."""
     places = (workspace.folder, *workspace.folder.absolute().parents)
     usage = shutil.disk_usage(next(one for one in places if one.is_dir()))
-    return DiskSpace(free_gb=usage.free / 1e9, total_gb=usage.total / 1e9)
+    return DiskSpace(free_gb=usage.free / 1e9, used_gb=usage.used / 1e9, total_gb=usage.total / 1e9)
 
 
 def _size_gb(folder: Path) -> float:
@@ -236,10 +258,10 @@ def _size_gb(folder: Path) -> float:
 def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
     """Yield every written submission, with the leaderboard score where the ledger has one."""
     ledger = workspace.ledger_path
-    noted = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
+    recorded = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
     for path in manifests(workspace.submissions_folder):
         manifest = read_manifest(path)
-        entry = noted.get(int(path.parent.name))
+        entry = recorded.get(int(path.parent.name))
         yield SubmissionSummary(
             number=path.parent.name,
             system=" + ".join(_called(manifest.members)),
@@ -248,6 +270,7 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
             sha256=manifest.sha256,
             path=workspace.relative(path.with_name(CSV)),
             dev_mean=manifest.dev.rouge.mean,
+            signature=manifest.dev.signature,
             public_score=entry.public if entry else None,
             warnings=manifest.warnings,
             record=workspace.relative(path),

@@ -86,6 +86,8 @@ class DiskSpace(Value, frozen=True, kw_only=True):
     """Current space of the workspace's disk."""
 
     free_gb: float
+    used_gb: float
+    """As the file system counts it; with reserved blocks, less than total minus free."""
     total_gb: float
 
 
@@ -110,6 +112,8 @@ class SubmissionSummary(Value, frozen=True, kw_only=True):
     sha256: str
     path: str
     dev_mean: float
+    signature: str
+    """Protocol of ``dev_mean``."""
     public_score: float | None
     """Leaderboard score, 0 to 1."""
     warnings: tuple[ValidationFault, ...] = ()
@@ -190,15 +194,31 @@ class Proof(Value, frozen=True, kw_only=True):
     record: str
 
 
+class Floor(Value, frozen=True, kw_only=True):
+    """Score of a trivial baseline on the same rows: ``constant``, ``unrelated`` or ``lead``."""
+
+    name: str
+    rouge: Rouge
+    record: str
+
+
+class Basis(Value, frozen=True, kw_only=True):
+    """What two scores must share to be compared: protocol, and dialogues with their references."""
+
+    signature: str
+    dev_sha256: str
+
+
 class Quality(Value, frozen=True, kw_only=True):
-    """Scores of a system's dev summaries, with the signature of the scoring protocol."""
+    """Scores of a system's dev summaries, beside those of the trivial baselines."""
 
     rouge1: Measured
     rouge2: Measured
     rougeL: Measured
     mean: Measured
     rows: int
-    signature: str
+    basis: Basis
+    floors: tuple[Floor, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     """Reasons to doubt the score."""
     record: str
@@ -266,13 +286,19 @@ class System(Value, frozen=True, kw_only=True):
     record: str
 
 
-class Floor(Value, frozen=True, kw_only=True):
-    """Score of a trivial baseline: a ``constant`` sentence, or ``unrelated`` summaries."""
+class SystemGroup(Value, frozen=True, kw_only=True):
+    """Systems with scores on one basis: only they are ranked, drawn, paired or shown together."""
 
-    name: str
-    rouge: Rouge
-    signature: str
-    record: str
+    basis: Basis
+    data: str
+    """Name of the data folder."""
+    runs: tuple[str, ...]
+    """Ids of the systems' runs, best mean first."""
+    baseline: str | None = None
+    """Name of the system that the differences are against."""
+    floors: tuple[Floor, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    examples: tuple[Example, ...] = ()
 
 
 class RunProgress(Value, frozen=True, kw_only=True):
@@ -311,6 +337,8 @@ class Curve(Value, frozen=True, kw_only=True):
     evaluated_means: tuple[float, ...]
     evaluated_losses: tuple[float | None, ...]
     """Per token of the reference summaries; ``None`` where an evaluation did not measure it."""
+    evaluated_on: Basis | None = None
+    """Basis of the evaluations: unlike the final score's, their decoding is greedy."""
     sampled_at: tuple[float, ...] = ()
     disk_used_gb: tuple[float | None, ...] = ()
     vram_used_gb: tuple[float | None, ...] = ()
@@ -319,17 +347,21 @@ class Curve(Value, frozen=True, kw_only=True):
 
 
 class Tiles(Value, frozen=True, kw_only=True):
-    """Headline figures: runs done, best system, time left, free disk and VRAM."""
+    """Headline figures: runs done, best system of the newest group, time left, free resources."""
 
     done: int
     total: int
     best: str | None
+    best_is_toy: bool = False
+    best_data: str | None = None
+    """Data folder of the best system, where systems were scored on several bases."""
     best_mean: Measured | None
     left: Forecast | None
     """Time until all pending runs with a forecast have ended."""
     without_pace: int = 0
     """Pending runs without a forecast."""
     disk_free_gb: float | None
+    disk_used_gb: float | None
     disk_total_gb: float | None
     vram_free_gb: float | None
     vram_total_gb: float | None
@@ -345,8 +377,8 @@ class Report(Value, frozen=True, kw_only=True):
     last_event_at: float | None
     tiles: Tiles
     systems: tuple[System, ...]
-    floors: tuple[Floor, ...] = ()
-    baseline: str | None = None
+    groups: tuple[SystemGroup, ...] = ()
+    """The group of the newest scored run first."""
     budget: Budget = Budget()
     progress: tuple[RunProgress, ...] = ()
     curves: tuple[Curve, ...] = ()
@@ -356,14 +388,27 @@ class Report(Value, frozen=True, kw_only=True):
     disk: DiskForecast | None = None
     timeline: tuple[TimelineSpan, ...] = ()
     next_steps: tuple[Step, ...] = ()
-    pairs: tuple[Pair, ...] = ()
     blended: Blended | None = None
-    examples: tuple[Example, ...] = ()
     submissions: tuple[SubmissionSummary, ...] = ()
     provenance: tuple[Fact, ...] = ()
     findings: tuple[ReportFinding, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse groups that are not exactly the scored systems, each under its own basis."""
+        bases = {one.run: one.quality.basis for one in self.systems if one.quality is not None}
+        if {run: group.basis for group in self.groups for run in group.runs} != bases:
+            raise ValueError("every scored system belongs to the group of its basis")
+
     @property
-    def scored(self) -> tuple[tuple[System, Quality], ...]:
-        """Scored systems with their scores, in the order of ``systems``."""
-        return tuple((one, one.quality) for one in self.systems if one.quality is not None)
+    def evaluated(self) -> tuple[tuple[Curve, ...], ...]:
+        """The curves with evaluations during training, those on one basis together."""
+        found: dict[Basis | None, list[Curve]] = {}
+        for curve in self.curves:
+            if curve.evaluated_epochs:
+                found.setdefault(curve.evaluated_on, []).append(curve)
+        return tuple(map(tuple, found.values()))
+
+    def ranked(self, group: SystemGroup) -> tuple[tuple[System, Quality], ...]:
+        """Return the systems of a group with their scores, best mean first."""
+        by_run = {one.run: (one, one.quality) for one in self.systems if one.quality is not None}
+        return tuple(by_run[run] for run in group.runs)

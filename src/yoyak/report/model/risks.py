@@ -38,7 +38,7 @@ def disk_forecast(
     coming = [size for run in open_runs for size in _checkpoint_bytes(run)]
     checkpoints = _CHECKPOINTS_KEPT * max([*saved, *coming], default=0) if open_runs else 0
     return DiskForecast(
-        used_gb=max(disk.total_gb - disk.free_gb - workspace_gb, 0.0),
+        used_gb=max(disk.used_gb - workspace_gb, 0.0),
         workspace_gb=workspace_gb,
         downloads_gb=sum(known) / 1e9,
         checkpoints_gb=checkpoints / 1e9,

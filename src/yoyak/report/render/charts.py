@@ -38,10 +38,10 @@ def draw(view: Report, page: Sequence[Section]) -> "dict[str, Markup]":
     if not is_available():
         return {}
     asked = [block for section in page for block in section.blocks]
-    keys = [block.key for block in asked if isinstance(block, Chart)]
-    keys += ["timeline" for block in asked if isinstance(block, Timeline)]
-    drawn = ((key, CHARTS[key](view)) for key in keys)
-    return {key: svg(drawing, key) for key, drawing in drawn if drawing is not None}
+    wanted = [block for block in asked if isinstance(block, Chart)]
+    wanted += [Chart("timeline") for block in asked if isinstance(block, Timeline)]
+    drawn = ((chart.id, CHARTS[chart.key](view, chart.part)) for chart in wanted)
+    return {name: svg(drawing, name) for name, drawing in drawn if drawing is not None}
 
 
 def svg(drawing: Drawing, key: str) -> "Markup":

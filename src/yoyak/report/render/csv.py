@@ -8,6 +8,8 @@ import csv
 import io
 from collections.abc import Iterator
 
+from msgspec.structs import astuple
+
 from yoyak.report.model.report import Report, System
 from yoyak.report.render.escape import csv_cell, plain
 
@@ -15,7 +17,7 @@ COLUMNS = (
     "run", "recipe", "status", "parameters", "quantisation", "licence", "rouge1", "rouge2",
     "rougeL", "mean", "mean_low", "mean_high", "rows", "difference", "p", "verdict",
     "train_seconds", "peak_vram_gb", "decode_seconds_per_100", "tokens_per_character",
-    "tied_with_best", "on_front", "signature",
+    "tied_with_best", "on_front", "signature", "dev_sha256",
 )  # fmt: skip
 
 
@@ -56,4 +58,4 @@ def _values(one: System) -> Iterator[object]:
     yield from (cost.train_seconds, cost.peak_vram_gb)
     yield from (cost.decode_seconds_per_100, cost.tokens_per_character)
     yield from (one.tied_with_best, one.on_front)
-    yield None if quality is None else quality.signature
+    yield from (None, None) if quality is None else astuple(quality.basis)

@@ -8,6 +8,8 @@ from yoyak.messages import text
 from yoyak.report.model.report import Difference, Forecast, Measured, System, Tiles
 
 UNKNOWN = "–"
+TOY = "*"
+"""Suffix to the name of a model trained from scratch; the note below the table explains it."""
 
 
 def score(fraction: float | None, digits: int = 2) -> str:
@@ -173,8 +175,12 @@ def tiles(tiles: Tiles) -> list[Tile]:
 def _best(tiles: Tiles) -> str:
     if tiles.best is None or tiles.best_mean is None:
         return ""
-    known = tiles.best_mean.interval
-    return tiles.best if known is None else f"{tiles.best}, 95 %: {interval(tiles.best_mean)}"
+    parts = [tiles.best + (TOY if tiles.best_is_toy else "")]
+    if tiles.best_mean.interval is not None:
+        parts.append(f"95 %: {interval(tiles.best_mean)}")
+    if tiles.best_data is not None:
+        parts.append(text("report.tile-best-data", data=tiles.best_data))
+    return ", ".join(parts)
 
 
 def _slow(tiles: Tiles) -> str:

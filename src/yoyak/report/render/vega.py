@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from yoyak.messages import text
-from yoyak.report.model.report import Curve, Measured, Report
+from yoyak.report.model.report import Curve, Measured, Report, SystemGroup
 from yoyak.report.render.escape import plain
 from yoyak.report.render.vega_common import (
     INK,
-    PALETTE,
     WIDTH,
     Drawing,
     Rows,
@@ -17,6 +16,7 @@ from yoyak.report.render.vega_common import (
     colour,
     drawing,
     lines,
+    scale,
 )
 from yoyak.report.render.vega_machine import disk, machine, timeline, vram
 
@@ -26,28 +26,30 @@ _MOST_CELLS = 100
 """Maximum number of heat map cells at which names of typical length still fit."""
 
 
-def _along_steps(
-    pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any
-) -> Callable[[Report], Drawing | None]:
-    def draw(view: Report) -> Drawing | None:
+Draw = Callable[[Report, int], Drawing | None]
+"""Drawer of a chart for one part (see ``Chart``); ``None`` where it has no data."""
+
+
+def _along_steps(pick: Callable[[Curve], Sequence[float]], key: str, **settings: Any) -> Draw:
+    def draw(view: Report, _: int) -> Drawing | None:
         rows = lines([(curve, curve.steps, pick(curve)) for curve in view.curves if curve.steps])
         x, y = axis("x", "step"), axis("y", key, **settings)
         return drawing(
             rows,
-            lambda chart: chart.mark_line(strokeWidth=1.75).encode(x=x, y=y, color=colour()),
+            lambda chart: chart.mark_line(strokeWidth=1.75).encode(
+                x=x, y=y, color=colour(view, rows)
+            ),
         )
 
     return draw
 
 
-def _along_evaluations(
-    pick: Callable[[Curve], Sequence[float | None]], key: str
-) -> Callable[[Report], Drawing | None]:
+def _along_evaluations(pick: Callable[[Curve], Sequence[float | None]], key: str) -> Draw:
     """Return a chart with a point per evaluation that has the value, step 0 included."""
 
-    def draw(view: Report) -> Drawing | None:
+    def draw(view: Report, part: int) -> Drawing | None:
         known = []
-        for curve in view.curves:
+        for curve in next(iter(view.evaluated[part:]), ()):
             measured = [
                 (epoch, value)
                 for epoch, value in zip(curve.evaluated_epochs, pick(curve), strict=True)
@@ -60,33 +62,44 @@ def _along_evaluations(
         x = axis("x", "epoch", axis={"tickMinStep": 1}, scale={"zero": True})
         y = axis("y", key)
         mark = {"strokeWidth": 2, "point": {"size": 45} if len(rows) < _MOST_MARKS else False}
-        return drawing(rows, lambda chart: chart.mark_line(**mark).encode(x=x, y=y, color=colour()))
+        return drawing(
+            rows,
+            lambda chart: chart.mark_line(**mark).encode(x=x, y=y, color=colour(view, rows)),
+        )
 
     return draw
 
 
-def _comparison(view: Report) -> Drawing | None:
-    """Return systems with their intervals, best first, then the floors as hollow points."""
+def _group(view: Report, part: int) -> SystemGroup | None:
+    return view.groups[part] if part < len(view.groups) else None
+
+
+def _comparison(view: Report, part: int) -> Drawing | None:
+    """Return a group's systems with their intervals, best first, then the floors, hollow."""
     import altair
 
-    ranked = sorted(view.scored, key=lambda pair: -pair[1].mean.value)
-    systems = [(plain(one.name), quality.mean, "system") for one, quality in ranked]
+    group = _group(view, part)
+    if group is None:
+        return None
+    systems = [(plain(one.name), quality.mean, "system") for one, quality in view.ranked(group)]
     floors = [
         (text(f"report.floor-{one.name}"), Measured(value=one.rouge.mean), "floor")
-        for one in view.floors
+        for one in group.floors
     ]
     rows: Rows = [_point(*one) for one in (*systems, *floors)]
-    if not systems:
-        return None
     each = base().encode(
         y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=170, ticks=False))
     )
     x = axis("mean", "dev-mean", scale={"zero": False, "padding": 24})
     spread = each.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.55)
+    shade = colour(view, rows, legend=None)
+    fill = altair.Fill("run:N", sort=None, legend=None, scale=scale(view, rows))
     layers = altair.layer(
-        spread.encode(x=axis("low", "dev-mean"), x2="high:Q", color=altair.value(PALETTE[0])),
-        each.mark_point(size=85, color=PALETTE[0], fill=PALETTE[0], opacity=1).encode(
+        spread.encode(x=axis("low", "dev-mean"), x2="high:Q", color=shade),
+        each.mark_point(size=85, opacity=1).encode(
             x=x,
+            color=shade,
+            fill=fill,
             fillOpacity=altair.condition(
                 "datum.kind == 'system'", altair.value(1), altair.value(0)
             ),
@@ -112,13 +125,15 @@ def _point(name: str, mean: Measured, kind: str) -> dict[str, float | str | None
 _BIN_CHARACTERS = 20
 
 
-def _lengths(view: Report) -> Drawing | None:
+def _lengths(view: Report, part: int) -> Drawing | None:
     import altair
 
+    group = _group(view, part)
+    shown = () if group is None else group.runs
     rows: Rows = [
         {"run": plain(curve.name), "x": _BIN_CHARACTERS * place, "y": share}
         for curve in view.curves
-        if curve.summary_lengths
+        if curve.run in shown and curve.summary_lengths
         for place, share in _histogram(curve.summary_lengths)
     ]
     x = axis("x", "characters", scale={"zero": True})
@@ -127,7 +142,7 @@ def _lengths(view: Report) -> Drawing | None:
         rows,
         lambda chart: chart.mark_area(
             interpolate="step-after", fillOpacity=0.12, line={"strokeWidth": 1.75}
-        ).encode(x=x, y=altair.Y(**y, stack=None), color=colour()),
+        ).encode(x=x, y=altair.Y(**y, stack=None), color=colour(view, rows)),
     )
 
 
@@ -138,24 +153,25 @@ def _histogram(lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
         yield place, bins.count(place) / len(bins)
 
 
-def _complement(view: Report) -> Drawing | None:
-    """Return a heat map of the pairs, mirrored on both sides of the diagonal."""
+def _complement(view: Report, part: int) -> Drawing | None:
+    """Return a heat map of the pairs of a group, mirrored on both sides of the diagonal."""
     import altair
 
+    group = _group(view, part)
+    if group is None or not group.pairs:
+        return None
     rows: Rows = []
-    for pair in view.pairs:
+    for pair in group.pairs:
         one, other, gain = plain(pair.one), plain(pair.other), 100 * pair.oracle_gain
         rows.append({"one": one, "other": other, "gain": gain})
         rows.append({"one": other, "other": one, "gain": gain})
-    if not rows:
-        return None
     title = text("report.column-oracle-gain")
-    names = [plain(one.name) for one, _ in view.scored]
+    names = [plain(one.name) for one, _ in view.ranked(group)]
     each = base().encode(
         x=altair.X("one:N", title=None, sort=names, axis=altair.Axis(labelAngle=0, labelLimit=90)),
         y=altair.Y("other:N", title=None, sort=names),
     )
-    middle = max(100 * pair.oracle_gain for pair in view.pairs) / 2
+    middle = max(100 * pair.oracle_gain for pair in group.pairs) / 2
     heat = each.mark_rect(cornerRadius=3).encode(
         color=altair.Color(
             "gain:Q", title=title, legend=None, scale=altair.Scale(scheme="blues", domainMin=0)
@@ -168,11 +184,11 @@ def _complement(view: Report) -> Drawing | None:
         ),
     )
     layers = altair.layer(heat, shown)
-    side = min(96, WIDTH // (len(view.pairs) + 1)) if len(rows) < _MOST_CELLS else 24
+    side = min(96, WIDTH // (len(group.pairs) + 1)) if len(rows) < _MOST_CELLS else 24
     return Drawing(layers.properties(width={"step": max(side, 24)}, height={"step": 36}), rows)
 
 
-CHARTS: dict[str, Callable[[Report], Drawing | None]] = {
+CHARTS: dict[str, Draw] = {
     "loss": _along_steps(lambda curve: curve.losses, "loss"),
     "grad-norm": _along_steps(
         lambda curve: curve.grad_norms, "grad-norm", scale={"type": "symlog"}
@@ -184,10 +200,10 @@ CHARTS: dict[str, Callable[[Report], Drawing | None]] = {
     "dev-loss": _along_evaluations(lambda curve: curve.evaluated_losses, "dev-loss"),
     "comparison": _comparison,
     "lengths": _lengths,
-    "machine": machine,
-    "disk": disk,
-    "vram": vram,
-    "timeline": timeline,
+    "machine": lambda view, _: machine(view),
+    "disk": lambda view, _: disk(view),
+    "vram": lambda view, _: vram(view),
+    "timeline": lambda view, _: timeline(view),
     "complement": _complement,
 }
-"""Every chart by its key; ``None`` from a chart without data."""
+"""Every chart by its key."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from yoyak.messages import text
 from yoyak.report.model.history import thinned
-from yoyak.report.model.report import Curve
+from yoyak.report.model.report import Curve, Report
 from yoyak.report.render.escape import plain
 
 Rows = list[dict[str, float | str | None]]
@@ -43,21 +43,37 @@ def drawing(rows: Rows, draw: Callable[[Any], Any]) -> Drawing | None:
     return Drawing(draw(chart), rows) if rows else None
 
 
-def colour() -> Any:
-    """Return a colour encoding with one colour per run, in line-up order."""
+def colours(view: Report) -> dict[str, str]:
+    """Return the colour of each system by its name: the same in every chart and table."""
+    return {
+        plain(one.name): PALETTE[place % len(PALETTE)] for place, one in enumerate(view.systems)
+    }
+
+
+def colour(view: Report, rows: Rows, **settings: Any) -> Any:
+    """Return a colour encoding of the systems in ``rows``, each in its own colour."""
     import altair
 
-    return altair.Color("run:N", sort=None)
+    return altair.Color("run:N", sort=None, scale=scale(view, rows), **settings)
+
+
+def scale(view: Report, rows: Rows) -> Any:
+    """Return the scale of the systems' colours; what is no system has that of the text."""
+    import altair
+
+    known = colours(view)
+    names = list(dict.fromkeys(str(row["run"]) for row in rows))
+    return altair.Scale(domain=names, range=[known.get(name, INK) for name in names])
 
 
 def axis(field: str, key: str, **settings: Any) -> dict[str, Any]:
     """Return a quantitative axis that starts at zero only if ``settings`` ask for it."""
-    scale = settings.pop("scale", {"zero": False})
+    limits = settings.pop("scale", {"zero": False})
     return {
         "field": field,
         "type": "quantitative",
         "title": text(f"report.axis-{key}"),
-        "scale": scale,
+        "scale": limits,
         **settings,
     }
 

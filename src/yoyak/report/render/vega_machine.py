@@ -24,7 +24,6 @@ _MOST_SPANS = 200
 _MINUTES_WITHOUT_SECONDS = 15
 
 BLUE, RED, GREEN, AMBER, GREY = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4], PALETTE[7]
-PALE = "#f3d493"
 
 
 def _time(first: float, last: float) -> Any:
@@ -54,8 +53,10 @@ def machine(view: Report) -> Drawing | None:
     moments = [at / 1000 for _, at, _ in most]
     x = altair.X("x:T", title=None, axis=_time(min(moments), max(moments)))
     y = axis("y", "gigabytes", scale={"zero": True})
+    dash = altair.StrokeDash("run:N", sort=None)  # no system's colour: these are the machine's
     return drawing(
-        rows, lambda chart: chart.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour())
+        rows,
+        lambda chart: chart.mark_line(strokeWidth=2, color=INK).encode(x=x, y=y, strokeDash=dash),
     )
 
 
@@ -106,7 +107,7 @@ def vram(view: Report) -> Drawing | None:
     x = axis("y", "gigabytes", scale={"zero": True})
     each = base().encode(x=x, y=altair.Y("run:N", sort=None, title=None))
     layers = [
-        each.mark_bar(height=16, color=BLUE, cornerRadius=2),
+        each.mark_bar(height=16, cornerRadius=2).encode(color=colour(view, rows, legend=None)),
         each.mark_text(align="left", dx=4, color=INK).encode(text=altair.Text("y:Q", format=".1f")),
     ]
     if total is not None:
@@ -115,7 +116,8 @@ def vram(view: Report) -> Drawing | None:
     return Drawing(altair.layer(*layers).properties(width=WIDTH - 80, height={"step": 28}), rows)
 
 
-_SHADES = {"worked": BLUE, "running": GREEN, "planned": AMBER, "late": PALE}
+_OPACITY = {"worked": 1.0, "running": 0.7, "planned": 0.4, "late": 0.18}
+"""Opacity of a span by its kind: its colour is the system's."""
 
 
 def timeline(view: Report) -> Drawing | None:
@@ -127,7 +129,7 @@ def timeline(view: Report) -> Drawing | None:
     if not rows:
         return None
     first, last = min(one.start for one in shown), max(one.late_end or one.end for one in shown)
-    there = [key for key in _SHADES if any(row["kind"] == key for row in rows)]
+    there = [key for key in _OPACITY if any(row["kind"] == key for row in rows)]
     names = [text(f"report.span-{key}") for key in there]
     for row in rows:
         row["word"] = text(f"report.span-{row['kind']}")
@@ -135,8 +137,10 @@ def timeline(view: Report) -> Drawing | None:
         x=altair.X("start:T", title=None, axis=_time(first, last)),
         x2="end:T",
         y=altair.Y("run:N", sort=None, title=None, axis=altair.Axis(labelLimit=200, ticks=False)),
-        color=altair.Color(
-            "word:N", scale=altair.Scale(domain=names, range=[_SHADES[key] for key in there])
+        color=colour(view, rows, legend=None),
+        opacity=altair.Opacity(
+            "word:N", scale=altair.Scale(domain=names, range=[_OPACITY[key] for key in there]),
+            legend=altair.Legend(symbolType="square", symbolFillColor=INK, symbolStrokeWidth=0),
         ),
     )  # fmt: skip
     return Drawing(bars.properties(width=2 * WIDTH - 40, height={"step": 34}), rows)

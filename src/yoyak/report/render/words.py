@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.forecast import until_all
-from yoyak.report.model.report import Forecast, Report, RunProgress, System
+from yoyak.report.model.report import Forecast, Report, RunProgress, System, SystemGroup
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.values import Interval
@@ -14,13 +14,10 @@ from yoyak.values import Interval
 if TYPE_CHECKING:
     from yoyak.ensemble.gain import Gain
 
-TOY = "*"
-"""Suffix to the name of a model trained from scratch; the note below the table explains it."""
-
 
 def name(system: System) -> str:
     """Return the system's name, with an asterisk if it is a toy model."""
-    return plain(system.name) + (TOY if system.toy else "")
+    return plain(system.name) + (format.TOY if system.toy else "")
 
 
 def stage(key: str | None) -> str:
@@ -80,20 +77,24 @@ def all_ends(forecasts: Sequence[Forecast | None], working: Sequence[float]) -> 
     return text(key, soon=soon, late=late, count=unknown)
 
 
-def notes(view: Report) -> list[str]:
-    """Return the notes below the tables: toys, floors, baseline, protocol."""
+def notes(view: Report, group: SystemGroup) -> list[str]:
+    """Return the notes below the tables of a group: toys, floors, baseline, protocol."""
     found = []
     if any(one.toy for one in view.systems):
-        found.append(f"{TOY} {text('report.toy-note')}")
-    if view.floors:
+        found.append(f"{format.TOY} {text('report.toy-note')}")
+    if group.floors:
         found.append(text("report.floor-note"))
-    if view.baseline:
-        found.append(text("report.baseline-note", baseline=view.baseline))
-    signatures = {quality.signature for _, quality in view.scored}
-    found += [text("report.protocol-note", signature=one) for one in sorted(signatures)]
-    if len(signatures) > 1:
-        found.append(text("report.unlike-note", count=len(signatures)))
-    return found
+    if group.baseline:
+        found.append(text("report.baseline-note", baseline=group.baseline))
+    return [*found, text("report.protocol-note", signature=group.basis.signature)]
+
+
+def group_title(view: Report, group: SystemGroup) -> str:
+    """Return on which data a group was scored; empty for the only group."""
+    if len(view.groups) < 2:
+        return ""
+    number = view.groups.index(group) + 1
+    return text("report.group-title", data=group.data, number=number, count=len(view.groups))
 
 
 def interval(known: Interval) -> str:

@@ -111,9 +111,18 @@ class Timeline(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart, by its key in ``report.render.vega.CHARTS``."""
+    """A chart, by its key in ``report.render.vega.CHARTS``.
+
+    ``part`` is the group of comparable systems that it shows, where it shows scores.
+    """
 
     key: str
+    part: int = 0
+
+    @property
+    def id(self) -> str:
+        """The name of the chart, unique on the page."""
+        return f"{self.key}-{self.part}" if self.part else self.key
 
 
 class SectionBlock(NamedTuple):

@@ -41,15 +41,12 @@ def alarms(view: Report) -> tuple[Table, ...]:
     """
     scores = [
         (one.severity, Link(name(system), quality.record), one.sentence)
-        for system, quality in view.scored
+        for system in view.systems
+        if (quality := system.quality) is not None
         for one in quality.alarms
     ]
     submitted = [
-        (
-            one.severity,
-            Link(text("report.submission-no", number=each.number), each.record),
-            one.sentence,
-        )
+        (one.severity, _submission(each), one.sentence)
         for each in view.submissions
         for one in each.warnings
     ]
@@ -173,13 +170,20 @@ def incidents(view: Report) -> Blocks:
 
 
 def examples(view: Report) -> Blocks:
-    """Yield dialogues with the systems' answers."""
-    yield from map(sample, view.examples)
+    """Yield dialogues with the systems' answers; of several groups, each names its data."""
+    for group in view.groups:
+        data = group.data if len(view.groups) > 1 else ""
+        yield from (sample(one, data) for one in group.examples)
 
 
 def submissions(view: Report) -> Blocks:
-    """Yield the submission files and their results."""
-    yield from table(
+    """Yield the submission files and their results, those with one dev protocol together."""
+    for signature in dict.fromkeys(one.signature for one in view.submissions):
+        yield from _submissions(one for one in view.submissions if one.signature == signature)
+
+
+def _submissions(found: Iterable[SubmissionSummary]) -> tuple[Table, ...]:
+    return table(
         ("number", "system", "method", "n", "dev", "public", "file", "sha256"),
         (
             (
@@ -192,7 +196,7 @@ def submissions(view: Report) -> Blocks:
                 Link(one.path, one.path),
                 CodeBlock(one.sha256),
             )
-            for one in view.submissions
+            for one in found
         ),
     )
 

@@ -9,12 +9,12 @@ from yoyak.report.render.words import interval, verdict
 from yoyak.report.sections.blocks import AnswerBlock, Block, Link, Note, SampleBlock, pieces, table
 
 
-def sample(one: Example) -> SampleBlock:
+def sample(one: Example, data: str = "") -> SampleBlock:
     """Return a dialogue with its answers, marking what the first reference does not contain."""
     reference = one.references[0] if one.references else ""
     return SampleBlock(
         id=one.id,
-        why=text(f"report.example-{one.why}"),
+        why=" · ".join(filter(None, (text(f"report.example-{one.why}"), data))),
         dialogue=tuple(one.dialogue.splitlines()),
         references=one.references,
         answers=tuple(

@@ -1,13 +1,13 @@
 """Sections on the status and scores of the systems."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model import groups
-from yoyak.report.model.report import Report
+from yoyak.report.model.report import Report, System, SystemGroup
 from yoyak.report.render import format
-from yoyak.report.render.words import name, notes
+from yoyak.report.render.words import group_title, name, notes
 from yoyak.report.sections.blocks import SIGNS, Block, Bullets, Chart, Note, table
 from yoyak.report.sections.examples import blended
 from yoyak.report.sections.model_table import model_table
@@ -46,7 +46,28 @@ def completed(view: Report) -> Blocks:
     """Yield the finished runs."""
     finished = [one for one in view.systems if one.status is RunStatus.FINISHED]
     columns = ("system", "start", "end", "train", "decode", "mean", "verdict")
-    yield from model_table(view, columns, finished)
+    for group, systems in _by_group(view, finished):
+        yield from _titled(view, group)
+        yield from model_table(view, columns, systems)
+
+
+def _by_group(
+    view: Report, systems: Sequence[System]
+) -> Iterator[tuple[SystemGroup | None, list[System]]]:
+    """Yield the systems of each group apart, those without a score with the first group's."""
+    unscored = [one for one in systems if one.quality is None]
+    for place, group in enumerate(view.groups):
+        runs = {*group.runs, *(one.run for one in unscored if place == 0)}
+        if found := [one for one in systems if one.run in runs]:
+            yield group, found
+    if unscored and not view.groups:
+        yield None, unscored
+
+
+def _titled(view: Report, group: SystemGroup | None) -> Blocks:
+    """Yield the data of a group where there are several."""
+    if group is not None and (title := group_title(view, group)):
+        yield Note(title)
 
 
 def current(view: Report) -> Blocks:
@@ -59,8 +80,10 @@ def current(view: Report) -> Blocks:
 def curves(view: Report) -> Blocks:
     """Yield the charts of values measured during training."""
     if any(curve.steps for curve in view.curves):
-        keys = ("loss", "learning-rate", "dev-loss", "dev-rouge", "grad-norm")
-        yield from map(Chart, keys)
+        yield from (Chart("loss"), Chart("learning-rate"))
+        for part in range(len(view.evaluated)):
+            yield from (Chart("dev-loss", part), Chart("dev-rouge", part))
+        yield Chart("grad-norm")
 
 
 def pending(view: Report) -> Blocks:
@@ -75,26 +98,30 @@ def performance(view: Report) -> Blocks:
         "system", "status", "params", "precision", "rouge1", "rouge2", "rougel", "mean", "sum", "n",
         "difference", "verdict", "train", "vram", "decode",
     )  # fmt: skip
-    yield from model_table(view, columns, floors=view.floors)
-    if view.scored:
-        yield from (Chart("comparison"), Chart("lengths"))
-    if below := tuple(notes(view)):
-        yield Bullets(below)
+    for group, systems in _by_group(view, view.systems):
+        yield from _titled(view, group)
+        yield from model_table(view, columns, systems, floors=group.floors if group else ())
+        if group is not None:
+            part = view.groups.index(group)
+            yield from (Chart("comparison", part), Chart("lengths", part))
+            yield Bullets(tuple(notes(view, group)))
 
 
 def small(view: Report) -> Blocks:
     """Yield models side by side with their costs; excludes toys and models that did not learn."""
-    models = [one for one in view.systems if one.on_front is not None]
     columns = (
         "system", "mean", "tied", "front", "params", "minutes", "vram", "seconds-each", "tokens",
         "licence",
     )  # fmt: skip
-    yield from model_table(view, columns, models)
-    if models:
+    compared = [one for one in view.systems if one.on_front is not None]
+    for group, models in _by_group(view, compared):
+        yield from _titled(view, group)
+        yield from model_table(view, columns, models)
+        cheapest = groups.smallest_tied(models, view.budget)
+        if cheapest is not None:
+            yield Note(text("report.smallest-tied", model=cheapest.name))
+    if compared:
         yield Note(format.budget(view.budget))
-    cheapest = groups.smallest_tied(models, view.budget)
-    if cheapest is not None:
-        yield Note(text("report.smallest-tied", model=cheapest.name))
 
 
 _MOST_PAIRS = 15
@@ -102,14 +129,16 @@ _MOST_PAIRS = 15
 
 def ensemble(view: Report) -> Blocks:
     """Yield the most complementary pairs of systems, and the submitted blend."""
-    if view.pairs:
-        yield from _pairs(view)
+    for group in view.groups:
+        if group.pairs:
+            yield from _titled(view, group)
+            yield from _pairs(group, view.groups.index(group))
     if view.blended is not None:
         yield from blended(view.blended)
 
 
-def _pairs(view: Report) -> Blocks:
-    yield Chart("complement")
+def _pairs(group: SystemGroup, part: int) -> Blocks:
+    yield Chart("complement", part)
     yield from table(
         ("pair", "oracle-gain", "other-better"),
         (
@@ -118,7 +147,7 @@ def _pairs(view: Report) -> Blocks:
                 format.points(one.oracle_gain),
                 f"{one.other_better:.0%} ({one.other})",
             )
-            for one in view.pairs[:_MOST_PAIRS]
+            for one in group.pairs[:_MOST_PAIRS]
         ),
     )
     yield Note(text("report.ensemble-note"))
