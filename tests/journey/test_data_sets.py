@@ -56,6 +56,8 @@ def assert_answers(found: dict[str, str], test: Path) -> None:
 
 def test_each_data_set_has_its_own_run_and_its_own_submission(yoyak):
     first, other = yoyak.folder / "data", data_set(yoyak.folder / "other", stop=12)
+    second = 'extends = "lead"\nname = "lead2"\nabout = "the same"\n[train]\nseed = 7\n'
+    (yoyak.folder / "lead2.toml").write_text(second, "utf-8")
     said = yoyak("run", "lead", "--data", other).stdout
     assert_answers(submitted(said, yoyak.folder), other / "test.csv")
     status = json.loads(yoyak("status", "--json").stdout)
@@ -63,7 +65,18 @@ def test_each_data_set_has_its_own_run_and_its_own_submission(yoyak):
     again = yoyak("submit", "--data", first).stdout
     assert_answers(submitted(again, yoyak.folder), first / "test.csv")
     # Scores on different rows are not compared, whatever the systems are called.
-    assert yoyak("compare", check=False).returncode == 65
+    assert yoyak("compare", check=False).returncode == 2
+    assert yoyak("compare", *runs(yoyak), check=False).returncode == 65
+    yoyak("run", "lead", "lead2.toml", "--data", other)
+    compared = yoyak("compare", "--json")
+    assert {one["system"] for one in json.loads(compared.stdout)["standings"]} == {
+        run["run"] for run in json.loads(yoyak("status", "--json").stdout)["runs"][1:]
+    }
+    assert runs(yoyak)[0] in compared.stderr, "it says who was left alone"
+
+
+def runs(yoyak) -> list[str]:
+    return [one["run"] for one in json.loads(yoyak("status", "--json").stdout)["runs"]]
 
 
 def replace_dialogues(path: Path) -> None:

@@ -41,16 +41,35 @@ def cards(files, dev):
     return {name: scorecard.evaluate(texts, dev, resamples=500) for name, texts in files.items()}
 
 
+def compared(cards, **names):
+    group = significance.ScorecardGroup(cards)
+    return scores.comparison(significance.compare(group), group, names=names)
+
+
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+def test_the_floors_stand_below_the_systems_in_a_comparison(cards, lang):
+    with messages.speaking(lang):
+        lines = drawn(compared(cards), 120).splitlines()
+        floors = [
+            messages.text(f"report.floor-{name}") for name in ("constant", "unrelated", "lead")
+        ]
+    places = [next(at for at, line in enumerate(lines) if line.startswith(one)) for one in floors]
+    systems = [next(at for at, line in enumerate(lines) if line.startswith(one)) for one in cards]
+    assert max(systems) < min(places)
+    constant = next(iter(cards.values())).floors.constant
+    assert f"{100 * constant.mean:.2f}" in lines[places[0]]
+
+
 @pytest.mark.parametrize("lang", messages.LANGUAGES)
 @pytest.mark.parametrize("width", [80, 120])
 def test_every_table_is_straight_in_cells(cards, lang, width):
     with messages.speaking(lang):
-        shown = drawn(scores.comparison(significance.compare(cards)), width)
+        shown = drawn(compared(cards), width)
         shown += drawn(scores.card(cards["반쪽 요약"], "반쪽 요약"), width)
     rows = straight_rows(shown)
-    # Line-up 3, pairs 3, measures 3, floors 5; slices and properties have at least these many.
-    assert [min(count, cap) for count, cap in zip(rows, (3, 3, 3, 5, 20, 6), strict=True)] == [
-        3, 3, 3, 5, 20, 6,
+    # Line-up and floors 6, pairs 3, alarms (no numbers), measures 3, floors 5, then at least.
+    assert [min(count, cap) for count, cap in zip(rows, (6, 3, 0, 3, 5, 20, 6), strict=True)] == [
+        6, 3, 0, 3, 5, 20, 6,
     ]  # fmt: skip
     assert all(cell_len(line) <= width for line in shown.splitlines())
 
@@ -71,7 +90,7 @@ def straight_rows(shown):
 @pytest.mark.parametrize("lang", messages.LANGUAGES)
 def test_no_figure_is_cut_off(cards, lang, width):
     with messages.speaking(lang):
-        shown = drawn(scores.comparison(significance.compare(cards)), width)
+        shown = drawn(compared(cards), width)
     assert not re.search(r"\d…(?!\s)|…\n", shown)
     assert f"{100 * cards['empty-handed'].rouge.mean:.2f}" in shown
 
@@ -104,18 +123,17 @@ def test_alarms_carry_a_word_and_a_sign_and_name_their_rows(cards):
 def test_the_signature_is_always_there(cards):
     shown = drawn(scores.card(cards["reference"], "reference"), 400)
     assert cards["reference"].protocol.signature in shown
-    compared = significance.compare(cards)
-    assert compared.signature in drawn(scores.comparison(compared), 400)
+    assert significance.compare(cards).signature in drawn(compared(cards), 400)
 
 
 def test_not_proven_is_said_in_words(cards, dev, files):
     nearly = files["반쪽 요약"] | {"dev_3": files["reference"]["dev_3"]}
     pair = {"half": cards["반쪽 요약"], "nearly": scorecard.evaluate(nearly, dev, resamples=500)}
-    shown = drawn(scores.comparison(significance.compare(pair)), 200)
+    shown = drawn(compared(pair), 200)
     assert "proven to be worse by less than 0.5 points" in shown, "one row better, none worse"
     mixed = nearly | {"dev_4": "이야기합니다."}
     pair["nearly"] = scorecard.evaluate(mixed, dev, resamples=500)
-    shown = drawn(scores.comparison(significance.compare(pair)), 200)
+    shown = drawn(compared(pair), 200)
     assert "not proven" in shown
     assert "does not mean equal" in shown
 

@@ -1,7 +1,7 @@
 """The verbs score and compare. Neither needs torch, and score needs no workspace."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,8 @@ from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, ProtocolName, WorkspaceFolder
 from yoyak.cli.submission import draw_review
 from yoyak.errors import InputMissing, UsageError
-from yoyak.messages import text
+from yoyak.messages import listed, text
+from yoyak.report.model.report import TOY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,40 +57,54 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Print which differences between systems are significant and which are not proven."""
-    import msgspec
-
-    from yoyak.metrics import significance as comparing
+    from yoyak.metrics.significance import ScorecardGroup
+    from yoyak.metrics.significance import compare as compare_group
+    from yoyak.report.render.score_json import comparison_json
     from yoyak.terminal import scores
     from yoyak.terminal.status import console
 
     context = open_context(None, workspace)
     evaluated = _evaluate_all(context, systems or _all_runs(context), references)
-    if len(evaluated) < 2:
-        raise UsageError("cli.compare-two", workspace=context.workspace.folder)
     scorecards = {name: one.card for name, one in evaluated.items()}
-    compared = comparing.compare(scorecards)
-    if as_json:
-        print(msgspec.json.encode(compared).decode())
-        return
+    # Named systems must be comparable; of all runs, those that are stand in one table each.
+    groups = [ScorecardGroup(scorecards)] if systems else ScorecardGroup.split(scorecards)
+    comparable = [group for group in groups if len(group) > 1]
+    if not comparable:
+        raise UsageError("cli.compare-two", workspace=context.workspace.folder)
+    toys = _toys(context, evaluated)
     out = console(sys.stdout)
-    names = _recipes(context, scorecards)
-    out.print(scores.comparison(compared, names=names, cards=scorecards))
-    if rows:
-        best = [standing.system for standing in compared.standings[:2]]
-        files = references or [context.dev_file]
-        _draw_rows({name: evaluated[name] for name in best}, files, out)
-        if references is None:
-            draw_review(context, systems or _all_runs(context), out)
+    for group in comparable:
+        compared, marked = compare_group(group), toys & group.keys()
+        if as_json:
+            print(comparison_json(compared, group, marked))
+            continue
+        names = _display_names(context, group, marked)
+        out.print(scores.comparison(compared, group, names=names))
+        if marked:
+            out.print(f"{TOY} {text('report.toy-note')}", soft_wrap=True)
+        if rows:
+            best = [standing.system for standing in compared.standings[:2]]
+            files = references or [context.dev_file]
+            _draw_rows({name: evaluated[name] for name in best}, files, out)
+    alone = [name for group in groups if len(group) == 1 for name in group]
+    if alone:
+        print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
+    if rows and references is None and not as_json:
+        draw_review(context, systems or _all_runs(context), out)
 
 
 def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Console") -> None:
     """Print the rows where the two best systems differ most, then each one's frequent problems."""
     from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
+    from yoyak.metrics.protocol import data_sha256
     from yoyak.terminal import rows as rows_view
 
     against, dialogues = read_references(*references), read_dialogues(*references)
     (one, ours), (other, theirs) = best.items()
+    if ours.card.protocol.data_sha256 != data_sha256(against):
+        print(text("cli.rows-other-data", files=listed(references)), file=sys.stderr)
+        return
     found = most_different(ours, theirs, against, limit=10)
     out.print(rows_view.differences(found, (one, other)))
     for name, evaluated in best.items():
@@ -110,15 +125,25 @@ def _evaluate_all(
     }
 
 
-def _recipes(context: CommandContext, systems: Iterable[str]) -> dict[str, str]:
-    """Map run to recipe, for runs whose recipe no other of ``systems`` has."""
-    named = {run.name: run.identity.recipe for run in context.workspace.runs()}
-    found = [named[system] for system in systems if system in named]
-    return {
-        system: named[system]
+def _toys(context: CommandContext, systems: Collection[str]) -> set[str]:
+    """Return the systems that are models from scratch: their scores say nothing about quality."""
+    runs = {system: context.workspace.named(system) for system in systems}
+    return {system for system, run in runs.items() if run and run.recipe.model.scratch is not None}
+
+
+def _display_names(
+    context: CommandContext, systems: Collection[str], toys: Collection[str]
+) -> dict[str, str]:
+    """Map run to recipe, where no other of ``systems`` has it; toys are marked."""
+    recipes = {run.name: run.identity.recipe for run in context.workspace.runs()}
+    found = [recipes[system] for system in systems if system in recipes]
+    short = {
+        system: recipe
         for system in systems
-        if system in named and found.count(named[system]) == 1
+        if (recipe := recipes.get(system)) is not None and found.count(recipe) == 1
     }
+    marked = {name: short.get(name, name) + TOY for name in toys}
+    return short | marked
 
 
 def _all_runs(context: CommandContext) -> list[str]:
@@ -131,9 +156,11 @@ def _evaluate(
     from yoyak.data.prediction_files import read_predictions
     from yoyak.ensemble.imports import imports
     from yoyak.metrics.diagnostics.error_report import ScoredSystem
+    from yoyak.runs.stage_records import require_unedited
 
     run = context.workspace.named(system)
     if run is not None:
+        require_unedited(run)
         scorecard = run.scorecard("dev")
         if scorecard is None:
             raise InputMissing("cli.unscored-run", run=run.name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from yoyak.ensemble.candidates import Candidate
     from yoyak.submission.ledger import Entry
+    from yoyak.submission.manifest import SubmissionManifest
     from yoyak.submission.submit import Submitted
     from yoyak.terminal.submission import Board
 
@@ -50,7 +51,10 @@ def import_(
     context = open_context(data, workspace)
     found = import_files(context.workspace, context.corpus, name, files, column=column)
     if as_json:
-        print(msgspec.json.encode(found.record).decode())
+        card = found.scorecard()
+        alarms = [] if card is None else [alarm.key for alarm in card.alarms]
+        shown = msgspec.to_builtins(found.record) | {"alarms": alarms}
+        print(msgspec.json.encode(shown).decode())
     else:
         console(sys.stdout).print(submission_view.imported(found))
 
@@ -115,7 +119,9 @@ def _submit(context: CommandContext, systems: list[str], blend: str | None, as_j
 def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> None:
     import msgspec
 
+    from yoyak.submission.manifest import read_manifest
     from yoyak.terminal import submission as submission_view
+    from yoyak.terminal.scores import alarm_lines
     from yoyak.terminal.status import console
 
     submission = msgspec.structs.replace(
@@ -127,6 +133,12 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
         shown = msgspec.to_builtins(submission)
         if submitted.nested is not None:
             shown |= {"nested": msgspec.to_builtins(submitted.nested)}
+        found = read_manifest(Path(submitted.submission.manifest))
+        shown |= {
+            "alarms": [alarm.key for alarm in found.dev.alarms],
+            "warnings": [fault.rule for fault in found.warnings],
+            "toys": [member.system for member in found.members if member.toy],
+        }
         print(msgspec.json.encode(shown).decode())
         return
     if submitted.nested is not None:
@@ -135,22 +147,29 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
     contest = context.data_folder / CONTEST
     if not contest.is_file():
         print(text("cli.no-contest", file=context.short(contest)), file=sys.stderr)
-    for line in _about(Path(submitted.submission.manifest)):
+    found = read_manifest(Path(submitted.submission.manifest))
+    errors = console(sys.stderr)
+    if found.dev.alarms:
+        errors.print(text("cli.submission-alarms"), soft_wrap=True)
+    for alarm in alarm_lines(found.dev.alarms) if found.dev.alarms else ():
+        errors.print(alarm, soft_wrap=True)
+    for line in _about(found, Path(submitted.submission.manifest).parent.name):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
 
 
-def _about(manifest: Path) -> "Iterator[str]":
+def _about(found: "SubmissionManifest", number: str) -> "Iterator[str]":
     """Yield the method and dev score, the gate's warnings, and the next command."""
+    from yoyak.report.model.report import TOY
     from yoyak.report.render.format import score
-    from yoyak.submission.manifest import read_manifest
 
-    found = read_manifest(manifest)
     interval = found.dev.interval
     yield text(
         "cli.submission-answer",
         method=found.method,
-        members=", ".join(f"{one.system}/{one.decode}" for one in found.members),
+        members=", ".join(
+            f"{one.system}/{one.decode}{TOY if one.toy else ''}" for one in found.members
+        ),
         mean=score(found.dev.rouge.mean),
         low=score(interval.low),
         high=score(interval.high),
@@ -158,7 +177,9 @@ def _about(manifest: Path) -> "Iterator[str]":
     )
     for fault in found.warnings:
         yield text("cli.gate-warning", rule=fault.rule, fault=fault.text)
-    yield text("cli.submission-next", number=manifest.parent.name)
+    if any(one.toy for one in found.members):
+        yield f"{TOY} {text('report.toy-note')}"
+    yield text("cli.submission-next", number=number)
 
 
 # --- judging -------------------------------------------------------------------------------------

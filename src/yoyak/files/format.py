@@ -10,7 +10,7 @@ run folder             2       1: other setting names; shown, scored, compared a
                                training does not go on in it (``Workspace.find`` skips it)
 event log              2       1: other event tags and message keys; translated when read
 whole folder           1       (``manifest.json`` of checkpoints, weights and run folders)
-submission             1       (``submissions/<n>/manifest.json``)
+submission             2       1: no alarms and toy marks (``submissions/<n>/manifest.json``)
 ledger                 1       (each line of ``ledger.jsonl``)
 workspace              1       (``workspace.json``)
 =====================  ======  ==================================================================
@@ -50,7 +50,7 @@ class DiskFormat(NamedTuple):
 RUN = DiskFormat("run", 2)
 EVENTS = DiskFormat("events", 2)
 FOLDER = DiskFormat("folder", 1)
-SUBMISSION = DiskFormat("submission", 1)
+SUBMISSION = DiskFormat("submission", 2)
 LEDGER = DiskFormat("ledger", 1)
 WORKSPACE = DiskFormat("workspace", 1)
 

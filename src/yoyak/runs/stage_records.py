@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoyak.config.schema import Decode, Recipe
+from yoyak.errors import BadData
 from yoyak.events import RunState, StageDone
 from yoyak.files import atomic
 from yoyak.files.format import RUN
@@ -134,6 +135,18 @@ def edited_outputs(run: Run, state: RunState, variant: str | None = None) -> dic
         if path is not None and written is not None and file_sha256(path) != written:
             found[output] = path
     return found
+
+
+def require_unedited(run: Run) -> None:
+    """Refuse a run whose dev predictions or score are not what its stages wrote.
+
+    Raises:
+        BadData: the message names the run and the first such file.
+    """
+    edited = edited_outputs(run, run.state())
+    for output in ("dev", "score"):
+        if output in edited:
+            raise BadData("runs.edited-output", run=run.name, path=edited[output])
 
 
 def discard_edited_predictions(

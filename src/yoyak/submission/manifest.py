@@ -12,6 +12,7 @@ import msgspec
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData
 from yoyak.files.format import SUBMISSION, decode_record
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.submission.validate import ValidationFault
 from yoyak.values import Interval, Rouge, Value
@@ -26,7 +27,7 @@ class Member(Value, frozen=True, kw_only=True):
 
     ``recipe`` and ``recipe_sha256`` are ``None`` for imported predictions. ``provenance`` has the
     hashes that bind its answers (weights, recipe, decoding, and the files of dev, test and score);
-    it is empty for runs of a version that recorded none.
+    it is empty for runs of a version that recorded none. ``toy`` marks a model from scratch.
     """
 
     system: str
@@ -34,20 +35,22 @@ class Member(Value, frozen=True, kw_only=True):
     recipe: str | None = None
     recipe_sha256: str | None = None
     votes: float = 1.0
+    toy: bool = False
     provenance: dict[str, str] = {}
 
 
 class DevScore(Value, frozen=True, kw_only=True):
     """Score of the same answer on dev, and its protocol.
 
-    ``row_means`` are the rows' means of R1, R2 and RL (0 to 1) in dev's order, for paired
-    comparisons of submissions.
+    ``alarms`` are the reasons to doubt it. ``row_means`` are the rows' means of R1, R2 and RL
+    (0 to 1) in dev's order, for paired comparisons of submissions.
     """
 
     rouge: Rouge
     interval: Interval
     signature: str
     row_means: tuple[float, ...]
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -62,6 +65,7 @@ def dev_score(card: Scorecard) -> DevScore:
         interval=card.interval,
         signature=card.protocol.signature,
         row_means=tuple(round(row.rouge.mean, 6) for row in card.rows),
+        alarms=card.alarms,
     )
 
 

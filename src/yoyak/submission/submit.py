@@ -306,6 +306,7 @@ def _member(candidate: Candidate, votes: float = 1.0) -> Member:
         recipe=lineage.recipe,
         recipe_sha256=lineage.recipe_sha256,
         votes=votes,
+        toy=candidate.recipe is not None and candidate.recipe.model.scratch is not None,
         provenance=candidate.provenance,
     )
 

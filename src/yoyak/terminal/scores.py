@@ -8,12 +8,15 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from yoyak.messages import text
+from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.diagnostics.slices import Slice
 from yoyak.metrics.diagnostics.statistics import TextStatistics
 from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.metrics.significance import Comparison, PairComparison, Verdict
+from yoyak.metrics.significance import Comparison, PairComparison, ScorecardGroup, Verdict
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
@@ -198,17 +201,23 @@ def alarm_lines(alarms: Sequence[Alarm]) -> Iterator["Text"]:
 
 def comparison(
     compared: Comparison,
+    cards: ScorecardGroup,
     *,
     names: Mapping[str, str] = MappingProxyType({}),
-    cards: Mapping[str, Scorecard] = MappingProxyType({}),
 ) -> "Group":
-    """Return the systems, best first, the proven differences, and the alarms of ``cards``.
+    """Return the systems of ``cards`` above the floors, the proven differences and the alarms.
 
-    ``names`` maps a system to its display name where the two differ.
+    The best system stands first. ``names`` maps a system to its display name where the two differ.
     """
     from rich.console import Group
 
-    parts: list[RenderableType] = [_standings(compared, names), "", _contrasts(compared, names), ""]
+    floors = cards[compared.standings[0].system].floors
+    parts: list[RenderableType] = [
+        _standings(compared, floors, names),
+        "",
+        _contrasts(compared, names),
+        "",
+    ]
     alarms = alarm_table(
         (alarm.severity, names.get(system, system), alarm.sentence)
         for system, scorecard in cards.items()
@@ -225,12 +234,17 @@ def comparison(
     return Group(*parts, _line(text("report.scoreboard-signature", it=compared.signature)))
 
 
-def _standings(compared: Comparison, names: Mapping[str, str]) -> "Table":
+def _standings(compared: Comparison, floors: TrivialBaselines, names: Mapping[str, str]) -> "Table":
     title = text("report.scoreboard-standings", rows=compared.protocol.items)
-    rows = (
+    rows = [
         (names.get(one.system, one.system), *rouge_cells(one.rouge, one.interval))
         for one in compared.standings
-    )
+    ]
+    rows += [
+        (text(f"report.floor-{name}"), *rouge_cells(rouge))
+        for name, rouge in structs.asdict(floors).items()
+        if rouge is not None
+    ]
     (block,) = table(("system", *ROUGE_COLUMNS), rows, title)
     return tables.draw(block)
 

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from yoyak.messages import text
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.report.render.format import UNKNOWN, points, score
 from yoyak.report.render.words import interval, verdict
 from yoyak.terminal import tables
+from yoyak.terminal.scores import alarm_lines
 from yoyak.values import Value
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def _gain_cells(gain: "Gain") -> tuple[str, str, str, str]:
 
 
 def imported(found: "Import") -> "Group":
-    """Return what was imported, its dev score, and what is still missing."""
+    """Return what was imported, its dev score with floors and alarms, and what is missing."""
     from rich.console import Group
 
     sources = found.record.sources
@@ -89,12 +92,17 @@ def imported(found: "Import") -> "Group":
                 high=score(card.interval.high),
             )
         )
+        lines += [
+            text("report.answer-floor", name=text(f"report.floor-{name}"), mean=score(rouge.mean))
+            for name, rouge in structs.asdict(card.floors).items()
+            if rouge is not None
+        ]
     lines += [
         text(f"report.answer-import-no-{split}", name=found.name)
         for split in ("dev", "test")
         if split not in {one.split for one in sources}
     ]
-    return Group(*map(_line, lines))
+    return Group(*map(_line, lines), *(alarm_lines(card.alarms) if card is not None else ()))
 
 
 def candidates(found: Sequence["Candidate"]) -> "Table":

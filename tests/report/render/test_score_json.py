@@ -58,11 +58,11 @@ def test_rows_protocol_and_alarms_are_the_cards(printed, card):
 
 
 def test_a_floor_that_could_not_be_computed_is_absent_and_not_zero(printed, card):
-    assert printed["floors"].keys() == {"constant", "unrelated"}
+    assert printed["floors"].keys() == {"constant", "unrelated", "lead"}
     assert printed["floors"]["constant"]["mean"] == pytest.approx(100 * card.floors.constant.mean)
     floors = msgspec.structs.replace(card.floors, unrelated=None)
     file = score_file(msgspec.structs.replace(card, floors=floors))
-    assert file.floors.keys() == {"constant"}
+    assert file.floors.keys() == {"constant", "lead"}
 
 
 def test_a_perfect_answer_is_100_and_its_sum_300():

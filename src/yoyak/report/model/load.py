@@ -22,6 +22,7 @@ from yoyak.report.model.build import Compared, Rest, build
 from yoyak.report.model.examples import Answered, examples
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import (
+    TOY,
     Basis,
     Blended,
     DiskSpace,
@@ -272,6 +273,7 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
             dev_mean=manifest.dev.rouge.mean,
             signature=manifest.dev.signature,
             public_score=entry.public if entry else None,
+            alarms=manifest.dev.alarms,
             warnings=manifest.warnings,
             record=workspace.relative(path),
         )
@@ -281,7 +283,8 @@ def _called(members: Sequence[Member]) -> list[str]:
     """Return the members' recipe names; the system name where the recipe is not unique."""
     recipes = [member.recipe for member in members]
     return [
-        recipe if recipe and recipes.count(recipe) == 1 else member.system
+        (recipe if recipe and recipes.count(recipe) == 1 else member.system)
+        + (TOY if member.toy else "")
         for member, recipe in zip(members, recipes, strict=True)
     ]
 

@@ -16,6 +16,9 @@ from yoyak.runs.liveness import WorkerHealth
 from yoyak.submission.validate import ValidationFault
 from yoyak.values import Interval, Rouge, Value
 
+TOY = "*"
+"""Suffix to the name of a model trained from scratch; the note below the table explains it."""
+
 
 class Sentence(Value, frozen=True, kw_only=True):
     """A sentence of the message catalogue, with the values of its fields."""
@@ -116,6 +119,8 @@ class SubmissionSummary(Value, frozen=True, kw_only=True):
     """Protocol of ``dev_mean``."""
     public_score: float | None
     """Leaderboard score, 0 to 1."""
+    alarms: tuple[Alarm, ...] = ()
+    """Reasons to doubt ``dev_mean``."""
     warnings: tuple[ValidationFault, ...] = ()
     """Non-fatal faults from the submission validation, for review."""
     record: str

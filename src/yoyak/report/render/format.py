@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 from yoyak.config.project import Budget
 from yoyak.messages import text
-from yoyak.report.model.report import Difference, Forecast, Measured, System, Tiles
+from yoyak.report.model.report import TOY, Difference, Forecast, Measured, System, Tiles
 
 UNKNOWN = "–"
-TOY = "*"
-"""Suffix to the name of a model trained from scratch; the note below the table explains it."""
 
 
 def score(fraction: float | None, digits: int = 2) -> str:

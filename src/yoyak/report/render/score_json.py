@@ -1,6 +1,11 @@
 """Machine-readable JSON of a scorecard: scores ×100, with the scales stated in ``scale``."""
 
+from collections.abc import Collection
+
+import msgspec
+
 from yoyak.metrics.scorecard import Scorecard
+from yoyak.metrics.significance import Comparison, ScorecardGroup
 from yoyak.values import Rouge, Value
 
 
@@ -34,7 +39,6 @@ class ScoreFile(Value, frozen=True, kw_only=True):
 
 def score_file(card: Scorecard) -> ScoreFile:
     """Return the JSON output for ``card``."""
-    floors = {"constant": card.floors.constant, "unrelated": card.floors.unrelated}
     quoted = figures(card.rouge)
     return ScoreFile(
         rouge1=quoted.rouge1,
@@ -45,10 +49,32 @@ def score_file(card: Scorecard) -> ScoreFile:
         interval=(100 * card.interval.low, 100 * card.interval.high),
         rows=card.n,
         signature=card.protocol.signature,
-        floors={name: figures(rouge) for name, rouge in floors.items() if rouge is not None},
+        floors=_floors(card),
         alarms=tuple(alarm.key for alarm in card.alarms),
         card=card,
     )
+
+
+def comparison_json(compared: Comparison, group: ScorecardGroup, toys: Collection[str]) -> str:
+    """Return the output of ``yoyak compare --json`` for one group, on one line.
+
+    To the comparison (fractions 0 to 1) are added the floors (0 to 100), the keys of each system's
+    alarms, and the systems that are toys.
+    """
+    card = group[compared.standings[0].system]
+    return msgspec.json.encode(
+        msgspec.to_builtins(compared)
+        | {
+            "floors": msgspec.to_builtins(_floors(card)),
+            "alarms": {name: [one.key for one in group[name].alarms] for name in group},
+            "toys": sorted(toys),
+        }
+    ).decode()
+
+
+def _floors(card: Scorecard) -> dict[str, Figures]:
+    known = msgspec.structs.asdict(card.floors)
+    return {name: figures(rouge) for name, rouge in known.items() if rouge is not None}
 
 
 def figures(rouge: Rouge) -> Figures:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.forecast import until_all
-from yoyak.report.model.report import Forecast, Report, RunProgress, System, SystemGroup
+from yoyak.report.model.report import TOY, Forecast, Report, RunProgress, System, SystemGroup
 from yoyak.report.render import format
 from yoyak.report.render.escape import plain
 from yoyak.values import Interval
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def name(system: System) -> str:
     """Return the system's name, with an asterisk if it is a toy model."""
-    return plain(system.name) + (format.TOY if system.toy else "")
+    return plain(system.name) + (TOY if system.toy else "")
 
 
 def stage(key: str | None) -> str:
@@ -81,7 +81,7 @@ def notes(view: Report, group: SystemGroup) -> list[str]:
     """Return the notes below the tables of a group: toys, floors, baseline, protocol."""
     found = []
     if any(one.toy for one in view.systems):
-        found.append(f"{format.TOY} {text('report.toy-note')}")
+        found.append(f"{TOY} {text('report.toy-note')}")
     if group.floors:
         found.append(text("report.floor-note"))
     if group.baseline:

@@ -50,7 +50,14 @@ def alarms(view: Report) -> tuple[Table, ...]:
         for each in view.submissions
         for one in each.warnings
     ]
-    return alarm_table([*scores, *submitted])
+    said = {sentence for _, _, sentence in scores}
+    answers = [
+        (one.severity, _submission(each), one.sentence)
+        for each in view.submissions
+        for one in each.alarms
+        if one.sentence not in said  # a run's own score was submitted: said above
+    ]
+    return alarm_table([*scores, *answers, *submitted])
 
 
 def _submission(one: SubmissionSummary) -> Link:
