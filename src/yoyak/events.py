@@ -129,6 +129,12 @@ class DataAudited(Event, frozen=True, kw_only=True, tag="data_audited"):
     allowed: tuple[str, ...] = ()
 
 
+class PreflightCheck(Event, frozen=True, kw_only=True, tag="preflight_check"):
+    """One preflight check is done; on a large model some take a minute."""
+
+    check: CheckResult
+
+
 class PreflightPassed(Event, frozen=True, kw_only=True, tag="preflight_passed"):
     """The results of the preflight checks before the first step."""
 
@@ -264,6 +270,7 @@ AnyEvent = (
     | StageStarted
     | StageDone
     | DataAudited
+    | PreflightCheck
     | PreflightPassed
     | BackendParityChecked
     | Prepared
@@ -438,5 +445,5 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
             return {"status": RunStatus.FAILED, "failed": event}
         case Finished():
             return {"status": RunStatus.FINISHED, "stage": None}
-        case SystemMetrics() | BackendParityChecked():
+        case SystemMetrics() | PreflightCheck() | BackendParityChecked():
             return {}

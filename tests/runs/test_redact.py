@@ -11,6 +11,7 @@ from yoyak.events import (
     DataAudited,
     DataFinding,
     Failed,
+    PreflightCheck,
     PreflightPassed,
     Warned,
 )
@@ -160,10 +161,11 @@ def test_events_say_no_secret_and_keep_the_rest():
     said = (
         redact_event(PreflightPassed(at=1.0, checks=(line,))),
         redact_event(BackendParityChecked(at=1.0, check=line)),
+        redact_event(PreflightCheck(at=1.0, check=line)),
     )
-    assert [said[0].checks[0].found, said[1].check.found] == [
+    assert [said[0].checks[0].found, said[1].check.found, said[2].check.found] == [
         f"failed with OSError: 401 for {HIDDEN}"
-    ] * 2
+    ] * 3
     finding = DataFinding(name="leak", severity=Severity.WARNING, key="x", fields={"id": secret})
     audited = redact_event(DataAudited(at=1.0, findings=(finding,)))
     assert audited.findings[0].fields == {"id": HIDDEN}

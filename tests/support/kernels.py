@@ -13,13 +13,13 @@ def bench(adapted, dialogues):
     import torch
     from yoyak.engine.device import Precision
     from yoyak.engine.models.model import ModelBundle
-    from yoyak.engine.preflight.model_checks import CheckContext
+    from yoyak.engine.preflight.check_context import CheckContext
     from yoyak.engine.tokenization.encode import encode_rows
 
     def make(family):
         made = adapted(family)
         rows = encode_rows(made.tokenizer, dialogues[:8], made.recipe.prompt, with_answers=True)
-        return CheckContext.of(
+        return CheckContext(
             ModelBundle(made.model, made.tokenizer, made.kind, made.device),
             rows,
             Precision(torch.float32, None),
@@ -30,6 +30,6 @@ def bench(adapted, dialogues):
 
 def lines(bench, **settings):
     """The results of the kernel checks by name."""
-    from yoyak.engine.preflight.kernel_checks import check_kernels
+    from yoyak.engine.preflight.model_checks import check_kernels
 
     return {line.name: line for line in check_kernels(bench, TrainSettings(**settings))}

@@ -9,6 +9,7 @@ def red(dialogues):
     """The names of the failed checks of a model, and of rows that some bug has changed."""
     import torch
     from yoyak.engine.device import Precision
+    from yoyak.engine.preflight.check_context import CheckContext
     from yoyak.engine.preflight.run import run_checks
     from yoyak.engine.tokenization.encode import encode_rows
 
@@ -17,7 +18,7 @@ def red(dialogues):
         if rows is None:
             rows = encode_rows(model.tokenizer, shown, model.recipe.prompt, with_answers=True)
         precision = precision or Precision(torch.float32, None)
-        results = run_checks(model, rows, shown, model.recipe, precision)
+        results = run_checks(CheckContext(model, rows, precision), rows, shown, model.recipe)
         return {result.name for result in results if not result.passed}
 
     return failed

@@ -3,7 +3,17 @@
 import io
 
 from yoyak import messages
-from yoyak.events import Failed, Finished, Planned, RunState, RunStatus, Stopped, Warned
+from yoyak.events import (
+    CheckResult,
+    Failed,
+    Finished,
+    Planned,
+    PreflightCheck,
+    RunState,
+    RunStatus,
+    Stopped,
+    Warned,
+)
 from yoyak.report.render import format
 from yoyak.terminal.progress import LiveProgress
 
@@ -37,6 +47,24 @@ def test_a_pipe_gets_one_line_an_interval_and_every_piece_of_news(make):
         for line in lines
     )
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_pipe_hears_of_checks_that_take_long():
+    stream, clock = io.StringIO(), Clock()
+    check = CheckResult(
+        name="accumulation",
+        passed=True,
+        key="engine.found-distance",
+        fields={"distance": "3.0e-04", "tolerance": "1.0e-02"},
+    )
+    with LiveProgress({"r1": "kobart"}, stream, interval_seconds=10, clock=clock) as progress:
+        for _ in range(30):
+            clock.now += 1.0
+            progress("r1", PreflightCheck(at=0.0, check=check))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("kobart: preflight: ")
+    assert "3.0e-04" in lines[0]
 
 
 def test_a_terminal_gets_rows_and_keeps_only_the_news(make, monkeypatch):

@@ -34,7 +34,7 @@ def distance_result(name: str, distance: float, tolerance: float) -> CheckResult
         distance <= tolerance,
         "engine.found-distance",
         distance=f"{distance:.1e}",
-        tolerance=tolerance,
+        tolerance=f"{tolerance:.1e}",
     )
 
 

@@ -26,6 +26,7 @@ from yoyak.events import (
     DataAudited,
     DataFinding,
     Failed,
+    PreflightCheck,
     PreflightPassed,
     Warned,
 )
@@ -145,7 +146,7 @@ def redact_event(event: AnyEvent) -> AnyEvent:
     if isinstance(event, PreflightPassed):
         checks = tuple(map(_with_fields_redacted, event.checks))
         return msgspec.structs.replace(event, checks=checks)
-    if isinstance(event, BackendParityChecked):
+    if isinstance(event, PreflightCheck | BackendParityChecked):
         return msgspec.structs.replace(event, check=_with_fields_redacted(event.check))
     return event
 

@@ -18,6 +18,7 @@ from yoyak.events import (
     Failed,
     Finished,
     PredictionProgress,
+    PreflightCheck,
     Prepared,
     RunState,
     RunStatus,
@@ -242,6 +243,9 @@ def _progress_line(row: ProgressRow, event: AnyEvent) -> str | None:
             return _say(row, "live-step", step=event.step, of=of, loss=row.loss, left=row.left)
         case PredictionProgress():
             return _say(row, "live-rows", split=event.split, done=event.done, of=event.of)
+        case PreflightCheck():
+            title = text(f"engine.proof-{event.check.name}")
+            return _say(row, "live-check", title=title, found=event.check.found)
         case _:
             return None
 

@@ -27,6 +27,11 @@ def unwrap_model(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def text_config(model: torch.nn.Module) -> Any:
+    """Return the configuration of the part that writes text, of an encoder-decoder the decoder."""
+    return unwrap_model(model).config.get_text_config(decoder=True)
+
+
 def transformer_blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
     """Return the transformer blocks of a model in order, of BART the encoder's first."""
     from transformers.modeling_layers import GradientCheckpointingLayer
@@ -62,7 +67,7 @@ def position_limit(model: torch.nn.Module) -> int | None:
     An encoder-decoder made of two models has the smaller number of the two.
     """
     inner = unwrap_model(model)
-    sides = [inner.config.get_text_config(decoder=True)]
+    sides = [text_config(model)]
     if inner.config.is_encoder_decoder:
         sides.append(inner.get_encoder().config)
     limits = [getattr(side, "max_position_embeddings", None) for side in sides]

@@ -10,8 +10,8 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine.device import detect, precision_for
 from yoyak.engine.models.kernels import KernelOptions
 from yoyak.engine.models.packing import packing_obstacle
-from yoyak.engine.preflight.kernel_checks import equals_plain
-from yoyak.engine.preflight.model_checks import CheckContext
+from yoyak.engine.preflight.check_context import CheckContext
+from yoyak.engine.preflight.model_checks import equals_plain
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.deterministic_kernels import deterministic_kernels
@@ -71,7 +71,7 @@ def _reason_against_packing(context: TrainContext) -> str | None:
     if reason is not None:
         return reason
     options = KernelOptions.of(recipe.train)._replace(packed=True)
-    checked = CheckContext.of(bundle, context.rows, precision)
+    checked = CheckContext(bundle, context.rows, precision)
     result = equals_plain(checked, "packed-equals-padded", options)
     return None if result.passed else result.found
 

@@ -22,7 +22,7 @@ from yoyak.engine.inference.generate import generate
 from yoyak.engine.models import weights
 from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
-from yoyak.engine.preflight.model_checks import CheckContext, distance, undisturbed
+from yoyak.engine.preflight.check_context import CheckContext, distance, undisturbed
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.optimizer import ModelOptimizer
 from yoyak.events import CheckResult
@@ -40,7 +40,8 @@ HALF = "#Person1#은 #Person2#에게"
 class DryRunContext(NamedTuple):
     """Input of the dry run: two training rows, as ``rows`` and as ``dialogues``.
 
-    ``weights`` is the description that the run will write into ``folder``, the engine's own.
+    ``weights`` is the description that the run will write into ``folder``, the engine's own;
+    ``tolerance`` is the largest distance between the logits of the trained and the loaded model.
     """
 
     bundle: ModelBundle
@@ -49,6 +50,7 @@ class DryRunContext(NamedTuple):
     recipe: Recipe
     weights: "SavedWeights"
     folder: Path
+    tolerance: float
 
 
 def dry_run(context: DryRunContext) -> CheckResult:
@@ -72,7 +74,7 @@ def _stages(context: DryRunContext) -> CheckResult:
     score = _rouge(answers, context.dialogues)
     same = [one.text == other.text for one, other in zip(answers, repeated, strict=True)]
     passed = (
-        apart <= _check_context(context, context.bundle).tolerance
+        apart <= context.tolerance
         and all(same)
         and score is not None
         and _csv_rows(answers) == [[answer.id, answer.text] for answer in answers]
@@ -128,14 +130,12 @@ def _saved_and_loaded(context: DryRunContext) -> Iterator[ModelBundle]:
         torch.cuda.empty_cache()
 
 
-def _check_context(context: DryRunContext, bundle: ModelBundle) -> CheckContext:
-    return CheckContext(bundle, context.rows, context.rows, precision_for(context.recipe, detect()))
-
-
 def _distance(context: DryRunContext, loaded: ModelBundle) -> float:
     """Return the distance between the logits of the loaded and the trained model."""
+    precision = precision_for(context.recipe, detect())
     trained, found = (
-        _check_context(context, bundle).logits(context.rows) for bundle in (context.bundle, loaded)
+        CheckContext(bundle, context.rows, precision).logits(context.rows)
+        for bundle in (context.bundle, loaded)
     )
     return distance(found, trained)
 

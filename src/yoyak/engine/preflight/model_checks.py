@@ -1,81 +1,36 @@
-"""Check a model on a few training rows before the first step.
+"""Check a model on a few training rows before the first step, and the kernels it is trained with.
 
 The model is in evaluation mode, so that dropout hides no difference; weights, mode and random state
 are restored, gradients are ``None`` afterwards.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.check_result import check_result, distance_result, first_three
-from yoyak.engine.device import Precision, autocast
+from yoyak.config.schema import TrainSettings
+from yoyak.engine.check_result import check_result, distance_result, error_result, first_three
+from yoyak.engine.device import Precision
 from yoyak.engine.inference.decode_loop import next_token_scores
-from yoyak.engine.models.collate import Batch, collate
-from yoyak.engine.models.loss import loss_sum, supervised_logits
-from yoyak.engine.models.model import ModelBundle, trainable_parameters, unwrap_model
-from yoyak.engine.preflight.data_checks import example_indices, total_length
+from yoyak.engine.models.kernels import KernelOptions, KernelPatches
+from yoyak.engine.models.loss import loss_sum
+from yoyak.engine.models.model import (
+    ModelBundle,
+    text_config,
+    trainable_parameters,
+    unwrap_model,
+)
+from yoyak.engine.models.reach import linear_layers, unreached_linear_layers
+from yoyak.engine.preflight.check_context import (
+    CheckContext,
+    distance,
+    lora_b_filled,
+    undisturbed,
+)
 from yoyak.engine.tokenization.encode import EncodedRow
+from yoyak.errors import YoyakError
 from yoyak.events import CheckResult
-
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
-"""Largest root mean square of a difference, relative to the values' standard deviation.
-
-Attention between rows or a missing mask moves logits by 0.3 and more, a wrong scale moves gradients
-by 0.5 and more; rounding to bfloat16's eight bits stays below.
-"""
-
-
-class CheckContext(NamedTuple):
-    """Input of the checks: the model, the rows to check it on, and its dtypes.
-
-    ``rows`` are the shortest, the median and the longest one; ``light`` are four of the shorter
-    half, for checks that keep activations or all logits and must fit beside any model.
-    """
-
-    bundle: ModelBundle
-    rows: Sequence[EncodedRow]
-    light: Sequence[EncodedRow]
-    precision: Precision
-
-    @classmethod
-    def of(
-        cls, bundle: ModelBundle, rows: Sequence[EncodedRow], precision: Precision
-    ) -> "CheckContext":
-        """Choose ``rows`` and ``light`` from the training rows."""
-        return cls(
-            bundle,
-            [rows[index] for index in example_indices(rows)],
-            [rows[index] for index in light_indices(rows)],
-            precision,
-        )
-
-    @property
-    def tolerance(self) -> float:
-        """The largest distance between two ways to compute the same numbers."""
-        return TOLERANCE[self.precision.autocast or self.precision.base]
-
-    def batch(self, rows: Sequence[EncodedRow], *, packed: bool = False) -> Batch:
-        """Collate these rows as training does."""
-        bundle = self.bundle
-        return collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
-
-    def logits(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Compute the supervised logits as training does, [n, vocabulary]."""
-        with torch.no_grad(), self.autocast():
-            return supervised_logits(self.bundle.model, self.batch(rows))
-
-    def autocast(self) -> AbstractContextManager[None]:
-        """Compute matrix products in training's dtype inside the block."""
-        return autocast(self.bundle.device, self.precision.autocast)
-
-
-def light_indices(rows: Sequence[EncodedRow]) -> list[int]:
-    """Return the indices of four rows, from the shortest to just below the median."""
-    ordered = sorted(range(len(rows)), key=lambda index: total_length(rows[index]))
-    return [ordered[len(ordered) * eighth // 8] for eighth in range(4)]
 
 
 def check_model(context: CheckContext) -> Iterator[CheckResult]:
@@ -91,20 +46,6 @@ def check_model(context: CheckContext) -> Iterator[CheckResult]:
         yield head_equals_full(context)
         yield gradient_everywhere(context)
         yield accumulation(context)
-
-
-@contextmanager
-def undisturbed(bundle: ModelBundle) -> Iterator[None]:
-    """Set evaluation mode in the block; restore mode and random state, clear gradients after it."""
-    training = bundle.model.training
-    devices = [bundle.device] if bundle.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        bundle.model.eval()
-        try:
-            yield
-        finally:
-            bundle.model.zero_grad(set_to_none=True)
-            bundle.model.train(training)
 
 
 def supervised_places(context: CheckContext) -> CheckResult:
@@ -131,13 +72,13 @@ def supervised_places(context: CheckContext) -> CheckResult:
 
 
 def vocabulary(context: CheckContext) -> CheckResult:
-    """Check that embedding and head have a row per token, or are padded to a multiple of 64."""
+    """Check that embeddings and head have a row for every token; spare rows are never reached."""
     inner = unwrap_model(context.bundle.model)
     tokens = context.bundle.tokenizer.vocab_size
-    rows = inner.get_input_embeddings().weight.shape[0]
+    sides = (inner, inner.get_decoder())  # an encoder-decoder may have two vocabularies
+    rows = min(side.get_input_embeddings().weight.shape[0] for side in sides)
     head = inner.get_output_embeddings().weight.shape[0]
-    as_built = rows == tokens or (rows > tokens and rows % 64 == 0)
-    passed = as_built and head == rows == inner.config.vocab_size
+    passed = tokens <= rows and tokens <= head == text_config(inner).vocab_size
     sizes = {"tokens": tokens, "rows": rows, "head": head}
     return check_result("vocabulary", passed, "engine.found-vocabulary", **sizes)
 
@@ -192,7 +133,9 @@ def batch_equals_single(context: CheckContext) -> CheckResult:
     """Check that rows have the same logits in a batch and alone: no attention between rows."""
     batched = context.logits(context.rows)
     alone = torch.cat([context.logits([row]) for row in context.rows])
-    return distance_result("batch-equals-single", distance(batched, alone), context.tolerance)
+    return distance_result(
+        "batch-equals-single", distance(batched, alone), context.tolerance.logits
+    )
 
 
 def generation_equals_training(context: CheckContext) -> CheckResult:
@@ -207,36 +150,42 @@ def generation_equals_training(context: CheckContext) -> CheckResult:
     with torch.no_grad():
         generated = next_token_scores(context.bundle, context.rows).scores(None)
     return distance_result(
-        "generation-equals-training", distance(generated, trained), context.tolerance
+        "generation-equals-training", distance(generated, trained), context.tolerance.logits
     )
 
 
 def head_equals_full(context: CheckContext) -> CheckResult:
-    """Check that the head applied to label positions alone gives the full pass's logits there."""
-    batch = context.batch(context.light)
-    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
-    if batch.decoder_input_ids is not None:
-        inputs |= {
-            "attention_mask": batch.attention_mask,
-            "decoder_input_ids": batch.decoder_input_ids,
-        }
+    """Check loss and logits against the model's own forward pass with labels, a row at a time."""
+    bundle, light = context.bundle, context.light
+    theirs, loss = [], 0.0
     with torch.no_grad(), context.autocast():
-        full = context.bundle.model(**inputs).logits.float().flatten(0, 1)[batch.label_positions]
-    return distance_result(
-        "head-equals-full", distance(context.logits(context.light), full), context.tolerance
-    )
+        for row in light:
+            output = bundle.model(**_with_labels(bundle, row), use_cache=False)
+            first = 0 if bundle.kind == "seq2seq" else len(row.source_ids) - 1
+            theirs.append(output.logits[0, first : first + len(row.answer_ids)].float())
+            loss += float(output.loss) * len(row.answer_ids)
+        ours = float(loss_sum(bundle.model, context.batch(light)))
+    apart = max(distance(context.logits(light), torch.cat(theirs)), abs(ours - loss) / loss)
+    return distance_result("head-equals-full", apart, context.tolerance.logits)
+
+
+def _with_labels(bundle: ModelBundle, row: EncodedRow) -> dict[str, torch.Tensor]:
+    """Return one row as transformers' own training takes it."""
+    source, answer = list(row.source_ids), list(row.answer_ids)
+    if bundle.kind == "seq2seq":
+        shown = [bundle.tokenizer.decoder_start_id, *answer[:-1]]
+        ids = {"input_ids": source, "decoder_input_ids": shown, "labels": answer}
+    else:
+        ids = {"input_ids": source + answer, "labels": [-100] * len(source) + answer}
+    return {name: torch.tensor([value], device=bundle.device) for name, value in ids.items()}
 
 
 def gradient_everywhere(context: CheckContext) -> CheckResult:
-    """Check that every trainable tensor gets a finite non-zero gradient, and every layer LoRA.
-
-    LoRA's B matrices start at zero, which keeps the gradients of A at zero; during this check they
-    hold small random numbers.
-    """
+    """Check that every trainable tensor gets a finite non-zero gradient, and every layer LoRA."""
     model = context.bundle.model
     named = trainable_parameters(model)
-    with lora_b_filled(named):
-        _gradient(context, [context.light])
+    with lora_b_filled(model):
+        context.gradient([context.light])
     silent = [name for name, value in named.items() if not _has_gradient(value)]
     model.zero_grad(set_to_none=True)
     silent += _without_lora(model)
@@ -250,16 +199,15 @@ def gradient_everywhere(context: CheckContext) -> CheckResult:
 
 
 def _without_lora(model: torch.nn.Module) -> list[str]:
-    """List frozen adapters, and linear layers without one (except the head), if there are any."""
+    """List frozen adapters, and linear layers in use without one, if there are adapters."""
     adapters = [(name, value) for name, value in model.named_parameters() if ".lora_" in name]
     if not adapters:
         return []
-    head = unwrap_model(model).get_output_embeddings()
+    unreached = set(unreached_linear_layers(model))
     bare = [
         name
-        for name, part in model.named_modules()
-        if isinstance(part, torch.nn.Linear) and part is not head
-        if not name.endswith(".base_layer") and ".lora_" not in name
+        for name in linear_layers(model)
+        if not name.endswith(".base_layer") and ".lora_" not in name and name not in unreached
     ]
     return [*bare, *(name for name, value in adapters if not value.requires_grad)]
 
@@ -269,61 +217,47 @@ def _has_gradient(value: torch.nn.Parameter) -> bool:
     return gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any())
 
 
-@contextmanager
-def lora_b_filled(named: dict[str, torch.nn.Parameter]) -> Iterator[None]:
-    """Fill LoRA's B matrices with small random numbers inside the block; restore them after it."""
-    second = {name: value for name, value in named.items() if ".lora_B." in name}
-    kept = {name: value.detach().clone() for name, value in second.items()}
-    with torch.no_grad():
-        for value in second.values():
-            value.normal_(std=1e-2)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for name, value in second.items():
-                value.copy_(kept[name])
-
-
 def accumulation(context: CheckContext) -> CheckResult:
     """Check that gradient accumulation is exact: one pass, two, or one per row."""
     rows = [*context.rows, context.rows[0]][:4]
-    whole = _gradient(context, [rows])
+    _, whole = context.gradient([rows])
     worst = max(
-        distance(
-            _gradient(context, [rows[cut : cut + size] for cut in range(0, len(rows), size)]), whole
-        )
-        for size in (2, 1)
+        distance(context.gradient(cut)[1], whole)
+        for cut in ([rows[:2], rows[2:]], [[row] for row in rows])
+        if all(cut)
     )
     context.bundle.model.zero_grad(set_to_none=True)
-    return distance_result("accumulation", worst, context.tolerance)
+    return distance_result("accumulation", worst, context.tolerance.gradient)
 
 
-def _gradient(context: CheckContext, groups: Sequence[Sequence[EncodedRow]]) -> torch.Tensor:
-    return gradient_of(context, groups)[1]
+def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
+    """Check each option that the recipe sets, together with those before it."""
+    wanted = KernelOptions.of(settings)
+    steps = [
+        ("kernels-equal-torch", wanted.liger, KernelOptions(liger=True)),
+        ("compiled-equals-eager", wanted.compiled, wanted),
+        ("packed-equals-padded", settings.packing == "on", wanted._replace(packed=True)),
+    ]
+    for name, is_set, options in steps:
+        if is_set:
+            yield equals_plain(context, name, options)
 
 
-def gradient_of(
-    context: CheckContext, groups: Sequence[Sequence[EncodedRow]], *, packed: bool = False
-) -> tuple[float, torch.Tensor]:
-    """Return a step's loss per token and its gradients, flattened, computed as training does."""
-    model = context.bundle.model
-    model.zero_grad(set_to_none=True)
-    tokens = sum(len(row.answer_ids) for group in groups for row in group)
-    loss = 0.0
-    for group in groups:
-        with context.autocast():
-            summed = loss_sum(model, context.batch(group, packed=packed)) / tokens
-        torch.autograd.backward(summed)
-        loss += float(summed.detach())
-    gradients = (value.grad for value in trainable_parameters(model).values())
-    return loss, torch.cat([each.flatten() for each in gradients if each is not None])
+def equals_plain(context: CheckContext, name: str, options: KernelOptions) -> CheckResult:
+    """Compare loss and gradient of rows of different lengths with and without the options.
 
-
-def distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return RMS(one − other) ÷ standard deviation of ``other``; infinite for NaN, other shapes."""
-    if one.shape != other.shape:
-        return float("inf")
-    spread = (other - other.mean()).square().mean().sqrt().clamp_min(1e-12)
-    share = float((one - other).square().mean().sqrt() / spread)
-    return share if share == share else float("inf")  # noqa: PLR0124 -- NaN
+    Any error but one of yoyak's own is a failed result.
+    """
+    rows = [*context.rows, context.rows[0]]
+    patches = KernelPatches(context.bundle, options)
+    try:
+        with undisturbed(context.bundle), lora_b_filled(context.bundle.model):
+            plain_loss, plain = context.gradient([rows])
+            with patches.active(packed=options.packed):
+                loss, gradient = context.gradient([rows], packed=options.packed)
+    except YoyakError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- compilers raise many types, and each ends the run
+        return error_result(name, error)
+    apart = max(distance(gradient, plain), abs(loss - plain_loss) / max(abs(plain_loss), 1e-12))
+    return distance_result(name, apart, context.tolerance.gradient)

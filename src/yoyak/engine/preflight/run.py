@@ -1,20 +1,20 @@
 """Run the preflight checks of a training run; a failed one ends it before the first step."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from yoyak import messages
 from yoyak.config.schema import Recipe
-from yoyak.engine.device import Precision, detect, precision_for
+from yoyak.engine.device import detect, precision_for
 from yoyak.engine.models.model import ModelBundle
+from yoyak.engine.preflight.check_context import CheckContext, light_indices
 from yoyak.engine.preflight.data_checks import DataCheckContext, check_data
 from yoyak.engine.preflight.dry_run import DryRunContext, dry_run
-from yoyak.engine.preflight.kernel_checks import check_kernels
-from yoyak.engine.preflight.model_checks import CheckContext, check_model, light_indices
+from yoyak.engine.preflight.model_checks import check_kernels, check_model
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
-from yoyak.events import CheckResult, PreflightPassed
+from yoyak.events import CheckResult, PreflightCheck, PreflightPassed
 from yoyak.values import Dialogue
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def run_preflight(
     job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow], described: "SavedWeights"
 ) -> None:
-    """Check rows and model, then make a dry run; emit the results, passed or not.
+    """Check rows and model, then make a dry run; emit each result, passed or not, and all of them.
 
     Args:
         job: the run.
@@ -36,36 +36,43 @@ def run_preflight(
     Raises:
         RunFailed: a check failed; the message names it and what was found.
     """
-    precision = precision_for(job.recipe, detect())
-    results = run_checks(bundle, rows, job.train.dialogues, job.recipe, precision)
+    context = CheckContext(bundle, rows, precision_for(job.recipe, detect()))
+    results: list[CheckResult] = []
+
+    def note(result: CheckResult) -> None:
+        results.append(result)
+        job.emit(PreflightCheck(at=time.time(), check=result))
+
+    for result in run_checks(context, rows, job.train.dialogues, job.recipe):
+        note(result)
     if all(result.passed for result in results):
-        results = (*results, _dry_run(job, bundle, rows, described))
-    job.emit(PreflightPassed(at=time.time(), checks=results))
+        note(_dry_run(job, context, rows, described))
+    job.emit(PreflightPassed(at=time.time(), checks=tuple(results)))
     require(results)
 
 
 def run_checks(
-    bundle: ModelBundle,
+    context: CheckContext,
     rows: Sequence[EncodedRow],
     dialogues: Sequence[Dialogue],
     recipe: Recipe,
-    precision: Precision,
-) -> tuple[CheckResult, ...]:
+) -> Iterator[CheckResult]:
     """Run all checks but the dry run; those of kernels only if all others passed.
 
     Args:
-        bundle: the model, adapters in place; it is left unchanged.
+        context: the model, adapters in place; it is left unchanged.
         rows: the training rows with answers, in the order of ``dialogues``.
         dialogues: what the rows were encoded from.
         recipe: has the prompt and training settings.
-        precision: the declared dtypes.
     """
-    data = DataCheckContext(bundle.tokenizer, recipe.prompt, dialogues, rows)
-    model = CheckContext.of(bundle, rows, precision)
-    results = (*check_data(data), *check_model(model))
-    if not all(result.passed for result in results):
-        return results
-    return (*results, *check_kernels(model, recipe.train))
+    data = DataCheckContext(context.bundle.tokenizer, recipe.prompt, dialogues, rows)
+    passed = True
+    for checks in (check_data(data), check_model(context)):
+        for result in checks:
+            passed = passed and result.passed
+            yield result
+    if passed:
+        yield from check_kernels(context, recipe.train)
 
 
 def require_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow]) -> None:
@@ -75,7 +82,7 @@ def require_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded
         RunFailed: one changes the gradient; the message names it.
     """
     precision = precision_for(job.recipe, detect())
-    require(check_kernels(CheckContext.of(bundle, rows, precision), job.recipe.train))
+    require(check_kernels(CheckContext(bundle, rows, precision), job.recipe.train))
 
 
 def require(results: Iterable[CheckResult]) -> None:
@@ -92,16 +99,20 @@ def title_of(result: CheckResult) -> str:
 
 
 def _dry_run(
-    job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow], described: "SavedWeights"
+    job: "TrainJob",
+    context: CheckContext,
+    rows: Sequence[EncodedRow],
+    described: "SavedWeights",
 ) -> CheckResult:
     two = light_indices(rows)[-2:]
     return dry_run(
         DryRunContext(
-            bundle=bundle,
+            bundle=context.bundle,
             rows=[rows[index] for index in two],
             dialogues=[job.train.dialogues[index] for index in two],
             recipe=job.recipe,
             weights=described,
             folder=job.folder,
+            tolerance=context.tolerance.logits,
         )
     )
