@@ -142,8 +142,8 @@ def test_decomposed_hangul_is_read_as_composed_and_the_audit_says_so(contest):
     ]
     assert found.train.cleaned["nfc"] == 2
     assert "nfc" not in composed.train.cleaned
-    said = [one.fields for one in audit(found).oddities if one.key == "data.found-decomposed"]
-    assert said == [{"split": name, "rows": 2} for name in ("train", "dev", "test")]
+    said = [(one.splits, one.rows) for one in audit(found).named("decomposed")]
+    assert said == [((name,), 2) for name in ("train", "dev", "test")]
 
 
 def test_a_long_list_of_ids_is_cut_and_counted(contest):

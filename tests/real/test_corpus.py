@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from yoyak.data.audit import audit, tags_of
+from yoyak.data.audit import audit, refuse_contradictions, tags_of
 from yoyak.data.clean import summary_of
 from yoyak.data.corpus import read_corpus
 from yoyak.data.prediction_files import read_predictions, read_references
@@ -50,6 +50,12 @@ def test_words_survive_the_clean_up(corpus, shared):
         rows = raw(shared / "data" / "contest" / f"{split.name}.csv")
         for row, dialogue in zip(rows, split.dialogues, strict=True):
             assert re.sub(r"\s", "", row["dialogue"]) == re.sub(r"\s", "", dialogue.text)
+
+
+def test_nothing_in_them_stops_training(corpus):
+    found = audit(corpus)
+    refuse_contradictions(found)
+    assert {one.name for one in found.findings} <= {"duplicate", "leak"}
 
 
 def test_dev_is_as_published(audited):

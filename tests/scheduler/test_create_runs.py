@@ -4,8 +4,9 @@ import pytest
 
 from yoyak.config.project import Project
 from yoyak.errors import BadRecipe, Interrupted
-from yoyak.events import Queued
-from yoyak.scheduler.create_runs import create_runs
+from yoyak.events import DataAudited, DataFinding, Finished, Queued
+from yoyak.scheduler.create_runs import create_runs, record_audit
+from yoyak.values import Severity
 
 
 def test_runs_come_in_the_order_of_their_names_and_are_found_again(runs_of):
@@ -51,3 +52,18 @@ def test_the_project_file_speaks_for_its_recipe(workspace, corpus):
     project = Project(recipes={"lead": {"train": {"seed": 7}}})
     (run,) = create_runs(workspace, corpus, ["lead"], project, ())
     assert run.recipe.train.seed == 7
+
+
+def test_the_audit_is_recorded_once_for_each_run_that_is_not_done(runs_of):
+    running, done = runs_of("Steady", "Patient")
+    done.emit(Finished(at=1.0, seconds=1.0))
+    finding = DataFinding(name="leak", severity=Severity.WARNING, key="data.found-leak", rows=3)
+    for _ in range(2):
+        record_audit((running, done), (finding,), ("one-summary",))
+    recorded = running.state().audit
+    assert recorded is not None
+    assert (recorded.findings, recorded.allowed) == ((finding,), ("one-summary",))
+    assert sum(isinstance(event, DataAudited) for event in running.events()) == 1
+    assert done.state().audit is None
+    record_audit((running,), (), ())
+    assert running.state().audit.findings == ()

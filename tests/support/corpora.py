@@ -18,6 +18,26 @@ class Row(NamedTuple):
     topic: str
 
 
+OPENINGS = (
+    "{topic}을 어디에 두었는지 기억해?", "오늘은 {topic} 때문에 정신이 하나도 없었어.",
+    "혹시 {topic} 새로 사려면 얼마나 들까?", "어제 말한 {topic} 이야기 좀 더 해 줘.",
+    "{topic}이 또 없어졌는데 누가 가져간 걸까?", "주말에 {topic} 가지고 같이 나갈래?",
+    "선생님이 {topic}을 꼭 챙기라고 하셨어.",
+)  # fmt: skip
+ANSWERS = (
+    "응, {place}에 있었어. 비 오기 전에 들고 왔지.",
+    "글쎄, 나는 {place} 말고는 떠오르는 데가 없네.",
+    "아까 {place}에서 동생이 만지고 있더라.", "걱정하지 마. {place}에 여분이 두 개나 남았어.",
+    "미안, 내가 {place}에 두고 깜빡했어.",
+)  # fmt: skip
+CLOSINGS = (
+    "그럼 {minutes}분 뒤에 만나자.", "정말 다행이다. 저녁은 내가 살게.", "좋아, 전화해서 물어볼게.",
+    "너무 늦지 않게 서두르는 편이 낫겠어.", "다음에는 이름표를 붙여 놓아야지.",
+    "고마워. 덕분에 한숨 돌렸다.", "그건 엄마한테 먼저 여쭤봐야 해.",
+    "알았어, {minutes}층에서 기다려.",
+    "사진을 찍어서 보내 주면 확인할게.", "내일 아침 회의 전까지는 꼭 필요해.",
+    "그러면 버스를 타고 가자.",
+)  # fmt: skip
 TOPICS = (
     "우산",
     "국수",
@@ -43,9 +63,9 @@ def rows(split: str, count: int) -> list[Row]:
         topic = TOPICS[number % len(TOPICS)]
         place = PLACES[(number // len(TOPICS)) % len(PLACES)]
         turns = (
-            ("지수", f"{number}번 {topic} 어디에 두었는지 기억해?"),
-            ("민호", f"응, {place}에 두었어. {topic} 없이는 못 나가지."),
-            ("지수", f"고마워. {number + 3}분 뒤에 {place}에서 만나자."),
+            ("지수", OPENINGS[number % len(OPENINGS)].format(topic=topic)),
+            ("민호", ANSWERS[number % len(ANSWERS)].format(place=place)),
+            ("지수", CLOSINGS[number % len(CLOSINGS)].format(minutes=number + 3)),
         )
         summary = f"지수는 {place}에서 {number}번 {topic}을 찾고 민호와 만나기로 합니다."
         made.append(Row(f"{split}-{number:03}", turns, summary, topic))

@@ -1,8 +1,9 @@
 """The verbs of runs: show, run, status, watch, report, serve, backup."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.messages import text
+from yoyak.runs.run import Run
+
+if TYPE_CHECKING:
+    from yoyak.events import DataFinding
 
 Recipes = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
@@ -54,6 +59,10 @@ def run(
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     sets: Sets = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help=text("cli.option-allow"), show_default=False),
+    ] = None,
     skip_plan: Annotated[
         bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))
     ] = False,
@@ -63,7 +72,7 @@ def run(
 ) -> None:
     """Complete each recipe's run, then write the report and the submission."""
     from yoyak.planning.plan import admit
-    from yoyak.scheduler.create_runs import create_runs, record_plans
+    from yoyak.scheduler.create_runs import create_runs, record_audit, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.scheduler.stages import is_finished, is_trained
     from yoyak.terminal.progress import showing
@@ -74,17 +83,16 @@ def run(
     live_trackers = LiveTrackers(context.workspace, context.project, sys.stderr)
     names = context.lineup(recipe)
     context.resolve(names, sets or ())
+    allowed = (*context.project.data.allow, *(allow or ()))
+    findings = _audited(context, allowed)
     runs = create_runs(context.workspace, context.corpus, names, context.project, sets or ())
-    for one in runs:
-        older = context.workspace.older_runs(one.identity.recipe)
-        if older and not one.state().attempts:
-            kept = ", ".join(each.name for each in older)
-            print(text("runs.older-run", recipe=one.identity.recipe, run=kept), file=sys.stderr)
+    _name_older_runs(context, runs)
     if not (skip_plan or unplanned):
         corpus = context.corpus
         todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]
         trained = {run: is_trained(run, corpus) for run in todo}
         admit(trained, corpus, context.workspace, context.project.limits)
+    record_audit(runs, findings, allowed)
     record_plans(runs, context.corpus, context.workspace)
     with live_trackers:
         with showing(runs, sys.stderr) as show:
@@ -102,6 +110,30 @@ def run(
     failed = [outcome.run.name for outcome in outcomes if outcome.result is RunResult.FAILED]
     if failed:
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
+
+
+def _audited(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":
+    """Print what the audit finds in the data.
+
+    Raises:
+        BadData: splits contradict each other, and that is not in ``allowed``.
+    """
+    from yoyak.data.audit import audit, refuse_contradictions
+
+    found = audit(context.corpus)
+    refuse_contradictions(found, allowed)
+    for finding in found.findings:
+        print(text("cli.data-finding", finding=finding.found), file=sys.stderr)
+    return found.findings
+
+
+def _name_older_runs(context: CommandContext, runs: Sequence[Run]) -> None:
+    """Say which runs of the same recipe a new run leaves as they are."""
+    for one in runs:
+        older = context.workspace.older_runs(one.identity.recipe)
+        if older and not one.state().attempts:
+            kept = ", ".join(each.name for each in older)
+            print(text("runs.older-run", recipe=one.identity.recipe, run=kept), file=sys.stderr)
 
 
 def _conclude(context: CommandContext) -> None:

@@ -34,7 +34,10 @@ def check(
 
     context = open_context(data, workspace)
     wanted = [one.recipe for one in context.resolve(recipe or ())]
-    lines = run_checks(context.data_folder, context.workspace, context.project.limits, wanted)
+    project = context.project
+    lines = run_checks(
+        context.data_folder, context.workspace, project.limits, wanted, project.data.allow
+    )
     if as_json:
         print(msgspec.json.encode(lines).decode())
     else:

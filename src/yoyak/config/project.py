@@ -37,6 +37,8 @@ class ResourceLimits(Value, frozen=True, kw_only=True):
 
 class _Data(Value, frozen=True, kw_only=True):
     folder: str | None = None
+    allow: tuple[str, ...] = ()
+    """Findings of the audit that would stop training, and shall not."""
 
 
 class _Workspace(Value, frozen=True, kw_only=True):

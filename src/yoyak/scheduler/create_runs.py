@@ -11,7 +11,7 @@ from yoyak.config.project import Project
 from yoyak.config.schema import Recipe
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
-from yoyak.events import Planned, Queued, RunStatus
+from yoyak.events import DataAudited, DataFinding, Planned, Queued, RunStatus
 from yoyak.files.format import EVENTS
 from yoyak.planning import gpu_catalogue
 from yoyak.planning.disk_estimate import checkpoint_bytes, download_bytes
@@ -80,6 +80,24 @@ def record_plans(runs: Iterable[Run], corpus: Corpus, workspace: Workspace) -> N
             ),
         )
         known = state.planned
+        if known is None or msgspec.structs.replace(event, at=known.at) != known:
+            run.emit(event)
+
+
+def record_audit(
+    runs: Iterable[Run], findings: tuple[DataFinding, ...], allowed: tuple[str, ...]
+) -> None:
+    """Write the findings of the data audit into the log of each run that is not done.
+
+    A log that says the same already, and the log of a run that another process works on, are left
+    alone.
+    """
+    for run in runs:
+        state = run.state()
+        if state.status is RunStatus.FINISHED or run.holder() is not None:
+            continue
+        event = DataAudited(at=time.time(), findings=findings, allowed=allowed)
+        known = state.audit
         if known is None or msgspec.structs.replace(event, at=known.at) != known:
             run.emit(event)
 

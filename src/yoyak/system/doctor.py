@@ -13,7 +13,7 @@ from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
 from yoyak.errors import YoyakError
 from yoyak.files import disk_errors
-from yoyak.messages import fill, text
+from yoyak.messages import text
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits, probe, quota
 from yoyak.values import Value
@@ -50,16 +50,22 @@ class DoctorContext(NamedTuple):
     data_folder: Path
     recipes: Sequence[Recipe]
     limits: ResourceLimits
+    allowed: Sequence[str] = ()
 
 
 def check(
-    data_folder: Path, workspace: Workspace, limits_: ResourceLimits, recipes: Sequence[Recipe] = ()
+    data_folder: Path,
+    workspace: Workspace,
+    limits_: ResourceLimits,
+    recipes: Sequence[Recipe] = (),
+    allowed: Sequence[str] = (),
 ) -> tuple[CheckLine, ...]:
     """Return every line, in the order in which a first run would need them.
 
     ``recipes`` are those to run here: large ones need a GPU, and bases that can be loaded.
+    ``allowed`` are the contradictions in the data that runs may train on.
     """
-    context = DoctorContext(workspace, data_folder, recipes, limits_)
+    context = DoctorContext(workspace, data_folder, recipes, limits_, allowed)
     return tuple(line for look in _LOOKS for line in look(context))
 
 
@@ -235,7 +241,7 @@ def _analyser(_: DoctorContext) -> Iterator[CheckLine]:
 
 
 def _data(context: DoctorContext) -> Iterator[CheckLine]:
-    from yoyak.data.audit import audit
+    from yoyak.data.audit import audit, refuse_contradictions
     from yoyak.data.corpus import read_corpus
 
     try:
@@ -245,10 +251,13 @@ def _data(context: DoctorContext) -> Iterator[CheckLine]:
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
     yield _line("data", CheckStatus.OK, "system.check-data", folder=context.data_folder, **rows)
-    leaks = audit(corpus).leaks
-    if leaks:
-        first = fill(leaks[0].key, leaks[0].fields)
-        yield _line("data", CheckStatus.WARN, "system.check-leaks", count=len(leaks), first=first)
+    audited = audit(corpus)
+    try:
+        refuse_contradictions(audited, context.allowed)
+    except YoyakError as error:
+        yield _refused("data", error)
+    for finding in audited.findings:
+        yield _line("data", CheckStatus.WARN, finding.key, **finding.fields)
 
 
 def _fonts(_: DoctorContext) -> Iterator[CheckLine]:
