@@ -21,9 +21,9 @@ from yoyak.data.corpus import read_corpus
 from yoyak.ensemble.candidates import candidates
 from yoyak.ensemble.cross_validation import cross_validate
 from yoyak.ensemble.member_selection import dev_scores
+from yoyak.report.sections import ensemble
 from yoyak.runs.workspace import Workspace
-from yoyak.terminal import submission
-from yoyak.terminal.status import console
+from yoyak.terminal.render import console, render
 
 HERE = Path(__file__).parent
 SMALL = ("small-bart", "wide-bart")
@@ -58,9 +58,9 @@ def report(title, found, corpus, out):
     began = time.perf_counter()
     nested = cross_validate(dev_scores(found, corpus.dev))
     out.print(f"\n== {title}: {len(found)} candidates, {time.perf_counter() - began:.1f} s ==\n")
-    out.print(submission.candidates(found))
+    out.print(render(ensemble.candidates(found)))
     out.print("")
-    out.print(submission.nested(nested))
+    out.print(render(ensemble.nested(nested)))
     assert nested.blend.interval.high >= 0, "blending is worse than the best system beyond noise"
     better = [one.name for one in nested.controls if one.interval.low > 0 and one.name in CONTROLS]
     assert not better, f"controls are better than the best system: {better}"

@@ -1,7 +1,8 @@
-"""Lists in messages end, and characters that cannot be seen are written out."""
+"""Messages agree with the values in them, lists end, and invisible characters are written out."""
 
 import pytest
 
+from yoyak import messages
 from yoyak.messages import listed, visible
 
 
@@ -26,3 +27,21 @@ def test_a_list_ends_after_ten_and_says_how_many_more():
 )
 def test_what_looks_the_same_is_written_differently(text, shown):
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("sentence", "fields", "shown"),
+    [
+        ("{name:은} {path}", {"name": "lead", "path": "x"}, "lead는 x"),
+        ("'{name}'{name:~이라는} 실행", {"name": "모델"}, "'모델'이라는 실행"),
+        ("{split:으로}", {"split": "test"}, "test로"),
+        ("{count:run/runs}", {"count": 1}, "1 run"),
+        ("{count:run/runs}", {"count": "2"}, "2 runs"),
+        ("{mean:.2f}", {"mean": 0.5}, "0.50"),
+    ],
+)
+def test_a_placeholder_chooses_the_word_after_its_value(sentence, fields, shown, monkeypatch):
+    monkeypatch.setattr(messages, "_sentences", lambda *_: {"key": sentence})
+    assert messages.text("any.key", **fields) == shown
+    with pytest.raises(KeyError):
+        messages.text("any.key")

@@ -1,5 +1,7 @@
 """Choose Korean particles by the final consonant of the word before them: 책을, 종이를, 길로."""
 
+import re
+
 _HANGUL_START, _HANGUL_END = "가", "힣"
 _FINALS = 28
 """Finals of a syllable block, none included: ``(code - start) % 28`` is the final's index."""
@@ -17,8 +19,14 @@ _TAGS = {
     "Email": "일",
 }
 """The last syllable of a tag as it is read aloud; ``#Person3#`` is read by its digit."""
-_LATIN = {"l": "일", "m": "음", "n": "은"}
-"""Latin letters after which a particle follows a consonant; after the others, a vowel."""
+_LETTERS = {"l": "엘", "m": "엠", "n": "엔", "r": "알"}
+"""Latin letters whose names end in a consonant: ROUGE-L, HTML, URL."""
+_LOANWORDS = (
+    (re.compile(r"le?$"), "일"),  # model 모델, file 파일, table 테이블
+    (re.compile(r"(?:[mn]|ng|[aeiou][mn]e)$"), "은"),  # train 트레인, line 라인
+    (re.compile(r"(?:^|[^aeiou])[aeiou][bckpt]$"), "읍"),  # git 깃, format 포맷; not bart 바트
+)
+"""Endings of Latin words that are read with a final consonant, and a syllable that has it."""
 
 _PAIRS = (
     ("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("아", "야"), ("으로", "로"),
@@ -31,8 +39,8 @@ def particle(word: str, form: str) -> str:
     """Return ``form`` of a particle, or its other form where ``word`` asks for that one.
 
     ``form`` is either form of a pair (은/는, 이/가, 을/를, 과/와, 아/야, 으로/로, 이에요/예요,
-    이었/였), or the long form of one that only drops its 이 (이랑, 이나, 이라고, 이고 …). Numbers
-    and tags such as ``#Person1#`` count as they are read; ㄹ takes 로.
+    이었/였), or the long form of one that only drops its 이 (이랑, 이나, 이라고, 이고 …). Numbers,
+    tags such as ``#Person1#`` and Latin words count as they are read; ㄹ takes 로.
 
     Raises:
         KeyError: no particle has this form.
@@ -58,11 +66,20 @@ def _final(word: str) -> int:
     readable = [character for character in word if character.isalnum()]
     if not readable:
         return 0
-    if word.endswith("#"):
-        tag = word.rstrip("#").rpartition("#")[2]
-        readable = list(_TAGS.get(tag, tag))
     last = readable[-1].lower()
-    last = _DIGITS.get(last) or _LATIN.get(last) or last
+    last = _DIGITS.get(last) or last
+    tag = word.rstrip("#").rpartition("#")[2]
+    if word.endswith("#") and tag in _TAGS:
+        last = _TAGS[tag][-1]
+    elif latin := re.search(r"([A-Za-z]+)[^\w%]*$", word):
+        last = _last_syllable(latin[1].lower()) or last
     if not _HANGUL_START <= last <= _HANGUL_END:
         return 0
     return (ord(last) - ord(_HANGUL_START)) % _FINALS
+
+
+def _last_syllable(latin: str) -> str | None:
+    """Return a syllable that ends as a Latin word or abbreviation is read; ``None``: in a vowel."""
+    if len(latin) == 1 or not re.search("[aeiou]", latin):  # spelled out
+        return _LETTERS.get(latin[-1])
+    return next((syllable for ending, syllable in _LOANWORDS if ending.search(latin)), None)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from support.report import *  # noqa: F403
+from support.terminal import *  # noqa: F403
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus

@@ -2,11 +2,12 @@
 
 import io
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from yoyak.terminal.status import console
+from yoyak.report.sections.blocks import Block
+from yoyak.terminal.render import console, render
 
 
 def columns(line: str) -> int:
@@ -16,11 +17,11 @@ def columns(line: str) -> int:
 
 @pytest.fixture
 def drawn() -> Callable[..., str]:
-    """Draw something as a file or a terminal without colour of that width gets it."""
+    """Draw blocks as a file or a terminal without colour of that width gets them."""
 
-    def draw(what: object, width: int = 80) -> str:
+    def draw(blocks: Iterable[Block], width: int = 80) -> str:
         stream = io.StringIO()
-        console(stream, width=width).print(what)
+        console(stream, width=width).print(render(blocks))
         return stream.getvalue()
 
     return draw

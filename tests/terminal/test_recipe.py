@@ -10,17 +10,12 @@ TOKEN = "hf_" + "a1B2" * 8
 
 
 @pytest.fixture
-def shown(capsys, monkeypatch):
-    """Draw the settings as printed; each of them as (value, origin)."""
+def shown():
+    """The settings as shown; each of them as (value, origin)."""
 
-    def draw(resolved, columns=300):
-        monkeypatch.setenv("COLUMNS", str(columns))
-        recipe.draw_settings(resolved)
-        said = capsys.readouterr().out
-        head, *lines = said.splitlines()
-        at = head.index("value"), head.index("set in")
-        cells = [(one[: at[0]], one[at[0] : at[1]], one[at[1] :]) for one in lines]
-        return {name.strip(): (value.strip(), origin.strip()) for name, value, origin in cells}
+    def draw(resolved):
+        (table,) = recipe.settings(resolved)
+        return {name: (value, origin) for name, value, origin in table.rows}
 
     return draw
 
@@ -48,28 +43,24 @@ def test_no_setting_is_left_out(shown, name):
 
 
 @pytest.mark.parametrize("columns", [80, 300])
-def test_a_secret_is_hidden_in_the_value_and_in_the_origin(capsys, monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
+def test_a_secret_is_hidden_in_the_value_and_in_the_origin(drawn, monkeypatch, columns):
     monkeypatch.setenv("OUR_API_KEY", "correct-horse-battery")
     sets = (f"model.base=https://me:{TOKEN}@hub/m", "model.revision=correct-horse-battery")
-    recipe.draw_settings(load.resolve("lead", sets=sets))
-    said = "".join(capsys.readouterr().out.split())
+    said = "".join(drawn(recipe.settings(load.resolve("lead", sets=sets)), columns).split())
     assert TOKEN not in said
     assert "correct-horse" not in said
     assert said.count("[redacted]") == 4
 
 
-def test_a_value_in_brackets_is_no_markup(shown):
-    settings = shown(load.resolve("lead", sets=["model.licence=[bold]MIT[/bold]"]))
-    assert settings["model.licence"][0] == "[bold]MIT[/bold]"
+def test_a_value_in_brackets_is_no_markup(drawn):
+    resolved = load.resolve("lead", sets=["model.licence=[bold]MIT[/bold]"])
+    assert "[bold]MIT[/bold]" in drawn(recipe.settings(resolved), 120)
 
 
-def test_the_list_names_each_recipe_its_base_and_what_it_is_for(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
+def test_the_list_names_each_recipe_its_base_and_what_it_is_for(drawn):
     recipes = [load.resolve(name).recipe for name in ("lead", "kobart")]
     with messages.speaking("en"):
-        recipe.draw_recipes(recipes)
-    head, lead, kobart = capsys.readouterr().out.splitlines()
+        head, _, lead, kobart = drawn(recipe.recipes(recipes), 300).splitlines()
     assert head.split() == ["recipe", "base", "model", "about"]
     assert lead.split()[:2] == ["lead", "–"], "it has no base model"
     assert lead.rstrip().endswith("the floor that every model has to beat")

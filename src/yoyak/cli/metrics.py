@@ -15,8 +15,6 @@ from yoyak.messages import listed, text
 from yoyak.report.model.report import TOY
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from yoyak.metrics.diagnostics.error_report import ScoredSystem
     from yoyak.metrics.scorecard import Scorecard
 
@@ -33,15 +31,15 @@ def score(
     """Score a file of predictions against one or more files of references."""
     import msgspec
 
-    from yoyak.report.render.score_json import score_file
-    from yoyak.terminal import scores
-    from yoyak.terminal.status import console
+    from yoyak.report.render.json import score_file
+    from yoyak.report.sections.scorecard import scorecard
+    from yoyak.terminal.render import show
 
-    scorecard = _score_file(predictions, references, protocol, column)
+    card = _score_file(predictions, references, protocol, column)
     if as_json:
-        print(msgspec.json.encode(score_file(scorecard)).decode())
+        print(msgspec.json.encode(score_file(card)).decode())
     else:
-        console(sys.stdout).print(scores.card(scorecard, predictions.name))
+        show(scorecard(card, predictions.name), sys.stdout)
 
 
 def compare(
@@ -59,9 +57,9 @@ def compare(
     """Print which differences between systems are significant and which are not proven."""
     from yoyak.metrics.significance import ScorecardGroup
     from yoyak.metrics.significance import compare as compare_group
-    from yoyak.report.render.score_json import comparison_json
-    from yoyak.terminal import scores
-    from yoyak.terminal.status import console
+    from yoyak.report.render.json import comparison_json
+    from yoyak.report.sections.scorecard import comparison
+    from yoyak.terminal.render import show
 
     context = open_context(None, workspace)
     evaluated = _evaluate_all(context, systems or _all_runs(context), references)
@@ -72,33 +70,33 @@ def compare(
     if not comparable:
         raise UsageError("cli.compare-two", workspace=context.workspace.folder)
     toys = _toys(context, evaluated)
-    out = console(sys.stdout)
     for group in comparable:
         compared, marked = compare_group(group), toys & group.keys()
         if as_json:
             print(comparison_json(compared, group, marked))
             continue
         names = _display_names(context, group, marked)
-        out.print(scores.comparison(compared, group, names=names))
+        show(comparison(compared, group, names=names), sys.stdout)
         if marked:
-            out.print(f"{TOY} {text('report.toy-note')}", soft_wrap=True)
+            print(f"{TOY} {text('report.toy-note')}")
         if rows:
             best = [standing.system for standing in compared.standings[:2]]
             files = references or [context.dev_file]
-            _draw_rows({name: evaluated[name] for name in best}, files, out)
+            _draw_rows({name: evaluated[name] for name in best}, files)
     alone = [name for group in groups if len(group) == 1 for name in group]
     if alone:
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
     if rows and references is None and not as_json:
-        draw_review(context, systems or _all_runs(context), out)
+        draw_review(context, systems or _all_runs(context))
 
 
-def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Console") -> None:
+def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path]) -> None:
     """Print the rows where the two best systems differ most, then each one's frequent problems."""
     from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
     from yoyak.metrics.protocol import data_sha256
-    from yoyak.terminal import rows as rows_view
+    from yoyak.report.sections import examples
+    from yoyak.terminal.render import show
 
     against, dialogues = read_references(*references), read_dialogues(*references)
     (one, ours), (other, theirs) = best.items()
@@ -106,10 +104,11 @@ def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path], out: "Co
         print(text("cli.rows-other-data", files=listed(references)), file=sys.stderr)
         return
     found = most_different(ours, theirs, against, limit=10)
-    out.print(rows_view.differences(found, (one, other)))
+    print()
+    show(examples.differences(found, (one, other)), sys.stdout)
     for name, evaluated in best.items():
-        out.print(text("cli.faults-of", system=name))
-        out.print(rows_view.faults(find_errors(evaluated.texts, against, dialogues)))
+        print("", text("cli.faults-of", system=name), sep="\n")
+        show(examples.faults(find_errors(evaluated.texts, against, dialogues)), sys.stdout)
 
 
 def _evaluate_all(

@@ -30,7 +30,8 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
 
     from yoyak.config import load
     from yoyak.runs.redact import redact
-    from yoyak.terminal import recipe as recipe_view
+    from yoyak.terminal.recipe import recipes, settings
+    from yoyak.terminal.render import show as show_blocks
 
     context = open_context(None, None)
     if recipe is None:
@@ -38,13 +39,13 @@ def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:
-            recipe_view.draw_recipes(known)
+            show_blocks(recipes(known), sys.stdout)
         return
     (resolved,) = context.resolve([recipe], sets or ())
     if as_json:
         print(redact(msgspec.json.encode(resolved.recipe).decode()))
     else:
-        recipe_view.draw_settings(resolved)
+        show_blocks(settings(resolved), sys.stdout)
 
 
 def _name_skip_plan(is_given: bool) -> bool:
@@ -144,8 +145,9 @@ def _conclude(context: CommandContext) -> None:
     """
     from yoyak.report.model.load import gather
     from yoyak.report.render.write import write_report
+    from yoyak.report.sections.page import run_end
     from yoyak.submission.submit import ready_candidates, submit
-    from yoyak.terminal import status as drawing
+    from yoyak.terminal.render import show
 
     submitted = refused = None
     if ready_candidates(context.workspace, context.corpus).ready:
@@ -154,7 +156,7 @@ def _conclude(context: CommandContext) -> None:
         except BadData as error:
             refused = error
     view = gather(context.workspace, budget=context.project.budget)
-    drawing.comparison(view, drawing.console(sys.stdout))
+    show(run_end(view), sys.stdout)
     paths = write_report(context.workspace, view)
     print(text("cli.report-at", path=context.short(paths.html)))
     if submitted is not None:
@@ -166,15 +168,16 @@ def _conclude(context: CommandContext) -> None:
 def status(workspace: WorkspaceFolder = None, as_json: AsJson = False) -> None:
     """Print the state of every run; works from another shell while runs are at work."""
     from yoyak.report.model.load import gather
-    from yoyak.terminal import status as drawing
+    from yoyak.report.sections import page
+    from yoyak.terminal.render import show
 
     view = gather(open_context(None, workspace).workspace, compared=False)
     if as_json:
-        from yoyak.report.render.write import status_json
+        from yoyak.report.render.json import status_json
 
         print(status_json(view))
     else:
-        drawing.status(view, drawing.console(sys.stdout))
+        show(page.status(view), sys.stdout)
 
 
 def report(

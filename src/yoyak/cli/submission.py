@@ -15,13 +15,11 @@ from yoyak.messages import text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
-
     from yoyak.ensemble.candidates import Candidate
+    from yoyak.report.sections.ensemble import Board
     from yoyak.submission.ledger import Entry
     from yoyak.submission.manifest import SubmissionManifest
     from yoyak.submission.submit import Submitted
-    from yoyak.terminal.submission import Board
 
 Systems = Annotated[
     list[str] | None, typer.Argument(help=text("cli.option-system"), show_default=False)
@@ -45,8 +43,8 @@ def import_(
     import msgspec
 
     from yoyak.ensemble.imports import import_files
-    from yoyak.terminal import submission as submission_view
-    from yoyak.terminal.status import console
+    from yoyak.report.sections import ensemble
+    from yoyak.terminal.render import show
 
     context = open_context(data, workspace)
     found = import_files(context.workspace, context.corpus, name, files, column=column)
@@ -56,7 +54,7 @@ def import_(
         shown = msgspec.to_builtins(found.record) | {"alarms": alarms}
         print(msgspec.json.encode(shown).decode())
     else:
-        console(sys.stdout).print(submission_view.imported(found))
+        show(ensemble.imported(found), sys.stdout)
 
 
 def submit(
@@ -119,10 +117,10 @@ def _submit(context: CommandContext, systems: list[str], blend: str | None, as_j
 def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> None:
     import msgspec
 
+    from yoyak.report.sections import ensemble
+    from yoyak.report.sections.scorecard import alarms
     from yoyak.submission.manifest import read_manifest
-    from yoyak.terminal import submission as submission_view
-    from yoyak.terminal.scores import alarm_lines
-    from yoyak.terminal.status import console
+    from yoyak.terminal.render import show
 
     submission = msgspec.structs.replace(
         submitted.submission,
@@ -142,17 +140,15 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
         print(msgspec.json.encode(shown).decode())
         return
     if submitted.nested is not None:
-        console(sys.stdout).print(submission_view.nested(submitted.nested))
+        show(ensemble.nested(submitted.nested), sys.stdout)
     print(text("cli.submission-at", path=submission.path))
     contest = context.data_folder / CONTEST
     if not contest.is_file():
         print(text("cli.no-contest", file=context.short(contest)), file=sys.stderr)
     found = read_manifest(Path(submitted.submission.manifest))
-    errors = console(sys.stderr)
     if found.dev.alarms:
-        errors.print(text("cli.submission-alarms"), soft_wrap=True)
-    for alarm in alarm_lines(found.dev.alarms) if found.dev.alarms else ():
-        errors.print(alarm, soft_wrap=True)
+        print(text("cli.submission-alarms"), file=sys.stderr)
+        show(alarms(found.dev.alarms), sys.stderr)
     for line in _about(found, Path(submitted.submission.manifest).parent.name):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
@@ -161,7 +157,7 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
 def _about(found: "SubmissionManifest", number: str) -> "Iterator[str]":
     """Yield the method and dev score, the gate's warnings, and the next command."""
     from yoyak.report.model.report import TOY
-    from yoyak.report.render.format import score
+    from yoyak.report.sections.format import score
 
     interval = found.dev.interval
     yield text(
@@ -228,9 +224,9 @@ def _parsed(words: str) -> _Result:
 def _ledger(context: CommandContext, words: str, as_json: bool) -> None:
     import msgspec
 
+    from yoyak.report.sections import ensemble
     from yoyak.submission.ledger import read_ledger
-    from yoyak.terminal import submission as submission_view
-    from yoyak.terminal.status import console
+    from yoyak.terminal.render import show
 
     if words != LIST:
         _record(context, _parsed(words))
@@ -241,7 +237,7 @@ def _ledger(context: CommandContext, words: str, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
-        console(sys.stdout).print(submission_view.ledger(shown))
+        show(ensemble.ledger(shown), sys.stdout)
 
 
 def _record(context: CommandContext, result: _Result) -> None:
@@ -258,8 +254,8 @@ def _record(context: CommandContext, result: _Result) -> None:
 
 def _board(context: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
     """Build the view of the ledger and of today's remaining uploads."""
+    from yoyak.report.sections.ensemble import Board
     from yoyak.submission.ledger import quota
-    from yoyak.terminal.submission import Board
 
     contest = context.contest
     today = quota(entries, contest)
@@ -276,7 +272,7 @@ def _board(context: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def draw_review(context: CommandContext, systems: list[str], out: "Console") -> None:
+def draw_review(context: CommandContext, systems: list[str]) -> None:
     """Show what an ensemble of the systems chooses, on rows that differ most and that cost most.
 
     Shows nothing where one of the systems is a file, or fewer than two have complete predictions.
@@ -284,18 +280,19 @@ def draw_review(context: CommandContext, systems: list[str], out: "Console") -> 
     from yoyak.ensemble.cross_validation import cross_validate
     from yoyak.ensemble.member_selection import dev_scores
     from yoyak.ensemble.review import review_rows
-    from yoyak.terminal import review
-    from yoyak.terminal import submission as submission_view
+    from yoyak.report.sections import ensemble, examples
+    from yoyak.terminal.render import show
 
     found = _candidates(context, systems)
     if len(found) < 2:
         return
     nested = cross_validate(dev_scores(found, context.corpus.dev))
-    out.print(submission_view.nested(nested))
+    print()
+    show(ensemble.nested(nested), sys.stdout)
     for order in ("disagreement", "regret", "worst"):
         rows = review_rows(found, context.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
-        out.print()
-        out.print(review.rows(rows, text(f"cli.review-{order}")))
+        print()
+        show(examples.review(rows, text(f"cli.review-{order}")), sys.stdout)
 
 
 def _candidates(context: CommandContext, systems: list[str]) -> "tuple[Candidate, ...]":

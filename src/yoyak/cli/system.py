@@ -29,8 +29,8 @@ def check(
 
     from yoyak.system.doctor import CheckStatus
     from yoyak.system.doctor import check as run_checks
-    from yoyak.terminal import doctor
-    from yoyak.terminal.status import console
+    from yoyak.terminal.render import show
+    from yoyak.terminal.system import checks
 
     context = open_context(data, workspace)
     wanted = [one.recipe for one in context.resolve(recipe or ())]
@@ -41,7 +41,7 @@ def check(
     if as_json:
         print(msgspec.json.encode(lines).decode())
     else:
-        console(sys.stdout).print(doctor.draw(lines))
+        show(checks(lines), sys.stdout)
     if any(line.status is CheckStatus.BAD for line in lines):
         raise typer.Exit(69)
 
@@ -64,8 +64,8 @@ def plan(
 
     from yoyak.planning.plan import plan as make_plan
     from yoyak.planning.plan import target_here
-    from yoyak.terminal import plan as plan_view
-    from yoyak.terminal.status import console
+    from yoyak.terminal import system
+    from yoyak.terminal.render import show
 
     context = open_context(data, None)
     wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
@@ -76,7 +76,7 @@ def plan(
     if as_json:
         print(msgspec.json.encode(made).decode())
     else:
-        console(sys.stdout).print(plan_view.draw(made))
+        show(system.plan(made), sys.stdout)
     for refusal in made.refusals[:-1]:
         print(text("cli.error", error=refusal.error), file=sys.stderr)
     if made.refusals:
@@ -101,16 +101,16 @@ def prune(
 ) -> None:
     """Show what no run needs and, without ``--dry-run``, delete it."""
     from yoyak.system import prune as pruning
-    from yoyak.terminal import plan as plan_view
-    from yoyak.terminal.status import console
+    from yoyak.terminal.render import show
+    from yoyak.terminal.system import GB, prunable
 
     context = open_context(None, workspace)
     found = pruning.candidates(context.workspace, hub=hub)
     if not found:
         print(text("cli.nothing-to-prune"))
         return
-    console(sys.stdout).print(plan_view.draw_candidates(found))
+    show(prunable(found), sys.stdout)
     if not dry_run:
         gone = pruning.prune(context.workspace, found)
-        freed = sum(each.size_bytes for each in gone) / plan_view.GB
+        freed = sum(each.size_bytes for each in gone) / GB
         print(text("cli.pruned", count=len(gone), gb=f"{freed:.2f}"))

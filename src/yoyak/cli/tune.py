@@ -75,9 +75,9 @@ def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> N
 
     from yoyak.ensemble.candidates import name_of
     from yoyak.ensemble.decode_search import DecodeSearch
+    from yoyak.report.sections.ensemble import sweep
     from yoyak.scheduler import decode_jobs
-    from yoyak.terminal import submission
-    from yoyak.terminal.status import console
+    from yoyak.terminal.render import show
 
     decode_jobs.decode_in_process(run, context.data_folder, "sweep")
     encoded = (run.folder / decode_jobs.SWEEP).read_bytes()
@@ -85,7 +85,7 @@ def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> N
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        console(sys.stdout).print(submission.sweep(found))
+        show(sweep(found), sys.stdout)
     if not freeze:
         return
     winner = name_of(found.winner)
@@ -100,12 +100,12 @@ def _show_candidates(context: CommandContext, run: Run, as_json: bool) -> None:
     import msgspec
 
     from yoyak.ensemble.candidates import candidates
-    from yoyak.terminal import submission
-    from yoyak.terminal.status import console
+    from yoyak.report.sections import ensemble
+    from yoyak.terminal.render import show
 
     found = candidates(context.workspace, context.corpus, [run.name])
     if as_json:
         cards = {one.lineage.name: one.card.rouge for one in found}
         print(msgspec.json.encode(cards).decode())
     else:
-        console(sys.stdout).print(submission.candidates(found))
+        show(ensemble.candidates(found), sys.stdout)

@@ -13,8 +13,8 @@ from yoyak.config.schema import Recipe
 from yoyak.engine.tokenization.chat_template import LLAMA_DATE
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
-from yoyak.report.render import format
 from yoyak.report.render.escape import markdown
+from yoyak.report.sections import format
 from yoyak.values import Rouge
 
 if TYPE_CHECKING:

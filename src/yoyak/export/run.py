@@ -12,7 +12,7 @@ from yoyak.errors import CannotWrite, InputMissing, Unavailable
 from yoyak.export.model_card import ExportedRun, render
 from yoyak.files import atomic
 from yoyak.report.render.escape import csv_cell
-from yoyak.report.render.score_json import score_file
+from yoyak.report.render.json import score_file
 from yoyak.runs.run import Run
 from yoyak.values import Dialogue, Value
 

@@ -2,11 +2,15 @@
 
 There is one folder per language and one TOML file per topic: ``messages/ko/data.toml`` holds
 ``data.*``. Both languages hold the same keys and the same ``{placeholders}``
-(tests/contract/test_catalogue.py). The package imports nothing of yoyak: every error uses it.
+(tests/contract/test_catalogue.py). A placeholder can choose the word after its value:
+``{name:은}`` is followed by the particle that fits (``yoyak.korean``), ``{name:~은}`` is that
+particle alone, and ``{count:run/runs}`` is followed by the noun. Every error uses this package: it
+imports nothing else of yoyak.
 """
 
 import os
 import re
+import string
 import tomllib
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
@@ -15,6 +19,8 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
+
+from yoyak.korean import particle
 
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -71,7 +77,21 @@ def text(key: str, /, **fields: object) -> str:
 def fill(key: str, fields: Mapping[str, object]) -> str:
     """Do as ``text`` for fields that are already a mapping."""
     file, _, name = key.partition(".")
-    return _sentences(language(), file)[name].format_map(fields)
+    return _Agreement().vformat(_sentences(language(), file)[name], (), fields)
+
+
+class _Agreement(string.Formatter):
+    """Fill placeholders so that the words after them agree with the values."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        singular, slash, plural = format_spec.partition("/")
+        if slash:
+            return f"{value} {singular if str(value) == '1' else plural}"
+        form = format_spec.removeprefix("~")
+        if not "가" <= form[:1] <= "힣":
+            return format(value, format_spec)
+        chosen = particle(str(value), form)
+        return chosen if form != format_spec else f"{value}{chosen}"
 
 
 def recorded(key: str, fields: Mapping[str, object]) -> str:

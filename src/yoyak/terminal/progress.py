@@ -35,18 +35,20 @@ from yoyak.messages import recorded, text
 from yoyak.report.model.forecast import TO_COME, Pace, generation_left
 from yoyak.report.model.history import expected
 from yoyak.report.model.report import Forecast
-from yoyak.report.render import format
 from yoyak.report.render.escape import plain
-from yoyak.report.render.words import all_ends, stage
+from yoyak.report.sections import format
+from yoyak.report.sections.blocks import Bar, Cell, table
+from yoyak.report.sections.format import all_ends, stage
+from yoyak.report.sections.model_table import status_cell
 from yoyak.runs.run import Run
-from yoyak.terminal.status import console
+from yoyak.terminal.render import TableView, console
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
-_BAR_WIDTH = 20
+LIVE_COLUMNS = ("system", "status", "stage", "progress", "loss", "mean", "left")
+BAR_WIDTH = 16
 _NOTHING_KNOWN: Mapping[str, RunState] = {}
 
 
@@ -54,12 +56,12 @@ class ProgressRow:
     """The displayed state of one run, from its recipe's name and its previous state."""
 
     def __init__(self, name: str, state: RunState | None = None) -> None:
-        self.name = plain(name)
+        self.name = name
         self._generated: list[PredictionProgress] = []
         self.state = state or RunState()
         self._expected = expected(self.state)
         self.pace = Pace()
-        self.said_at = float("-inf")
+        self.printed_at = float("-inf")
 
     def feed(self, event: AnyEvent) -> None:
         """Add one event of the run."""
@@ -102,6 +104,18 @@ class ProgressRow:
         """Most recent training loss, formatted."""
         last = self.state.last_step
         return format.UNKNOWN if last is None else f"{last.loss:.3f}"
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of ``LIVE_COLUMNS``."""
+        state, scored = self.state, self.state.scored
+        is_finished = state.status is RunStatus.FINISHED
+        progress = Bar(format.UNKNOWN, 1.0 if is_finished else None)
+        if self.of and not is_finished:
+            progress = Bar(f"{self.done}/{self.of}", self.done / self.of)
+        mean = format.score(scored.rouge.mean if scored else None)
+        status = status_cell(state.status)
+        return self.name, status, stage(state.stage), progress, self.loss, mean, self.left
 
 
 class LiveProgress:
@@ -158,19 +172,19 @@ class LiveProgress:
         if line is None and self._live is None and self._is_due(row):
             line = _progress_line(row, event)
         if line is not None:
-            row.said_at = self._clock()
-            if self._live is None or isinstance(event, _LASTING):
+            row.printed_at = self._clock()
+            if self._live is None or isinstance(event, _PERMANENT):
                 self._console.print(plain(line), soft_wrap=True)
 
     def _is_due(self, row: ProgressRow) -> bool:
-        return self._clock() - row.said_at >= self._interval_seconds
+        return self._clock() - row.printed_at >= self._interval_seconds
 
-    def _picture(self) -> "RenderableType":
+    def _picture(self) -> "Group":
         from rich.console import Group
         from rich.text import Text
 
-        end = self._end()
-        return self._table() if end is None else Group(self._table(), Text(end))
+        (rows,) = table(LIVE_COLUMNS, [row.cells for row in self._rows.values()])
+        return Group(TableView(rows, bar_width=BAR_WIDTH), Text(self._end() or ""))
 
     def _end(self) -> str | None:
         """Return when the line-up ends; ``None`` before a running run has a forecast."""
@@ -182,37 +196,19 @@ class LiveProgress:
         ]
         return all_ends([row.forecast for row in coming], working)
 
-    def _table(self) -> "Table":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        table = Table.grid(padding=(0, 2))
-        for row in self._rows.values():
-            state = row.state
-            table.add_row(
-                row.name,
-                text(f"report.status-{state.status.value}"),
-                stage(state.stage),
-                ProgressBar(total=row.of or 1, completed=row.done, width=_BAR_WIDTH),
-                format.UNKNOWN if row.of is None else f"{row.done}/{row.of}",
-                row.loss,
-                row.left,
-            )
-        return table
-
 
 def news(row: ProgressRow, event: AnyEvent) -> str | None:
     """Return the line of an event that is always printed; ``None`` for frequent events."""
-    tell = _NEWS.get(type(event))
-    return tell(row, event) if tell else None
+    line_of = _NEWS.get(type(event))
+    return line_of(row, event) if line_of else None
 
 
-def _say(row: ProgressRow, key: str, **fields: object) -> str:
+def _line(row: ProgressRow, key: str, **fields: object) -> str:
     return text(f"report.{key}", name=row.name, **fields)
 
 
 def _prepared(row: ProgressRow, event: Prepared) -> str:
-    return _say(
+    return _line(
         row,
         "live-prepared",
         rows=format.count(event.rows),
@@ -223,7 +219,7 @@ def _prepared(row: ProgressRow, event: Prepared) -> str:
 
 
 def _evaluated(row: ProgressRow, event: Evaluated) -> str:
-    return _say(
+    return _line(
         row,
         "live-evaluated",
         step=event.step,
@@ -240,36 +236,36 @@ def _progress_line(row: ProgressRow, event: AnyEvent) -> str | None:
     match event:
         case TrainStep():
             of = row.of if row.of is not None else format.UNKNOWN
-            return _say(row, "live-step", step=event.step, of=of, loss=row.loss, left=row.left)
+            return _line(row, "live-step", step=event.step, of=of, loss=row.loss, left=row.left)
         case PredictionProgress():
-            return _say(row, "live-rows", split=event.split, done=event.done, of=event.of)
+            return _line(row, "live-rows", split=event.split, done=event.done, of=event.of)
         case PreflightCheck():
             title = text(f"engine.proof-{event.check.name}")
-            return _say(row, "live-check", title=title, found=event.check.found)
+            return _line(row, "live-check", title=title, found=event.check.found)
         case _:
             return None
 
 
 _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
-    Started: lambda row, event: _say(
+    Started: lambda row, event: _line(
         row, "live-started" if event.attempt <= 1 else "live-resumed", attempt=event.attempt
     ),
-    StageStarted: lambda row, event: _say(row, "live-stage", stage=stage(event.stage)),
-    StageDone: lambda row, event: _say(
+    StageStarted: lambda row, event: _line(row, "live-stage", stage=stage(event.stage)),
+    StageDone: lambda row, event: _line(
         row, "live-stage-done", stage=stage(event.stage), time=format.duration(event.seconds)
     ),
     Prepared: _prepared,
     Evaluated: _evaluated,
-    BackendParityChecked: lambda row, event: _say(
+    BackendParityChecked: lambda row, event: _line(
         row, "live-compared", what=format.proved(event.check.name), found=event.check.found
     ),
-    Scored: lambda row, event: _say(
+    Scored: lambda row, event: _line(
         row, "live-scored", mean=format.score(event.rouge.mean), rows=event.rows
     ),
-    Stopped: lambda row, event: _say(row, "live-stopped", step=event.step),
-    Failed: lambda row, event: _say(row, "live-failed", problem=event.message),
-    Finished: lambda row, event: _say(row, "live-finished", time=format.duration(event.seconds)),
-    Warned: lambda row, event: _say(row, "live-warned", what=recorded(event.key, event.fields)),
+    Stopped: lambda row, event: _line(row, "live-stopped", step=event.step),
+    Failed: lambda row, event: _line(row, "live-failed", problem=event.message),
+    Finished: lambda row, event: _line(row, "live-finished", time=format.duration(event.seconds)),
+    Warned: lambda row, event: _line(row, "live-warned", what=recorded(event.key, event.fields)),
 }
 """Events that are always printed, with their lines; frequent events are rate-limited."""
 
@@ -283,5 +279,5 @@ def showing(runs: Sequence[Run], stream: TextIO) -> Iterator[Callable[[Run, AnyE
         yield lambda run, event: progress(run.name, event)
 
 
-_LASTING = (Evaluated, BackendParityChecked, Scored, Stopped, Failed, Warned)
+_PERMANENT = (Evaluated, BackendParityChecked, Scored, Stopped, Failed, Warned)
 """Events printed permanently above the rows on a terminal; the rows show all others."""

@@ -1,39 +1,28 @@
-"""Print a recipe: every setting, its value, and the layer that set it."""
+"""Recipes as blocks: every setting with the layer that set it, and the list of all recipes."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from yoyak.config.load import Resolved, settings_of
 from yoyak.config.schema import Recipe
-from yoyak.messages import text
+from yoyak.report.sections import format
+from yoyak.report.sections.blocks import Block, table
 from yoyak.runs.redact import redact
-from yoyak.terminal.status import console
 
 
-def draw_settings(resolved: Resolved) -> None:
-    """Print the settings of one recipe to stdout, one per line."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for key in ("setting", "value", "origin"):
-        table.add_column(text(f"report.show-{key}"), overflow="fold")
-    for name, value in settings_of(resolved.recipe):
-        origin = redact(resolved.origins[name])
-        table.add_row(name, _shown(value), origin, style="dim" if origin == "default" else None)
-    console(sys.stdout).print(table)
-
-
-def draw_recipes(recipes: Sequence[Recipe]) -> None:
-    """Print the available recipes to stdout, one per line."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for key in ("recipe", "base", "about"):
-        table.add_column(text(f"report.show-{key}"), overflow="fold")
-    for recipe in recipes:
-        table.add_row(recipe.name, recipe.model.base or "–", recipe.about)
-    console(sys.stdout).print(table)
+def settings(resolved: Resolved) -> Iterator[Block]:
+    """Yield every setting of a recipe, its value and its origin; secrets are redacted."""
+    rows = (
+        (
+            name,
+            "none" if value is None else redact(str(value)),
+            redact(resolved.origins[name]),
+        )
+        for name, value in settings_of(resolved.recipe)
+    )
+    yield from table(("setting", "setting-value", "origin"), rows)
 
 
-def _shown(value: object) -> str:
-    return "none" if value is None else redact(str(value))
+def recipes(found: Sequence[Recipe]) -> Iterator[Block]:
+    """Yield the available recipes."""
+    rows = ((one.name, one.model.base or format.UNKNOWN, one.about) for one in found)
+    yield from table(("recipe", "base", "about"), rows)

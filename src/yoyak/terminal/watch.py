@@ -11,20 +11,21 @@ import termios
 import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.load import gather
-from yoyak.report.model.report import Curve, Report, RunProgress, System
-from yoyak.report.render import format, words
+from yoyak.report.model.report import Curve, Report
 from yoyak.report.render.escape import plain
+from yoyak.report.sections import format, page
+from yoyak.report.sections.model_table import model_table
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
-from yoyak.terminal import status
-from yoyak.terminal.progress import ProgressRow, news
+from yoyak.terminal.progress import BAR_WIDTH, LIVE_COLUMNS, ProgressRow, news
+from yoyak.terminal.render import TableView, console, show
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -42,24 +43,19 @@ Key = Callable[[float], str]
 
 def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
     """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal."""
-    out = status.console(stream)
+    out = console(stream)
     if not out.is_terminal or out.is_dumb_terminal:
-        status.status(gather(workspace, compared=False), out)
+        show(page.status(gather(workspace, compared=False)), stream)
         return
     from rich.live import Live
 
-    with _keyboard() if key is None else _given(key) as pressed:
+    with _keyboard() if key is None else nullcontext(key) as pressed:
         ticker = Ticker(workspace)
         shown = frame(gather(workspace, compared=False), ticker())
         with Live(shown, console=out, screen=True, auto_refresh=False) as live:
             live.refresh()
             while pressed(INTERVAL_SECONDS) not in _QUIT:
                 live.update(frame(gather(workspace, compared=False), ticker()), refresh=True)
-
-
-@contextmanager
-def _given(key: Key) -> Iterator[Key]:
-    yield key
 
 
 @contextmanager
@@ -106,11 +102,11 @@ class Ticker:
             tail, row = self._tails[run.name]
             for event in tail.read():
                 row.feed(event)
-                said = news(row, event)
-                if said is not None:
-                    self._last.append((event.at, said))
+                line = news(row, event)
+                if line is not None:
+                    self._last.append((event.at, line))
         self._last = sorted(self._last)[-_LAST_EVENTS:]
-        return [f"{format.clock(at)}  {plain(said)}" for at, said in self._last]
+        return [f"{format.clock(at)}  {plain(line)}" for at, line in self._last]
 
 
 def frame(view: Report, events: Sequence[str] = ()) -> "Group":
@@ -121,8 +117,8 @@ def frame(view: Report, events: Sequence[str] = ()) -> "Group":
 
     parts: list[RenderableType] = [
         Text(f"{plain(view.title)}   {format.moment(view.written_at)}", style="bold"),
-        _rows(view),
-        *(Text(line) for line in (words.lineup_end(view),) if line is not None),
+        *(TableView(rows, bar_width=BAR_WIDTH) for rows in model_table(view, LIVE_COLUMNS)),
+        *(Text(line) for line in (format.lineup_end(view),) if line is not None),
         *_sparks(view),
         _gauges(view),
         Rule(style="dim"),
@@ -133,34 +129,6 @@ def frame(view: Report, events: Sequence[str] = ()) -> "Group":
         Text(text("report.watch-keys"), style="dim"),
     ]
     return Group(*parts)
-
-
-def _rows(view: Report) -> "Table":
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    doing = {one.run: one for one in view.progress}
-    for one in view.systems:
-        now = doing.get(one.run)
-        total = 1 if now is None or not now.of else now.of
-        done = total * (one.status is RunStatus.FINISHED) if now is None else now.done
-        table.add_row(
-            words.name(one),
-            text(f"report.status-{one.standing.value}"),
-            words.stage(one.stage),
-            ProgressBar(total=total, completed=done, width=20),
-            _figure(one, now),
-            format.UNKNOWN if now is None else words.left_range(now),
-        )
-    return table
-
-
-def _figure(one: System, now: RunProgress | None) -> str:
-    """Return the score of a finished system, or the progress of an unfinished one."""
-    if now is not None:
-        return words.progress(now)
-    return format.score(one.quality.mean.value if one.quality else None)
 
 
 def _sparks(view: Report) -> "Iterator[RenderableType]":

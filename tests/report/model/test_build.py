@@ -1,6 +1,7 @@
 """The view says what the records say, and where each number was read."""
 
 import json
+import re
 
 import msgspec
 
@@ -56,7 +57,8 @@ def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     from yoyak.engine.check_result import check_result
     from yoyak.events import PreflightPassed
     from yoyak.report.render import markdown
-    from yoyak.terminal import status
+    from yoyak.report.sections.page import status
+    from yoyak.terminal.render import show
 
     run = make.cut_run()
     card = PreflightPassed(
@@ -73,14 +75,14 @@ def test_the_proof_card_is_shown_and_a_red_line_is_said_in_the_status(make):
     assert "EOS is supervised, once per row | ✔ 15 kinds of tags, lost: –" in said
     assert "my-own-check | ✖ 3 rows rendered again, unlike: train\\_7" in said
     stream = io.StringIO()
-    status.status(view, status.console(stream))
-    assert "✖ my-own-check: 3 rows rendered again, unlike: train_7" in stream.getvalue()
+    show(status(view), stream)
+    assert re.search(r"my-own-check +✖ 3 rows rendered again, unlike: train_7", stream.getvalue())
     assert "EOS is" not in stream.getvalue()
     with messages.speaking("ko"):
         said = markdown.render(view)
-        status.status(view, status.console(stream))
+        show(status(view), stream)
     assert "EOS를 행마다 정확히 한 번 지도합니다 | ✔ 태그 15종, 손실: –" in said
-    assert "✖ my-own-check: 3행을 다시 렌더링, 불일치: train_7" in stream.getvalue()
+    assert re.search(r"my-own-check +✖ 3행을 다시 렌더링, 불일치: train_7", stream.getvalue())
 
 
 def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):

@@ -12,7 +12,7 @@ from yoyak.events import Failed, RunStatus
 from yoyak.report.model.build import build
 from yoyak.report.model.report import DiskSpace
 from yoyak.report.render import html, markdown
-from yoyak.report.sections.toc import SECTIONS, sections
+from yoyak.report.sections.page import SECTIONS, sections
 
 
 def test_sections_come_in_the_order_of_a_status_report(view):

@@ -7,6 +7,7 @@ import msgspec
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.render import write
+from yoyak.report.render.json import status_json
 
 
 def test_the_files_are_written_and_json_reads_back(workspace, corpus):
@@ -30,5 +31,5 @@ def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, 
 
 
 def test_status_for_machines_names_recipe_and_status(workspace):
-    (run,) = json.loads(write.status_json(gather(workspace, compared=False)))["runs"]
+    (run,) = json.loads(status_json(gather(workspace, compared=False)))["runs"]
     assert (run["recipe"], run["status"]) == ("lead", "finished")

@@ -3,7 +3,7 @@
 import pytest
 
 from yoyak import messages
-from yoyak.report.render import format
+from yoyak.report.sections import format
 from yoyak.report.sections.model_table import CELLS, ROUGE_COLUMNS, model_table, rouge_cells
 
 

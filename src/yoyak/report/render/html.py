@@ -12,11 +12,12 @@ from urllib.parse import quote
 from yoyak import messages
 from yoyak.events import RunStatus
 from yoyak.report.model.report import Report
-from yoyak.report.render import charts, format
-from yoyak.report.render.escape import plain
+from yoyak.report.render import charts
+from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.markdown import written
+from yoyak.report.sections import format
 from yoyak.report.sections.blocks import SIGNS, Badge, Bar, Cell, Checked, CodeBlock, Link
-from yoyak.report.sections.toc import sections
+from yoyak.report.sections.page import sections, tiles
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,7 +45,7 @@ def render(view: Report, *, live: bool = False) -> str:
             language=messages.language(),
             title=messages.text("report.title", title=view.title),
             written=written(view),
-            tiles=format.tiles(view.tiles),
+            tiles=tiles(view.tiles),
             sections=page,
             drawn=charts.draw(view, page),
         )
@@ -81,7 +82,9 @@ def environment(package: str) -> "Environment":
         loader=Packaged(), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"plain": plain, "kind": kind, "target": target, "words": words}
+    environment.filters |= {
+        "plain": plain, "printable": printable, "kind": kind, "target": target, "words": words,
+    }  # fmt: skip
     environment.globals |= {
         "signs": SIGNS, "text": messages.text, "figures": format,
         "folded": FOLDED, "states": _STATES, "broad": charts.BROAD,

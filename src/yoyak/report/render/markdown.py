@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from yoyak.messages import text
 from yoyak.report.model.report import Report, TimelineSpan
-from yoyak.report.render import format
 from yoyak.report.render.escape import markdown, plain
+from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
     SIGNS,
     Badge,
@@ -27,7 +27,7 @@ from yoyak.report.sections.blocks import (
     Table,
     Timeline,
 )
-from yoyak.report.sections.toc import sections
+from yoyak.report.sections.page import sections
 
 
 def render(view: Report) -> str:
@@ -69,6 +69,8 @@ def _block(block: Block) -> list[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
+    if table.title:
+        yield from (f"**{markdown(table.title)}**", "")
     yield f"| {' | '.join(markdown(column.title) for column in table.columns)} |"
     yield f"|{'|'.join('--:' if column.is_number else ':--' for column in table.columns)}|"
     yield from (f"| {' | '.join(map(_cell, row))} |" for row in table.rows)

@@ -1,10 +1,10 @@
-"""Format-independent page model: sections, tables, cells.
+"""The content of reports and of terminal views, independent of the output format.
 
-Text is stored as recorded; each renderer escapes it on output.
+Sections build these values once; ``report.render.html``, ``report.render.markdown`` and
+``terminal.render`` draw them. Text is stored as recorded; each renderer escapes it.
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from yoyak.messages import text
@@ -12,10 +12,10 @@ from yoyak.report.model.report import TimelineSpan
 
 
 class Link(NamedTuple):
-    """Text linked to a workspace record; ``note`` is shown below it or in brackets."""
+    """Text linked to a workspace record; ``note`` is shown beside or below it."""
 
     shown: str
-    record: str
+    record: str = ""
     note: str = ""
 
 
@@ -68,24 +68,29 @@ SIGNS = {
 }
 """One sign for each kind of badge."""
 
-_NUMBERS = frozenset(
-    {"progress", "rouge1", "rouge2", "rougel", "mean", "interval", "sum", "n", "params", "train",
-     "vram", "decode", "difference", "left", "lost", "step", "number", "public", "loss", "rate",
-     "pace", "rows-seen", "duration",
-     "seconds-each", "tokens", "minutes", "dev",
-     "oracle-gain", "other-better", "votes"}
+_WORDS = frozenset(
+    {"about", "answer", "at", "base", "by", "candidate", "check", "command", "decoding", "end",
+     "fact", "file", "front", "kind", "label", "level", "licence", "measure", "method", "origin",
+     "pair", "path", "precision", "property", "proved", "recipe", "setting", "setting-value",
+     "sha256", "stage", "start", "status", "system", "tied", "tile", "value", "verdict", "what",
+     "what-is-wrong", "why"}
 )  # fmt: skip
+"""Columns of words, which may wrap; all others hold numbers: right-aligned and never wrapped."""
+
+_NOTES = {"mean": "interval", "difference": "interval"}
+"""Columns whose notes have a heading of their own."""
 
 
 class TableColumn(NamedTuple):
-    """A column's title, and whether it is numeric (right-aligned)."""
+    """A column; ``note`` is the heading of its cells' notes where they stand beside the values."""
 
     title: str
-    is_number: bool
+    is_number: bool = False
+    note: str = ""
 
 
 class Table(NamedTuple):
-    """Columns and rows of cells; a terminal prints ``title`` above them."""
+    """Columns and rows of cells; a table without column titles has no head."""
 
     columns: tuple[TableColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -125,31 +130,34 @@ class Chart(NamedTuple):
         return f"{self.key}-{self.part}" if self.part else self.key
 
 
-class SectionBlock(NamedTuple):
-    """A span of an answer; ``is_new`` if the reference does not contain it."""
+class TextPiece(NamedTuple):
+    """Part of a text; a marked one is what the reader should look at."""
 
     text: str
-    is_new: bool
+    is_marked: bool = False
 
 
 class AnswerBlock(NamedTuple):
-    """One system's answer and its score."""
+    """A text with a label, such as one system's answer and its score."""
 
-    system: str
-    pieces: tuple[SectionBlock, ...]
-    score: str
+    label: str
+    pieces: tuple[TextPiece, ...]
+    score: str = ""
     chosen: bool = False
-    """Whether the blend selected this answer."""
+    """Whether the ensemble selected this answer."""
 
 
 class SampleBlock(NamedTuple):
-    """A dialogue with its references and answers; personal data, so it stays local."""
+    """Texts under a heading: a dialogue with its references and answers, or texts with one fault.
 
-    id: str
+    Personal data, so it stays local.
+    """
+
+    title: str
     why: str
-    dialogue: tuple[str, ...]
-    references: tuple[str, ...]
-    answers: tuple[AnswerBlock, ...]
+    dialogue: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    answers: tuple[AnswerBlock, ...] = ()
 
 
 Block = Table | Note | Bullets | Timeline | Chart | SampleBlock
@@ -173,16 +181,12 @@ def table(
 ) -> tuple[Table, ...]:
     """Return a table with the titles ``report.column-NAME``; empty if there are no rows."""
     body = tuple(tuple(row) for row in rows)
-    heads = tuple(TableColumn(text(f"report.column-{one}"), one in _NUMBERS) for one in columns)
-    return (Table(heads, body, title),) if body else ()
-
-
-def pieces(said: str, reference: str) -> tuple[SectionBlock, ...]:
-    """Return ``said`` as spans of words: those in ``reference`` in the same order, and the rest."""
-    ours, theirs = said.split(), reference.split()
-    matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
-    found = (
-        SectionBlock(" ".join(ours[start:end]), is_new=kind != "equal")
-        for kind, _, _, start, end in matcher.get_opcodes()
+    heads = tuple(
+        TableColumn(
+            text(f"report.column-{one}"),
+            one not in _WORDS,
+            text(f"report.column-{_NOTES[one]}") if one in _NOTES else "",
+        )
+        for one in columns
     )
-    return tuple(piece for piece in found if piece.text)
+    return (Table(heads, body, title),) if body else ()

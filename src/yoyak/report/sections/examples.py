@@ -1,60 +1,119 @@
-"""Dialogues with the systems' answers, and the blend that selected among them."""
+"""Texts to read: dialogues with the systems' answers, rows on which systems differ, faults."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from yoyak.messages import text
-from yoyak.report.model.report import Blended, Example
-from yoyak.report.render import format
-from yoyak.report.render.words import interval, verdict
-from yoyak.report.sections.blocks import AnswerBlock, Block, Link, Note, SampleBlock, pieces, table
+from yoyak.metrics.diagnostics.error_report import ErrorFound, RowDifference
+from yoyak.metrics.diagnostics.text_patterns import TextSpan
+from yoyak.report.model.ensemble import alike
+from yoyak.report.model.report import Example
+from yoyak.report.sections import format
+from yoyak.report.sections.blocks import AnswerBlock, Block, Note, SampleBlock, TextPiece
+
+if TYPE_CHECKING:
+    from yoyak.ensemble.review import ReviewRow
 
 
 def sample(one: Example, data: str = "") -> SampleBlock:
     """Return a dialogue with its answers, marking what the first reference does not contain."""
     reference = one.references[0] if one.references else ""
     return SampleBlock(
-        id=one.id,
+        title=one.id,
         why=" · ".join(filter(None, (text(f"report.example-{one.why}"), data))),
         dialogue=tuple(one.dialogue.splitlines()),
         references=one.references,
         answers=tuple(
             AnswerBlock(
-                who, pieces(said, reference), format.score(mean), chosen=place == one.chosen
+                who, new_words(answer, reference), format.score(mean), chosen=place == one.chosen
             )
-            for place, (who, said, mean) in enumerate(one.answers)
+            for place, (who, answer, mean) in enumerate(one.answers)
         ),
     )
 
 
-def blended(found: Blended) -> Iterator[Block]:
-    """Yield the submitted blend: its voters, its gain, and the answers it selected."""
-    yield Note(
-        text(
-            "report.blend-handed-in",
-            number=found.number,
-            method=found.method,
-            mean=format.score(found.dev.value),
-            interval=format.interval(found.dev),
+def new_words(answer: str, reference: str) -> tuple[TextPiece, ...]:
+    """Return ``answer`` in pieces; those are marked that ``reference`` lacks at this place."""
+    ours, theirs = answer.split(), reference.split()
+    matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
+    found = [
+        TextPiece(" ".join(ours[start:end]), is_marked=kind != "equal")
+        for kind, _, _, start, end in matcher.get_opcodes()
+        if end > start
+    ]
+    return tuple(piece._replace(text=f"{piece.text} ") for piece in found[:-1]) + tuple(found[-1:])
+
+
+def marked(summary: str, spans: Sequence[TextSpan]) -> tuple[TextPiece, ...]:
+    """Return ``summary`` in pieces, with ``spans`` marked; overlapping spans are merged."""
+    pieces, at = [], 0
+    for start, end in _merged(spans):
+        pieces += [TextPiece(summary[at:start]), TextPiece(summary[start:end], is_marked=True)]
+        at = end
+    return tuple(piece for piece in (*pieces, TextPiece(summary[at:])) if piece.text)
+
+
+def _merged(spans: Sequence[TextSpan]) -> Iterator[tuple[int, int]]:
+    ordered = sorted((span.start, span.end) for span in spans)
+    while ordered:
+        start, end = ordered.pop(0)
+        while ordered and ordered[0][0] <= end:
+            end = max(end, ordered.pop(0)[1])
+        yield start, end
+
+
+def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> Iterator[Block]:
+    """Yield the rows on which two systems differ most: both texts, the references, the gap."""
+    one, other = names
+    yield Note(text("report.rowboard-differences", one=one, other=other))
+    for row in rows:
+        yield SampleBlock(
+            title=row.id,
+            why=format.points(row.difference),
+            references=row.references,
+            answers=(
+                AnswerBlock(one, marked(row.one_text, ()), format.score(row.one.mean)),
+                AnswerBlock(other, marked(row.other_text, ()), format.score(row.other.mean)),
+            ),
         )
-    )
-    if found.components is not None:
-        weights = ":".join(f"{weight:g}" for weight in found.components)
-        yield Note(text("report.blend-weights", weights=weights))
-    if found.held_out is None:
-        yield Note(text("report.blend-not-learned"))
-    else:
-        gain, known = found.held_out, interval(found.held_out.interval)
-        points = format.points(gain.difference)
-        yield Note(
-            text("report.blend-held-out", gain=points, interval=known, verdict=verdict(gain))
+
+
+def review(rows: Sequence["ReviewRow"], title: str) -> Iterator[Block]:
+    """Yield rows with all their candidates and what the choice cost; identical texts are one."""
+    yield Note(title)
+    for row in rows:
+        yield SampleBlock(
+            title=row.id,
+            why=_disagreement(row),
+            references=row.references,
+            answers=tuple(
+                AnswerBlock(
+                    one.names, marked(one.text, ()), format.score(one.score), chosen=one.chosen
+                )
+                for one in alike(row)
+            ),
         )
-    yield from table(
-        ("system", "decoding", "votes"),
-        (
-            (Link(one.system, found.record), one.decode, format.number(one.votes))
-            for one in found.voters
-        ),
-    )
-    if found.rows:
-        yield Note(text("report.blend-rows"))
-    yield from map(sample, found.rows)
+
+
+def _disagreement(row: "ReviewRow") -> str:
+    fields = {"disagreement": format.score(row.disagreement)}
+    if row.regret is None:
+        return text("report.answer-row", **fields)
+    if row.regret > 0:
+        return text("report.answer-row-below", **fields, regret=format.score(row.regret))
+    return text("report.answer-row-best", **fields)
+
+
+def faults(found: Sequence[ErrorFound], *, limit: int = 5) -> Iterator[Block]:
+    """Yield every kind of fault with its count and its first ``limit`` summaries."""
+    if not found:
+        yield Note(text("report.rowboard-no-fault"))
+    for kind, group in groupby(found, key=lambda one: one.fault):
+        rows = list(group)
+        yield SampleBlock(
+            title=text(f"report.scoreboard-fault-{kind.value.replace('_', '-')}"),
+            why=format.count(len(rows)),
+            answers=tuple(AnswerBlock(one.id, marked(one.text, one.spans)) for one in rows[:limit]),
+        )

@@ -2,19 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from yoyak.events import RunStatus
 from yoyak.messages import text
-from yoyak.report.model.report import (
-    Difference,
-    Floor,
-    Measured,
-    Quality,
-    Report,
-    RunProgress,
-    System,
-)
-from yoyak.report.render import format
-from yoyak.report.render.words import left_band, left_range, name, progress, stage
+from yoyak.metrics.significance import Verdict
+from yoyak.report.model.report import Floor, Measured, Quality, Report, RunProgress, System
+from yoyak.report.sections import format
 from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Table, table
+from yoyak.report.sections.format import left_band, left_range, name, progress, stage
+from yoyak.runs.liveness import WorkerHealth
 from yoyak.values import Interval, Rouge
 
 
@@ -59,8 +54,21 @@ def _floor_row(floor: Floor, columns: Sequence[str]) -> list[Cell]:
 
 
 def _measured(value: Measured, record: str) -> Link:
-    note = "" if value.interval is None else format.interval(value)
+    note = "" if value.interval is None else format.score_interval(value.interval)
     return Link(format.score(value.value), record, note)
+
+
+def difference_cell(points: float, interval: Interval | None) -> Link:
+    """Return a difference of scores, with its interval as the note."""
+    return Link(
+        format.points(points), note="" if interval is None else format.points_interval(interval)
+    )
+
+
+def verdict_cell(verdict: Verdict, p: float | None) -> Badge:
+    """Return a verdict with its corrected p-value, if one was computed."""
+    note = "" if p is None else f"p {format.p_value(p)}"
+    return Badge(verdict.value, format.verdict(verdict), note)
 
 
 _CellOf = Callable[[System, RunProgress | None], Cell]
@@ -74,24 +82,28 @@ def _progress(draw: Callable[[RunProgress], Cell]) -> _CellOf:
     return lambda _, now: format.UNKNOWN if now is None else draw(now)
 
 
-def _status(one: System, _: RunProgress | None) -> Badge:
-    word = one.standing.value
-    return Badge(word, text(f"report.status-{word}"))
+def status_cell(standing: WorkerHealth | RunStatus) -> Badge:
+    """Return the state of a run."""
+    return Badge(standing.value, text(f"report.status-{standing.value}"))
+
+
+def progress_cell(status: RunStatus, now: RunProgress | None) -> Bar:
+    """Return what is done of the current stage; a full bar for a finished run."""
+    if now is None:
+        return Bar(format.UNKNOWN, 1.0 if status is RunStatus.FINISHED else None)
+    return Bar(progress(now), now.done / now.of if now.of else None)
 
 
 def _difference(one: System, _: RunProgress | None) -> Cell:
     if one.difference is None:
         return format.UNKNOWN
-    mean = one.difference.mean
-    note = "" if mean.interval is None else format.interval_of_points(mean)
-    return Link(format.points(mean.value), "", note)
+    return difference_cell(one.difference.mean.value, one.difference.mean.interval)
 
 
-def _verdict(difference: Difference | None) -> Cell:
-    if difference is None:
+def _verdict(one: System, _: RunProgress | None) -> Cell:
+    if one.difference is None:
         return format.UNKNOWN
-    word, p = format.verdict_word(difference), format.certainty(difference)
-    return Badge(difference.verdict.value, word, p)
+    return verdict_cell(one.difference.verdict, one.difference.p)
 
 
 def _yes(whether: bool | None) -> Cell:
@@ -106,9 +118,9 @@ def _part(whole: float | None, parts: int) -> str:
 
 CELLS: dict[str, _CellOf] = {
     "system": lambda one, _: Link(name(one), one.record),
-    "status": _status,
+    "status": lambda one, _: status_cell(one.standing),
     "stage": lambda one, _: stage(one.stage),
-    "progress": _progress(lambda now: Bar(progress(now), now.done / now.of if now.of else None)),
+    "progress": lambda one, now: progress_cell(one.status, now),
     "rows-seen": _progress(lambda now: format.count(now.rows_seen)),
     "loss": _progress(lambda now: format.number(now.loss)),
     "rate": _progress(lambda now: format.number(now.learning_rate)),
@@ -123,11 +135,10 @@ CELLS: dict[str, _CellOf] = {
     "rouge2": _quality(lambda quality: _measured(quality.rouge2, quality.record)),
     "rougel": _quality(lambda quality: _measured(quality.rougeL, quality.record)),
     "mean": _quality(lambda quality: _measured(quality.mean, quality.record)),
-    "interval": _quality(lambda quality: format.interval(quality.mean)),
     "sum": _quality(lambda quality: Link(format.score(quality.rouge.sum), quality.record)),
     "n": _quality(lambda quality: format.count(quality.rows)),
     "difference": _difference,
-    "verdict": lambda one, _: _verdict(one.difference),
+    "verdict": _verdict,
     "tied": lambda one, _: _yes(one.tied_with_best),
     "front": lambda one, _: _yes(one.on_front),
     "train": lambda one, _: format.duration(one.cost.train_seconds),

@@ -1,4 +1,4 @@
-"""A plan on the terminal: figures are those of the plan, and what is unknown is a dash, no zero."""
+"""What the machine lacks, and what runs will take: unknown is a dash and no zero."""
 
 import pytest
 
@@ -9,8 +9,9 @@ from yoyak.planning.memory_estimate import ForwardPass, MemoryEstimate
 from yoyak.planning.plan import Plan, RecipePlan
 from yoyak.planning.time_estimate import TimeEstimate
 from yoyak.planning.workload import Workload
+from yoyak.system.doctor import CheckLine, CheckStatus
 from yoyak.system.prune import PruneCandidate, PruneKind
-from yoyak.terminal import plan
+from yoyak.terminal import system
 
 NOON = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
 WORK = Workload(
@@ -40,7 +41,7 @@ def shown(drawn):
     """Draw a plan of recipes; its tables as lists of cells, by the first word of their title."""
 
     def draw(*recipes, disk=(), gpu=GPU, width=120):
-        return drawn(plan.draw(Plan(recipes=recipes, disk=disk, gpu=gpu), now=NOON), width)
+        return drawn(system.plan(Plan(recipes=recipes, disk=disk, gpu=gpu), now=NOON), width)
 
     return draw
 
@@ -71,8 +72,7 @@ def test_memory_stands_part_by_part_and_the_sum_has_five_per_cent_more(shown):
 def test_a_recipe_of_unknown_shape_has_dashes_and_no_zero(shown):
     said = shown(RecipePlan(recipe="own-model"), gpu=None)
     assert cells(said, "own-model", "What each run takes") == ["own-model", *"–––––––"]
-    assert "own-model" not in said.partition("GPU memory")[2]
-    assert "GPU memory, GB (–)" in said
+    assert "GPU memory" not in said
     assert "Expected to finish" not in said
 
 
@@ -131,7 +131,7 @@ def test_the_disk_is_told_step_by_step_with_signs(shown):
     lines = shown(known(), disk=disk).partition("How the disk fills")[2].splitlines()
     assert [line.split() for line in lines if line.startswith("kobart")] == [
         ["kobart", "base", "model", "download", "+0.52", "0.52"],
-        ["kobart", "old", "checkpoints", "removed", "-0.25", "0.27"],
+        ["kobart", "old", "checkpoints", "removed", "−0.25", "0.27"],
     ]
 
 
@@ -156,9 +156,68 @@ def test_what_prune_would_remove_is_in_order_with_sizes_and_whole_paths(drawn):
         PruneCandidate(path="workspace/.trash", kind=PruneKind.TRASH, size_bytes=1_500_000),
         PruneCandidate(path=path, kind=PruneKind.CHECKPOINT, size_bytes=2_000_000_000, run="x"),
     )
-    said = drawn(plan.draw_candidates(found))
+    said = drawn(system.prunable(found))
     trash, checkpoint = said.index("leftovers"), said.index("checkpoint ")
     assert trash < checkpoint
     assert said[trash:].split()[1:3] == ["0.002", "workspace/.trash"]
     assert said[checkpoint:].split()[1] == "2.000"
     assert path in "".join(said[checkpoint:].split())
+
+
+LINES = (
+    CheckLine(name="python", status=CheckStatus.OK, found="Python 3.12.1"),
+    CheckLine(
+        name="fonts", status=CheckStatus.WARN, found="no Korean font found",
+        next_step="apt-get install fonts-noto-cjk",
+    ),
+    CheckLine(
+        name="data", status=CheckStatus.BAD, found="data/train.csv is not there",
+        next_step="yoyak check --data FOLDER",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("✔ ok", "◆ warning", "✖ not ready")),
+        ("ko", ("✔ 준비됨", "◆ 주의", "✖ 안 됨")),
+    ],
+)
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_line_has_sign_word_name_and_finding(drawn, columns_of, language, words, width):
+    with messages.speaking(language):
+        shown = drawn(system.checks(LINES), width).splitlines()
+    starts = set()
+    for line, word in zip(LINES, words, strict=True):
+        (found,) = (one for one in shown if one.startswith(word))
+        assert found.removeprefix(word).split(maxsplit=1)[0] == line.name
+        starts.add(columns_of(found[: found.index(line.found)]))
+    assert len(starts) == 1, "findings begin in one column, whatever the language of the words"
+
+
+def test_the_next_command_stands_whole_below_its_finding(drawn):
+    shown = drawn(system.checks(LINES)).splitlines()
+    assert sum("→" in one for one in shown) == 2, "nothing is to be done about what is ready"
+    for line in LINES[1:]:
+        at = next(place for place, one in enumerate(shown) if line.found in one)
+        assert shown[at + 1].strip() == f"→ {line.next_step}"
+        assert shown[at + 1].index("→") == shown[at].index(line.found)
+
+
+def test_a_long_finding_folds_in_its_own_column(drawn):
+    folder = "data/사용자/" + "긴이름" * 30
+    one = CheckLine(name="workspace", status=CheckStatus.BAD, found=folder, next_step="yoyak prune")
+    shown = drawn(system.checks([LINES[0], one])).splitlines()
+    start = shown[0].index("Python")
+    found = "".join(line[start:].strip() for line in shown[1:] if "→" not in line)
+    assert found.endswith(folder)
+    assert all(not line[:start].strip() for line in shown[2:])
+
+
+def test_names_of_folders_and_processes_cannot_write_on_the_terminal(drawn):
+    bad = "\x1b[2J[bold]x[/bold]\r\u202e"
+    one = CheckLine(name="data", status=CheckStatus.BAD, found=bad, next_step=bad)
+    shown = drawn(system.checks([one]))
+    assert shown.count("[2J[bold]x[/bold]") == 2
+    assert not {"\x1b", "\r", "\u202e"} & set(shown)

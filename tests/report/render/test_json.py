@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from yoyak.report.render.score_json import ScoreFile, figures, score_file
+from yoyak.report.render.json import ScoreFile, figures, score_file
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
 

@@ -1,28 +1,22 @@
 """What the terminal says of a blend, a search and the ledger: unproven gains are called so."""
 
-import io
 import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from yoyak import messages
 from yoyak.config.schema import BeamSearch, Greedy
 from yoyak.ensemble.cross_validation import CrossValidation, MemberContribution
 from yoyak.ensemble.decode_search import DecodeSearch, DecodeTrial
 from yoyak.ensemble.gain import Gain
 from yoyak.ensemble.member_selection import EnsembleConfig
+from yoyak.report.model.report import Blended, Example, Measured, Voter
+from yoyak.report.sections import ensemble
+from yoyak.report.sections.blocks import Note, SampleBlock, Table
 from yoyak.submission.ledger import Entry, Written
 from yoyak.submission.manifest import DevScore, Member
-from yoyak.terminal import submission
 from yoyak.values import Interval, Rouge
-
-
-def drawn(what) -> str:
-    from rich.console import Console
-
-    out = Console(file=io.StringIO(), width=120, no_color=True)
-    out.print(what)
-    return out.file.getvalue()
 
 
 def gain(name, difference, low, high) -> Gain:
@@ -58,8 +52,8 @@ CHOICE = EnsembleConfig(method="mbr", votes={"kobart": 2.0, "solar": 1.0})
         (gain("blend", -0.01, -0.018, -0.002), "the ensemble loses −1.00"),
     ],
 )
-def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(blend, said):
-    shown = drawn(submission.nested(nested(blend, CHOICE)))
+def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(drawn, blend, said):
+    shown = drawn(ensemble.nested(nested(blend, CHOICE)), 120)
     assert said in shown
     assert "control: longest" in shown
     assert "worse" in shown
@@ -85,12 +79,12 @@ def sweep(checked: Gain | None) -> DecodeSearch:
     )
 
 
-def test_a_search_says_whether_its_winner_holds():
-    assert "stays: nothing beat greedy" in drawn(submission.sweep(sweep(None)))
-    noise = drawn(submission.sweep(sweep(gain("beam", 0.004, -0.002, 0.01))))
+def test_a_search_says_whether_its_winner_holds(drawn):
+    assert "stays: nothing beat greedy" in drawn(ensemble.sweep(sweep(None)), 120)
+    noise = drawn(ensemble.sweep(sweep(gain("beam", 0.004, -0.002, 0.01))), 120)
     assert "within noise, not proven" in noise
     assert "13%" in noise
-    assert "--freeze" in drawn(submission.sweep(sweep(gain("beam", 0.02, 0.01, 0.03))))
+    assert "--freeze" in drawn(ensemble.sweep(sweep(gain("beam", 0.02, 0.01, 0.03))), 120)
 
 
 def entry(number: int, mean: float, public: float | None) -> Entry:
@@ -106,26 +100,84 @@ def entry(number: int, mean: float, public: float | None) -> Entry:
     return Entry(number=number, written=written, uploaded_at=1.0, public=public)
 
 
-def board(**limits) -> submission.Board:
+def board(**limits) -> ensemble.Board:
     known = {"used": None, "left": None, "resets_at": None, "closes_at": None} | limits
     entries = (entry(1, 0.42, 0.461), entry(2, 0.41, None))
-    return submission.Board(entries=entries, contest="data/contest.toml", **known)
+    return ensemble.Board(entries=entries, contest="data/contest.toml", **known)
 
 
-def test_the_ledger_shows_unknown_scores_as_unknown():
+def test_the_ledger_shows_unknown_scores_as_unknown(drawn):
     korea = timezone(timedelta(hours=9))
     limited = board(
         used=1, left=11, resets_at=datetime(2026, 1, 2, tzinfo=korea),
         closes_at=datetime(2026, 1, 9, 19, tzinfo=korea),
     )  # fmt: skip
-    shown = drawn(submission.ledger(limited))
+    shown = drawn(ensemble.ledger(limited), 120)
     assert "46.10" in shown
     assert "11 left until 2026-01-02 00:00 UTC+09:00" in shown
     assert "closes at 2026-01-09 19:00 UTC+09:00" in shown
     assert "–" in next(line for line in shown.splitlines() if line.lstrip().startswith("2 "))
 
 
-def test_the_ledger_says_what_is_not_limited():
-    shown = drawn(submission.ledger(board()))
+def test_the_ledger_says_what_is_not_limited(drawn):
+    shown = drawn(ensemble.ledger(board()), 120)
     assert "not limited: data/contest.toml sets no uploads_per_day" in shown
     assert "data/contest.toml sets no closes_at" in shown
+
+
+def example(**changes):
+    fields = {
+        "id": "dev_0",
+        "dialogue": "#Person1#: when?\n#Person2#: at six.",
+        "references": ("they meet at six", "a second reference"),
+        "answers": (("a", "they meet at nine", 0.5), ("b", "they meet at six", None)),
+        "why": "worst",
+    }
+    return Example(**{**fields, **changes})
+
+
+def blend(**changes):
+    fields = {
+        "number": "3",
+        "method": "mbr",
+        "voters": (Voter(system="a", decode="beam-4", votes=2.0),),
+        "components": (1.0, 0.5, 2.0),
+        "dev": Measured(value=0.3, interval=Interval(low=0.28, high=0.32)),
+        "held_out": Gain(
+            name="mbr", mean=0.3, difference=0.01, interval=Interval(low=0.002, high=0.018)
+        ),
+        "rows": (example(chosen=1),),
+        "record": "submissions/3/manifest.json",
+    }
+    return Blended(**{**fields, **changes})
+
+
+def notes_of(found):
+    return [block.text for block in ensemble.blended(found) if isinstance(block, Note)]
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_a_blend_says_its_score_its_weights_and_what_it_gains(language):
+    with messages.speaking(language):
+        handed_in, weights, gain, *_ = notes_of(blend())
+    assert "30.00" in handed_in
+    assert "28.00–32.00" in handed_in
+    assert "1:0.5:2" in weights
+    assert "+1.00" in gain
+    assert "+0.20 … +1.80" in gain
+
+
+def test_a_blend_that_was_not_learned_claims_no_gain_and_no_weights():
+    said = notes_of(blend(held_out=None, components=None, rows=()))
+    assert said[1:] == [messages.text("report.blend-not-learned")]
+
+
+def test_voters_lead_to_the_record_and_the_rows_follow():
+    blocks = list(ensemble.blended(blend()))
+    (table,) = [block for block in blocks if isinstance(block, Table)]
+    ((link, decode, votes),) = table.rows
+    assert (link.shown, link.record, decode, votes) == (
+        "a", "submissions/3/manifest.json", "beam-4", "2",
+    )  # fmt: skip
+    assert isinstance(blocks[-1], SampleBlock)
+    assert [one.chosen for one in blocks[-1].answers] == [False, True]

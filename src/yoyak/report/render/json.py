@@ -1,11 +1,13 @@
-"""Machine-readable JSON of a scorecard: scores ×100, with the scales stated in ``scale``."""
+"""The JSON that ``yoyak score``, ``compare`` and ``status`` print; scales are named."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 import msgspec
 
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import Comparison, ScorecardGroup
+from yoyak.report.model.report import Report
 from yoyak.values import Rouge, Value
 
 
@@ -86,3 +88,40 @@ def figures(rouge: Rouge) -> Figures:
         mean=100 * rouge.mean,
         sum=100 * rouge.sum,
     )
+
+
+class RunStanding(NamedTuple):
+    """One run in the output of ``yoyak status --json``; scores are fractions."""
+
+    run: str
+    recipe: str
+    status: str
+    stage: str | None
+    done: int | None
+    of: int | None
+    seconds_left: float | None
+    slow_seconds_left: float | None
+    """At the pace of the slowest 10 %."""
+    mean: float | None
+
+
+def status_json(view: Report) -> str:
+    """Return ``{"runs": […]}`` for ``yoyak status --json``: an object per run, in line-up order."""
+    doing = {one.run: one for one in view.progress}
+    runs = []
+    for one in view.systems:
+        now = doing.get(one.run)
+        forecast = now.forecast if now else None
+        standing = RunStanding(
+            run=one.run,
+            recipe=one.recipe,
+            status=one.standing.value,
+            stage=one.stage,
+            done=now.done if now else None,
+            of=now.of if now else None,
+            seconds_left=forecast.p50_seconds if forecast else None,
+            slow_seconds_left=forecast.p90_seconds if forecast else None,
+            mean=one.quality.mean.value if one.quality else None,
+        )
+        runs.append(standing._asdict())
+    return msgspec.json.encode({"runs": runs}).decode()

@@ -1,0 +1,325 @@
+"""What concerns answers to submit: imports, candidates, ensembles, decode search, the ledger.
+
+A gain is called better or worse only if its interval excludes zero; otherwise it is not proven.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from yoyak.messages import text
+from yoyak.report.model.report import Blended, Report, SubmissionSummary, SystemGroup
+from yoyak.report.sections import format
+from yoyak.report.sections.blocks import (
+    Block,
+    Cell,
+    Chart,
+    CodeBlock,
+    Link,
+    Note,
+    Table,
+    TableColumn,
+    table,
+)
+from yoyak.report.sections.examples import sample
+from yoyak.report.sections.format import (
+    UNKNOWN,
+    gain_verdict,
+    points,
+    points_interval,
+    score,
+    score_interval,
+)
+from yoyak.report.sections.model_table import difference_cell
+from yoyak.report.sections.scorecard import alarms
+from yoyak.values import Interval, Value
+
+if TYPE_CHECKING:
+    from yoyak.ensemble.candidates import Candidate
+    from yoyak.ensemble.cross_validation import CrossValidation
+    from yoyak.ensemble.decode_search import DecodeSearch
+    from yoyak.ensemble.gain import Gain
+    from yoyak.ensemble.imports import Import
+    from yoyak.ensemble.member_selection import EnsembleConfig
+    from yoyak.submission.ledger import Entry
+
+Blocks = Iterator[Block]
+
+_MOST_PAIRS = 15
+_PAIRED = 8
+"""Number of systems of a complementarity matrix that fit in 80 columns."""
+
+
+def _mean(mean: float, interval: Interval) -> Link:
+    return Link(score(mean), note=score_interval(interval))
+
+
+def _gain(gain: "Gain") -> tuple[Cell, ...]:
+    return score(gain.mean), difference_cell(gain.difference, gain.interval), gain_verdict(gain)
+
+
+# --- imports and candidates ----------------------------------------------------------------------
+
+
+def imported(found: "Import") -> Blocks:
+    """Yield what was imported, its dev score with floors and alarms, and what is missing."""
+    sources = found.record.sources
+    for one in sources:
+        yield Note(text("report.answer-imported", name=found.name, split=one.split, rows=one.rows))
+    card = found.scorecard()
+    if card is not None:
+        fields = {"low": score(card.interval.low), "high": score(card.interval.high)}
+        yield Note(text("report.answer-import-score", mean=score(card.rouge.mean), **fields))
+        for key, rouge in structs.asdict(card.floors).items():
+            if rouge is not None:
+                floor = text(f"report.floor-{key}")
+                yield Note(text("report.answer-floor", name=floor, mean=score(rouge.mean)))
+    for split in ("dev", "test"):
+        if split not in {one.split for one in sources}:
+            yield Note(text(f"report.answer-import-no-{split}", name=found.name))
+    if card is not None:
+        yield from alarms(card.alarms)
+
+
+def candidates(found: Sequence["Candidate"]) -> Blocks:
+    """Yield every candidate, best dev score first, and whether it has test predictions."""
+    rows = (
+        (
+            one.lineage.name,
+            _mean(one.card.rouge.mean, one.card.interval),
+            format.count(None if one.test is None else len(one.test)),
+        )
+        for one in found
+    )
+    yield from table(("candidate", "mean", "test"), rows, text("report.answer-candidates"))
+
+
+# --- ensembles -----------------------------------------------------------------------------------
+
+
+def ensemble(view: Report) -> Blocks:
+    """Yield the most complementary pairs of systems, and the submitted ensemble."""
+    for part, group in enumerate(view.groups):
+        if group.pairs:
+            yield from titled(view, group)
+            yield Chart("complement", part)
+            rows = (
+                (
+                    f"{one.one} + {one.other}",
+                    points(one.oracle_gain),
+                    f"{one.other_better:.0%} ({one.other})",
+                )
+                for one in group.pairs[:_MOST_PAIRS]
+            )
+            yield from table(("pair", "oracle-gain", "other-better"), rows)
+            yield Note(text("report.ensemble-note"))
+    if view.blended is not None:
+        yield from blended(view.blended)
+
+
+def titled(view: Report, group: SystemGroup | None) -> Iterator[Note]:
+    """Yield the data of a group where there are several."""
+    if group is not None and (title := format.group_title(view, group)):
+        yield Note(title)
+
+
+def blended(found: Blended) -> Blocks:
+    """Yield the submitted ensemble: its members, its gain, and the answers it selected."""
+    fields = {"mean": score(found.dev.value), "interval": score_interval(found.dev.interval)}
+    yield Note(text("report.blend-submitted", number=found.number, method=found.method, **fields))
+    if found.components is not None:
+        weights = ":".join(f"{weight:g}" for weight in found.components)
+        yield Note(text("report.blend-weights", weights=weights))
+    gain = found.held_out
+    yield Note(
+        text("report.blend-not-learned")
+        if gain is None
+        else text("report.blend-held-out", **_gain_fields(gain), verdict=gain_verdict(gain))
+    )
+    rows = (
+        (Link(one.system, found.record), one.decode, format.number(one.votes))
+        for one in found.voters
+    )
+    yield from table(("system", "decoding", "votes"), rows)
+    if found.rows:
+        yield Note(text("report.blend-rows"))
+    yield from map(sample, found.rows)
+
+
+def _gain_fields(gain: "Gain") -> dict[str, str]:
+    return {"gain": points(gain.difference), "interval": points_interval(gain.interval)}
+
+
+def nested(found: "CrossValidation") -> Blocks:
+    """Yield the held-out gain of ensembles beside the best system, the controls and the bounds."""
+    rows: list[tuple[Cell, ...]] = [
+        (text("report.answer-best-single"), score(found.single), UNKNOWN, UNKNOWN),
+        (text("report.answer-blend"), *_gain(found.blend)),
+    ]
+    for control in found.controls:
+        kind = "vote" if control.name == "vote" else "control"
+        rows.append((text(f"report.answer-{kind}", name=control.name), *_gain(control)))
+    for key, mean in (("oracle", found.oracle), ("chance", found.random)):
+        rows.append((text(f"report.answer-{key}"), score(mean), UNKNOWN, UNKNOWN))
+    title = text("report.answer-nested", rows=found.rows, repeats=found.repeats)
+    yield from table(("system", "mean", "difference", "verdict"), rows, title)
+    yield from _members(found)
+    if found.members:
+        yield from _complementarity(found)
+    yield Note(choice(found.choice))
+    key = "proven" if found.blend.proven else "not-proven"
+    if found.blend.interval.high < 0:
+        key = "worse"
+    yield Note(text(f"report.answer-blend-{key}", **_gain_fields(found.blend)))
+    vote = found.vote_over_blend
+    yield Note(
+        text("report.answer-vote-over-blend", **_gain_fields(vote), verdict=gain_verdict(vote))
+    )
+
+
+def _members(found: "CrossValidation") -> tuple[Table, ...]:
+    rows = (
+        (
+            worth.system,
+            score(worth.alone),
+            Link(points(worth.gain), note=points_interval(worth.interval)),
+            f"{worth.halves}/{found.halves_blended}",
+        )
+        for worth in found.members
+    )
+    return table(("system", "mean", "marginal", "halves"), rows, text("report.answer-members"))
+
+
+def _complementarity(found: "CrossValidation") -> Iterator[Table]:
+    """Yield the gain of the better answer per row for every pair of the first systems."""
+    shown = found.systems[:_PAIRED]
+    columns = (
+        TableColumn(text("report.column-system")),
+        *(TableColumn(str(at), is_number=True) for at in range(1, len(shown) + 1)),
+    )
+    rows = tuple(
+        (
+            f"{at + 1} {name}",
+            *(
+                "·" if place == at else score(gain)
+                for place, gain in enumerate(found.complementarity[at][: len(shown)])
+            ),
+        )
+        for at, name in enumerate(shown)
+    )
+    yield Table(columns, rows, text("report.answer-complementarity"))
+
+
+def choice(chosen: "EnsembleConfig") -> str:
+    """Return a sentence on how the answer is made."""
+    if chosen.column is not None:
+        return text("report.answer-choice-single", column=chosen.column)
+    votes = ", ".join(f"{name} ×{count:g}" for name, count in chosen.votes.items())
+    weights = ":".join(f"{weight:g}" for weight in chosen.components)
+    return text("report.answer-choice-blend", method=chosen.method, votes=votes, weights=weights)
+
+
+# --- decoding ------------------------------------------------------------------------------------
+
+
+def sweep(found: "DecodeSearch") -> Blocks:
+    """Yield the decodings tried, the winner, and its gain on held-out rows."""
+    from yoyak.ensemble.candidates import name_of
+
+    rows = (
+        (
+            name_of(trial.decode),
+            score(trial.gain.mean),
+            difference_cell(trial.gain.difference, trial.gain.interval),
+            UNKNOWN if trial.cut is None else f"{trial.cut:.0%}",
+            format.duration(trial.seconds),
+        )
+        for trial in sorted(found.trials, key=lambda trial: -trial.gain.mean)
+    )
+    title = text("report.answer-sweep", rows=found.searched_rows, seconds=f"{found.seconds:.0f}")
+    yield from table(("decoding", "mean", "difference", "cut", "seconds"), rows, title)
+    winner, gain = name_of(found.winner), found.checked
+    if gain is None:
+        yield Note(text("report.answer-sweep-same", decode=winner))
+    else:
+        key = "proven" if found.worth_freezing else "noise"
+        fields = {"decode": winner, "rows": found.checked_rows, **_gain_fields(gain)}
+        yield Note(text(f"report.answer-sweep-{key}", **fields))
+
+
+# --- submissions ---------------------------------------------------------------------------------
+
+
+def submissions(view: Report) -> Blocks:
+    """Yield the submission files and their results, those with one dev protocol together."""
+    for signature in dict.fromkeys(one.signature for one in view.submissions):
+        yield from _submissions(one for one in view.submissions if one.signature == signature)
+
+
+def _submissions(found: Iterable[SubmissionSummary]) -> tuple[Table, ...]:
+    rows = (
+        (
+            Link(one.number, one.record),
+            one.system,
+            one.method,
+            format.count(one.rows),
+            score(one.dev_mean),
+            score(one.public_score, 4),
+            Link(one.path, one.path),
+            CodeBlock(one.sha256),
+        )
+        for one in found
+    )
+    return table(("number", "system", "method", "n", "dev", "public", "file", "sha256"), rows)
+
+
+class Board(Value, frozen=True, kw_only=True):
+    """All submissions, and the uploads that the contest still allows.
+
+    ``used``, ``left`` and ``resets_at`` describe today's uploads and are ``None`` if the file at
+    ``contest`` sets no limit.
+    """
+
+    entries: "tuple[Entry, ...]"
+    contest: str
+    used: int | None
+    left: int | None
+    resets_at: datetime | None
+    closes_at: datetime | None
+
+
+def ledger(board: Board) -> Blocks:
+    """Yield every submission with its scores, today's uploads, and when the contest closes."""
+    rows = (
+        (
+            str(entry.number),
+            " + ".join(member.system for member in entry.written.members),
+            entry.written.method,
+            score(entry.written.dev.rouge.mean),
+            score(entry.public, 4),
+            score(entry.private, 4),
+        )
+        for entry in board.entries
+    )
+    columns = ("number", "system", "method", "dev", "public", "private")
+    yield from table(columns, rows, text("report.section-submissions"))
+    yield from map(Note, _limits(board))
+
+
+def _limits(board: Board) -> Iterable[str]:
+    """Yield today's remaining uploads and the closing time, or that there is no such limit."""
+    if board.resets_at is None:
+        yield text("report.answer-no-quota", file=board.contest)
+    else:
+        resets = _moment(board.resets_at)
+        yield text("report.answer-quota", used=board.used, left=board.left, resets=resets)
+    if board.closes_at is None:
+        yield text("report.answer-no-closing", file=board.contest)
+    else:
+        yield text("report.answer-closing", moment=_moment(board.closes_at))
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M %Z")

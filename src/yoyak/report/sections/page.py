@@ -1,0 +1,435 @@
+"""The sections of the report, in the order of a team's status report.
+
+``yoyak status`` and the end of ``yoyak run`` show some of them in the terminal.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from yoyak.events import CheckResult, RunStatus
+from yoyak.messages import text
+from yoyak.report.model import groups
+from yoyak.report.model.report import TOY, Incident, Report, System, SystemGroup, Tiles
+from yoyak.report.sections import format
+from yoyak.report.sections.blocks import (
+    SIGNS,
+    Badge,
+    Block,
+    Bullets,
+    Cell,
+    Chart,
+    Checked,
+    CodeBlock,
+    Link,
+    Note,
+    Section,
+    Table,
+    TableColumn,
+    Timeline,
+    table,
+)
+from yoyak.report.sections.ensemble import ensemble, submissions, titled
+from yoyak.report.sections.examples import sample
+from yoyak.report.sections.format import name
+from yoyak.report.sections.model_table import ROUGE_COLUMNS, model_table
+from yoyak.report.sections.scorecard import alarm_table
+
+Blocks = Iterator[Block]
+
+
+def sections(view: Report) -> list[Section]:
+    """Return every section that has content."""
+    drawn = (
+        Section(key, text(f"report.section-{key}"), tuple(draw(view)))
+        for key, draw in SECTIONS.items()
+    )
+    return [section for section in drawn if section.blocks]
+
+
+def findings(view: Report) -> Blocks:
+    """Yield the alarms of scores and submissions, then claims without support in the records."""
+    rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
+    found = (*alarms(view), *table(("check", "what"), rows))
+    if view.systems or found:  # before the first run there are no claims to support
+        yield from found or (Note(text("report.nothing-found")),)
+
+
+def alarms(view: Report) -> tuple[Table, ...]:
+    """Return every alarm of a score and every warning of a submission's validation, errors first.
+
+    Examples: a system below the constant-sentence floor, identical answers, matches only in tags.
+    """
+    scores = [
+        (one.severity, Link(name(system), quality.record), one.sentence, one.rows)
+        for system in view.systems
+        if (quality := system.quality) is not None
+        for one in quality.alarms
+    ]
+    submitted = [
+        (one.severity, _submission(each.number, each.record), one.sentence, ())
+        for each in view.submissions
+        for one in each.warnings
+    ]
+    said = {sentence for _, _, sentence, _ in scores}
+    answers = [
+        (one.severity, _submission(each.number, each.record), one.sentence, one.rows)
+        for each in view.submissions
+        for one in each.alarms
+        if one.sentence not in said  # a run's own score was submitted: said above
+    ]
+    return alarm_table([*scores, *answers, *submitted])
+
+
+def _submission(number: str, record: str) -> Link:
+    return Link(text("report.submission-no", number=number), record)
+
+
+_ORDER = (
+    RunStatus.FINISHED,
+    RunStatus.RUNNING,
+    RunStatus.INTERRUPTED,
+    RunStatus.STOPPED,
+    RunStatus.FAILED,
+    RunStatus.QUEUED,
+)
+
+
+def summary(view: Report) -> Blocks:
+    """Yield the four key figures, and the runs by status."""
+    yield from table(("tile", "answer"), ((one.question, one.line) for one in tiles(view.tiles)))
+    names = {
+        status: [name(one) for one in view.systems if one.status is status] for status in _ORDER
+    }
+    standing = tuple(
+        f"{SIGNS[status.value]} {text(f'report.status-{status.value}')} "
+        f"{len(found)}/{len(view.systems)}: {', '.join(found)}"
+        for status, found in names.items()
+        if found
+    )
+    yield Bullets(standing) if standing else Note(text("report.no-runs"))
+
+
+class Tile(NamedTuple):
+    """One key figure of the report; ``share`` is drawn as a bar."""
+
+    question: str
+    answer: str
+    note: str = ""
+    share: float | None = None
+
+    @property
+    def line(self) -> str:
+        """Return the answer with the note in brackets."""
+        return f"{self.answer} ({self.note})" if self.note else self.answer
+
+
+def tiles(tiles: Tiles) -> list[Tile]:
+    """Return the four key figures: runs done, best score, time left, headroom."""
+    best, left = tiles.best_mean, tiles.left
+    share = tiles.done / tiles.total if tiles.total else None
+    ask = {key: text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom")}
+    return [
+        Tile(ask["done"], f"{tiles.done}/{tiles.total}", share=share),
+        Tile(ask["best"], format.score(best.value if best else None), _best(tiles)),
+        Tile(ask["left"], format.duration(left.p50_seconds if left else None), _slow(tiles)),
+        Tile(ask["headroom"], format.gigabytes(tiles.disk_free_gb), _headroom(tiles)),
+    ]
+
+
+def _best(tiles: Tiles) -> str:
+    if tiles.best is None or tiles.best_mean is None:
+        return ""
+    parts = [tiles.best + (TOY if tiles.best_is_toy else "")]
+    if tiles.best_mean.interval is not None:
+        parts.append(f"95 %: {format.score_interval(tiles.best_mean.interval)}")
+    if tiles.best_data is not None:
+        parts.append(text("report.tile-best-data", data=tiles.best_data))
+    return ", ".join(parts)
+
+
+def _slow(tiles: Tiles) -> str:
+    """Return the p90 forecast if it is later than p50, and the number of runs not covered."""
+    parts = []
+    if tiles.left is not None and tiles.left.p90_seconds > tiles.left.p50_seconds:
+        parts.append(text("report.at-most", time=format.duration(tiles.left.p90_seconds)))
+    if tiles.without_pace:
+        parts.append(text("report.without-pace", count=tiles.without_pace))
+    return ", ".join(parts)
+
+
+def _headroom(tiles: Tiles) -> str:
+    total = format.gigabytes(tiles.disk_total_gb)
+    if tiles.vram_free_gb is None:
+        return text("report.headroom-disk", total=total)
+    return text("report.headroom", total=total, vram=format.gigabytes(tiles.vram_free_gb))
+
+
+def completed(view: Report) -> Blocks:
+    """Yield the finished runs."""
+    finished = [one for one in view.systems if one.status is RunStatus.FINISHED]
+    columns = ("system", "start", "end", "train", "decode", "mean", "verdict")
+    for group, systems in _by_group(view, finished):
+        yield from titled(view, group)
+        yield from model_table(view, columns, systems)
+
+
+def _by_group(
+    view: Report, systems: Sequence[System]
+) -> Iterator[tuple[SystemGroup | None, list[System]]]:
+    """Yield the systems of each group apart, those without a score with the first group's."""
+    unscored = [one for one in systems if one.quality is None]
+    for place, group in enumerate(view.groups):
+        runs = {*group.runs, *(one.run for one in unscored if place == 0)}
+        if found := [one for one in systems if one.run in runs]:
+            yield group, found
+    if unscored and not view.groups:
+        yield None, unscored
+
+
+def current(view: Report) -> Blocks:
+    """Yield the runs that have started and are not finished."""
+    idle = {RunStatus.FINISHED, RunStatus.QUEUED}
+    columns = ("system", "status", "stage", "progress", "rows-seen", "loss", "rate", "pace", "left")
+    yield from model_table(view, columns, [one for one in view.systems if one.status not in idle])
+
+
+def curves(view: Report) -> Blocks:
+    """Yield the charts of values measured during training."""
+    if any(curve.steps for curve in view.curves):
+        yield from (Chart("loss"), Chart("learning-rate"))
+        for part in range(len(view.evaluated)):
+            yield from (Chart("dev-loss", part), Chart("dev-rouge", part))
+        yield Chart("grad-norm")
+
+
+def pending(view: Report) -> Blocks:
+    """Yield the runs that have not started."""
+    queued = [one for one in view.systems if one.status is RunStatus.QUEUED]
+    yield from model_table(view, ("system", "params", "precision", "licence", "left"), queued)
+
+
+def configuration(view: Report) -> Blocks:
+    """Yield a row per setting that differs between systems, and one paragraph for the rest."""
+    by_system = [{one.key: one.value for one in system.settings} for system in view.systems]
+    keys = dict.fromkeys(key for settings in by_system for key in settings)
+    values_of = [(key, [settings.get(key) for settings in by_system]) for key in keys]
+    rows = [
+        (key, [format.UNKNOWN if one is None else one for one in values])
+        for key, values in values_of
+        if key not in {"about", "name"} and set(values) - {None, "none"}
+    ]
+    heads = [TableColumn(text("report.column-setting"), is_number=False)]
+    heads += [TableColumn(name(one), is_number=False) for one in view.systems]
+    unlike: list[tuple[Cell, ...]] = [
+        (CodeBlock(key), *map(format.shortened, row)) for key, row in rows if len(set(row)) > 1
+    ]
+    if unlike:
+        yield Table(tuple(heads), tuple(unlike))
+    alike = [f"{key} = {format.shortened(row[0])}" for key, row in rows if len(set(row)) == 1]
+    if alike:
+        yield Note(text("report.same-everywhere", settings=", ".join(alike)))
+
+
+def performance(view: Report) -> Blocks:
+    """Yield scores beside the trivial baselines, differences and costs, group by group."""
+    for group, systems in _by_group(view, view.systems):
+        ranked = sorted(systems, key=_rank)
+        yield from titled(view, group)
+        if group is not None:
+            columns = ("system", *ROUGE_COLUMNS, "n")
+            title = text("report.quality-title")
+            yield from model_table(view, columns, ranked, floors=group.floors, title=title)
+            compared = [one for one in ranked if one.difference]
+            title = text("report.difference-title", baseline=group.baseline)
+            yield from model_table(view, ("system", "difference", "verdict"), compared, title=title)
+        costs = ("system", "status", "params", "precision", "train", "vram", "decode")
+        yield from model_table(view, costs, ranked, title=text("report.cost-title"))
+        if group is not None:
+            part = view.groups.index(group)
+            yield from (Chart("comparison", part), Chart("lengths", part))
+            yield Bullets(tuple(notes(view, group)))
+
+
+def _rank(system: System) -> float:
+    """Sort key: the best score first, systems without a score last."""
+    return 0.0 if system.quality is None else -system.quality.mean.value
+
+
+def notes(view: Report, group: SystemGroup) -> list[str]:
+    """Return the notes below the tables of a group: toys, floors, baseline, protocol."""
+    found = []
+    if any(one.toy for one in view.systems):
+        found.append(f"{TOY} {text('report.toy-note')}")
+    if group.floors:
+        found.append(text("report.floor-note"))
+    if group.baseline:
+        found.append(text("report.baseline-note", baseline=group.baseline))
+    return [*found, text("report.protocol-note", signature=group.basis.signature)]
+
+
+def small(view: Report) -> Blocks:
+    """Yield models side by side with their costs; excludes toys and models that did not learn."""
+    columns = (
+        "system", "mean", "tied", "front", "params", "minutes", "vram", "seconds-each", "tokens",
+        "licence",
+    )  # fmt: skip
+    compared = [one for one in view.systems if one.on_front is not None]
+    for group, models in _by_group(view, compared):
+        yield from titled(view, group)
+        yield from model_table(view, columns, models)
+        cheapest = groups.smallest_tied(models, view.budget)
+        if cheapest is not None:
+            yield Note(text("report.smallest-tied", model=cheapest.name))
+    if compared:
+        yield Note(format.budget(view.budget))
+
+
+def risks(view: Report) -> Blocks:
+    """Yield the risks that can stop the runs."""
+    yield from table(
+        ("level", "what"),
+        (
+            (Badge(one.level, text(f"report.level-{one.level}")), Link(one.what.text, one.record))
+            for one in view.risks
+        ),
+    )
+    yield from (Chart("disk"), Chart("machine"), Chart("vram"))
+
+
+def proofs(view: Report) -> Blocks:
+    """Yield the preflight checks: one row per check, one column per run."""
+    if not view.proofs:
+        return
+    names = list(dict.fromkeys(check.name for proof in view.proofs for check in proof.checks))
+    heads = [TableColumn(text("report.column-proved"), is_number=False)]
+    heads += [TableColumn(proof.name, is_number=False) for proof in view.proofs]
+    by_run = [{check.name: check for check in proof.checks} for proof in view.proofs]
+    rows = (
+        (format.proved(name), *(_check(checks.get(name)) for checks in by_run)) for name in names
+    )
+    yield Table(tuple(heads), tuple(rows))
+
+
+def _check(check: CheckResult | None) -> Cell:
+    if check is None:
+        return format.UNKNOWN
+    return Checked("ok" if check.passed else "danger", check.found)
+
+
+def timeline(view: Report) -> Blocks:
+    """Yield when each run was active, and when it is forecast to end."""
+    if not view.timeline:
+        return
+    yield Timeline(view.timeline)
+    yield from table(
+        ("system", "status", "start", "end", "duration"),
+        (
+            (
+                Link(one.name, one.record),
+                text(f"report.span-{one.kind}"),
+                format.moment(one.start),
+                format.moment(one.late_end or one.end),
+                format.duration((one.late_end or one.end) - one.start),
+            )
+            for one in view.timeline
+        ),
+    )
+
+
+def next_steps(view: Report) -> Blocks:
+    """Yield the commands to run next."""
+    rows = ((CodeBlock(step.command), step.why.text) for step in view.next_steps)
+    yield from table(("command", "why"), rows)
+
+
+def incidents(view: Report) -> Blocks:
+    """Yield the incidents: events that deviated from the plan."""
+    yield from _incidents(view.incidents)
+
+
+def _incidents(incidents: Sequence[Incident]) -> tuple[Table, ...]:
+    return table(
+        ("at", "system", "step", "what", "lost"),
+        (
+            (
+                Link(format.moment(one.at), one.record),
+                one.name,
+                format.count(one.step),
+                one.what.text,
+                format.count(one.lost_steps),
+            )
+            for one in incidents
+        ),
+    )
+
+
+def examples(view: Report) -> Blocks:
+    """Yield dialogues with the systems' answers; of several groups, each names its data."""
+    for group in view.groups:
+        data = group.data if len(view.groups) > 1 else ""
+        yield from (sample(one, data) for one in group.examples)
+
+
+def provenance(view: Report) -> Blocks:
+    """Yield the sources of the numbers."""
+    rows = (
+        (Link(text(f"report.fact-{fact.label}"), fact.record), CodeBlock(fact.value))
+        for fact in view.provenance
+    )
+    yield from table(("fact", "value"), rows)
+
+
+def run_end(view: Report) -> Blocks:
+    """Yield what the end of ``yoyak run`` shows: scores, costs and every alarm."""
+    if not view.groups:
+        yield Note(text("report.nothing-scored"))
+    else:
+        yield from performance(view)
+        yield from alarms(view)
+
+
+def status(view: Report) -> Blocks:
+    """Yield what ``yoyak status`` shows: each run, what went wrong, and what to do next."""
+    if not view.systems:
+        yield Note(text("report.no-runs"))
+    columns = ("system", "status", "stage", "progress", "mean", "left")
+    yield from model_table(view, columns, title=text("report.status-title"))
+    if (end := format.lineup_end(view)) is not None:
+        yield Note(end)
+    failed = (
+        (proof.name, format.proved(check.name), _check(check))
+        for proof in view.proofs
+        for check in proof.checks
+        if not check.passed
+    )
+    yield from table(("system", "proved", "what"), failed)
+    if view.findings:
+        yield from findings(view)
+    yield from _incidents(view.incidents[-_LAST_INCIDENTS:])
+    yield from next_steps(view)
+
+
+_LAST_INCIDENTS = 5
+
+
+SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
+    "findings": findings,
+    "summary": summary,
+    "completed": completed,
+    "current": current,
+    "curves": curves,
+    "pending": pending,
+    "configuration": configuration,
+    "performance": performance,
+    "small": small,
+    "ensemble": ensemble,
+    "risks": risks,
+    "proofs": proofs,
+    "timeline": timeline,
+    "next": next_steps,
+    "incidents": incidents,
+    "examples": examples,
+    "submissions": submissions,
+    "provenance": provenance,
+}
+"""Section builders by key, in display order."""

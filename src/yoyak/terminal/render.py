@@ -1,0 +1,237 @@
+"""Render blocks in a terminal: numbers below each other, words folding, Hangul two columns wide.
+
+Words and signs carry all information; colour and weight only repeat it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from yoyak.messages import text
+from yoyak.report.render.escape import plain
+from yoyak.report.sections.blocks import (
+    SIGNS,
+    Badge,
+    Bar,
+    Block,
+    Bullets,
+    Cell,
+    Chart,
+    Checked,
+    CodeBlock,
+    Link,
+    Note,
+    SampleBlock,
+    Table,
+    TextPiece,
+    Timeline,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, Group, RenderableType
+    from rich.padding import Padding
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+OPEN, CLOSE = "⟦", "⟧"
+"""Brackets around a marked piece of text, visible without colour."""
+CHOSEN = "→ "
+"""Mark before the answer that is submitted."""
+_STYLES = {"danger": "bold red", "failed": "bold red", "stuck": "bold red", "watch": "yellow"}
+_LEAST_WORDS = 12
+"""Terminal columns that a column of words keeps before notes are given up."""
+
+
+def console(stream: TextIO, *, width: int | None = None) -> "Console":
+    """Return a console on ``stream``: colour only on a terminal without NO_COLOR, else 80 wide.
+
+    Reads no markup, so that text of models stays text.
+    """
+    from rich.console import Console
+
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def show(blocks: Iterable[Block], stream: TextIO) -> None:
+    """Print ``blocks`` to ``stream``."""
+    console(stream).print(render(blocks))
+
+
+def render(blocks: Iterable[Block]) -> "Group":
+    """Return ``blocks``, tables and samples set apart by blank lines; charts are left out."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = []
+    for block in blocks:
+        if parts and isinstance(block, Table | SampleBlock):
+            parts.append("")
+        parts += _block(block)
+    return Group(*parts)
+
+
+def _block(block: Block) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    match block:
+        case Table():
+            yield TableView(block)
+        case Note():
+            yield Text(plain(block.text), overflow="fold")
+        case Bullets():
+            yield from (Text(plain(item), overflow="fold") for item in block.items)
+        case SampleBlock():
+            yield from _sample(block)
+        case Chart() | Timeline():
+            pass
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+class TableView:
+    """A table as wide as the terminal allows; use as a renderable of rich.
+
+    The notes of a column of numbers stand in a column of their own. Where they do not fit, those
+    without a heading are given up first, from the left; notes of words stand in brackets.
+
+    Args:
+        table: what to draw.
+        bar_width: columns of a progress bar beside each cell of kind ``Bar``; 0 draws none.
+    """
+
+    def __init__(self, table: Table, *, bar_width: int = 0) -> None:
+        self.table = table
+        self._bar_width = bar_width
+
+    def __rich_console__(
+        self, console: "Console", options: "ConsoleOptions"
+    ) -> "Iterator[RenderableType]":
+        """Yield the title and the table, with as many notes as fit."""
+        from rich.text import Text
+
+        kept = [place for place in range(len(self.table.columns)) if self._has_notes(place)]
+        kept.sort(key=lambda place: (not self.table.columns[place].note, -place))
+        while kept and self._width(kept) > options.max_width:
+            kept.pop()
+        if self.table.title:
+            yield Text(plain(self.table.title), style="bold", overflow="fold")
+        yield self._drawn(kept)
+
+    def _has_notes(self, place: int) -> bool:
+        return self.table.columns[place].is_number and any(
+            _note(row[place]) for row in self.table.rows
+        )
+
+    def _has_bars(self, place: int) -> bool:
+        return self._bar_width > 0 and any(isinstance(row[place], Bar) for row in self.table.rows)
+
+    def _width(self, kept: Sequence[int]) -> int:
+        """Return the columns that the table takes with every number whole and words folded."""
+        from rich.cells import cell_len
+
+        widths = []
+        for place, column in enumerate(self.table.columns):
+            cells = [row[place] for row in self.table.rows]
+            lines = [*column.title.split("\n"), *(_shown(cell) for cell in cells)]
+            width = max(map(cell_len, lines), default=0)
+            widths.append(width if column.is_number else min(width, _LEAST_WORDS))
+            if self._has_bars(place):
+                widths.append(self._bar_width)
+            if place in kept:
+                widths.append(max(map(cell_len, (column.note, *map(_note, cells)))))
+        return sum(widths) + 2 * (len(widths) - 1)
+
+    def _drawn(self, kept: Sequence[int]) -> "RichTable":
+        from rich import box
+        from rich.table import Table as RichTable
+
+        has_head = any(column.title for column in self.table.columns)
+        drawn = RichTable(
+            box=box.SIMPLE_HEAD if has_head else None, show_header=has_head, show_edge=False,
+            padding=(0, 1 if has_head else 2), pad_edge=False, collapse_padding=True,
+        )  # fmt: skip
+        lines = max((column.title.count("\n") for column in self.table.columns), default=0)
+        for place, column in enumerate(self.table.columns):
+            if self._has_bars(place):
+                drawn.add_column(no_wrap=True)
+            head = "\n" * (lines - column.title.count("\n")) + column.title
+            drawn.add_column(
+                head,
+                justify="right" if column.is_number else "left",
+                no_wrap=column.is_number,
+                overflow="fold",
+            )
+            if place in kept:
+                drawn.add_column("\n" * lines + column.note, justify="right", no_wrap=True)
+        for row in self.table.rows:
+            cells: list[RenderableType] = []
+            for place, cell in enumerate(row):
+                is_number = self.table.columns[place].is_number
+                cells += [_bar(cell, self._bar_width)] if self._has_bars(place) else []
+                cells.append(_cell(cell, with_note=not is_number))
+                cells += [_note(cell)] if place in kept else []
+            drawn.add_row(*cells)
+        return drawn
+
+
+def _note(cell: Cell) -> str:
+    return plain(cell.note) if isinstance(cell, Link | Badge) else ""
+
+
+def _shown(cell: Cell) -> str:
+    """Return a cell without its note; records are not linked."""
+    match cell:
+        case Badge(kind=kind, shown=shown) | Checked(kind=kind, shown=shown):
+            return f"{SIGNS[kind]} {plain(shown)}"
+        case Link(shown=shown) | CodeBlock(shown=shown) | Bar(shown=shown):
+            return plain(shown)
+        case str():
+            return plain(cell)
+
+
+def _cell(cell: Cell, *, with_note: bool) -> "Text":
+    from rich.text import Text
+
+    note = f" ({_note(cell)})" if with_note and _note(cell) else ""
+    style = _STYLES.get(cell.kind, "") if isinstance(cell, Badge) else ""
+    return Text(f"{_shown(cell)}{note}", style=style)
+
+
+def _bar(cell: Cell, width: int) -> "RenderableType":
+    from rich.progress_bar import ProgressBar
+
+    share = cell.share if isinstance(cell, Bar) else None
+    return ProgressBar(total=1.0, completed=share or 0.0, width=width)
+
+
+# --- texts ---------------------------------------------------------------------------------------
+
+
+def _sample(block: SampleBlock) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    yield Text(plain(f"{block.title}: {block.why}"), style="bold")
+    for one in block.answers:
+        label = f"{CHOSEN if one.chosen else ''}{one.label} {one.score}".rstrip()
+        yield _labelled(label, marked(one.pieces))
+    for each in block.references:
+        yield _labelled(text("report.column-reference"), Text(plain(each)))
+
+
+def marked(pieces: Iterable[TextPiece]) -> "Text":
+    """Return a text with its marked pieces bracketed and underlined."""
+    from rich.text import Text
+
+    drawn = Text(
+        plain("".join(f"{OPEN}{one.text}{CLOSE}" if one.is_marked else one.text for one in pieces))
+    )
+    drawn.highlight_regex(f"{OPEN}[^{CLOSE}]*{CLOSE}", "underline")
+    return drawn
+
+
+def _labelled(label: str, words: "Text") -> "Padding":
+    """Return a label and its text, every wrapped line indented."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    shown = words if words.plain else Text("∅")
+    return Padding(Text(f"{plain(label)}: ", overflow="fold") + shown, (0, 0, 0, 2), expand=False)
