@@ -13,6 +13,7 @@ from yoyak import messages
 from yoyak.data.audit import audit
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
+from yoyak.data.prediction_files import read_references
 from yoyak.errors import BadData, InputMissing
 from yoyak.values import Turn
 
@@ -100,6 +101,8 @@ BAD = [
     ("dev", HEAD + ROW + "dev_1,#Person1#: 네\n", "cell-count", "row 2 (line 4): 2 cells"),
     ("dev_references", "fname,summary\nx,y\n", "unknown-id", "x is not in dev.csv"),
     ("dev_references", "fname,text\nx,y\n", "missing-column", "no column summary"),
+    ("sample_submission", "fname\tsummary\ntest_0\tx\n", "sample-format", "with commas"),
+    ("sample_submission", '[{"fname": "test_0", "summary": "x"}]', "sample-format", "with commas"),
     ("sample_submission", "fname\nx\n", "missing-column", "no column summary"),
     ("sample_submission", "fname,summary\ntest_0,x\n", "sample-ids", "Only in test: 'test_1'"),
     (
@@ -129,6 +132,27 @@ def test_missing_files_are_listed(contest, tmp_path):
         read_corpus(contest(train=None, test=None))
     with pytest.raises(InputMissing, match=r"lacks train\.csv, dev\.csv, test\.csv"):
         read_corpus(tmp_path / "nowhere")
+
+
+def test_a_split_may_be_a_folder_of_files(contest):
+    folder = contest(dev=None)
+    (folder / "dev").mkdir()
+    (folder / "dev" / "b.csv").write_text(HEAD + ROW, encoding="utf-8")
+    (folder / "dev" / "a.json").write_text(
+        '[{"fname": "dev_9", "dialogue": "#Person1#: 네.", "summary": "네."}]',
+        encoding="utf-8",
+    )
+    read = read_corpus(folder).dev.dialogues
+    assert [row.id for row in read] == ["dev_9", "dev_0"]
+    assert read_references(folder / "dev") == {row.id: row.references for row in read}
+    (folder / "dev" / "c.csv").write_text(HEAD + "dev_1,#Person1#: 네., ,\n", encoding="utf-8")
+    with pytest.raises(BadData, match=r"dev/c\.csv, row 1 \(line 2, fname dev_1\): the summary"):
+        read_corpus(folder)
+    (folder / "dev.csv").write_text(HEAD + ROW, encoding="utf-8")
+    assert [row.id for row in read_corpus(folder).dev.dialogues] == ["dev_0"], "a file comes first"
+    (folder / "dev.json").touch()
+    with pytest.raises(BadData, match=r"more than one file for dev \(dev\.csv, dev\.json\)"):
+        read_corpus(folder)
 
 
 def test_decomposed_hangul_is_read_as_composed_and_the_audit_says_so(contest):

@@ -1,11 +1,16 @@
 """Data folders as NIKL, AI Hub, SAMSum and DialogSum publish them are read like the contest's."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from support.corpora import rows
-from yoyak.data.corpus import read_corpus
+from yoyak.config.project import read_project
+from yoyak.data.audit import ALLOWABLE
+from yoyak.data.contest import read_contest
+from yoyak.data.corpus import parse_turns, read_corpus, read_split
 from yoyak.data.prediction_files import read_dialogues, read_references
 from yoyak.data.published_formats import WrongUtterance, convert, format_of
 from yoyak.data.rows import read_rows
@@ -112,3 +117,30 @@ def test_several_references_of_one_record():
     with pytest.raises(WrongUtterance, match="1: who"):
         convert(record | {"utterance": [{"who": "가"}]}, found)
     assert format_of({"id": "x", "dialogue": "가: 네", "summary": "나"}) is None
+
+
+def test_every_example_of_the_documentation_is_read(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "data-formats.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```json (\S+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 5
+    for name, content in examples:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        split = {"test": "test"}.get(path.stem, "train")
+        [row] = read_split(split, path).rows
+        assert len(parse_turns(row.dialogue.text)) == 2
+        assert all(turn.speaker for turn in parse_turns(row.dialogue.text))
+        assert bool(row.summaries) is (split != "test")
+
+
+def test_every_setting_of_the_documentation_is_one(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "data-formats.md").read_text(encoding="utf-8")
+    tagged, columns, project = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "contest.toml").write_text(tagged + columns, encoding="utf-8")
+    contest = read_contest(tmp_path)
+    assert contest.tag_speakers_in_summaries
+    assert contest.columns.summaries == ("요약", "다른 요약")
+    (tmp_path / "yoyak.toml").write_text(project, encoding="utf-8")
+    assert set(read_project(tmp_path).data.allow) <= set(ALLOWABLE)
+    assert set(ALLOWABLE) <= set(re.findall("`([a-z-]+)`", text))

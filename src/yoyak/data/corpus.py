@@ -7,7 +7,8 @@
 | dev_references (optional) | fname (may repeat), summary | |
 | sample_submission.csv (optional) | fname, summary; ids and order of test | an unnamed index |
 
-Each but the last may be ``.csv``, ``.tsv``, ``.json`` or ``.jsonl``. Other names of columns are
+Each but the last may be ``.csv``, ``.tsv``, ``.json`` or ``.jsonl``, or a folder of such files
+(AI Hub has one for each topic, NIKL one for each dialogue). Other names of columns are
 declared in ``contest.toml``; those of SAMSum and DialogSum (``id``, ``summary1``) are known, and
 NIKL and AI Hub records are converted (``published_formats``). Names of speakers become tags.
 """
@@ -33,7 +34,7 @@ from yoyak.data.columns import (
     with_speaker_tags,
 )
 from yoyak.data.contest import Contest, read_contest
-from yoyak.data.rows import InputTable, TableRow, read_rows
+from yoyak.data.rows import InputTable, TableRow, read_folder, read_rows
 from yoyak.data.speakers import tag_names
 from yoyak.data.text_file import is_pipe, read_text_file
 from yoyak.errors import BadData, InputMissing
@@ -109,7 +110,7 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def split_file(folder: Path, name: str) -> Path | None:
-    """Return the file of a split, whichever of ``EXTENSIONS`` it has; ``None`` if there is none.
+    """Return the file of a split, whichever of ``EXTENSIONS`` it has, or else its folder of files.
 
     Raises:
         BadData: there are two, or it is a pipe, which the worker of a run could not read again.
@@ -120,7 +121,15 @@ def split_file(folder: Path, name: str) -> Path | None:
         raise BadData("data.two-files", folder=folder, names=names, split=name)
     if found and is_pipe(found[0]):
         raise BadData("data.pipe", file=found[0])
+    if not found and (folder / name).is_dir():
+        return folder / name
     return found[0] if found else None
+
+
+def read_table(path: Path) -> InputTable:
+    """Read the rows of a file, or of all files of a folder that ``split_file`` returned."""
+    is_split = path.name in {*get_args(SplitName), "dev_references"}
+    return read_folder(path, EXTENSIONS) if is_split and path.is_dir() else read_rows(path)
 
 
 def parse_turns(text: str) -> tuple[Turn, ...]:
@@ -226,6 +235,8 @@ def read_sample_submission(path: Path, test: ContestRows) -> str | None:
         return None
     text = read_text_file(path).text
     sample = read_rows(path)
+    if sample.separator != ",":
+        raise BadData("data.sample-format", file=path)
     check_columns(sample, (ID, SUMMARY), ())
     asked, given = [_id(sample, row) for row in sample.rows], test.ids
     _refuse_repeated_ids(sample, asked)
@@ -273,7 +284,7 @@ def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[st
 
 
 def _read_whole(path: Path) -> InputTable:
-    table = read_rows(path)
+    table = read_table(path)
     if not table.ends_with_newline:
         last = table.rows[-1]
         raise table.error("data.no-final-newline", last, id=last.cells.get(ID, "?"))

@@ -13,7 +13,7 @@ from typing import get_args
 from yoyak.data.clean import clean
 from yoyak.data.columns import DIALOGUE, TOPIC, with_contest_columns, with_speaker_tags
 from yoyak.data.contest import Contest, read_contest
-from yoyak.data.corpus import parse_turns
+from yoyak.data.corpus import parse_turns, read_table
 from yoyak.data.rows import ID_COLUMNS, InputTable, TableRow, column_key, read_rows
 from yoyak.data.speakers import tag_names
 from yoyak.errors import BadData
@@ -128,7 +128,7 @@ def _contest_of(path: Path) -> Contest:
 
 def _as_declared(path: Path, contest: Contest, *, is_test: bool = False) -> InputTable:
     """Return the rows of a file as a run reads them if it is a split of a data folder."""
-    table = read_rows(path)
+    table = read_table(path)
     if contest.columns is not None:
         table, _ = with_contest_columns(table, contest.columns, is_test=is_test)
     return with_speaker_tags(table) if DIALOGUE in table.columns else table

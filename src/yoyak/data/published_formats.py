@@ -27,7 +27,7 @@ class PublishedFormat(NamedTuple):
 
     name: str
     utterances: FieldPath
-    id: FieldPath
+    ids: tuple[FieldPath, ...]
     summaries: tuple[FieldPath, ...]
     topics: tuple[FieldPath, ...]
 
@@ -36,14 +36,14 @@ FORMATS = (
     PublishedFormat(
         "AI Hub",
         utterances=("body", "dialogue"),
-        id=("header", "dialogueInfo", "dialogueID"),
+        ids=(("header", "dialogueInfo", "dialogueID"),),
         summaries=(("body", "summary"),),
         topics=(("header", "dialogueInfo", "topic"),),
     ),
     PublishedFormat(
         "NIKL",
         utterances=("input", "conversation"),
-        id=("id",),
+        ids=(("id",),),
         summaries=(("output",),),
         topics=(("input", "subject_keyword"),),
     ),
@@ -51,7 +51,7 @@ FORMATS = (
         PublishedFormat(
             "NIKL",
             utterances=(name,),
-            id=("id",),
+            ids=(("id",), ("fname",)),
             summaries=(("SC", "main_summary"), ("summary",), ("summaries",)),
             topics=(("metadata", "topic"), ("topic",)),
         )
@@ -92,8 +92,8 @@ def convert(record: Mapping[str, object], known: PublishedFormat) -> ConvertedRe
     utterances = _objects(_at(record, known.utterances))
     lines = [line for at, one in enumerate(utterances, 1) if (line := _line(at, one, tags))]
     cells = {"dialogue": "\n".join(lines)}
-    if identifier := _texts(_at(record, known.id)):
-        cells["fname"] = identifier[0]
+    if ids := _first(record, known.ids):
+        cells["fname"] = ids[0]
     for number, text in enumerate(_first(record, known.summaries), 1):
         cells["summary" if number == 1 else f"summary{number}"] = text
     if topics := _first(record, known.topics):

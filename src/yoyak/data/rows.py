@@ -6,10 +6,11 @@ was cut off is an error that names the row.
 """
 
 import csv
+import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -36,7 +37,8 @@ class TableRow(NamedTuple):
 
     The two differ because a dialogue has line breaks inside its cell. Cells are in NFC (decomposed
     Hangul is composed) except ids, which stay as written; ``as_written`` holds what was changed.
-    ``speakers`` has the tag of each speaker whose name was replaced by one.
+    ``speakers`` has the tag of each speaker whose name was replaced by one. ``file`` is set where
+    a table has rows of several files, in which number and line count for themselves.
     """
 
     number: int
@@ -44,14 +46,16 @@ class TableRow(NamedTuple):
     cells: dict[str, str]
     as_written: Mapping[str, str] = MappingProxyType({})
     speakers: Mapping[str, str] = MappingProxyType({})
+    file: Path | None = None
 
 
 class InputTable(NamedTuple):
     """All records of a file; unnamed columns (an index that pandas wrote) are left out.
 
     ``sha256`` is that of the bytes that were read. ``published_as`` names the corpus whose
-    structure the records have. ``ends_with_newline`` is false where a CSV may have been cut inside
-    its last cell.
+    structure the records have. ``separator`` is that of a table, ``None`` for JSON and where the
+    first line declares it to Excel. ``ends_with_newline`` is false where a CSV may have been cut
+    inside its last cell.
     """
 
     path: Path
@@ -60,6 +64,7 @@ class InputTable(NamedTuple):
     sha256: str
     ends_with_newline: bool = True
     published_as: str | None = None
+    separator: str | None = None
 
     def cell(self, row: TableRow, column: str) -> str:
         """Return one cell.
@@ -74,7 +79,7 @@ class InputTable(NamedTuple):
 
     def error(self, key: str, /, row: TableRow, **fields: object) -> BadData:
         """Return the error ``key`` at a row of this table."""
-        return BadData(key, file=self.path, row=row.number, line=row.line, **fields)
+        return BadData(key, file=row.file or self.path, row=row.number, line=row.line, **fields)
 
 
 def read_rows(path: Path) -> InputTable:
@@ -94,6 +99,28 @@ def read_rows(path: Path) -> InputTable:
     if path.suffix.lower() == ".txt":
         raise BadData("data.plain-text", file=path)
     return _read_csv(path, file.text, file.sha256)
+
+
+def read_folder(folder: Path, extensions: Collection[str]) -> InputTable:
+    """Read all records of the files below ``folder`` as one table, in the order of their names.
+
+    Raises:
+        BadData: no file has one of ``extensions``, or a file is refused by ``read_rows``.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in extensions)
+    if not paths:
+        raise BadData("data.empty-folder", folder=folder, ends=", ".join(extensions))
+    tables = [read_rows(path) for path in paths]
+    cut = next((table for table in tables if not table.ends_with_newline), None)
+    if cut is not None:
+        raise cut.error("data.no-final-newline", cut.rows[-1], id="?")
+    return InputTable(
+        path=folder,
+        columns=tuple(dict.fromkeys(name for table in tables for name in table.columns)),
+        rows=tuple(row._replace(file=table.path) for table in tables for row in table.rows),
+        sha256=hashlib.sha256("".join(table.sha256 for table in tables).encode()).hexdigest(),
+        published_as=tables[0].published_as,
+    )
 
 
 # --- CSV -----------------------------------------------------------------------------------------
@@ -116,7 +143,14 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     if not rows:
         raise BadData("data.no-rows", file=path)
     columns = tuple(name for name in header if not _UNNAMED.fullmatch(name))
-    return InputTable(path, columns, rows, sha256, text.endswith(("\n", "\r")))
+    return InputTable(
+        path=path,
+        columns=columns,
+        rows=rows,
+        sha256=sha256,
+        ends_with_newline=text.endswith(("\n", "\r")),
+        separator=separator if declared is None else None,
+    )
 
 
 def _separator(path: Path, text: str) -> str:
