@@ -76,5 +76,8 @@ def test_a_mistake_is_refused_with_file_and_key(tmp_path, text, key, language):
 
 def test_another_encoding_is_refused_and_not_guessed(tmp_path):
     (tmp_path / "contest.toml").write_bytes('forbidden_sources = ["대화"]'.encode("cp949"))
-    with pytest.raises(BadData, match=r"contest\.toml"):
+    with pytest.raises(BadData, match=r"contest\.toml.*looks like cp949"):
+        read_contest(tmp_path)
+    (tmp_path / "contest.toml").write_bytes("\ufeffuploads_per_day = 3".encode())
+    with pytest.raises(BadData, match="utc_offset"):
         read_contest(tmp_path)

@@ -67,6 +67,10 @@ def test_numbers_stay_as_they_are_written(file):
 def test_a_map_of_ids_is_predictions_or_references(file):
     path = file("t.json", '{"dev_0": "첫째.", "dev_1": "둘째."}')
     assert dict(read_predictions(path)) == {"dev_0": "첫째.", "dev_1": "둘째."}
+    nested = file("n.json", '{"dev_0": {"pred": "첫째."}, "dev_1": {"pred": "둘째."}}')
+    assert dict(read_predictions(nested)) == {"dev_0": "첫째.", "dev_1": "둘째."}
+    with pytest.raises(BadData, match=r"row 2 \(line 1\): no value for summary"):
+        read_predictions(file("m.json", '{"dev_0": "첫째.", "dev_1": null}'))
     several = file("u.json", '{"dev_0": ["하나", "둘"], "dev_1": ["셋"]}')
     assert read_references(several) == {"dev_0": ("하나", "둘"), "dev_1": ("셋",)}
 
@@ -85,6 +89,8 @@ def test_a_map_of_ids_is_predictions_or_references(file):
         ("[]", "data.no-records", "no record"),
         ("[" * 100_000, "data.bad-json", "row 1 (line 1)"),
         ('{"fname": {"0": "a"}, "summary": {"0": "b"}}', "data.json-columns", "to_json"),
+        ('{"columns": ["id"], "data": [["a"]]}', "data.json-columns", "columns, data"),
+        ("{}", "data.no-records", "no record"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(file, text, key, says):

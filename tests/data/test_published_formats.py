@@ -93,6 +93,14 @@ def test_an_error_names_file_row_and_line(tmp_path):
         assert part in str(caught.value)
 
 
+def test_a_file_of_one_record_needs_no_array(tmp_path):
+    said = [{"participantID": "P01", "utterance": "네."}]
+    record = {"header": {"dialogueInfo": {"dialogueID": "a"}}, "body": {"dialogue": said}}
+    (tmp_path / "t.json").write_text(json.dumps(record), encoding="utf-8")
+    [row] = read_rows(tmp_path / "t.json").rows
+    assert row.cells == {"fname": "a", "dialogue": "#Person1#: 네."}
+
+
 def test_a_record_without_its_id_is_named_by_its_place(tmp_path):
     for split in ("train", "dev", "test"):
         record = {

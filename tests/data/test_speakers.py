@@ -29,6 +29,7 @@ def test_a_line_without_a_name_stays_with_the_turn_before_it():
         ([SAMSUM, "지수：안녕\n민호: 응"], True),
         ([SAMSUM, "#Person1#: 안녕\n#Person2#: 응"], False),
         (["여보세요?", SAMSUM], False),
+        (["<file_gif>", *[SAMSUM] * 19], True),
         (["12:30 버스", "https://x.y: z"], False),
         (["지수: 하나\n둘\n셋\n넷"], False),
         ([], False),

@@ -30,6 +30,10 @@ MIN_ROWS = 4
 """Rows that a split must have for either: fewer say nothing about a split."""
 
 SHOWN = 10
+"""Ids that a finding names …"""
+
+_FEW = 3
+"""… and where it is of every row."""
 
 
 class Lengths(Value, frozen=True, kw_only=True):
@@ -372,7 +376,7 @@ def _finding(
         "split": splits[-1].name,
         "other": splits[0].name,
         "rows": count,
-        "ids": listed([_shown(each) for each in ids], SHOWN),
+        "ids": listed([_shown(each) for each in ids], _FEW if count == fields.get("of") else SHOWN),
         **fields,
     }
     return DataFinding(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from yoyak.data.encoding import decode
 from yoyak.errors import BadData
 from yoyak.values import Value
 
@@ -85,9 +86,10 @@ def read_contest(folder: Path) -> Contest:
     path = folder / FILE
     if not path.is_file():
         return Contest()
+    text = decode(path, path.read_bytes())
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Contest)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(tomllib.loads(text), Contest)
+    except (tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
         known = ", ".join(Contest.__struct_fields__)
         raise BadData("data.bad-contest", file=path, problem=error, known=known) from error
 

@@ -1,8 +1,8 @@
 """Read the records of any JSON text, each with its number and line.
 
 The records are the objects of a stream (JSONL, or objects written over several lines), the
-elements of an array, or those of the array under ``data`` or ``document`` as AI Hub and NIKL have
-it. An object that maps ids to texts is one record for each id.
+elements of an array, or those of an array under a name such as ``data``, as AI Hub and NIKL have
+it. An object that maps ids to texts or records is one record for each id.
 """
 
 import json
@@ -12,11 +12,12 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from yoyak.data.published_formats import format_of
 from yoyak.errors import BadData
 from yoyak.messages import listed
 
-RECORD_ARRAYS = ("data", "document")
-"""Names under which an object may hold its records."""
+RECORD_ARRAYS = ("data", "document", "records", "rows", "results", "predictions", "examples")
+"""Names under which an object may hold its records; AI Hub's and NIKL's are the first two."""
 
 _FIELDS = {"fname", "id", "dialogue", "summary", "prediction", "references"}
 """Names by which one flat object is a record and not a map of ids."""
@@ -141,15 +142,20 @@ class _Reader:
         """Return the records of a text that is one object, which JSONL does not read as a map."""
         record = self._record(span)
         fields = record.value
-        if fields and all(isinstance(value, dict) for value in fields.values()):
-            raise BadData("data.json-columns", file=self._path, names=listed(fields))
-        is_map = all(map(_is_text, fields.values())) and not _FIELDS & fields.keys()
-        if not is_map or self._path.suffix.lower() in {".jsonl", ".ndjson"}:
+        if format_of(fields) is not None:
             return [record]
-        return [
-            JsonRecord(number, record.line, {id_name: key, text_name: value})
-            for number, (key, value) in enumerate(fields.items(), 1)
-        ]
+        if _FIELDS & fields.keys() or self._path.suffix.lower() in {".jsonl", ".ndjson"}:
+            by_columns = fields and all(isinstance(value, dict) for value in fields.values())
+        else:
+            by_columns = {"columns", "data"} <= fields.keys()
+            if not by_columns and _is_map(fields):
+                return [
+                    JsonRecord(number, record.line, _with_id(id_name, key, text_name, value))
+                    for number, (key, value) in enumerate(fields.items(), 1)
+                ]
+        if by_columns:
+            raise BadData("data.json-columns", file=self._path, names=listed(fields))
+        return [record] if fields else []
 
     def _record(self, span: _Span) -> JsonRecord:
         self._rows += 1
@@ -193,10 +199,17 @@ class _Reader:
         ) from cause
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(one, str) for one in value)
-    )
+def _is_map(fields: dict[str, object]) -> bool:
+    """Return whether an object maps ids to texts, lists of texts, or records."""
+    kinds = {type(value) for value in fields.values()} - {type(None)}
+    if kinds == {list}:
+        texts = [one for value in fields.values() if isinstance(value, list) for one in value]
+        return len(fields) > 1 and all(isinstance(one, str) for one in texts)
+    return kinds in ({str}, {dict})
+
+
+def _with_id(id_name: str, key: str, text_name: str, value: object) -> dict[str, object]:
+    return {id_name: key, **value} if isinstance(value, dict) else {id_name: key, text_name: value}
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Turn the names of speakers into the tags ``#Person1#``, ``#Person2#``, … of the contest.
 
-Tags are numbered per dialogue in order of first appearance. Names are recognised where every
-dialogue of a table is written as lines of ``Name: text`` and none has a tag (SAMSum).
+Tags are numbered per dialogue in order of first appearance. Names are recognised where nearly
+all dialogues of a table are written as lines of ``Name: text`` and none has a tag (SAMSum).
 """
 
 import re
@@ -14,8 +14,11 @@ _TAGGED = re.compile(rf"^[ \t]*{SPEAKER}[ \t]*[:：]", re.MULTILINE)
 _NAMED = re.compile(r"[ \t]*(?!\d+[:：])([^\W_][^:：\n#]{0,39}?)[ \t]*[:：](?!//)[ \t]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
-_MIN_NAMED_LINES = 0.9
-"""Share of lines that have to start with a name; the others continue the turn before them."""
+_MIN_NAMED_DIALOGUES = 0.95
+"""Share of dialogues that have to begin with a name; in the others nobody is known to speak."""
+
+_MIN_NAMED_LINES = 0.8
+"""Share of lines that have to begin with a name; the others continue the turn before them."""
 
 
 class SpeakerTags:
@@ -40,17 +43,24 @@ class TaggedText(NamedTuple):
 
 
 def names_speakers(dialogues: Iterable[str]) -> bool:
-    """Return whether all dialogues are lines of ``Name: text``, without a single speaker's tag."""
-    lines = named = 0
+    """Return whether dialogues are lines of ``Name: text``, without a single speaker's tag.
+
+    Nearly all dialogues have to begin with a name, and most lines.
+    """
+    begun: list[bool] = []
+    named: list[bool] = []
     for text in dialogues:
         if _TAGGED.search(text):
             return False
-        filled = [line for line in _LINE_END.split(text) if line.strip()]
-        if filled and not _NAMED.match(filled[0]):
-            return False
-        lines += len(filled)
-        named += sum(_NAMED.match(line) is not None for line in filled)
-    return lines > 0 and named >= _MIN_NAMED_LINES * lines
+        lines = [line for line in _LINE_END.split(text) if line.strip()]
+        found = [_NAMED.match(line) is not None for line in lines]
+        begun.extend(found[:1])
+        named.extend(found)
+    return (
+        bool(begun)
+        and sum(begun) >= _MIN_NAMED_DIALOGUES * len(begun)
+        and sum(named) >= _MIN_NAMED_LINES * len(named)
+    )
 
 
 def tag_speakers(dialogue: str) -> TaggedText:
