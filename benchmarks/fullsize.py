@@ -1,7 +1,7 @@
 """The real models' architectures with random weights, and rows as long as the contest's.
 
-Nothing is downloaded: shapes are the published ones (planning/bases.toml), weights are drawn and
-quantised one layer at a time, so that an 8B model never stands in memory whole, and rows are
+Nothing is downloaded: shapes are the published ones ([base.config] of the recipes), weights are
+drawn and quantised one layer at a time, so that an 8B model never stands in memory whole, and rows are
 random ids whose lengths follow the dialogues' (log-normal through their mean and 99th percentile,
 counted with each tokenizer on 499 dialogues).
 """
@@ -17,7 +17,7 @@ from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.models.load import forbid_cpu_repacking
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.planning.model_shapes import ModelShape
+from yoyak.planning.model_shapes import ModelShape, shape_of_config
 
 PROMPT_TOKENS = 50
 """Of the system message, the instruction and the template around a dialogue."""
@@ -59,18 +59,29 @@ IDS = Ids(pad_id=0, decoder_start_id=2, stop_id=1)
 
 def tiny(shape: ModelShape) -> ModelShape:
     """The same family at a size for tests; widths that 4-bit blocks of 64 divide."""
-    narrow = shape.family in {"bart", "qwen2"}  # their heads share the width
-    values = {name: getattr(shape, name) for name in shape.__struct_fields__}
-    small = {
-        "layers": TINY_LAYERS,
-        "width": TINY_WIDTH,
-        "heads": 4,
-        "kv_heads": 4 if shape.family == "bart" else 2,
-        "head_width": TINY_WIDTH // 4 if narrow else 32,
-        "mlp_width": 2 * TINY_WIDTH,
-        "vocabulary": TINY_VOCABULARY,
-    }
-    return ModelShape(**(values | small))
+    if shape.family == "bart":
+        stacks = {
+            f"{stack}_{name}": value
+            for stack in ("encoder", "decoder")
+            for name, value in (
+                ("layers", TINY_LAYERS), ("attention_heads", 4), ("ffn_dim", 2 * TINY_WIDTH)
+            )
+        }  # fmt: skip
+        sizes = stacks | {"d_model": TINY_WIDTH, "max_position_embeddings": shape.positions - 2}
+    else:
+        sizes = {
+            "hidden_size": TINY_WIDTH,
+            "num_hidden_layers": TINY_LAYERS,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "intermediate_size": 2 * TINY_WIDTH,
+            "tie_word_embeddings": shape.tied,
+        }
+    if shape.family in {"llama", "qwen3"}:  # a Qwen2's heads share the width
+        sizes["head_dim"] = 32
+    small = shape_of_config({"model_type": shape.family, "vocab_size": TINY_VOCABULARY, **sizes})
+    assert small is not None
+    return small
 
 
 def draw_rows(shape: ModelShape, count: int, *, shrink: int = 1) -> list[EncodedRow]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
+from support.hub import *  # noqa: F403
 from yoyak import messages
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus

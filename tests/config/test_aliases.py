@@ -12,6 +12,7 @@ from yoyak.config.schema import (
     LoraSettings,
     ModelSettings,
     PromptSettings,
+    PublishedBase,
     Sampling,
     TrainSettings,
 )
@@ -23,6 +24,7 @@ SETTINGS = {
         "train": (TrainSettings,),
         "lora": (LoraSettings,),
         "model": (ModelSettings,),
+        "base": (PublishedBase,),
         "prompt": (PromptSettings,),
         "evaluate": (EvaluateSettings,),
         "generate": (GenerateSettings,),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak.config import load
-from yoyak.config.schema import BeamSearch, Greedy, LrScheduler, Sampling
+from yoyak.config.schema import BeamSearch, Greedy, LrScheduler, PublishedBase, Sampling
 from yoyak.errors import BadRecipe, InputMissing
 
 
@@ -65,7 +65,8 @@ def test_a_setting_says_where_it_comes_from():
     assert recipe.model.base == "my/fork"
     assert origins["train.epochs"] == "yoyak.toml"
     assert origins["train.learning_rate"] == "--set train.learning_rate=5e-5"
-    assert origins["model.parameters"] == "recipes/qwen25-7b.toml"
+    assert origins["base.licence"] == "default", "what was published is of another base"
+    assert recipe.base == PublishedBase()
     assert origins["lora.r"] == "recipes/qlora-base.toml"
     assert origins["train.seed"] == "default"
 

@@ -30,7 +30,7 @@ for name in ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", "kobart")
         "four_bit": sum(hasattr(value, "quant_state") for value in values),
         "linears": 0 if recipe.lora is None else 7 * shape.layers,
         "meta": [n for n, t in model.state_dict().items() if t.device.type == "meta"],
-        "published": [shape_of(recipe).parameters, recipe.model.parameters],
+        "published": [shape_of(recipe).parameters, recipe.base.parameters],
     }
 print(json.dumps(found))
 """

@@ -107,7 +107,7 @@ def test_a_broken_generation_config_is_named_and_not_taken_for_none(base, conten
 
 
 def test_code_that_comes_with_a_base_is_never_run(base):
-    write(base / "config.json", {"model_type": "bart", "auto_map": {"AutoConfig": "evil.Config"}})
+    write(base / "config.json", {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}})
     (base / "evil.py").write_text("raise SystemExit('it ran')", "utf-8")
     assert "auto_map" in refused(fetch_config, base)
     path = base / "tokenizer_config.json"

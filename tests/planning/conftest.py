@@ -1,7 +1,10 @@
 """A corpus of the contest's size, and recipes by name."""
 
+import json
+
 import pytest
 
+from support.hub import base_files
 from yoyak.config import load
 from yoyak.values import Corpus, Dialogue, Split, Turn
 
@@ -35,7 +38,19 @@ def long_rows(contest):
 
 
 @pytest.fixture
-def resolved(monkeypatch, tmp_path):
-    """Recipes by name, on a machine whose hub cache is empty."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    return lambda *names, sets=(): [load.resolve(name, sets=sets).recipe for name in names]
+def resolved(fake_hub):
+    """Recipes by name, on a machine whose hub cache is empty and whose hub has their bases.
+
+    The hub lists no weights of a known size, so that sizes follow from the parameters.
+    """
+
+    def call(*names, sets=()):
+        found = [load.resolve(name, sets=sets).recipe for name in names]
+        for recipe in found:
+            base = recipe.model.base
+            if base is not None and recipe.base.config is not None:
+                files = base_files() | {"config.json": json.dumps(recipe.base.config).encode()}
+                fake_hub.models.setdefault(base, files | {"model.safetensors": b""})
+        return found
+
+    return call

@@ -2,11 +2,13 @@
 
 import pytest
 
+from support.hub import FakeHub, base_files, write_base
 from yoyak.planning.disk_estimate import peak_gb, plan_disk
+from yoyak.planning.model_shapes import look_up
 
 
 def steps_of(recipes, *, purge_bases=False):
-    return plan_disk(recipes, purge_bases=purge_bases)
+    return plan_disk(look_up(recipes), purge_bases=purge_bases)
 
 
 def test_purging_each_base_after_its_run_makes_the_same_three_fit(resolved):
@@ -26,14 +28,9 @@ def test_a_base_that_is_needed_again_is_downloaded_once_and_kept(resolved):
 
 
 def test_a_base_that_is_in_the_cache_is_not_downloaded_again(resolved, tmp_path):
-    snapshot = tmp_path / "hub" / "models--gogamza--kobart-base-v2" / "snapshots" / "0"
-    snapshot.mkdir(parents=True)
+    cached = tmp_path / "hub-cache" / "models--gogamza--kobart-base-v2"
     assert steps_of(resolved("kobart"))[0].change_gb > 0.4
-    (snapshot / "config.json").write_text(
-        '{"model_type": "bart", "d_model": 768, "encoder_layers": 6, "encoder_ffn_dim": 3072,'
-        ' "encoder_attention_heads": 16, "vocab_size": 30000, "max_position_embeddings": 1026}'
-    )
-    (snapshot / "model.safetensors").touch()
+    write_base(cached / "snapshots" / FakeHub.COMMIT, base_files("bart"))
     assert "download" not in [step.what for step in steps_of(resolved("kobart"))]
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from yoyak.planning.disk_estimate import base_bytes, checkpoint_bytes
+from yoyak.planning.disk_estimate import checkpoint_bytes
 from yoyak.planning.memory_estimate import NF4_BYTES, frozen_bytes
-from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.model_shapes import look_up, shape_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,8 @@ def test_bytes_of_the_four_llms_by_hand(name, weights_gb, download_gb, checkpoin
     (recipe,) = resolved(name)
     shape = shape_of(recipe)
     assert frozen_bytes(shape, recipe) / 1e9 == pytest.approx(weights_gb, abs=0.001)
-    assert base_bytes(shape) / 1e9 == pytest.approx(download_gb, abs=0.001)
+    (model,) = look_up([recipe])
+    assert model.download_bytes / 1e9 == pytest.approx(download_gb, abs=0.001)
     assert checkpoint_bytes(shape, recipe) / 1e9 == pytest.approx(checkpoint_gb, abs=0.001)
 
 

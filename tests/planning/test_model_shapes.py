@@ -2,11 +2,14 @@
 
 import json
 
-import msgspec
 import pytest
 
+from support.hub import base_files, write_base
 from yoyak.config import load
-from yoyak.planning.model_shapes import read_config, shape_of
+from yoyak.config.schema import PublishedBase
+from yoyak.planning.model_shapes import look_up, shape_of, shape_of_config
+
+FULL = ["full_attention"] * 6
 
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
 
@@ -19,7 +22,7 @@ def recipe_and_shape(name):
 @pytest.mark.parametrize("name", ["kobart", *LLMS])
 def test_counted_parameters_are_the_published_ones(name):
     recipe, shape = recipe_and_shape(name)
-    assert shape.parameters == recipe.model.parameters
+    assert shape.parameters == recipe.base.parameters
 
 
 @pytest.mark.parametrize(
@@ -46,21 +49,48 @@ def test_a_folder_states_its_own_shape(tmp_path):
         "num_key_value_heads": 2, "intermediate_size": 32, "vocab_size": 100,
         "tie_word_embeddings": True,
     }  # fmt: skip
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (tmp_path / "model.safetensors").touch()
+    write_base(tmp_path, base_files() | {"config.json": json.dumps(config).encode()})
     recipe = load.resolve("qwen3-4b", sets=[f"model.base={tmp_path}"]).recipe
-    shape = shape_of(recipe)
+    (model,) = look_up([recipe])
     block = 2 * 8 * 8 + 2 * 8 * 4 + 3 * 8 * 32 + 2 * 8
-    assert shape.parameters == 2 * block + 8 + 100 * 8
+    assert model.shape.parameters == 2 * block + 8 + 100 * 8
+    assert model.download_bytes == 0
 
 
-def test_a_base_that_nobody_knows_is_not_guessed(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+def test_a_base_that_nobody_knows_is_not_guessed(offline):
     recipe = load.resolve("qwen3-4b", sets=["model.base=nobody/nothing"]).recipe
+    assert recipe.base == PublishedBase(), "what was published is of another base"
     assert shape_of(recipe) is None
 
 
-def test_a_family_that_is_not_counted_has_no_shape(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_bytes(msgspec.json.encode({"model_type": "mamba"}))
-    assert read_config(path, 0.5) is None
+@pytest.mark.parametrize("config", [{"model_type": "mamba"}, {"model_type": "bart", "d_model": 8}])
+def test_what_states_too_little_has_no_shape(config):
+    assert shape_of_config(config) is None
+
+
+def test_the_size_on_the_hub_counts_where_it_is_listed(fake_hub):
+    fake_hub.models["org/one"] = base_files() | {"model.safetensors": bytes(1_000)}
+    (model,) = look_up([load.resolve("qwen3-4b", sets=["model.base=org/one"]).recipe])
+    assert model.download_bytes == 1_000
+    assert model.shape.width == 64
+
+
+@pytest.mark.parametrize(
+    ("config", "share"),
+    [
+        # 6 layers of Gemma 3: the last sees everything, five see 512 of 2,048 tokens.
+        ({"model_type": "gemma3_text", "sliding_window": 512}, 1 / 6 + 5 / 6 / 4),
+        ({"model_type": "gemma3_text", "sliding_window": 512, "layer_types": FULL}, 1.0),
+        ({"model_type": "exaone4", "sliding_window": 512, "sliding_window_pattern": "LLLG"}, 0.375),
+        ({"model_type": "mistral", "sliding_window": 512}, 1 / 4),
+        ({"model_type": "mistral", "sliding_window": 4096}, 1.0),
+        ({"model_type": "qwen3", "sliding_window": 512, "use_sliding_window": False}, 1.0),
+        ({"model_type": "llama"}, 1.0),
+    ],
+)
+def test_layers_with_a_window_keep_no_more_than_it(config, share):
+    sizes = {
+        "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "vocab_size": 99,
+        "intermediate_size": 128,
+    }  # fmt: skip
+    assert shape_of_config(sizes | config).cached_share(2_048) == pytest.approx(share)

@@ -2,12 +2,13 @@
 
 import pytest
 
+from yoyak.config import load
 from yoyak.config.project import ResourceLimits
 from yoyak.errors import DiskFull
 from yoyak.planning.disk_estimate import peak_gb
 from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
 from yoyak.planning.plan import PlanTarget, admit, plan
-from yoyak.system import limits
+from yoyak.system import limits, probe
 
 RTX_3090 = GPUS["RTX 3090"]
 
@@ -123,18 +124,40 @@ def test_without_purging_the_runs_that_fit_are_find_spec(contest, resolved):
     assert made.refusals[0].key == "planning.disk-none"
 
 
-@pytest.mark.parametrize(
-    ("files", "key"), [(None, "base-missing"), (["config.json"], "base-incomplete")]
-)
-def test_a_base_folder_that_no_run_could_load_is_refused(contest, resolved, tmp_path, files, key):
-    base = tmp_path / "base"
-    for name in files or ():
-        base.mkdir(exist_ok=True)
-        (base / name).write_text("{}")
-    (recipe,) = resolved("qwen3-4b", sets=[f"model.base={base}"])
+def test_a_base_that_no_run_could_load_is_refused_with_its_own_exit_code(
+    contest, resolved, tmp_path
+):
+    (recipe,) = resolved("qwen3-4b", sets=[f"model.base={tmp_path / 'gone'}"])
     (refusal,) = plan([recipe], contest, target()).refusals
-    assert (refusal.key, refusal.error.exit_code) == (f"system.{key}", 66)
-    assert str(base) in str(refusal.error)
+    assert (refusal.key, refusal.error.exit_code) == ("bases.missing", 66)
+    assert str(tmp_path / "gone") in str(refusal.error)
+
+
+def test_what_only_this_machine_cannot_reach_is_a_note_on_a_plan_for_another(contest, offline):
+    recipes = [load.resolve(name).recipe for name in ("qwen3-4b", "kobart")]
+    here = plan(recipes, contest, target())
+    assert [refusal.key for refusal in here.refusals] == ["bases.unreachable"] * 2
+    assert here.refusals[0].error.exit_code == 69
+    there = plan(recipes, contest, target(elsewhere=True))
+    assert there.refusals == ()
+    assert [note.key for note in there.notes] == ["bases.unreachable"] * 2
+    assert there.time == here.time is not None, "planned from what the publisher states"
+
+
+@pytest.mark.parametrize(("has_bf16", "notes"), [(False, 1), (True, 0), (None, 0)])
+def test_four_bits_without_native_bf16_are_slow_and_said_to_be(
+    contest, resolved, monkeypatch, has_bf16, notes
+):
+    monkeypatch.setattr(probe, "computes_bf16", lambda: has_bf16)
+    made = plan(resolved("qwen3-4b", "kobart", "tiny-qlora"), contest, target())
+    assert len(made.notes) == notes
+    assert all("--set model.quantisation=none" in str(note.error) for note in made.notes)
+
+
+def test_a_base_is_inspected_once_for_all_its_recipes(contest, resolved, fake_hub):
+    twins = resolved("qwen3-4b", sets=["name=one"]) + resolved("qwen3-4b", sets=["name=two"])
+    plan(twins, contest, target(minutes=40))
+    assert len([path for path in fake_hub.asked if path.startswith("/api/")]) == 1
 
 
 # --- admission: the plan of what is still to do ---------------------------------------------------

@@ -6,9 +6,11 @@ import pwd
 import msgspec
 import pytest
 
+from support.hub import FakeHub, base_files, write_base
 from yoyak import messages
 from yoyak.config import load
 from yoyak.config.project import ResourceLimits
+from yoyak.engine.base_facts import hub_folder
 from yoyak.files import disk_errors
 from yoyak.system import limits, probe
 from yoyak.system.doctor import CheckStatus, check
@@ -93,10 +95,10 @@ def test_the_disk_is_held_against_the_projects_limits(look, monkeypatch):
     assert look("room")[0].status is CheckStatus.BAD
 
 
-def test_large_recipes_need_a_gpu(look, fake_gpus):
+def test_large_recipes_would_take_long_without_a_gpu(look, fake_gpus):
     assert look("gpu")[0].status is CheckStatus.OK
     (line,) = look("gpu", names=("lead", "qwen25-7b"))
-    assert line.status is CheckStatus.BAD
+    assert line.status is CheckStatus.WARN, "a run would start, so it is no refusal"
     assert "qwen25-7b" in line.found
     fake_gpus({})
     (line,) = look("gpu", names=("qwen25-7b",))
@@ -126,17 +128,20 @@ def test_torch_has_to_be_built_for_the_driver(look, fake_gpus, monkeypatch, cuda
     assert line.status == status
 
 
-def test_a_base_is_here_or_can_be_fetched_or_neither(look, monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+def test_a_base_is_here_or_can_be_fetched_or_neither(look, fake_hub, monkeypatch):
+    fake_hub.models["gogamza/kobart-base-v2"] = base_files("bart") | {
+        "model.safetensors": bytes(10**6)
+    }
+    (line,) = look("models", names=("kobart",))
+    assert line.status is CheckStatus.OK
+    assert "0.0 GB are still to be downloaded" in line.found
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (line,) = look("models", names=("kobart",))
     assert (line.status, "gogamza/kobart-base-v2" in line.found) == (CheckStatus.BAD, True)
-    snapshot = tmp_path / "models--gogamza--kobart-base-v2" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").touch()
-    assert look("models", names=("kobart",))[0].status is CheckStatus.BAD  # no weights yet
-    (snapshot / "model.safetensors").touch()
-    assert look("models", names=("kobart",))[0].status is CheckStatus.OK
+    cached = hub_folder("gogamza/kobart-base-v2") / "snapshots" / FakeHub.COMMIT
+    write_base(cached, base_files("bart"))
+    (line,) = look("models", names=("kobart",))
+    assert (line.status, "models here" in line.found) == (CheckStatus.OK, True)
 
 
 def test_a_base_folder_that_does_not_exist_is_bad(look, tmp_path):
@@ -146,6 +151,19 @@ def test_a_base_folder_that_does_not_exist_is_bad(look, tmp_path):
     (line,) = look("models", names=(str(tmp_path / "mine.toml"),))
     assert (line.status, f"{tmp_path}/gone" in line.found) == (CheckStatus.BAD, True)
     assert line.next_step
+
+
+def test_what_does_not_fit_the_gpu_is_bad_and_slow_4_bits_are_a_warning(look, fake_gpus, fake_hub):
+    config = load.resolve("qwen3-4b").recipe.base.config
+    files = base_files() | {"config.json": msgspec.json.encode(config)}
+    fake_hub.models["Qwen/Qwen3-4B-Instruct-2507"] = files
+    fake_gpus({"name": "Tesla T4", "capability": (7, 5), "memory": (15360, 3)})
+    lines = look("models", names=("qwen3-4b",))
+    assert [line.status for line in lines] == [CheckStatus.WARN, CheckStatus.OK]
+    assert "quantisation=none" in lines[0].next_step
+    fake_gpus({"memory": (1024, 3)})
+    (line,) = look("models", names=("qwen3-4b",))
+    assert (line.status, "on the GPU" in line.found) == (CheckStatus.BAD, True)
 
 
 def test_a_library_outside_its_range_is_named(look, monkeypatch):

@@ -1,8 +1,6 @@
-"""What the machine has: GPUs as NVML shows them, base models, the hub."""
+"""What the machine has: GPUs as NVML shows them, libraries."""
 
-import socket
 import sys
-import threading
 
 import pytest
 
@@ -62,36 +60,23 @@ def test_visible_devices_may_be_indices_uuids_or_prefixes(fake_gpus, monkeypatch
     assert [gpu.index for gpu in probe.visible_gpus("2")] == [2]
 
 
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    snapshot = tmp_path / "models--org--large" / "snapshots" / "0"
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").touch()
-    return snapshot
-
-
-def test_a_base_of_which_a_part_is_missing_is_still_to_be_downloaded(hub):
-    (hub / "model-00001-of-00002.safetensors").touch()
-    status = probe.base_status("org/large")
-    assert (status.folder, status.problem) == (None, None)
-    (hub / "model-00002-of-00002.safetensors").touch()
-    assert probe.base_status("org/large").folder == hub
-
-
-def test_a_local_base_is_whole_or_a_problem(tmp_path):
-    folder = tmp_path / "base"
-    assert probe.base_status(str(folder)).problem == "system.base-missing"
-    assert probe.base_status("./base").problem == "system.base-missing"
-    folder.mkdir()
-    assert probe.base_status(str(folder)).problem == "system.base-incomplete"
-    (folder / "config.json").touch()
-    (folder / "training_args.bin").touch()
-    assert probe.base_status(str(folder)).problem == "system.base-incomplete"
-    (folder / "pytorch_model.bin").touch()
-    assert probe.base_status(str(folder)) == probe.BaseModelStatus(
-        base=str(folder), folder=folder, is_local=True
-    )
+@pytest.mark.parametrize(
+    ("flags", "has"), [("fpu avx512_bf16", True), ("amx_bf16 x", True), ("fpu avx2", False)]
+)
+def test_a_gpu_decides_over_bf16_and_without_one_the_processor(
+    fake_gpus, monkeypatch, tmp_path, flags, has
+):
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    monkeypatch.setattr(probe, "CPU_INFO", tmp_path / "cpuinfo")
+    fake_gpus()
+    assert probe.computes_bf16() is has
+    fake_gpus({"capability": (7, 5)})
+    assert probe.computes_bf16() is False
+    fake_gpus({"capability": (8, 6)})
+    assert probe.computes_bf16() is True
+    fake_gpus()
+    monkeypatch.setattr(probe, "CPU_INFO", tmp_path / "absent")
+    assert probe.computes_bf16() is None
 
 
 def test_requirements_are_those_of_this_python_and_of_the_extra_alone():
@@ -101,18 +86,3 @@ def test_requirements_are_those_of_this_python_and_of_the_extra_alone():
     assert "torch" in training
     assert not always & training
     assert len({"python-mecab-ko", "mecab-python3"} & always) == 1
-
-
-def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert probe.hub_is_reachable()
-    monkeypatch.setattr(probe, "NETWORK_SECONDS", 0.1)
-    answered = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
-    assert not probe.hub_is_reachable(), "a name server that never answers is not waited for"
-    answered.set()

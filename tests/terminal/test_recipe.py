@@ -53,7 +53,7 @@ def test_a_secret_is_hidden_in_the_value_and_in_the_origin(drawn, monkeypatch, c
 
 
 def test_a_value_in_brackets_is_no_markup(drawn):
-    resolved = load.resolve("lead", sets=["model.licence=[bold]MIT[/bold]"])
+    resolved = load.resolve("lead", sets=["base.licence=[bold]MIT[/bold]"])
     assert "[bold]MIT[/bold]" in drawn(recipe.settings(resolved), 120)
 
 

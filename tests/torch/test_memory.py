@@ -4,7 +4,7 @@ import pytest
 
 from yoyak.config.schema import LoraSettings, Recipe, Recompute, TrainSettings
 from yoyak.planning.memory_estimate import MASK_BYTES_CPU, ForwardPass, kept_bytes, layer_bytes
-from yoyak.planning.model_shapes import ModelShape
+from yoyak.planning.model_shapes import shape_of_config
 
 pytestmark = pytest.mark.torch
 
@@ -16,11 +16,15 @@ from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 ROWS, TOKENS, ANSWER = 4, 256, 64
 
 
-def shape(family, layers, **changes):
-    sizes = {"width": 96, "heads": 4, "kv_heads": 2, "head_width": 32, "mlp_width": 224} | changes
-    return ModelShape(
-        family=family, layers=layers, vocabulary=64, tied=True, tokens_per_character=0.6, **sizes
-    )
+def config_of(family, layers, **changes):
+    """A causal configuration, as a ``config.json`` has it."""
+    sizes = {
+        "hidden_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
+        "intermediate_size": 224, "vocab_size": 64, "num_hidden_layers": layers, "pad_token_id": 0,
+    } | changes  # fmt: skip
+    if family in {"qwen2", "phi3"}:  # their heads are as wide as width and count say
+        del sizes["head_dim"]
+    return {"model_type": family, **sizes}
 
 
 def saved_bytes(model, forward):
@@ -39,20 +43,12 @@ def saved_bytes(model, forward):
     return sum(size for size, _ in saved.values())
 
 
-def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
+def causal_bytes(config, dropout, level=Recompute.NOTHING):
     import peft
 
-    one = shape(family, layers, **changes)
-    config = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[family]
-    sizes = {
-        "hidden_size": one.width, "intermediate_size": one.mlp_width,
-        "num_hidden_layers": layers, "num_attention_heads": one.heads,
-        "num_key_value_heads": one.kv_heads, "vocab_size": one.vocabulary,
-    }  # fmt: skip
-    if family != "qwen2":
-        sizes["head_dim"] = one.head_width
-    built = getattr(transformers, f"{config}ForCausalLM")(
-        getattr(transformers, f"{config}Config")(**sizes)
+    sizes = {name: value for name, value in config.items() if name != "model_type"}
+    built = transformers.AutoModelForCausalLM.from_config(
+        transformers.AutoConfig.for_model(config["model_type"], **sizes), attn_implementation="sdpa"
     ).to(torch.bfloat16)
     adapters = peft.LoraConfig(r=1, lora_dropout=dropout, target_modules="all-linear")
     model = peft.get_peft_model(built, adapters).train()
@@ -73,54 +69,86 @@ def causal_bytes(family, layers, dropout, level=Recompute.NOTHING, **changes):
     ("family", "changes"),
     [
         ("llama", {}),
-        ("llama", {"width": 64, "mlp_width": 320}),
-        ("qwen2", {"head_width": 24}),
+        ("llama", {"hidden_size": 64, "intermediate_size": 320}),
+        ("qwen2", {}),
         ("qwen3", {}),
-        ("qwen3", {"heads": 8, "kv_heads": 4}),
+        ("qwen3", {"num_attention_heads": 8, "num_key_value_heads": 4}),
+        ("exaone4", {}),
+        ("phi3", {}),
+        ("gemma3_text", {}),
+        ("gemma3_text", {"hidden_size": 64, "intermediate_size": 320}),
     ],
 )
 def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
-    two, three = (causal_bytes(family, layers, dropout, **changes) for layers in (2, 3))
+    two, three = (config_of(family, layers, **changes) for layers in (2, 3))
+    kept = causal_bytes(three, dropout) - causal_bytes(two, dropout)
     recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(r=1, lora_dropout=dropout))
     load = ForwardPass(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
-    # Within 2 %: adapters of rank 1 and the scale of every norm are not counted.
-    assert layer_bytes(shape(family, 3, **changes), recipe, load) == pytest.approx(
-        three - two, rel=0.02
-    )
+    # Within 2 %: adapters of rank 1 and the scale of every norm are not counted. The views into
+    # Phi-3's fused matrices share what separate ones keep twice, which the planner leaves out.
+    planned = layer_bytes(shape_of_config(three), recipe, load)
+    assert planned == pytest.approx(kept, rel=0.07 if family == "phi3" else 0.02)
 
 
 @pytest.mark.parametrize("level", list(Recompute))
 def test_two_further_blocks_keep_what_the_planner_says_also_when_recomputed(level):
-    two, four = (causal_bytes("qwen3", layers, 0.0, level) for layers in (2, 4))
+    configs = [config_of("qwen3", layers) for layers in (2, 4)]
+    two, four = (causal_bytes(config, 0.0, level) for config in configs)
     recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(r=1, lora_dropout=0.0))
     load = ForwardPass(ROWS * TOKENS, 0, level, MASK_BYTES_CPU)
-    planned = [kept_bytes(shape("qwen3", layers), recipe, load) for layers in (2, 4)]
-    block, given = layer_bytes(shape("qwen3", 4), recipe, load), 2 * 96 * ROWS * TOKENS
+    planned = [kept_bytes(shape_of_config(config), recipe, load) for config in configs]
+    block, given = layer_bytes(shape_of_config(configs[1]), recipe, load), 2 * 96 * ROWS * TOKENS
     assert planned[1] - planned[0] == pytest.approx(four - two, abs=0.04 * block)
     whole = {"off": 2, "selective": 1, "on": 0}[level]
     assert planned[1] - planned[0] == pytest.approx(whole * block + (2 - whole) * given)
 
 
-def bart_bytes(layers, width, mlp_width):
-    config = transformers.BartConfig(
-        vocab_size=64, d_model=width, encoder_layers=layers, decoder_layers=layers,
-        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=mlp_width,
-        decoder_ffn_dim=mlp_width, max_position_embeddings=TOKENS, dropout=0.1,
-    )  # fmt: skip
-    model = transformers.BartForConditionalGeneration(config).train()
+def seq2seq_bytes(config):
+    sizes = {name: value for name, value in config.items() if name != "model_type"}
+    model = transformers.AutoModelForSeq2SeqLM.from_config(
+        transformers.AutoConfig.for_model(config["model_type"], **sizes)
+    ).train()
     sources = torch.randint(3, 64, (ROWS, TOKENS))
     answers = torch.randint(3, 64, (ROWS, ANSWER))
-    return saved_bytes(
-        model,
-        lambda: model.model(input_ids=sources, decoder_input_ids=answers, use_cache=False),
-    )
+
+    def forward():
+        read = model.get_encoder()(input_ids=sources).last_hidden_state
+        model.get_decoder()(input_ids=answers, encoder_hidden_states=read, use_cache=False)
+
+    return saved_bytes(model, forward)
 
 
-@pytest.mark.parametrize(("width", "mlp_width"), [(64, 256), (96, 200)])
-def test_a_pair_of_bart_blocks_keeps_what_the_planner_says(width, mlp_width):
-    blocks = bart_bytes(3, width, mlp_width) - bart_bytes(2, width, mlp_width)
-    one = shape("bart", 3, width=width, mlp_width=mlp_width, kv_heads=4, head_width=width // 4)
-    load = ForwardPass(ROWS * TOKENS, ROWS * ANSWER, Recompute.NOTHING, MASK_BYTES_CPU)
-    assert layer_bytes(one, Recipe(name="r", engine="seq2seq"), load) == pytest.approx(
-        blocks, rel=0.02
+def bart(layers, width, mlp):
+    return {
+        "model_type": "bart", "vocab_size": 64, "d_model": width, "encoder_layers": layers,
+        "decoder_layers": layers, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "encoder_ffn_dim": mlp, "decoder_ffn_dim": mlp, "max_position_embeddings": TOKENS,
+        "dropout": 0.1,
+    }  # fmt: skip
+
+
+def t5(layers, width, mlp, activation):
+    return {
+        "model_type": "t5", "vocab_size": 64, "d_model": width, "d_kv": 16, "d_ff": mlp,
+        "num_layers": layers, "num_decoder_layers": layers, "num_heads": 4,
+        "relative_attention_num_buckets": 32, "feed_forward_proj": activation,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda layers: bart(layers, 64, 256),
+        lambda layers: bart(layers, 96, 200),
+        lambda layers: t5(layers, 64, 256, "gated-gelu"),
+        lambda layers: t5(layers, 96, 200, "gated-gelu"),
+        lambda layers: t5(layers, 96, 200, "relu"),
+    ],
+)
+def test_a_pair_of_encoder_decoder_blocks_keeps_what_the_planner_says(build):
+    blocks = seq2seq_bytes(build(3)) - seq2seq_bytes(build(2))
+    load = ForwardPass(
+        ROWS * TOKENS, ROWS * ANSWER, Recompute.NOTHING, MASK_BYTES_CPU, row_tokens=TOKENS
     )
+    planned = layer_bytes(shape_of_config(build(3)), Recipe(name="r", engine="seq2seq"), load)
+    assert planned == pytest.approx(blocks, rel=0.02)

@@ -71,7 +71,7 @@ def plan(
     wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
     target = target_here(context.workspace, context.project.limits, _spec_of(gpu))
     free_gb = target.disk_free_gb if disk_gb is None else disk_gb
-    target = target._replace(disk_free_gb=free_gb, minutes=minutes)
+    target = target._replace(disk_free_gb=free_gb, minutes=minutes, elsewhere=gpu is not None)
     made = make_plan(wanted, context.corpus, target)
     if as_json:
         print(msgspec.json.encode(made).decode())

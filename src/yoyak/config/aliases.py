@@ -12,6 +12,8 @@ ALIASES: Mapping[str, str] = {
     "lora.alpha": "lora.lora_alpha",
     "lora.dropout": "lora.lora_dropout",
     "lora.targets": "lora.target_modules",
+    "model.parameters": "base.parameters",
+    "model.licence": "base.licence",
     "decode.beams": "decode.num_beams",
     "decode.no_repeat_ngram": "decode.no_repeat_ngram_size",
     # transformers: TrainingArguments, EarlyStoppingCallback
@@ -53,7 +55,8 @@ ALIASES: Mapping[str, str] = {
     "model.name": "model.base",
     "model.model_revision": "model.revision",
     "model.quantization": "model.quantisation",
-    "model.license": "model.licence",
+    "model.license": "base.licence",
+    "base.license": "base.licence",
     # the summarization examples of transformers
     "prompt.max_source_length": "prompt.max_source_tokens",
     "prompt.max_target_length": "prompt.max_summary_tokens",

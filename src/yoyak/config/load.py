@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
@@ -79,6 +79,9 @@ def resolve(
         table, aliases = with_current_names(given)
         renamed += [(origin, alias) for alias in aliases]
         _check_table(table, Recipe, origin)
+        if _names_other_base(table, merged):
+            merged.pop("base", None)  # what was published of another one
+            origins = {key: each for key, each in origins.items() if not key.startswith("base.")}
         _merge(merged, table, origins, origin)
     label = recipe_name(name)
     merged.setdefault("name", label)
@@ -182,6 +185,11 @@ def _merge(
         _merge(inner, value, origins, origin, f"{prefix}{key}.")
 
 
+def _names_other_base(table: Table, merged: Table) -> bool:
+    base = table.get("model", {}).get("base")
+    return base is not None and base != merged.get("model", {}).get("base")
+
+
 def _without_none(table: Table) -> Table:
     return {
         key: _without_none(value) if isinstance(value, dict) else (None if value == NONE else value)
@@ -206,7 +214,7 @@ def _check_table(table: Table, kind: type[Settings], origin: str, prefix: str = 
                 _check_values(value, origin, f"{key}.")
         elif sections and value != NONE:
             raise BadRecipe("config.not-a-section", key=key, value=_shown(value), origin=origin)
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and dict not in _plain_types(known[name]):
             raise BadRecipe("config.no-section", key=key, origin=origin)
         else:
             _check_value(key, value, known[name], origin)
@@ -256,6 +264,11 @@ def _sections(kind: Any) -> list[type[Settings]]:
     """Return the sections that a setting of that type may be; none for a plain value."""
     options = (kind, *get_args(kind))
     return [each for each in options if isinstance(each, type) and issubclass(each, Settings)]
+
+
+def _plain_types(kind: Any) -> set[Any]:
+    """Return the types of a setting without their parameters."""
+    return {get_origin(each) or each for each in (kind, *get_args(kind))}
 
 
 def _is_text(value: str) -> bool:

@@ -54,14 +54,37 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
     """Another base that is known to fit this recipe; documentation, set it with ``model.base``."""
     quantisation: Literal["nf4"] | None = None
     """``nf4`` means 4-bit NF4 with double quantisation (Dettmers 2023)."""
+    allow_pickle: bool = False
+    """Load weights that are a pickle (``pytorch_model.bin``); safetensors are taken where both are
+    there."""
     scratch: ScratchSettings | None = None
-    parameters: Positive | None = None
-    """As published, for planning before anything is downloaded."""
-    licence: str | None = None
 
     def __post_init__(self) -> None:
         if self.base is not None and self.scratch is not None:
             raise ValueError("base and scratch exclude each other")
+
+
+class PublishedBase(Settings, frozen=True, kw_only=True):
+    """What the publisher of ``model.base`` says of it; it decides nothing that a run computes.
+
+    It belongs to that base: a layer that names another base drops it.
+    """
+
+    family: str | None = None
+    parameters: Positive | None = None
+    licence: str | None = None
+    context: Positive | None = None
+    """Tokens, as published."""
+    gated: bool | None = None
+    """Whether the hub gives it only to who has accepted the terms."""
+    source: str | None = None
+    """Where these facts are from."""
+    run_here: bool = False
+    """Whether the authors of yoyak have trained it themselves."""
+    tokens_per_character: AboveZero | None = None
+    """Measured with its tokenizer on Korean dialogues."""
+    config: dict[str, Any] | None = None
+    """The sizes in its ``config.json``, to plan with before anything is downloaded."""
 
 
 class LoraSettings(Settings, frozen=True, kw_only=True):
@@ -251,6 +274,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     about: str = ""
     """A one-line description."""
     model: ModelSettings = ModelSettings()
+    base: PublishedBase = PublishedBase()
     lora: LoraSettings | None = None
     prompt: PromptSettings = PromptSettings(style="source")
     train: TrainSettings = TrainSettings()
@@ -274,17 +298,18 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def learning_hash(self) -> str:
-        """SHA-256 of what decides the weights: no ``about``, decoding or ``RESUMABLE_SETTINGS``."""
+        """SHA-256 of what decides the weights: no decoding, no ``RESUMABLE_SETTINGS``, no text."""
         usual = {name: getattr(TrainSettings(), name) for name in RESUMABLE_SETTINGS}
         train = msgspec.structs.replace(self.train, **usual)
         inference = {"decode": Greedy(), "generate": GenerateSettings()}
-        return _sha256(msgspec.structs.replace(self, about="", train=train, **inference))
+        return _sha256(msgspec.structs.replace(self, train=train, **inference))
 
     @property
     def full_hash(self) -> str:
-        """SHA-256 of every setting."""
-        return _sha256(msgspec.structs.replace(self, about=""))
+        """SHA-256 of every setting; ``about`` and ``base`` only describe."""
+        return _sha256(self)
 
 
 def _sha256(recipe: Recipe) -> str:
-    return hashlib.sha256(msgspec.json.encode(recipe, order="sorted")).hexdigest()
+    plain = msgspec.structs.replace(recipe, about="", base=PublishedBase())
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

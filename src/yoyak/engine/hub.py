@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yoyak.engine.base_facts import needs_remote_code
 from yoyak.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
     """Load the model's configuration; ``None`` if a local folder holds a tokenizer only.
 
     Raises:
-        Unavailable: it needs code of its own (``auto_map``), or cannot be read.
+        Unavailable: only code of its own could load it (``auto_map``), or it cannot be read.
     """
     from transformers import AutoConfig, PretrainedConfig
 
@@ -41,7 +42,7 @@ def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
         return None
     try:
         fields, _ = PretrainedConfig.get_config_dict(base, revision=revision)
-        if "auto_map" in fields:
+        if needs_remote_code(fields):
             raise Unavailable("engine.foreign-code", base=base)
         config: PretrainedConfig = AutoConfig.from_pretrained(
             base, revision=revision, trust_remote_code=False

@@ -171,7 +171,7 @@ def _origin(exported: ExportedRun) -> Iterator[str]:
     known = {
         "run": exported.run,
         "base": recipe.model.base or text("report.card-scratch"),
-        "licence": recipe.model.licence or format.UNKNOWN,
+        "licence": recipe.base.licence or format.UNKNOWN,
         "epochs": f"{train.epochs}",
         "batch": f"{train.batch_size}",
         "rate": f"{train.learning_rate:g} ({train.lr_scheduler.value})",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from yoyak.config.schema import Recipe
 from yoyak.planning.memory_estimate import trainable_parameters
-from yoyak.planning.model_shapes import ModelShape, shape_of
-from yoyak.system.probe import GB, base_status
+from yoyak.planning.model_shapes import KnownModel, ModelShape
+from yoyak.system.probe import GB
 from yoyak.values import Value
 
 KEPT_CHECKPOINTS = 3
@@ -27,29 +27,17 @@ def checkpoint_bytes(shape: ModelShape, recipe: Recipe) -> float:
     return 12.0 * trainable_parameters(shape, recipe)
 
 
-def base_bytes(shape: ModelShape) -> float:
-    """Return the size of a base on the hub: bfloat16 for the LLMs, float32 for koBART."""
-    return (4.0 if shape.family == "bart" else 2.0) * shape.parameters
-
-
-def download_bytes(shape: ModelShape, recipe: Recipe) -> float:
-    """Return what is still to be downloaded: nothing if a folder or the cache holds the base."""
-    base = recipe.model.base
-    here = base is None or base_status(base).folder is not None
-    return 0.0 if here else base_bytes(shape)
-
-
-def plan_disk(recipes: Sequence[Recipe], *, purge_bases: bool) -> tuple[DiskStep, ...]:
+def plan_disk(models: Sequence[KnownModel], *, purge_bases: bool) -> tuple[DiskStep, ...]:
     """Return every step, in order; a model of unknown shape takes no part."""
     steps: list[DiskStep] = []
-    for number, recipe in enumerate(recipes):
-        shape, base = shape_of(recipe), recipe.model.base
+    for number, model in enumerate(models):
+        recipe, shape, base = model.recipe, model.shape, model.recipe.model.base
         if shape is None:
             continue
         changes: dict[str, float] = {}
-        missing = download_bytes(shape, recipe)
-        if missing and all(earlier.model.base != base for earlier in recipes[:number]):
-            changes["download"] = missing
+        is_first = all(earlier.recipe.model.base != base for earlier in models[:number])
+        if model.download_bytes and is_first:
+            changes["download"] = model.download_bytes
         if recipe.train.epochs:
             checkpoint = checkpoint_bytes(shape, recipe)
             # While one is written, those that it will replace are still there.
@@ -57,9 +45,9 @@ def plan_disk(recipes: Sequence[Recipe], *, purge_bases: bool) -> tuple[DiskStep
             changes["weights"] = 4.0 * trainable_parameters(shape, recipe)
             # Predictions and scores are stored by then; the best one stays.
             changes["purge-checkpoints"] = -KEPT_CHECKPOINTS * checkpoint
-        needed_later = any(later.model.base == base for later in recipes[number + 1 :])
-        if purge_bases and _may_purge(recipe) and not needed_later:
-            changes["purge-base"] = -base_bytes(shape)
+        is_last = all(later.recipe.model.base != base for later in models[number + 1 :])
+        if purge_bases and is_last and _may_purge(recipe):
+            changes["purge-base"] = -model.base_bytes
         for what, change in changes.items():
             total = (steps[-1].total_gb if steps else 0.0) + change / GB
             steps.append(

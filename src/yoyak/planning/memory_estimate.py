@@ -36,6 +36,8 @@ class ForwardPass(NamedTuple):
     """Supervised."""
     recompute: Recompute
     mask_bytes: int = MASK_BYTES_CUDA
+    row_tokens: int = 0
+    """Of each padded row; only attention that keeps its scores asks."""
 
 
 class MemoryEstimate(Value, frozen=True, kw_only=True):
@@ -82,8 +84,10 @@ def training_memory(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> M
 def generation_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
     """Return the peak of generation: keys and values of a full batch beside the weights."""
     element = 4 if recipe.lora is None else 2
-    attentions = 2 if shape.family == "bart" else 1  # self and cross
-    cache = 2 * attentions * shape.layers * shape.key_width * element * GENERATION_TOKENS
+    attentions = 2 if shape.encoder_layers else 1  # self and cross
+    longest = recipe.prompt.max_source_tokens + recipe.prompt.max_summary_tokens
+    kept = GENERATION_TOKENS * shape.cached_share(longest)
+    cache = 2 * attentions * shape.layers * shape.key_width * element * kept
     if recipe.lora is None:
         weights, adapters, unpacked = 4.0 * shape.parameters, 0, 0.0
     else:
@@ -103,7 +107,7 @@ def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
     in full.
     """
     block = layer_bytes(shape, recipe, passed)
-    layers = shape.layers
+    layers = max(shape.layers, shape.encoder_layers)
     shares = {Recompute.NOTHING: 0, Recompute.ALTERNATE: -(-layers // 2)}
     again = shares.get(passed.recompute, layers)
     if not again:
@@ -113,23 +117,40 @@ def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
 
 
 def layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
-    """Return what one block keeps for the backward pass; for BART one of each half."""
+    """Return what one block keeps for the backward pass; one of each half of an encoder-decoder."""
+    if shape.keeps_scores:
+        return _t5_bytes(shape, passed)
     width, query, key, mlp = shape.width, shape.query_width, shape.key_width, shape.mlp_width
-    if shape.family == "bart":
+    if shape.encoder_layers:
         # Measured with the CPU's masks: two dropouts in an encoder block, three in a decoder block.
         saved = MASK_BYTES_CPU - passed.mask_bytes
         encoder = ((48 - 2 * saved) * width + 8 * mlp) * passed.tokens
         decoder = ((60 - 3 * saved) * width + 8 * mlp) * passed.answer_tokens
         return float(encoder + decoder)
     mask = passed.mask_bytes if recipe.lora is not None and recipe.lora.lora_dropout else 0
-    per_token = (18 + 5 * mask) * width + (6 + mask) * query + 4 * key + (8 + mask) * mlp
-    if shape.family == "qwen3":
-        per_token += 4 * (query + key)  # norms of queries and keys
+    # Each linear layer's adapter drops out a copy of its input: q, k, v, gate and up, or two fused.
+    inputs = 2 if shape.fused else 5
+    per_token = (18 + inputs * mask) * width + (6 + mask) * query + 4 * key + (8 + mask) * mlp
+    per_token += 4 * (shape.block_norms - 2) * width
+    if shape.query_key_norms:
+        per_token += 4 * (query + key)
     return float(per_token * passed.tokens)
+
+
+def _t5_bytes(shape: ModelShape, passed: ForwardPass) -> float:
+    """Return what one block of each half of a T5 keeps, the scores of its attentions included."""
+    mask, inner = passed.mask_bytes, shape.query_width
+    tokens, answers = passed.tokens, passed.answer_tokens
+    width = ((24 + 2 * mask) * tokens + (36 + 3 * mask) * answers) * shape.width
+    # Keys and values of cross-attention are the source's.
+    attention = ((16 + 8) * tokens + 24 * answers) * inner
+    mlp = ((28 if shape.gated else 8) + mask) * (tokens + answers) * shape.mlp_width
+    row = passed.row_tokens or tokens
+    answer_row = answers * row / tokens
+    scores = tokens * row + answers * (answer_row + row)
+    return width + attention + mlp + (8 + mask) * shape.heads * scores
 
 
 def _dequantised_bytes(shape: ModelShape, recipe: Recipe) -> float:
     """Return the largest 4-bit matrix, unpacked to bfloat16 for its product."""
-    if recipe.model.quantisation is None:
-        return 0.0
-    return 2.0 * max(inputs * outputs for inputs, outputs in shape.linears)
+    return 0.0 if recipe.model.quantisation is None else 2.0 * shape.largest_linear

@@ -1,21 +1,22 @@
-"""The plan of a line-up from recipes and data alone, before a download or a GPU second.
+"""The plan of a line-up from recipes, data and the bases' configurations alone.
 
 Rows and steps are counted; tokens, memory, disk and time are arithmetic that is kept, so that it
-can be shown. What does not fit is refused, together with the largest setting that does.
+can be shown. What no run could use or what does not fit is refused, together with the largest
+setting that does fit. ``yoyak plan``, ``doctor`` and ``run`` refuse by this one plan.
 """
 
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
-from yoyak.errors import DiskFull, InputMissing, Unavailable, YoyakError
+from yoyak.errors import DiskFull, Unavailable, YoyakError
 from yoyak.files import atomic
-from yoyak.planning.disk_estimate import DiskStep, download_bytes, peak_gb, plan_disk
+from yoyak.planning.disk_estimate import DiskStep, checkpoint_bytes, peak_gb, plan_disk
 from yoyak.planning.gpu_catalogue import GpuSpec, installed_gpus
 from yoyak.planning.memory_estimate import (
     ForwardPass,
@@ -23,7 +24,7 @@ from yoyak.planning.memory_estimate import (
     generation_memory,
     training_memory,
 )
-from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.model_shapes import KnownModel, look_up
 from yoyak.planning.time_estimate import (
     TimeEstimate,
     generation_time,
@@ -38,12 +39,9 @@ from yoyak.system import limits, probe
 from yoyak.system.prune import candidates
 from yoyak.values import Corpus, Value
 
-_ERRORS: Mapping[str, type[YoyakError]] = {
-    "base": InputMissing,
-    "gpu": Unavailable,
-    "time": Unavailable,
-    "disk": DiskFull,
-}
+NETWORK_ONLY = frozenset({"bases.unreachable", "bases.no-hub-client", "bases.hub-failed"})
+"""What keeps this machine from a base, but not another one."""
+_ERRORS = {kind.exit_code: kind for kind in YoyakError.__subclasses__()}
 
 
 class PlanTarget(NamedTuple):
@@ -60,6 +58,8 @@ class PlanTarget(NamedTuple):
     """At most this long."""
     runs: Sequence[Run] = ()
     """Earlier runs here, whose pace was measured."""
+    elsewhere: bool = False
+    """Whether it is for another machine: what only this one cannot reach is a note."""
 
     @property
     def hardware(self) -> str:
@@ -72,18 +72,25 @@ class Refusal(Value, frozen=True, kw_only=True):
 
     key: str
     fields: dict[str, str]
-    about: Literal["base", "gpu", "time", "disk"]
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: YoyakError) -> "Refusal":
+        """Return the refusal that ``error`` is."""
+        fields = {name: str(value) for name, value in error.fields.items()}
+        return cls(key=error.key, fields=fields, exit_code=error.exit_code)
 
     @property
     def error(self) -> YoyakError:
-        """The refusal as an error: 66 for a missing base, 69 for GPU and time, 74 for the disk."""
-        return _ERRORS[self.about](self.key, **self.fields)
+        """The refusal as an error."""
+        return _ERRORS[self.exit_code](self.key, **self.fields)
 
 
 class RecipePlan(Value, frozen=True, kw_only=True):
     """What one recipe will take; ``None`` where its model's shape or the hardware is not known."""
 
     recipe: str
+    base: str | None = None
     work: Workload | None = None
     forward_pass: ForwardPass | None = None
     training: MemoryEstimate | None = None
@@ -91,6 +98,8 @@ class RecipePlan(Value, frozen=True, kw_only=True):
     training_time: TimeEstimate | None = None
     generation_time: TimeEstimate | None = None
     download_gb: float = 0.0
+    checkpoint_gb: float | None = None
+    """Of one checkpoint; ``None`` where nothing is trained."""
 
     @property
     def time(self) -> TimeEstimate | None:
@@ -106,6 +115,8 @@ class Plan(Value, frozen=True, kw_only=True):
     recipes: tuple[RecipePlan, ...]
     disk: tuple[DiskStep, ...]
     refusals: tuple[Refusal, ...] = ()
+    notes: tuple[Refusal, ...] = ()
+    """What does not keep it from running, and is worth a line."""
     gpu: GpuSpec | None = None
 
     @property
@@ -140,10 +151,10 @@ def admit(
     """Return if ``pending`` may begin: unfinished runs, and whether each is trained already.
 
     What the runs hold on the disk, and what could be pruned, counts as room. Without a GPU only the
-    disk and a missing base can refuse.
+    disk and the bases can refuse.
 
     Raises:
-        DiskFull, InputMissing, Unavailable: it does not fit; the message has the arithmetic.
+        YoyakError: a base cannot be used, or it does not fit; the message has the arithmetic.
     """
     if not pending:
         return
@@ -151,7 +162,9 @@ def admit(
     recipes = [with_epochs(run.recipe, 0) if pending[run] else run.recipe for run in pending]
     target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
     refusals = plan(recipes, corpus, target).refusals
-    if target.disk_free_gb is not None and any(each.about == "disk" for each in refusals):
+    if target.disk_free_gb is not None and any(
+        each.exit_code == DiskFull.exit_code for each in refusals
+    ):
         # Candidates are verified byte by byte, so they are only looked for where they decide.
         bases = [recipe.model.base for recipe in recipes if recipe.model.base is not None]
         spare = candidates(workspace, hub=limits_.prune_hub, needed_bases=bases)
@@ -165,31 +178,38 @@ def admit(
         refusals = plan(recipes, corpus, target).refusals
     if refusals:
         reasons = "\n".join(str(refusal.error) for refusal in refusals)
-        raise _ERRORS[refusals[-1].about]("planning.not-admitted", reasons=reasons)
+        raise _ERRORS[refusals[-1].exit_code]("planning.not-admitted", reasons=reasons)
 
 
 def plan(recipes: Sequence[Recipe], corpus: Corpus, target: PlanTarget) -> Plan:
     """Return the plan of a line-up; refusals are part of it, so that everything can be shown."""
-    planned = tuple(_plan_recipe(recipe, corpus, target) for recipe in recipes)
-    steps = plan_disk(recipes, purge_bases=target.purge_bases)
+    return _plan(look_up(recipes), corpus, target)
+
+
+def _plan(models: Sequence[KnownModel], corpus: Corpus, target: PlanTarget) -> Plan:
+    planned = tuple(_plan_recipe(model, corpus, target) for model in models)
+    steps = plan_disk(models, purge_bases=target.purge_bases)
     made = Plan(recipes=planned, disk=steps, gpu=target.gpu)
+    bases = tuple(_refused_bases(models))
     refusals = [
-        *_refused_bases(recipes),
+        *(each for each in bases if not (target.elsewhere and each.key in NETWORK_ONLY)),
         *(
             each
-            for recipe, one in zip(recipes, planned, strict=True)
-            for each in _refused_memory(recipe, one, corpus, target.gpu)
+            for model, one in zip(models, planned, strict=True)
+            for each in _refused_memory(model, one, corpus, target.gpu)
         ),
-        *_refused_disk(recipes, made, target),
-        *_refused_time(recipes, made, corpus, target),
+        *_refused_disk(models, made, target),
+        *_refused_time(models, made, corpus, target),
     ]
-    return msgspec.structs.replace(made, refusals=tuple(refusals))
+    notes = [each for each in bases if target.elsewhere and each.key in NETWORK_ONLY]
+    notes += _slow_4_bit(models, target)
+    return msgspec.structs.replace(made, refusals=tuple(refusals), notes=tuple(notes))
 
 
-def _plan_recipe(recipe: Recipe, corpus: Corpus, target: PlanTarget) -> RecipePlan:
-    shape, gpu = shape_of(recipe), target.gpu
+def _plan_recipe(model: KnownModel, corpus: Corpus, target: PlanTarget) -> RecipePlan:
+    recipe, shape, gpu = model.recipe, model.shape, target.gpu
     if shape is None:
-        return RecipePlan(recipe=recipe.name)
+        return RecipePlan(recipe=recipe.name, base=recipe.model.base)
     work = workload_of(recipe, shape, corpus)
     fitting = largest_forward_pass(shape, recipe, work, gpu.memory_gb if gpu else None)
     passed = fitting or work.forward_pass(work.longest_row, recipe.train.recomputes[-1])
@@ -200,37 +220,46 @@ def _plan_recipe(recipe: Recipe, corpus: Corpus, target: PlanTarget) -> RecipePl
         generation = generation or generation_time(shape, recipe, work, gpu)
     return RecipePlan(
         recipe=recipe.name,
+        base=recipe.model.base,
         work=work,
         forward_pass=fitting,
         training=training_memory(shape, recipe, passed),
         generation=generation_memory(shape, recipe),
         training_time=training,
         generation_time=generation,
-        download_gb=download_bytes(shape, recipe) / probe.GB,
+        download_gb=model.download_bytes / probe.GB,
+        checkpoint_gb=checkpoint_bytes(shape, recipe) / probe.GB if recipe.train.epochs else None,
     )
+
+
+def _slow_4_bit(models: Sequence[KnownModel], target: PlanTarget) -> Iterator[Refusal]:
+    """Yield a note for each 4-bit base on hardware that emulates bfloat16."""
+    if target.elsewhere or probe.computes_bf16() is not False:
+        return
+    for model in models:
+        if model.recipe.model.quantisation is not None and model.recipe.model.base is not None:
+            yield Refusal.of(Unavailable("planning.slow-4-bit", recipe=model.recipe.name))
 
 
 # --- refusals ------------------------------------------------------------------------------------
 
 
-def _refused_bases(recipes: Sequence[Recipe]) -> Iterator[Refusal]:
-    for base in dict.fromkeys(recipe.model.base for recipe in recipes if recipe.model.base):
-        problem = probe.base_status(base).problem
-        if problem is not None:
-            yield Refusal(key=problem, fields={"base": base}, about="base")
+def _refused_bases(models: Sequence[KnownModel]) -> Iterator[Refusal]:
+    errors = [model.facts.refusal for model in models if model.facts is not None]
+    yield from {str(each): Refusal.of(each) for each in errors if each is not None}.values()
 
 
 def _refused_memory(
-    recipe: Recipe, planned: RecipePlan, corpus: Corpus, gpu: GpuSpec | None
+    model: KnownModel, planned: RecipePlan, corpus: Corpus, gpu: GpuSpec | None
 ) -> Iterator[Refusal]:
-    shape, work = shape_of(recipe), planned.work
+    recipe, shape, work = model.recipe, model.shape, planned.work
     training, generation = planned.training, planned.generation
     if gpu is None or shape is None or work is None or training is None or generation is None:
         return
     fields = {"recipe": recipe.name, "card": gpu.name, "memory": f"{gpu.memory_gb:.1f}"}
     if recipe.generate.weights == "merged" and generation.total_gb > gpu.memory_gb:
-        needed = {"needed": f"{generation.total_gb:.1f}"}
-        yield Refusal(key="planning.merged-memory", fields=fields | needed, about="gpu")
+        needed = f"{generation.total_gb:.1f}"
+        yield Refusal.of(Unavailable("planning.merged-memory", needed=needed, **fields))
     if planned.forward_pass is None and work.steps:  # zero-shot trains nothing
         fitting = longest_source(shape, recipe, corpus, gpu.memory_gb)
         fields |= {
@@ -241,20 +270,22 @@ def _refused_memory(
             "fitting": str(fitting),
         }
         key = "planning.memory" if fitting else "planning.memory-never"
-        yield Refusal(key=key, fields=fields, about="gpu")
+        yield Refusal.of(Unavailable(key, **fields))
 
 
-def _refused_disk(recipes: Sequence[Recipe], made: Plan, target: PlanTarget) -> Iterator[Refusal]:
+def _refused_disk(
+    models: Sequence[KnownModel], made: Plan, target: PlanTarget
+) -> Iterator[Refusal]:
     if target.disk_free_gb is None:
-        yield Refusal(key="scheduler.disk-unknown", fields={}, about="disk")
+        yield Refusal.of(DiskFull("scheduler.disk-unknown"))
         return
     # A plan that takes nothing fits a full disk.
     room = max(target.disk_free_gb - target.disk_keep_gb, 0.0)
 
     def peak(count: int, *, purge: bool = target.purge_bases) -> float:
-        return peak_gb(plan_disk(recipes[:count], purge_bases=purge))
+        return peak_gb(plan_disk(models[:count], purge_bases=purge))
 
-    everything = len(recipes)
+    everything = len(models)
     if peak(everything) <= room:
         return
     first = next((n for n in range(everything - 1, 0, -1) if peak(n) <= room), 0)
@@ -269,13 +300,13 @@ def _refused_disk(recipes: Sequence[Recipe], made: Plan, target: PlanTarget) -> 
         "keep": f"{target.disk_keep_gb:.1f}",
         "downloads": downloads or "0",
         "purged": f"{purged:.1f}",
-        "first": " ".join(recipe.name for recipe in recipes[:first]),
+        "first": " ".join(model.recipe.name for model in models[:first]),
     }
-    yield Refusal(key=key, fields=fields, about="disk")
+    yield Refusal.of(DiskFull(key, **fields))
 
 
 def _refused_time(
-    recipes: Sequence[Recipe], made: Plan, corpus: Corpus, target: PlanTarget
+    models: Sequence[KnownModel], made: Plan, corpus: Corpus, target: PlanTarget
 ) -> Iterator[Refusal]:
     """Refuse if even the fastest estimate is too long; name the most epochs that are not."""
     time = made.time
@@ -283,11 +314,11 @@ def _refused_time(
         return
 
     def low_seconds(epochs: int) -> float:
-        fewer = [with_epochs(recipe, epochs) for recipe in recipes]
-        estimate = plan(fewer, corpus, target._replace(minutes=None)).time
+        fewer = [model._replace(recipe=with_epochs(model.recipe, epochs)) for model in models]
+        estimate = _plan(fewer, corpus, target._replace(minutes=None)).time
         return math.inf if estimate is None else estimate.low_seconds
 
-    asked = max(recipe.train.epochs for recipe in recipes)
+    asked = max(model.recipe.train.epochs for model in models)
     fitting = bisect_right(range(1, asked), 60 * target.minutes, key=low_seconds)
     tokens = sum(each.work.trained_tokens for each in made.recipes if each.work is not None)
     fields = {
@@ -295,12 +326,12 @@ def _refused_time(
         "fastest": f"{time.low_seconds / 60:.0f}",
         "slowest": f"{time.high_seconds / 60:.0f}",
         "tokens": f"{tokens / 1e6:.1f}",
-        "epochs": str(sum(recipe.train.epochs for recipe in recipes)),
+        "epochs": str(sum(model.recipe.train.epochs for model in models)),
         "fitting": str(fitting),
         "card": target.hardware,
     }
     key = "planning.time" if fitting else "planning.time-never"
-    yield Refusal(key=key, fields=fields, about="time")
+    yield Refusal.of(Unavailable(key, **fields))
 
 
 def with_epochs(recipe: Recipe, most: int) -> Recipe:

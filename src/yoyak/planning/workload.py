@@ -1,6 +1,6 @@
 """What a run has to do: rows, tokens, optimizer steps, and how large a forward pass may be.
 
-Before a tokenizer is downloaded, tokens are characters times its measured ratio (bases.toml).
+Before a tokenizer is downloaded, tokens are characters times its measured ratio, where it is known.
 """
 
 import math
@@ -63,7 +63,8 @@ class Workload(Value, frozen=True, kw_only=True):
     def forward_pass(self, tokens: int, recompute: Recompute) -> ForwardPass:
         """Return a pass at its worst: rows of the longest length, each with a long answer."""
         answers = max(1, tokens // self.longest_row) * self.answer_tokens_p99
-        return ForwardPass(tokens, min(answers, tokens), recompute)
+        row = min(self.longest_row, tokens)
+        return ForwardPass(tokens, min(answers, tokens), recompute, row_tokens=row)
 
 
 def workload_of(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:

@@ -14,14 +14,13 @@ from yoyak.errors import BadRecipe
 from yoyak.events import DataAudited, DataFinding, Planned, Queued, RunStatus
 from yoyak.files.format import EVENTS
 from yoyak.planning import gpu_catalogue
-from yoyak.planning.disk_estimate import checkpoint_bytes, download_bytes
-from yoyak.planning.model_shapes import shape_of
 from yoyak.planning.plan import PlanTarget, plan
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.decode_jobs import with_frozen
+from yoyak.system.probe import GB
 from yoyak.values import Corpus
 
 
@@ -68,16 +67,15 @@ def record_plans(runs: Iterable[Run], corpus: Corpus, workspace: Workspace) -> N
         return
     gpu = next(iter(gpu_catalogue.installed_gpus()), None)
     target = PlanTarget(gpu, None, 0.0, runs=workspace.runs())
-    for run, state in queued.items():
-        shape, time_ = shape_of(run.recipe), plan([run.recipe], corpus, target).recipes[0].time
+    planned = plan([run.recipe for run in queued], corpus, target).recipes
+    for (run, state), one in zip(queued.items(), planned, strict=True):
+        is_known = one.work is not None
         event = Planned(
             at=time.time(),
-            low_seconds=None if time_ is None else time_.low_seconds,
-            high_seconds=None if time_ is None else time_.high_seconds,
-            download_bytes=None if shape is None else download_bytes(shape, run.recipe),
-            checkpoint_bytes=(
-                checkpoint_bytes(shape, run.recipe) if shape and run.recipe.train.epochs else None
-            ),
+            low_seconds=None if one.time is None else one.time.low_seconds,
+            high_seconds=None if one.time is None else one.time.high_seconds,
+            download_bytes=one.download_gb * GB if is_known else None,
+            checkpoint_bytes=None if one.checkpoint_gb is None else one.checkpoint_gb * GB,
         )
         known = state.planned
         if known is None or msgspec.structs.replace(event, at=known.at) != known:

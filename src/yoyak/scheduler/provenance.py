@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yoyak import __version__
 from yoyak.config.schema import Recipe
+from yoyak.engine.base_facts import find_folder, is_local
 from yoyak.errors import CannotWrite, Unavailable
 from yoyak.files import atomic
 from yoyak.runs.git import git
@@ -64,9 +65,9 @@ def _base(recipe: Recipe) -> str | None:
     if folder.is_dir():
         config = folder / "config.json"
         sizes = sorted((path.name, path.stat().st_size) for path in folder.iterdir())
-        read = config.read_text(encoding="utf-8") if config.is_file() else ""
+        read = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
         return redact(f"{base}@{atomic.sha256_of(sizes, read)}")
-    snapshot = probe.base_status(base).folder
+    snapshot = None if is_local(base) else find_folder(base, recipe.model.revision)
     return base if snapshot is None else f"{base}@{snapshot.name}"
 
 

@@ -6,17 +6,18 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
+from yoyak.engine.base_facts import hub_cache
 from yoyak.errors import YoyakError
 from yoyak.files import disk_errors
 from yoyak.messages import text
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits, probe, quota
-from yoyak.values import Value
+from yoyak.values import Corpus, Value
 
 OLDEST_PYTHON = (3, 11)
 LARGE_PARAMETERS = 1_000_000_000
@@ -43,14 +44,29 @@ class CheckLine(Value, frozen=True, kw_only=True):
     next_step: str | None = None
 
 
-class DoctorContext(NamedTuple):
+class DoctorContext:
     """What the machine has to be ready for."""
 
-    workspace: Workspace
-    data_folder: Path
-    recipes: Sequence[Recipe]
-    limits: ResourceLimits
-    allowed: Sequence[str] = ()
+    def __init__(
+        self,
+        workspace: Workspace,
+        data_folder: Path,
+        recipes: Sequence[Recipe],
+        limits_: ResourceLimits,
+        allowed: Sequence[str] = (),
+    ) -> None:
+        self.workspace = workspace
+        self.data_folder = data_folder
+        self.recipes = recipes
+        self.limits = limits_
+        self.allowed = allowed
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The data, read once; raises the YoyakError that says what is wrong with it."""
+        from yoyak.data.corpus import read_corpus
+
+        return read_corpus(self.data_folder)
 
 
 def check(
@@ -62,7 +78,7 @@ def check(
 ) -> tuple[CheckLine, ...]:
     """Return every line, in the order in which a first run would need them.
 
-    ``recipes`` are those to run here: large ones need a GPU, and bases that can be loaded.
+    ``recipes`` are those to run here; what keeps ``yoyak run`` from starting them is said here too.
     ``allowed`` are the contradictions in the data that runs may train on.
     """
     context = DoctorContext(workspace, data_folder, recipes, limits_, allowed)
@@ -114,10 +130,10 @@ def _libraries(_: DoctorContext) -> Iterator[CheckLine]:
 def _gpu(context: DoctorContext) -> Iterator[CheckLine]:
     found = probe.visible_gpus()
     large = [
-        each.name for each in context.recipes if (each.model.parameters or 0) >= LARGE_PARAMETERS
+        each.name for each in context.recipes if (each.base.parameters or 0) >= LARGE_PARAMETERS
     ]
     if not found and large:
-        yield _line("gpu", CheckStatus.BAD, "system.check-gpu-needed", recipes=", ".join(large))
+        yield _line("gpu", CheckStatus.WARN, "system.check-gpu-needed", recipes=", ".join(large))
     elif not found:
         yield _line("gpu", CheckStatus.OK, "system.check-gpu-none")
     for gpu in found:
@@ -193,24 +209,31 @@ def _workspace(context: DoctorContext) -> Iterator[CheckLine]:
     yield _line("workspace", CheckStatus.OK if writable else CheckStatus.BAD, key, folder=folder)
 
 
-def _bases(context: DoctorContext) -> Iterator[CheckLine]:
+def _models(context: DoctorContext) -> Iterator[CheckLine]:
+    """Yield what ``yoyak plan`` says of the recipes: their bases, and what does not fit."""
+    from yoyak.planning.gpu_catalogue import installed_gpus
+    from yoyak.planning.plan import plan, target_here
+
     bases = dict.fromkeys(each.model.base for each in context.recipes if each.model.base)
-    found = [probe.base_status(base) for base in bases]
-    missing = [each.base for each in found if each.folder is None and each.problem is None]
-    broken = [(each.problem, each.base) for each in found if each.problem is not None]
-    for problem, base in broken:
-        yield _line("models", CheckStatus.BAD, problem, base=base)
-    if not missing and not broken:
-        names = ", ".join(bases) or "-"
-        yield _line("models", CheckStatus.OK, "system.check-models", bases=names)
-    elif not missing:
+    if not context.recipes:
+        yield _line("models", CheckStatus.OK, "system.check-models", bases="-")
         return
-    elif probe.hub_is_reachable():
-        names = ", ".join(missing)
-        yield _line("models", CheckStatus.OK, "system.check-models-download", bases=names)
-    else:
-        names = ", ".join(missing)
-        yield _line("models", CheckStatus.BAD, "system.check-models-unreachable", bases=names)
+    try:
+        corpus = context.corpus
+        gpu = next(iter(installed_gpus()), None)
+        target = target_here(context.workspace, context.limits, gpu)
+    except YoyakError:
+        return  # the lines of data and runs say why
+    made = plan(context.recipes, corpus, target)
+    for refusal in made.refusals:
+        yield _refused("models", refusal.error)
+    for note in made.notes:
+        yield _line("models", CheckStatus.WARN, note.key, **note.fields)
+    if not made.refusals:
+        missing = sum({each.base: each.download_gb for each in made.recipes}.values())
+        key = "system.check-models-download" if missing else "system.check-models"
+        names = ", ".join(bases) or "-"
+        yield _line("models", CheckStatus.OK, key, bases=names, size=f"{missing:.1f}")
 
 
 def _tokens(_: DoctorContext) -> Iterator[CheckLine]:
@@ -219,7 +242,7 @@ def _tokens(_: DoctorContext) -> Iterator[CheckLine]:
         yield _line("tokens", CheckStatus.BAD, "system.check-tokens-broken", name=", ".join(broken))
         return
     said = (text("system.unset"), text("system.set"))
-    hub = "HF_TOKEN" in os.environ or (probe.hub_cache().parent / "token").is_file()
+    hub = "HF_TOKEN" in os.environ or (hub_cache().parent / "token").is_file()
     tracker = "WANDB_API_KEY" in os.environ
     yield _line(
         "tokens", CheckStatus.OK, "system.check-tokens", hub=said[hub], tracker=said[tracker]
@@ -242,10 +265,9 @@ def _analyser(_: DoctorContext) -> Iterator[CheckLine]:
 
 def _data(context: DoctorContext) -> Iterator[CheckLine]:
     from yoyak.data.audit import audit, refuse_contradictions
-    from yoyak.data.corpus import read_corpus
 
     try:
-        corpus = read_corpus(context.data_folder)
+        corpus = context.corpus
     except YoyakError as error:
         yield _refused("data", error)
         return
@@ -298,6 +320,6 @@ def _locks(context: DoctorContext) -> Iterator[CheckLine]:
 
 
 _LOOKS: tuple[Callable[[DoctorContext], Iterator[CheckLine]], ...] = (
-    _python, _libraries, _gpu, _disk_and_memory, _workspace, _bases, _tokens, _analyser, _data,
+    _python, _libraries, _gpu, _disk_and_memory, _workspace, _models, _tokens, _analyser, _data,
     _fonts, _locale, _locks,
 )  # fmt: skip

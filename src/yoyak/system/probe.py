@@ -1,21 +1,18 @@
-"""What this machine has: GPUs, drivers, libraries, base models; no torch is imported.
+"""What this machine has: GPUs, drivers, libraries, fonts; no torch is imported.
 
-A probe that cannot answer returns ``None`` or nothing. The network gets two seconds, a program ten.
+A probe that cannot answer returns ``None`` or nothing. A program gets ten seconds.
 """
 
 import os
 import platform
 import pwd
 import re
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from yoyak.config.schema import Recipe
 from yoyak.values import Value
@@ -23,13 +20,11 @@ from yoyak.values import Value
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-NETWORK_SECONDS = 2.0
 PROGRAM_SECONDS = 10.0
 GB = 1e9
+CPU_INFO = Path("/proc/cpuinfo")
 
-_PART = re.compile(r"-of-(\d+)\.(?:safetensors|bin)$")
 _CUDA = re.compile(r"^cuda[^=]*=\s*'([\d.]+)'", re.MULTILINE)
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
 DRIVER_OF_CUDA = {12: "525.60", 13: "580.65"}
 """Oldest Linux driver of each CUDA generation (NVIDIA, CUDA Toolkit release notes, table 3)."""
@@ -180,12 +175,22 @@ def _gpu_process(pid: int, used_bytes: int | None) -> GpuProcess:
 
 def processor() -> str:
     """Return the processor's name."""
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    if CPU_INFO.is_file():
+        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def computes_bf16() -> bool | None:
+    """Return whether what a worker computes on has bfloat16: the first visible GPU, or the CPU."""
+    gpu = next(iter(visible_gpus()), None)
+    if gpu is not None:
+        return gpu.has_bf16
+    if not CPU_INFO.is_file():
+        return None
+    flags = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def threads_for(recipe: Recipe) -> int:
@@ -238,81 +243,7 @@ def installed(name: str) -> str | None:
         return None
 
 
-# --- base models ---------------------------------------------------------------------------------
-
-
-def hub_cache() -> Path:
-    """Return where the hub's client keeps models, by its own environment variables."""
-    named = os.environ.get("HF_HUB_CACHE")
-    if named:
-        return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    return Path(os.environ.get("HF_HOME", f"{cache}/huggingface")) / "hub"
-
-
-class BaseModelStatus(Value, frozen=True, kw_only=True):
-    """Where a base model is; ``folder`` is ``None`` where no whole copy is on this machine."""
-
-    base: str
-    folder: Path | None
-    is_local: bool
-    """``base`` names a folder, so no download can replace what is missing."""
-
-    @property
-    def problem(self) -> str | None:
-        """The message that says why no run can load it; ``None`` where one can, or downloads it."""
-        if self.folder is not None or not self.is_local:
-            return None
-        return "system.base-incomplete" if Path(self.base).is_dir() else "system.base-missing"
-
-
-def base_status(base: str) -> BaseModelStatus:
-    """Return whether a base (a folder or a hub id) can be loaded: the one place that decides.
-
-    A folder has to hold ``config.json`` and every part of the weights.
-    """
-    is_local = Path(base).is_dir() or _HUB_ID.fullmatch(base) is None
-    folders = [Path(base)] if is_local else sorted(hub_folder(base).glob("snapshots/*/"))
-    whole = (each for each in folders if (each / "config.json").exists() and _has_weights(each))
-    return BaseModelStatus(base=base, folder=next(whole, None), is_local=is_local)
-
-
-def hub_folder(base: str) -> Path:
-    """Return where the hub's client keeps ``base``, whether it is there or not."""
-    return hub_cache() / f"models--{base.replace('/', '--')}"
-
-
-def _has_weights(folder: Path) -> bool:
-    """Return whether all parts are there: each name says of how many, and a download may break."""
-    for pattern in ("*.safetensors", "pytorch_model*.bin"):
-        names = [path.name for path in folder.glob(pattern) if path.exists()]  # links may dangle
-        counts = {int(match[1]) for name in names if (match := _PART.search(name))}
-        if names and all(len(names) >= count for count in counts):
-            return True
-    return False
-
-
-def hub_is_reachable() -> bool:
-    """Return whether the hub's host accepts a connection; false when its client is offline."""
-    if any(os.environ.get(name, "0") not in {"", "0"} for name in _OFFLINE):
-        return False
-    reached = threading.Event()
-    # A name lookup has no time limit of its own, so the thread is not waited for.
-    threading.Thread(target=_connect, args=(reached,), daemon=True).start()
-    return reached.wait(NETWORK_SECONDS)
-
-
-def _connect(reached: threading.Event) -> None:
-    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    port = address.port or (80 if address.scheme == "http" else 443)
-    with (
-        suppress(OSError),  # not reached: that is the answer
-        socket.create_connection((address.hostname, port), timeout=NETWORK_SECONDS),
-    ):
-        reached.set()
-
-
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+# --- fonts ---------------------------------------------------------------------------------------
 
 
 def korean_fonts() -> tuple[str, ...] | None:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from yoyak.engine.base_facts import hub_folder
 from yoyak.errors import BadData, Interrupted
 from yoyak.events import PredictionProgress, RunStatus
 from yoyak.files import atomic
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
-from yoyak.system import probe
 from yoyak.values import SplitName, Value
 
 _STEP = re.compile(r"step-(\d+)")
@@ -216,7 +216,7 @@ def _bases(runs: Sequence[Run], needed: frozenset[str]) -> Iterator[PruneCandida
         pinned = any(model.revision for model in used.values() if model.base == base)
         if base is None or base in still or pinned or Path(base).exists():
             continue
-        folder = probe.hub_folder(base)
+        folder = hub_folder(base)
         if folder.is_dir() and not folder.is_symlink():
             yield _candidate(folder, PruneKind.BASE, None)
 

@@ -52,6 +52,8 @@ def plan(made: Plan, *, now: float | None = None) -> Iterator[Block]:
         low, high = end
         yield Note(format.ends(now, Forecast(p50_seconds=low - now, p90_seconds=high - now)))
     yield Note(text("report.plan-note"))
+    for note in made.notes:
+        yield Note(text("report.plan-notice", note=note.error))
 
 
 def _runs(recipes: Sequence[RecipePlan]) -> tuple[Table, ...]:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from support.hub import UNUSABLE, UNUSABLE_ON_DISK, write_base
+
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.pipeline.base_model import find_base  # noqa: E402
-from yoyak.errors import BadRecipe, Unavailable  # noqa: E402
+from yoyak.errors import BadRecipe, InputMissing, YoyakError  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
 
@@ -24,11 +26,21 @@ def test_a_base_from_scratch_has_the_same_bytes_each_time(form, architecture, jo
 
 def test_a_base_that_is_not_there_is_named(job, tmp_path):
     asked = job("nf4", "model.scratch=none", f"model.base={tmp_path / 'nowhere'}")
-    with pytest.raises(Unavailable, match="nowhere"):
+    with pytest.raises(InputMissing, match="nowhere"):
         find_base(asked.recipe, asked.train, asked.folder)
     nothing = job("nf4", "model.scratch=none")
     with pytest.raises(BadRecipe, match="names neither"):
         find_base(nothing.recipe, nothing.train, nothing.folder)
+
+
+@pytest.mark.parametrize("case", [*UNUSABLE, *UNUSABLE_ON_DISK])
+def test_a_worker_refuses_what_doctor_plan_and_run_refuse(job, tmp_path, case):
+    files, key, code = (UNUSABLE | UNUSABLE_ON_DISK)[case]
+    base = write_base(tmp_path / "bad", files)
+    asked = job("nf4", "model.scratch=none", f"model.base={base}")
+    with pytest.raises(YoyakError) as caught:
+        find_base(asked.recipe, asked.train, asked.folder)
+    assert (caught.value.key, caught.value.exit_code) == (f"bases.{key}", code)
 
 
 def test_a_local_folder_is_a_base(job):

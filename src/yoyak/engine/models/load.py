@@ -49,6 +49,7 @@ def load_base(
             revision=base.revision or "main",
             dtype=dtype,
             trust_remote_code=False,
+            use_safetensors=None if recipe.model.allow_pickle else True,
             **settings,
         )
     except torch.OutOfMemoryError as error:

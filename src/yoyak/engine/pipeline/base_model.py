@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from yoyak.config.schema import Recipe
-from yoyak.engine.hub import fetch_config
+from yoyak.engine.base_facts import is_local, require_base
 from yoyak.engine.models.load import SCRATCH, BaseModel
 from yoyak.engine.pipeline.scratch_model import ensure_base
-from yoyak.errors import BadRecipe, Unavailable
+from yoyak.errors import BadRecipe
 from yoyak.files import atomic
 from yoyak.values import Split
 
@@ -15,8 +15,8 @@ def find_base(recipe: Recipe, train: Split, folder: Path) -> BaseModel:
     """Find the recipe's base model; build one from scratch into ``folder`` if it is not there.
 
     Raises:
-        BadRecipe: the recipe names no base.
-        Unavailable: it is not there, or needs code of its own (``auto_map``).
+        BadData, BadRecipe, InputMissing, Unavailable: the recipe names no base, or one that no run
+            can use.
     """
     model = recipe.model
     if model.scratch is not None:
@@ -25,13 +25,10 @@ def find_base(recipe: Recipe, train: Split, folder: Path) -> BaseModel:
         return BaseModel(str(scratch), None, _folder_sha256(scratch))
     if model.base is None:
         raise BadRecipe("engine.no-base", recipe=recipe.name)
-    config = fetch_config(model.base, model.revision)
-    if config is None:
-        problem = "config.json"
-        raise Unavailable("engine.no-model", base=model.base, problem=problem)
-    if Path(model.base).is_dir():
-        return BaseModel(model.base, None, _folder_sha256(Path(model.base)))
-    commit = getattr(config, "_commit_hash", None) or model.revision
+    facts = require_base(recipe)
+    if facts.folder is not None and is_local(model.base):
+        return BaseModel(model.base, None, _folder_sha256(facts.folder))
+    commit = facts.commit or model.revision
     return BaseModel(model.base, commit, atomic.sha256_of(model.base, commit))
 
 

@@ -51,5 +51,7 @@ def changes(recipe: Recipe) -> tuple[str, ...]:
     return tuple(
         f"--set {shlex.quote(f'{key}={json.dumps(value, ensure_ascii=False)}')}"
         for key, value in settings_of(recipe)
-        if value is not None and key not in {"name", "about"} and value != file.get(key)
+        if value is not None
+        and not key.startswith(("name", "about", "base."))
+        and value != file.get(key)
     )
