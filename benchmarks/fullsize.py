@@ -1,9 +1,9 @@
 """The real models' architectures with random weights, and rows as long as the contest's.
 
 Nothing is downloaded: shapes are the published ones ([base.config] of the recipes), weights are
-drawn and quantised one layer at a time, so that an 8B model never stands in memory whole, and rows are
-random ids whose lengths follow the dialogues' (log-normal through their mean and 99th percentile,
-counted with each tokenizer on 499 dialogues).
+drawn and quantised one layer at a time, so that an 8B model never stands in memory whole, and rows
+are random ids whose lengths follow the dialogues' (log-normal through their mean and 99th
+percentile, counted with each tokenizer on 499 dialogues).
 """
 
 import math
