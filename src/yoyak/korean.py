@@ -7,7 +7,8 @@ _FINALS = 28
 """Finals of a syllable block, none included: ``(code - start) % 28`` is the final's index."""
 _RIEUL = 8
 
-_DIGITS = dict(zip("0123456789", "영일이삼사오육칠팔구", strict=True))
+_DIGITS = dict(zip("0123456789%", "영일이삼사오육칠팔구트", strict=True))
+"""Digits and the percent sign (퍼센트) by their last syllable as read."""
 _TAGS = {
     "PhoneNumber": "버",
     "Address": "스",
@@ -63,7 +64,7 @@ def with_particle(word: str, form: str) -> str:
 
 def _final(word: str) -> int:
     """Return the index of the final consonant of ``word``'s last syllable as read, 0 for none."""
-    readable = [character for character in word if character.isalnum()]
+    readable = [character for character in word if character.isalnum() or character == "%"]
     if not readable:
         return 0
     last = readable[-1].lower()

@@ -45,6 +45,19 @@ def test_korean_is_korean(room):
     assert [key for key in latin_in_english if not hangul.search(catalogue("ko", room)[key])] == []
 
 
+FIXED_PARTICLE = re.compile(
+    r"\}['\"]?(?:은|는|이|가|을|를|과|와|으로|로|이라는|라는|이며|이고)(?=[\s,.(:])"
+    r"|[은이을와과]\([는가를과와]\)|\([으이]\)"
+)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_particle_after_a_placeholder_is_chosen_by_its_value(room):
+    """``{name:은}`` chooses; ``{name}은`` would be wrong for half of the values."""
+    sentences = catalogue("ko", room)
+    assert [key for key, said in sentences.items() if FIXED_PARTICLE.search(said)] == []
+
+
 def source_keys() -> set[str]:
     return {key for path in PACKAGE.rglob("*.py") for key in KEY.findall(path.read_text("utf-8"))}
 
