@@ -169,7 +169,7 @@ def test_a_blend_says_its_score_its_weights_and_what_it_gains(language):
 
 def test_a_blend_that_was_not_learned_claims_no_gain_and_no_weights():
     said = notes_of(blend(held_out=None, components=None, rows=()))
-    assert said[1:] == [messages.text("report.blend-not-learned")]
+    assert said[1:] == [messages.text("report.ensemble-not-learned")]
 
 
 def test_voters_lead_to_the_record_and_the_rows_follow():

@@ -128,15 +128,17 @@ def titled(view: Report, group: SystemGroup | None) -> Iterator[Note]:
 def blended(found: Blended) -> Blocks:
     """Yield the submitted ensemble: its members, its gain, and the answers it selected."""
     fields = {"mean": score(found.dev.value), "interval": score_interval(found.dev.interval)}
-    yield Note(text("report.blend-submitted", number=found.number, method=found.method, **fields))
+    yield Note(
+        text("report.ensemble-submitted", number=found.number, method=found.method, **fields)
+    )
     if found.components is not None:
         weights = ":".join(f"{weight:g}" for weight in found.components)
-        yield Note(text("report.blend-weights", weights=weights))
+        yield Note(text("report.ensemble-weights", weights=weights))
     gain = found.held_out
     yield Note(
-        text("report.blend-not-learned")
+        text("report.ensemble-not-learned")
         if gain is None
-        else text("report.blend-held-out", **_gain_fields(gain), verdict=gain_verdict(gain))
+        else text("report.ensemble-held-out", **_gain_fields(gain), verdict=gain_verdict(gain))
     )
     rows = (
         (Link(one.system, found.record), one.decode, format.number(one.votes))
@@ -144,7 +146,7 @@ def blended(found: Blended) -> Blocks:
     )
     yield from table(("system", "decoding", "votes"), rows)
     if found.rows:
-        yield Note(text("report.blend-rows"))
+        yield Note(text("report.ensemble-rows"))
     yield from map(sample, found.rows)
 
 
@@ -156,7 +158,7 @@ def nested(found: "CrossValidation") -> Blocks:
     """Yield the held-out gain of ensembles beside the best system, the controls and the bounds."""
     rows: list[tuple[Cell, ...]] = [
         (text("report.answer-best-single"), score(found.single), UNKNOWN, UNKNOWN),
-        (text("report.answer-blend"), *_gain(found.blend)),
+        (text("report.answer-ensemble"), *_gain(found.blend)),
     ]
     for control in found.controls:
         kind = "vote" if control.name == "vote" else "control"
@@ -172,10 +174,10 @@ def nested(found: "CrossValidation") -> Blocks:
     key = "proven" if found.blend.proven else "not-proven"
     if found.blend.interval.high < 0:
         key = "worse"
-    yield Note(text(f"report.answer-blend-{key}", **_gain_fields(found.blend)))
+    yield Note(text(f"report.answer-ensemble-{key}", **_gain_fields(found.blend)))
     vote = found.vote_over_blend
     yield Note(
-        text("report.answer-vote-over-blend", **_gain_fields(vote), verdict=gain_verdict(vote))
+        text("report.answer-vote-over-ensemble", **_gain_fields(vote), verdict=gain_verdict(vote))
     )
 
 
@@ -218,7 +220,7 @@ def choice(chosen: "EnsembleConfig") -> str:
         return text("report.answer-choice-single", column=chosen.column)
     votes = ", ".join(f"{name} ×{count:g}" for name, count in chosen.votes.items())
     weights = ":".join(f"{weight:g}" for weight in chosen.components)
-    return text("report.answer-choice-blend", method=chosen.method, votes=votes, weights=weights)
+    return text("report.answer-choice-ensemble", method=chosen.method, votes=votes, weights=weights)
 
 
 # --- decoding ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from yoyak.events import CheckResult, RunStatus
 from yoyak.messages import text
 from yoyak.report.model import groups
-from yoyak.report.model.report import TOY, Incident, Report, System, SystemGroup, Tiles
+from yoyak.report.model.report import TOY, Report, System, SystemGroup, Tiles
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
     SIGNS,
@@ -48,10 +48,14 @@ def sections(view: Report) -> list[Section]:
 
 def findings(view: Report) -> Blocks:
     """Yield the alarms of scores and submissions, then claims without support in the records."""
-    rows = [(Link(one.rule, one.record), one.what.text) for one in view.findings]
-    found = (*alarms(view), *table(("check", "what"), rows))
+    found = (*alarms(view), *_unsupported(view))
     if view.systems or found:  # before the first run there are no claims to support
         yield from found or (Note(text("report.nothing-found")),)
+
+
+def _unsupported(view: Report) -> tuple[Table, ...]:
+    rows = ((Link(one.rule, one.record), one.what.text) for one in view.findings)
+    return table(("check", "what"), rows)
 
 
 def alarms(view: Report) -> tuple[Table, ...]:
@@ -344,11 +348,7 @@ def next_steps(view: Report) -> Blocks:
 
 def incidents(view: Report) -> Blocks:
     """Yield the incidents: events that deviated from the plan."""
-    yield from _incidents(view.incidents)
-
-
-def _incidents(incidents: Sequence[Incident]) -> tuple[Table, ...]:
-    return table(
+    yield from table(
         ("at", "system", "step", "what", "lost"),
         (
             (
@@ -358,7 +358,7 @@ def _incidents(incidents: Sequence[Incident]) -> tuple[Table, ...]:
                 one.what.text,
                 format.count(one.lost_steps),
             )
-            for one in incidents
+            for one in view.incidents
         ),
     )
 
@@ -403,9 +403,12 @@ def status(view: Report) -> Blocks:
         if not check.passed
     )
     yield from table(("system", "proved", "what"), failed)
-    if view.findings:
-        yield from findings(view)
-    yield from _incidents(view.incidents[-_LAST_INCIDENTS:])
+    yield from _unsupported(view)
+    recent = (
+        (format.moment(one.at), one.name, one.what.text)
+        for one in view.incidents[-_LAST_INCIDENTS:]
+    )
+    yield from table(("at", "system", "what"), recent)
     yield from next_steps(view)
 
 
