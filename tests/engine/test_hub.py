@@ -83,8 +83,11 @@ def test_a_base_that_is_nowhere_is_named():
     refused(fetch_config, "nobody/nothing")
 
 
+BROKEN = {"torn": '{"torn": ', "empty": "", "a list": "[]", "a number": "3", "text": '"x"'}
+
+
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
-@pytest.mark.parametrize("content", ['{"torn": ', ""], ids=["torn", "empty"])
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_tokenizer_is_named(base, name, content):
     (base / name).write_text(content, "utf-8")
     refused(fetch_tokenizer, base)
@@ -100,10 +103,38 @@ def test_a_broken_configuration_is_named(base, content):
     refused(fetch_config, base)
 
 
-@pytest.mark.parametrize("content", ['{"torn": ', ""], ids=["torn", "empty"])
+@pytest.mark.parametrize(
+    "content",
+    [*BROKEN.values(), '{"eos_token_id": "x"}', '{"eos_token_id": ["x"]}', '{"eos_token_id": {}}'],
+)
 def test_a_broken_generation_config_is_named_and_not_taken_for_none(base, content):
     (base / "generation_config.json").write_text(content, "utf-8")
     refused(fetch_generation_stops, base)
+
+
+@pytest.mark.parametrize("field", ["added_tokens_decoder", "eos_token", "chat_template"])
+@pytest.mark.parametrize("value", [3, [3], {"x": 3}])
+def test_fields_of_the_wrong_type_end_in_one_sentence_or_are_left_alone(base, field, value):
+    path = base / "tokenizer_config.json"
+    write(path, json.loads(path.read_text("utf-8")) | {field: value})
+    said = ""
+    try:
+        fetch_tokenizer(str(base), None)
+    except Unavailable as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+def test_a_vocabulary_is_read_as_it_is_whatever_class_is_named(base):
+    """transformers' T5 class fails on a vocabulary that is no SentencePiece model."""
+    from transformers import AutoTokenizer
+
+    path = base / "tokenizer_config.json"
+    write(path, json.loads(path.read_text("utf-8")) | {"tokenizer_class": "T5TokenizerFast"})
+    with pytest.raises(TypeError):
+        AutoTokenizer.from_pretrained(base)
+    tokenizer = fetch_tokenizer(str(base), None)
+    assert tokenizer("내일 만나요", add_special_tokens=False).input_ids == [2, 3]
 
 
 def test_code_that_comes_with_a_base_is_never_run(base):

@@ -10,15 +10,18 @@ A model's own ``save_pretrained`` overwrites ``generation_config.json``: save th
 """
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import pytest
+
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.engine.tokenization.train_tokenizer import METASPACE
+from yoyak.engine.tokenization.tokenizer import METASPACE
 
 
 class Form(NamedTuple):
@@ -397,7 +400,7 @@ def write_tokenizer(
     """
     spec = FORMS[form]
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _train(form, tuple(_sample_texts() if texts is None else texts), size)
+    tokenizer = _train(form, tuple(sample_texts() if texts is None else texts), size)
     (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), "utf-8")
     _write_json(folder / "tokenizer_config.json", _config(spec, tokenizer))
     _write_json(folder / "special_tokens_map.json", spec.roles)
@@ -407,6 +410,35 @@ def write_tokenizer(
         stops = [tokenizer.token_to_id(token) for token in spec.stops]
         eos = stops[0] if len(stops) == 1 else stops
         _write_json(folder / "generation_config.json", {"eos_token_id": eos})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory, toy_recipe):
+    """Load the tokenizer of a family as yoyak does; not to be changed."""
+    from yoyak.engine.tokenization.tokenizer import load_tokenizer
+
+    folder = tmp_path_factory.mktemp("families")
+
+    @cache
+    def load(form: str):
+        write_base(form, folder / form)
+        return load_tokenizer(str(folder / form), recipe_of(form, toy_recipe))
+
+    return load
+
+
+def recipe_of(form: str, toy_recipe):
+    """Return the toy recipe whose prompt style fits a family."""
+    return toy_recipe("llama" if FORMS[form].style == "chat" else "bart")
+
+
+def write_base(form: str, folder: Path) -> Path:
+    """Write a family's tokenizer, and for an encoder-decoder a config with its decoder start."""
+    write_tokenizer(form, folder)
+    if FORMS[form].style == "source":
+        config = {"model_type": "bart", "decoder_start_token_id": decoder_start_id(form, folder)}
+        _write_json(folder / "config.json", config)
     return folder
 
 
@@ -442,7 +474,8 @@ def _config(spec: Form, tokenizer) -> dict[str, object]:
 
 
 @cache
-def _sample_texts() -> tuple[str, ...]:
+def sample_texts() -> tuple[str, ...]:
+    """Return the dialogues and summaries of the embedded sample's training split."""
     dialogues = read_corpus(sample.folder()).train.dialogues
     return tuple(text for row in dialogues for text in (row.text, *row.references))
 
@@ -536,6 +569,7 @@ def _unigram(spec: Form, texts: tuple[str, ...], size: int):
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+    texts = tuple(unicodedata.normalize("NFKC", text) for text in texts)
     pieces = [(token, 0.0) for token in spec.tokens]
     pieces += [(character, -12.0) for character in _characters(texts)]
     pieces += [

@@ -8,6 +8,7 @@ import pytest
 from support.architectures import SEQ2SEQ, Shape, config_of
 from support.inference import *  # noqa: F403
 from support.kernels import *  # noqa: F403
+from support.tokenizers import family  # noqa: F401
 from support.training import *  # noqa: F403
 from yoyak.config.load import resolve
 from yoyak.values import Dialogue, Turn

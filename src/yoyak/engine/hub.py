@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from yoyak.engine.base_facts import needs_remote_code
-from yoyak.errors import Unavailable
+from yoyak.errors import Unavailable, YoyakError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -13,8 +15,13 @@ if TYPE_CHECKING:
 def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast":
     """Load the fast tokenizer of a local folder or hub id.
 
+    ``tokenizer.json`` is read as it is, whatever class tokenizer_config.json names: transformers
+    would rebuild pko-t5's BPE as the SentencePiece model of its ``T5TokenizerFast``. Only where
+    that file is missing does the class convert what there is.
+
     Raises:
-        Unavailable: it is not there, is not a fast one, or needs code of its own (``auto_map``).
+        Unavailable: it is not there, cannot be read, is not a fast one, or needs code of its own
+            (``auto_map``).
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -22,12 +29,33 @@ def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast
     try:
         if "auto_map" in get_tokenizer_config(base, revision=revision):
             raise Unavailable("engine.foreign-code", base=base)
-        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        whole = _has_file(base, "tokenizer.json", revision)
+        loader = PreTrainedTokenizerFast if whole else AutoTokenizer
+        tokenizer = loader.from_pretrained(
+            base, revision=revision or "main", trust_remote_code=False
+        )
+    except YoyakError:
+        raise
+    except Exception as error:  # broken files end in any of transformers' errors
         raise Unavailable("engine.no-tokenizer", base=base, problem=_first_line(error)) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise Unavailable("engine.slow-tokenizer", base=base, kind=type(tokenizer).__name__)
     return tokenizer
+
+
+def _has_file(base: str, name: str, revision: str | None) -> bool:
+    from transformers.utils.hub import cached_file
+
+    if Path(base).is_dir():
+        return not _lacks(base, name)
+    found = cached_file(
+        base,
+        name,
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return found is not None
 
 
 def fetch_config(base: str, revision: str | None) -> "PretrainedConfig | None":
@@ -64,13 +92,13 @@ def fetch_generation_stops(base: str, revision: str | None) -> tuple[int, ...]:
         return ()
     try:
         eos: Any = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
-    except OSError as error:
+        listed = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        return msgspec.convert(listed, tuple[int, ...])
+    except Exception as error:  # broken files end in any of transformers' errors
         if Path(base).is_dir():
-            raise Unavailable("engine.no-model", base=base, problem=_first_line(error)) from error
+            problem = f"generation_config.json: {_first_line(error)}"
+            raise Unavailable("engine.no-model", base=base, problem=problem) from error
         return ()  # older models on the hub have no such file
-    if eos is None:
-        return ()
-    return tuple(eos) if isinstance(eos, list) else (int(eos),)
 
 
 def _lacks(base: str, name: str) -> bool:

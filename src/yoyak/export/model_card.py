@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yoyak import __version__
 from yoyak.config.schema import Recipe
-from yoyak.engine.tokenization.chat_template import LLAMA_DATE
+from yoyak.engine.tokenization.chat_template import TEMPLATE_DATE
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.render.escape import markdown
@@ -161,7 +161,7 @@ def _prompt_lines(recipe: Recipe) -> Iterator[str]:
     yield "]"
     yield "ids = tokenizer.apply_chat_template("
     yield '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True,'
-    yield f"    date_string={LLAMA_DATE!r}, enable_thinking=False,"
+    yield f"    date_string={TEMPLATE_DATE!r}, enable_thinking=False,"
     yield ").input_ids"
 
 

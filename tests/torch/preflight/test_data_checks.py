@@ -5,7 +5,14 @@ import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from support.preflight import slow, with_control
+from support.tokenizers import FORMS, recipe_of
 from yoyak.engine.device import Precision
+from yoyak.engine.preflight.data_checks import (
+    DataCheckContext,
+    check_data,
+    padding,
+    turn_separators,
+)
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.errors import BadData, RunFailed
@@ -61,7 +68,7 @@ def test_the_header_of_the_answer_cut_off(toy, encoded, red, architecture):
 
 def test_the_header_written_twice(toy, encoded, red):
     model = toy("llama")
-    header = model.tokenizer.source_endings()[-1]
+    header = model.tokenizer._encode(model.tokenizer.chat_format.header)
     rows = [row._replace(source_ids=(*row.source_ids, *header)) for row in encoded(model)]
     assert "answer-header" in red(model, rows)
 
@@ -186,6 +193,70 @@ def test_most_dialogues_cut(toy, dialogues, red):
     prompt = msgspec.structs.replace(model.recipe.prompt, max_source_tokens=160)
     model = model._replace(recipe=msgspec.structs.replace(model.recipe, prompt=prompt))
     assert red(model) == {"rows-shortened"}
+
+
+def context_of(tokenizer, prompt, dialogues):
+    rows = encode_rows(tokenizer, dialogues, prompt, with_answers=True)
+    return DataCheckContext(tokenizer, prompt, dialogues, rows)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("system", ["대화를 요약하세요.", ""])
+def test_every_family_passes_on_its_own_rows(family, form, system, dialogues, toy_recipe):
+    prompt = msgspec.structs.replace(recipe_of(form, toy_recipe).prompt, system=system)
+    results = list(check_data(context_of(family(form), prompt, dialogues)))
+    assert [(each.name, each.fields) for each in results if not each.passed] == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_family_has_one_header_one_stop_and_its_begin(family, form, dialogues, toy_recipe):
+    """Cut or doubled, each is noticed, whatever the family's format is."""
+    tokenizer, prompt = family(form), recipe_of(form, toy_recipe).prompt
+    context = context_of(tokenizer, prompt, dialogues[:6])
+
+    def failed(change):
+        rows = [change(row) for row in context.rows]
+        return {each.name for each in check_data(context._replace(rows=rows)) if not each.passed}
+
+    cut = failed(lambda row: row._replace(source_ids=row.source_ids[:-1]))
+    assert "answer-header" in cut
+    without_stop = failed(lambda row: row._replace(answer_ids=row.answer_ids[:-1]))
+    assert "stop-supervised" in without_stop
+    if tokenizer.bos_id is not None:
+        begun = failed(lambda row: row._replace(source_ids=(tokenizer.bos_id, *row.source_ids)))
+        assert "begin-of-text" in begun
+
+
+def test_the_card_says_what_becomes_of_the_system_prompt(family, dialogues, toy_recipe):
+    def found(form, system):
+        prompt = msgspec.structs.replace(recipe_of(form, toy_recipe).prompt, system=system)
+        context = context_of(family(form), prompt, dialogues[:3])
+        return turn_separators(context).found
+
+    assert "the template writes its own: You are Qwen, created by" in found("qwen2_5", "")
+    assert "the recipe's" in found("qwen2_5", "요약하세요.")
+    assert "beginning of the user turn" in found("gemma2", "요약하세요.")
+    assert "no system prompt" in found("gemma2", "")
+    assert "separator '\\n'" in found("pko-t5", "")
+    assert "separator ' | '" in found("mt5", "")
+
+
+def test_turns_that_run_together_are_noticed(family, dialogues, toy_recipe):
+    tokenizer, prompt = family("mt5"), recipe_of("mt5", toy_recipe).prompt
+    joined = msgspec.structs.replace(tokenizer.special_tokens, line_break=" ")
+    blank = type(tokenizer)(tokenizer._hf_tokenizer, joined)
+    rows = encode_rows(blank, dialogues[:6], prompt, with_answers=True)
+    context = DataCheckContext(tokenizer, prompt, dialogues[:6], rows)
+    assert not turn_separators(context).passed
+
+
+def test_padding_with_eos_passes_only_where_nothing_else_can_pad(family, dialogues, toy_recipe):
+    prompt = recipe_of("solar", toy_recipe).prompt
+    assert padding(context_of(family("solar"), prompt, dialogues[:3])).passed
+    tokenizer = family("gemma2")
+    control = msgspec.structs.replace(tokenizer.special_tokens, pad_id=tokenizer.stop_id)
+    wrong = type(tokenizer)(tokenizer._hf_tokenizer, control)
+    assert not padding(context_of(wrong, prompt, dialogues[:3])).passed
 
 
 def test_the_mark_of_unsupervised_places_decoded(toy):

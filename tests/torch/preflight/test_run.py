@@ -27,7 +27,8 @@ def slow(architecture):
 FP32 = Precision(torch.float32, None)
 BF16 = Precision(torch.bfloat16, None)
 NAMES = (
-    "supervised-span", "stop-supervised", "inference-prefix", "answer-header", "begin-of-text",
+    "supervised-span", "stop-supervised", "inference-prefix", "answer-header",
+    "turn-separators", "begin-of-text",
     "control-tokens", "padding", "tags", "rows-shortened", "supervised-places", "vocabulary",
     "dtypes", "batch-equals-single", "generation-equals-training", "head-equals-full",
     "gradient-everywhere", "accumulation",

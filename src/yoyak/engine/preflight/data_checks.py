@@ -8,18 +8,18 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from yoyak.config.schema import PromptSettings
 from yoyak.data.clean import TAG, summary_of
+from yoyak.data.prompt import render
 from yoyak.engine.check_result import check_result, first_three
-from yoyak.engine.tokenization.chat_template import CHAT_FORMATS
 from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.events import CheckResult
-from yoyak.values import Dialogue
+from yoyak.values import Dialogue, Turn
 
 if TYPE_CHECKING:
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
@@ -64,6 +64,7 @@ def check_data(context: DataCheckContext) -> Iterator[CheckResult]:
     yield stop_supervised(context)
     yield inference_prefix(context)
     yield answer_header(context)
+    yield turn_separators(context)
     yield begin_of_text(context)
     yield control_tokens(context)
     yield padding(context)
@@ -74,8 +75,8 @@ def check_data(context: DataCheckContext) -> Iterator[CheckResult]:
 def supervised_span(context: DataCheckContext) -> CheckResult:
     """Check that the answer ids of every row decode to its summary; show three of them.
 
-    A tokenizer may normalize characters, and koBART has no token for some rare ones; both are
-    counted, and the second may concern one row in a hundred.
+    A tokenizer may normalize characters or, like WordPiece, set blanks of its own, and some have no
+    token for rare characters; both are counted, and the second may concern one row in a hundred.
     """
     tokenizer, kinds = context.tokenizer, Counter[str]()
     unlike = []
@@ -103,7 +104,8 @@ def _decoded_like(tokenizer: "ModelTokenizer", row: EncodedRow, summary: str) ->
     text = _summary(tokenizer, row.answer_ids)
     if text == summary:
         return "exact"
-    if text.split() == tokenizer.normalize(summary).split():
+    read, written = text.split(), tokenizer.normalize(summary).split()
+    if read == written or (tokenizer.splits_words and "".join(read) == "".join(written)):
         return "folded"
     return "unknown" if tokenizer.unknown_id in row.answer_ids else "unlike"
 
@@ -119,7 +121,7 @@ def stop_supervised(context: DataCheckContext) -> CheckResult:
     ]
     return check_result(
         "stop-supervised",
-        not wrong and _is_stop_of_chat_format(tokenizer),
+        not wrong and _ends_an_answer(tokenizer),
         "engine.found-stop",
         stop=tokenizer.id_to_token(tokenizer.stop_id),
         all=", ".join(map(tokenizer.id_to_token, tokenizer.stop_ids)),
@@ -127,11 +129,13 @@ def stop_supervised(context: DataCheckContext) -> CheckResult:
     )
 
 
-def _is_stop_of_chat_format(tokenizer: "ModelTokenizer") -> bool:
-    stops = {family.name: family.stop for family in CHAT_FORMATS}
-    return tokenizer.id_to_token(tokenizer.stop_id) == stops.get(
-        tokenizer.special_tokens.family, tokenizer.id_to_token(tokenizer.stop_id)
-    )
+def _ends_an_answer(tokenizer: "ModelTokenizer") -> bool:
+    """Return whether EOS is the first special token that follows an answer in a conversation."""
+    if tokenizer.style == "source":
+        return tokenizer.stop_id in tokenizer.source_frame[1]
+    before, found, _ = tokenizer.chat_format.end.partition(tokenizer.id_to_token(tokenizer.stop_id))
+    names = map(tokenizer.id_to_token, tokenizer.special_token_ids)
+    return (bool(found) or not before) and not any(name in before for name in names)
 
 
 def inference_prefix(context: DataCheckContext) -> CheckResult:
@@ -157,28 +161,84 @@ def inference_prefix(context: DataCheckContext) -> CheckResult:
 
 
 def answer_header(context: DataCheckContext) -> CheckResult:
-    """Check that every source ends with one open answer header, or with the encoder's EOS."""
+    """Check that every source ends with one answer header, or with the frame of an encoder."""
     tokenizer = context.tokenizer
-    endings = tokenizer.source_endings()
+    ending, ends = _header_test(tokenizer)
     wrong = [
         row.id
         for row in context.rows
-        if len(row.source_ids) > context.prompt.max_source_tokens
-        or not any(row.source_ids[-len(end) :] == end for end in endings)
-        or any(row.source_ids[-2 * len(end) :] == (*end, *end) for end in endings)
+        if len(row.source_ids) > context.prompt.max_source_tokens or not ends(row.source_ids)
     ]
-    ending = _shortened(tokenizer.decode_with_special_tokens(endings[-1]))
     return check_result(
-        "answer-header", not wrong, "engine.found-header", ending=ending, wrong=first_three(wrong)
+        "answer-header",
+        not wrong,
+        "engine.found-header",
+        ending=_shortened(ending),
+        wrong=first_three(wrong),
     )
 
 
-def begin_of_text(context: DataCheckContext) -> CheckResult:
-    """Check that BOS comes once, first, if the chat format has one, and otherwise never."""
+def _header_test(tokenizer: "ModelTokenizer") -> tuple[str, Callable[[Sequence[int]], bool]]:
+    """Return what every source ends with, as text, and a test that ids end with it once."""
+    if tokenizer.style == "source":
+        _, after = tokenizer.source_frame
+        size = len(after)
+        return tokenizer.decode_with_special_tokens(
+            after
+        ), lambda ids: tuple(ids[-size:]) == after and tuple(ids[-2 * size : -size]) != after
+    header = tokenizer.chat_format.header.strip(" ")  # decoders set blanks around special tokens
+
+    def ends_with_header(ids: Sequence[int]) -> bool:
+        text = tokenizer.decode_with_special_tokens(ids)
+        return text.endswith(header) and not text.endswith(2 * header)
+
+    return header, ends_with_header
+
+
+def turn_separators(context: DataCheckContext) -> CheckResult:
+    """Check that each turn is set apart, and say which system prompt stands in the rows.
+
+    SentencePiece vocabularies may lose line breaks: another separator stands in their place then.
+    """
     tokenizer = context.tokenizer
-    wanted = 1 if tokenizer.special_tokens.family == "llama" else 0
+    separator = tokenizer.special_tokens.line_break
+    joined = [
+        context.rows[index].id
+        for index in context.examples
+        if not context.rows[index].shortened
+        and tokenizer.decode_with_special_tokens(context.rows[index].source_ids).count(
+            separator.strip() or separator
+        )
+        < len(context.dialogues[index].turns) - 1
+    ]
+    return check_result(
+        "turn-separators",
+        not joined,
+        f"engine.found-turns-{_system_prompt(context)}",
+        separator=repr(separator),
+        default=_shortened(tokenizer.chat_format.default_system)
+        if tokenizer.style == "chat"
+        else "",
+        joined=first_three(joined),
+    )
+
+
+def _system_prompt(context: DataCheckContext) -> str:
+    """Return what becomes of the system prompt: own, folded, default or none."""
+    tokenizer = context.tokenizer
+    if tokenizer.style == "source":
+        return "none"
+    if context.prompt.system:
+        return "folded" if tokenizer.template.folds_system else "own"
+    return "default" if tokenizer.chat_format.default_system else "none"
+
+
+def begin_of_text(context: DataCheckContext) -> CheckResult:
+    """Check that BOS comes first and as often as template and tokenizer write it in a text."""
+    tokenizer = context.tokenizer
+    wanted = _expected_bos(context)
     counts = {
-        (*row.source_ids, *row.answer_ids).count(tokenizer.bos_id)
+        (*row.source_ids, *row.answer_ids[:-1]).count(tokenizer.bos_id)
         for row in context.rows
         if tokenizer.bos_id is not None
     } or {0}
@@ -190,6 +250,19 @@ def begin_of_text(context: DataCheckContext) -> CheckResult:
         counts=", ".join(map(str, sorted(counts))),
         wanted=wanted,
     )
+
+
+def _expected_bos(context: DataCheckContext) -> int:
+    """Count BOS in the text of a prompt, or in the frame of an encoder's source."""
+    tokenizer = context.tokenizer
+    if tokenizer.bos_id is None:
+        return 0
+    if tokenizer.style == "source":
+        before, after = tokenizer.source_frame
+        return (*before, *after).count(tokenizer.bos_id)
+    probe = Dialogue(id="", turns=(Turn(speaker="", text="가"),))
+    prompt = tokenizer.render(render(probe, context.prompt))
+    return prompt.count(tokenizer.id_to_token(tokenizer.bos_id))
 
 
 def control_tokens(context: DataCheckContext) -> CheckResult:
@@ -209,18 +282,28 @@ def control_tokens(context: DataCheckContext) -> CheckResult:
 
 
 def padding(context: DataCheckContext) -> CheckResult:
-    """Check that the padding token exists, is not EOS, and is in no row."""
+    """Check that the padding token is in no row, or is EOS for want of any other.
+
+    Batches are masked by position, never by id, so that even EOS may pad; a token that stands in
+    prompts or answers shows that a better one was overlooked.
+    """
     tokenizer = context.tokenizer
+    used = {*tokenizer.stop_ids}
+    for row in context.rows:
+        used.update(row.source_ids, row.answer_ids)
+    by_position = tokenizer.pad_id == tokenizer.stop_id and tokenizer.padding_beside(used) is None
     inside = [
-        row.id for row in context.rows if tokenizer.pad_id in (*row.source_ids, *row.answer_ids)
+        row.id
+        for row in context.rows
+        if tokenizer.pad_id in (*row.source_ids, *row.answer_ids) and not by_position
     ]
-    valid = (
+    valid = by_position or (
         tokenizer.pad_id not in tokenizer.stop_ids and 0 <= tokenizer.pad_id < tokenizer.vocab_size
     )
     return check_result(
         "padding",
         valid and not inside,
-        "engine.found-padding",
+        "engine.found-padding-by-position" if by_position else "engine.found-padding",
         pad=tokenizer.id_to_token(tokenizer.pad_id),
         inside=first_three(inside),
     )
@@ -236,7 +319,7 @@ def tags(context: DataCheckContext) -> CheckResult:
             for tag in re.findall(TAG, text)
         }
     )
-    sentences = [f"{tag}은 {tag}에게 {tag}, {tag}를 말합니다." for tag in known]
+    sentences = [f"{tag}은 {tag}에게 {tag}, {tag}를 7월 30일에 말합니다." for tag in known]
     lost = [
         tag for tag, text in zip(known, sentences, strict=True) if _to_file(context, text) != text
     ]

@@ -7,8 +7,9 @@ truncation, padding or added special token can be switched on from outside.
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,15 +17,30 @@ from yoyak.config.schema import Recipe
 from yoyak.data.clean import TAG
 from yoyak.engine.hub import fetch_config, fetch_generation_stops, fetch_tokenizer
 from yoyak.engine.tokenization.chat_template import (
-    CHAT_FORMATS,
+    PLAIN_TEMPLATE,
+    ChatFormat,
+    ChatTemplate,
     SpecialTokenEscaper,
     find_chat_format,
-    render_chat,
+    usable_template,
 )
 from yoyak.engine.tokenization.script_filter import bytes_of_tokens
-from yoyak.errors import BadRecipe, RunFailed
+from yoyak.engine.tokenization.special_tokens import (
+    SPECIAL_TOKEN,
+    SpecialTokens,
+    chat_tokens,
+    find_padding,
+    frame_of,
+    needs_bos,
+    refuse_special_tags,
+    set_source_frame,
+    source_tokens,
+    special_ids,
+    vocab_size,
+)
+from yoyak.errors import RunFailed, Unavailable
 from yoyak.files import atomic
-from yoyak.values import Source, Value
+from yoyak.values import Message, Source
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -32,28 +48,19 @@ if TYPE_CHECKING:
 FILE = "codec.json"
 """The special token ids of a run, beside its tokenizer."""
 
-_SPECIAL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\]")
-"""What special tokens look like. koBART also registers emoji as special: those are text."""
+METASPACE = "\u2581"
+"""The character that marks a space before a word."""
 
-
-class SpecialTokens(Value, frozen=True, kw_only=True):
-    """The special token ids of a tokenizer, as stored beside a run's weights."""
-
-    style: Literal["chat", "source"]
-    family: str
-    pad_id: int
-    stop_ids: tuple[int, ...]
-    """EOS ids: the first one is supervised in training, every one ends a generation."""
-    bos_id: int | None
-    decoder_start_id: int | None
-    vocab_size: int = msgspec.field(name="vocabulary")
+_SPLIT_TAG = re.compile(r"# ?([A-Za-z]+[0-9]*) ?#")
+"""A tag as WordPiece decodes it, which writes a blank at every edge of a word."""
 
 
 class ModelTokenizer:
     """A model's tokenizer, whose settings nothing can change, for chat and encoder-decoder models.
 
     Args:
-        hf_tokenizer: a fast tokenizer that nobody else uses.
+        hf_tokenizer: a fast tokenizer that nobody else uses, with a chat template if the style is
+            chat.
         special_tokens: which ids mean what.
     """
 
@@ -73,11 +80,18 @@ class ModelTokenizer:
         self.unknown_id: int | None = hf_tokenizer.unk_token_id
         self.decoder_start_id = special_tokens.decoder_start_id
         self.vocab_size = special_tokens.vocab_size
-        self.special_token_ids = _special_ids(hf_tokenizer) | {self.pad_id, *self.stop_ids}
+        if self.style == "source":
+            set_source_frame(self._backend, self.stop_id)
+        self.special_token_ids = special_ids(self._backend) | {
+            self.pad_id, *self.stop_ids, *special_tokens.answer_prefix_ids
+        }  # fmt: skip
         added = [token.content for token in self._backend.get_added_tokens_decoder().values()]
-        self.tags_are_tokens = any(re.fullmatch(TAG, content) for content in added)
+        self.splits_words = self._backend.decode(self._encode("#Person1#")) == "# Person1 #"
+        self.tags_are_tokens = self.splits_words or any(
+            re.fullmatch(TAG, content) for content in added
+        )
         self._escape = SpecialTokenEscaper(
-            content for content in added if _SPECIAL.fullmatch(content)
+            content for content in added if SPECIAL_TOKEN.fullmatch(content)
         )
 
     @property
@@ -86,19 +100,55 @@ class ModelTokenizer:
         template = str(self._hf_tokenizer.chat_template)
         return atomic.sha256_of(self._backend.to_str(), template, self.special_tokens)
 
-    def encode_source(self, source: Source) -> list[int]:
-        """Return the prompt's ids: to the header of the answer, or to EOS for an encoder."""
+    @cached_property
+    def template(self) -> ChatTemplate:
+        """The chat template of a causal model."""
+        return _template_of(self._hf_tokenizer)
+
+    @cached_property
+    def chat_format(self) -> ChatFormat:
+        """What stands around questions and answers in a chat."""
+        return find_chat_format(self.template)
+
+    @property
+    def source_frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids before and after the text of an encoder-decoder's source."""
+        return frame_of(self._backend)
+
+    def render(self, source: Source) -> str:
+        """Return a prompt as text, special tokens spelt out."""
         if self.style == "source":
-            return [*self._encode(self._escape(source.text or "")), self.stop_id]
-        escaped = [
-            msgspec.structs.replace(message, text=self._escape(message.text))
+            return self._prepared(source.text or "")
+        messages = [
+            Message(role=message.role, text=self._prepared(message.text))
             for message in source.messages
         ]
-        return self._encode(render_chat(self._hf_tokenizer, escaped))
+        return self.template.render(messages)
+
+    def encode_source(self, source: Source) -> list[int]:
+        """Return the prompt's ids: to the header of the answer, or to EOS for an encoder."""
+        return self._encode(self.render(source), framed=self.style == "source")
 
     def encode_answer(self, summary: str) -> list[int]:
-        """Return the ids of a summary, without EOS."""
-        return self._encode(summary)
+        """Return the ids of a summary as it follows a prompt, without EOS."""
+        if self.style == "source":
+            return [*self.special_tokens.answer_prefix_ids, *self._encode(summary)]
+        before, start, skipped = self._answer_context
+        return self._encode(f"{before}{start}{summary}")[skipped:]
+
+    @cached_property
+    def _answer_context(self) -> tuple[str, str, int]:
+        """Return the text in which an answer is encoded, and how many of its ids are skipped.
+
+        SentencePiece puts a blank before a text and none before words in the middle of one, so
+        that an answer alone may begin with another id than after its header.
+        """
+        chat, probe = self.chat_format, "가"
+        header, alone = self._encode(chat.header), self._encode(probe)
+        ids = self._encode(f"{chat.header}{chat.lead}{probe}")
+        if ids == [*header, *alone] or ids[: len(header)] != header:
+            return "", "", 0
+        return chat.header, chat.lead, len(header)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the exact text of ``ids``; special tokens are left out by id, tags are text.
@@ -110,30 +160,27 @@ class ModelTokenizer:
         if stray is not None:
             raise RunFailed("engine.not-a-token", token=stray, vocabulary=self.vocab_size)
         kept = [token for token in ids if token not in self.special_token_ids]
-        return str(self._backend.decode(kept, skip_special_tokens=False))
+        text = str(self._backend.decode(kept, skip_special_tokens=False))
+        return _SPLIT_TAG.sub(r"#\1#", text) if self.splits_words else text
 
     def decode_with_special_tokens(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids`` with special tokens spelt out, for display."""
         return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
     def normalize(self, text: str) -> str:
-        """Return ``text`` in the tokenizer's normal form (NFKC for koBART)."""
+        """Return ``text`` in the tokenizer's normal form (NFKC for koBART), blanks as blanks."""
         normalizer = self._backend.normalizer
-        return text if normalizer is None else str(normalizer.normalize_str(text))
+        if normalizer is None:
+            return text
+        return str(normalizer.normalize_str(text)).replace(METASPACE, " ").strip()
 
     def id_to_token(self, token: int) -> str:
         """Return the vocabulary's name of an id."""
         return str(self._backend.id_to_token(token))
 
-    def source_endings(self) -> tuple[tuple[int, ...], ...]:
-        """Return the id sequences of which every source must end with one."""
-        if self.style == "source":
-            return ((self.stop_id,),)
-        chat = next(each for each in CHAT_FORMATS if each.name == self.special_tokens.family)
-        header = tuple(self._encode(chat.answer_header))
-        if not chat.empty_thinking:
-            return (header,)
-        return ((*header, *self._encode(chat.empty_thinking)), header)
+    def padding_beside(self, used: set[int]) -> int | None:
+        """Return a token of the vocabulary that could pad where those in use may not."""
+        return find_padding(self._hf_tokenizer, used)
 
     def token_bytes(self) -> list[bytes]:
         """Return the bytes of each token, by id; of special tokens their name."""
@@ -145,8 +192,14 @@ class ModelTokenizer:
         self._hf_tokenizer.save_pretrained(folder)
         (folder / FILE).write_bytes(msgspec.json.encode(self.special_tokens))
 
-    def _encode(self, text: str) -> list[int]:
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+    def _prepared(self, text: str) -> str:
+        """Escape special tokens, and separate lines by what the vocabulary has for it."""
+        escaped = self._escape(text)
+        separator = self.special_tokens.line_break
+        return escaped if separator == "\n" else re.sub(r"\n+", separator, escaped)
+
+    def _encode(self, text: str, *, framed: bool = False) -> list[int]:
+        return list(self._backend.encode(text, add_special_tokens=framed).ids)
 
 
 def load_tokenizer(
@@ -156,20 +209,26 @@ def load_tokenizer(
 
     Raises:
         Unavailable: there is no such tokenizer, it is not a fast one, or it needs remote code.
-        BadRecipe: its chat format is unknown, it has no padding token apart from EOS, or it would
-            delete the contest's tags in decoding.
+        BadRecipe: nothing says where its answers end, its chat template fails, or it would delete
+            the contest's tags in decoding.
         RunFailed: the saved tokenizer has another vocabulary size than the run was trained with.
     """
     hf_tokenizer = fetch_tokenizer(folder_or_hub_id, revision)
     saved = Path(folder_or_hub_id) / FILE
     if saved.is_file():
-        special_tokens = msgspec.json.decode(saved.read_bytes(), type=SpecialTokens)
-        if special_tokens.vocab_size != _vocab_size(hf_tokenizer):
+        try:
+            special_tokens = msgspec.json.decode(saved.read_bytes(), type=SpecialTokens)
+        except msgspec.MsgspecError as error:
+            problem = f"{FILE}: {error}"
+            raise Unavailable(
+                "engine.no-tokenizer", base=folder_or_hub_id, problem=problem
+            ) from error
+        if special_tokens.vocab_size != vocab_size(hf_tokenizer):
             raise RunFailed(
                 "engine.codec-changed",
                 folder=folder_or_hub_id,
                 saved=special_tokens.vocab_size,
-                found=_vocab_size(hf_tokenizer),
+                found=vocab_size(hf_tokenizer),
             )
         return ModelTokenizer(hf_tokenizer, special_tokens)
     config = fetch_config(folder_or_hub_id, revision)
@@ -202,70 +261,18 @@ def build_tokenizer(
     Raises:
         BadRecipe: as ``load_tokenizer``.
     """
-    _refuse_special_tags(hf_tokenizer, base)
-    style = recipe.prompt.style
-    if style == "source" and decoder_start_id is None:
-        raise BadRecipe("engine.no-decoder-start", base=base)
-    special_tokens = (_chat_tokens if style == "chat" else _source_tokens)(hf_tokenizer, base)
-    further = [token for token in other_stop_ids if token != special_tokens.pad_id]
-    special_tokens = msgspec.structs.replace(
-        special_tokens,
-        stop_ids=tuple(dict.fromkeys((*special_tokens.stop_ids, *further))),
-        decoder_start_id=decoder_start_id if style == "source" else None,
-    )
-    return ModelTokenizer(hf_tokenizer, special_tokens)
+    refuse_special_tags(hf_tokenizer.backend_tokenizer, base)
+    if recipe.prompt.style == "source":
+        tokens = source_tokens(hf_tokenizer, base, other_stop_ids, decoder_start_id)
+        return ModelTokenizer(hf_tokenizer, tokens)
+    template = _template_of(hf_tokenizer)
+    usable = usable_template(template, needs_bos=needs_bos(hf_tokenizer))
+    hf_tokenizer.chat_template = usable.source
+    tokens = chat_tokens(hf_tokenizer, usable, base, other_stop_ids)
+    return ModelTokenizer(hf_tokenizer, tokens)
 
 
-def _chat_tokens(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> SpecialTokens:
-    token_to_id = hf_tokenizer.backend_tokenizer.token_to_id
-    chat = find_chat_format(token_to_id)
-    if chat is None or not hf_tokenizer.chat_template:
-        raise BadRecipe("engine.no-chat-format", base=base)
-    pads = [id_ for name in chat.pads if (id_ := token_to_id(name)) is not None]
-    if not pads:
-        raise BadRecipe("engine.no-pad", base=base, wanted=", ".join(chat.pads))
-    stops = [token_to_id(name) for name in (chat.stop, *chat.other_stops)]
-    return SpecialTokens(
-        style="chat",
-        family=chat.name,
-        pad_id=pads[0],
-        stop_ids=tuple(id_ for id_ in stops if id_ is not None),
-        bos_id=None if chat.bos is None else token_to_id(chat.bos),
-        decoder_start_id=None,
-        vocab_size=_vocab_size(hf_tokenizer),
-    )
-
-
-def _source_tokens(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> SpecialTokens:
-    pad, stop = hf_tokenizer.pad_token_id, hf_tokenizer.eos_token_id
-    if pad is None or stop is None or pad == stop:
-        raise BadRecipe("engine.no-pad", base=base, wanted="<pad>")
-    return SpecialTokens(
-        style="source",
-        family="source",
-        pad_id=pad,
-        stop_ids=(stop,),
-        bos_id=hf_tokenizer.bos_token_id,
-        decoder_start_id=None,
-        vocab_size=_vocab_size(hf_tokenizer),
-    )
-
-
-def _refuse_special_tags(hf_tokenizer: "PreTrainedTokenizerFast", base: str) -> None:
-    added = hf_tokenizer.backend_tokenizer.get_added_tokens_decoder().values()
-    tags = [token.content for token in added if token.special and re.fullmatch(TAG, token.content)]
-    if tags:
-        raise BadRecipe("engine.special-tags", base=base, tags=", ".join(tags))
-
-
-def _special_ids(hf_tokenizer: "PreTrainedTokenizerFast") -> frozenset[int]:
-    added = hf_tokenizer.backend_tokenizer.get_added_tokens_decoder()
-    return frozenset(
-        index
-        for index, token in added.items()
-        if _SPECIAL.fullmatch(token.content) and (token.special or token.content.startswith("<|"))
-    )
-
-
-def _vocab_size(hf_tokenizer: "PreTrainedTokenizerFast") -> int:
-    return max(hf_tokenizer.get_vocab().values()) + 1
+def _template_of(hf_tokenizer: "PreTrainedTokenizerFast") -> ChatTemplate:
+    """Return the tokenizer's chat template, or that of plain prompts where it has none."""
+    source = hf_tokenizer.get_chat_template() if hf_tokenizer.chat_template else PLAIN_TEMPLATE
+    return ChatTemplate(source, hf_tokenizer.special_tokens_map)

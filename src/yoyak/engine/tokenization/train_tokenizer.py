@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from yoyak.config.schema import Recipe
 from yoyak.engine.tokenization.chat_template import CHATML_TEMPLATE, LLAMA3_TEMPLATE
-from yoyak.engine.tokenization.tokenizer import ModelTokenizer, build_tokenizer
+from yoyak.engine.tokenization.tokenizer import METASPACE, ModelTokenizer, build_tokenizer
 from yoyak.errors import BadRecipe
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 Architecture = Literal["bart", "llama", "qwen2", "qwen3"]
 
 PRINTABLE_ASCII = [chr(code) for code in range(33, 127)]
-
-METASPACE = "\u2581"
-"""The character that marks a space before a word."""
 
 
 class TokenizerFormat(NamedTuple):
