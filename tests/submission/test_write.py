@@ -45,6 +45,13 @@ def test_numbers_go_up_and_nothing_is_overwritten(draft, evidence, tmp_path):
     assert Path(write_submission(draft, evidence, tmp_path).path).parent.name == "8"
 
 
+def test_a_file_that_is_no_text_is_named_for_what_it_is(evidence, tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_bytes(b"\x1f\x8b\x08" + bytes(20))
+    with pytest.raises(BadData, match="compressed with gzip"):
+        check_file(path, evidence)
+
+
 def test_the_order_of_predictions_does_not_matter(draft, evidence, good, tmp_path):
     turned = msgspec.structs.replace(draft, predictions=draft.predictions[::-1])
     assert Path(write_submission(turned, evidence, tmp_path).path).read_bytes() == good

@@ -69,7 +69,7 @@ def read_text_file(path: Path) -> TextFile:
         BadData: it is a folder or device, empty, no text, or in another encoding.
     """
     content = _content(path)
-    _refuse_other_formats(path, content)
+    refuse_other_formats(path, content)
     text = decode(path, content)
     if not text.strip():
         raise BadData("data.empty-file", file=path)
@@ -103,7 +103,7 @@ def _pipe_content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _refuse_other_formats(path: Path, content: bytes) -> None:
+def refuse_other_formats(path: Path, content: bytes) -> None:
     """Raise BadData for a known format that is not text, and for text that stands for a file."""
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         raise _archive(path, content)

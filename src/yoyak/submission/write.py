@@ -18,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from yoyak import __version__
+from yoyak.data.text_file import refuse_other_formats
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.files import atomic
@@ -202,11 +203,13 @@ def check_file(path: Path, context: ValidationContext) -> ValidationResult:
 
     Raises:
         InputMissing: there is no such file.
+        BadData: it is of a format that is no text, such as an Excel workbook.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputMissing("submission.no-file", file=path, problem=error.strerror) from error
+    refuse_other_formats(path, data)
     return validate(data, context)
 
 
