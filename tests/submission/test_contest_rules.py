@@ -50,7 +50,9 @@ def test_the_card_of_a_local_base_is_read(corpus, tmp_path):
 
 def test_a_data_file_called_like_a_forbidden_source_is_named(corpus, tmp_path):
     (tmp_path / "dialogsum_extra.csv").write_text("x", encoding="utf-8")
-    assert rules(msgspec.structs.replace(corpus, folder=str(tmp_path))) == ["forbidden-data"]
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "DialogSum.json").write_text("x", encoding="utf-8")
+    assert rules(msgspec.structs.replace(corpus, folder=str(tmp_path))) == ["forbidden-data"] * 2
 
 
 def test_a_test_dialogue_in_training_is_found_by_its_words(corpus):

@@ -36,7 +36,7 @@ from yoyak.data.columns import (
 from yoyak.data.contest import Contest, read_contest
 from yoyak.data.rows import InputTable, TableRow, read_folder, read_rows
 from yoyak.data.speakers import tag_names
-from yoyak.data.text_file import is_pipe, read_text_file
+from yoyak.data.text_file import read_text_file
 from yoyak.errors import BadData, InputMissing
 from yoyak.messages import listed, visible
 from yoyak.values import Corpus, Dialogue, Split, SplitName, Turn
@@ -119,7 +119,7 @@ def split_file(folder: Path, name: str) -> Path | None:
     if len(found) > 1:
         names = listed([path.name for path in found])
         raise BadData("data.two-files", folder=folder, names=names, split=name)
-    if found and is_pipe(found[0]):
+    if found and found[0].is_fifo():
         raise BadData("data.pipe", file=found[0])
     if not found and (folder / name).is_dir():
         return folder / name

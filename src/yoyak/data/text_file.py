@@ -76,11 +76,6 @@ def read_text_file(path: Path) -> TextFile:
     return TextFile(path, text, hashlib.sha256(content).hexdigest())
 
 
-def is_pipe(path: Path) -> bool:
-    """Return whether ``path`` is a pipe, such as ``<(command)`` or what ``mkfifo`` makes."""
-    return path.is_fifo()
-
-
 def _content(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode

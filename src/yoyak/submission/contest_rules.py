@@ -7,13 +7,15 @@ found by its name: this catches accidents, not intent.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 from yoyak.config.schema import Recipe
 from yoyak.data.contest import Contest, read_contest
 from yoyak.errors import BadData
 from yoyak.messages import fill
-from yoyak.values import Corpus, Value
+from yoyak.values import Corpus, SplitName, Value
 
 _FIELD = re.compile(r"\{\s*(topic|summary|reference)s?\s*\}|\[topic\]", re.IGNORECASE)
 _MODEL_FILES = ("README.md", "config.json", "adapter_config.json", "dataset_infos.json")
@@ -77,7 +79,8 @@ def _pattern(sources: Sequence[str]) -> re.Pattern[str] | None:
 def _data_names(folder: Path, named: re.Pattern[str] | None) -> Iterable[ContestRuleBreach]:
     if named is None or not folder.is_dir():
         return
-    for path in sorted(folder.iterdir()):
+    below = chain.from_iterable((folder / name).rglob("*") for name in get_args(SplitName))
+    for path in sorted((*folder.iterdir(), *below)):
         if path.suffix in _DATA and (found := named.search(path.name)):
             yield ContestRuleBreach(
                 rule="forbidden-data", fields={"file": str(path), "found": found[0]}
