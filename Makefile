@@ -76,6 +76,7 @@ docs: .venv/.ready-dev
 bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/consensus.py
+	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/report.py
 

@@ -125,6 +125,14 @@ def test_the_engine_and_the_plain_way_learn_and_say_the_same():
 
 
 @pytest.mark.torch
+def test_fused_adapters_are_timed_beside_pefts(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOYAK_BENCH_HISTORY", str(tmp_path / "history.jsonl"))
+    (found,) = run(str(BENCHMARKS / "adapters.py"), "--tiny")
+    assert found["ratio"] == found["peft"] / found["fused"]
+    assert (tmp_path / "history.jsonl").read_text().count("adapters.2x64") == 1
+
+
+@pytest.mark.torch
 @pytest.mark.slow
 def test_every_model_and_case_runs_small():
     lines = run(str(BENCHMARKS / "gpu.py"), "--tiny")

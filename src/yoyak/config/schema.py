@@ -159,8 +159,10 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     packing: Literal["auto", "on", "off"] = "auto"
     """Packing without cross-contamination (cu_seqlens); ``auto``: on a GPU, where a check against
     padded rows passes and it measures faster."""
-    kernels: Literal["torch", "liger"] = "torch"
-    """Kernels of norms, SwiGLU and rotary embeddings; ``liger`` needs a GPU and its extra."""
+    kernels: Literal["auto", "torch", "fused", "liger"] = "auto"
+    """``fused``: LoRA layers with gradients by hand; ``auto``: those, where there are any.
+    ``liger``: kernels of norms, SwiGLU and rotary embeddings; needs a GPU and its extra.
+    ``torch``: what transformers and PEFT compute."""
     compile: bool = False
     """``torch.compile`` of each block of the model."""
     save_every_steps: Positive = 200

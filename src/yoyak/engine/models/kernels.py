@@ -1,4 +1,4 @@
-"""Faster ways to the same gradient: packed rows, Liger kernels, compiled blocks.
+"""Faster ways to the same gradient: packed rows, fused LoRA, Liger kernels, compiled blocks.
 
 They are active only while a gradient is computed; evaluation and generation run plain transformers.
 Preflight compares the gradient of each with the plain one before it is used.
@@ -8,12 +8,13 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import TrainSettings
 from yoyak.engine.device import Precision
+from yoyak.engine.models.fused_lora import FusedLora
 from yoyak.engine.models.liger import KernelPatch, liger_patches
 from yoyak.engine.models.model import ModelBundle, transformer_blocks
 from yoyak.engine.models.packing import packing_obstacle, varlen_attention
@@ -27,13 +28,19 @@ class KernelOptions(NamedTuple):
     """Which kernels are used; with all of them off, it is plain transformers."""
 
     packed: bool = False
+    fused: bool = False
     liger: bool = False
     compiled: bool = False
 
     @classmethod
     def of(cls, settings: TrainSettings) -> "KernelOptions":
         """Return what a recipe sets; packing also depends on the hardware and on a benchmark."""
-        return cls(liger=settings.kernels == "liger", compiled=settings.compile)
+        return cls(
+            # Compiled blocks are the ones that PEFT wrote: the compiler fuses them itself.
+            fused=settings.kernels in {"auto", "fused"} and not settings.compile,
+            liger=settings.kernels == "liger",
+            compiled=settings.compile,
+        )
 
 
 class KernelPatches:
@@ -50,6 +57,9 @@ class KernelPatches:
     def __init__(self, bundle: ModelBundle, options: KernelOptions) -> None:
         self._bundle = bundle
         self._patches: list[KernelPatch] = []
+        self._fused = FusedLora(bundle) if options.fused else None
+        if self._fused is not None:
+            self._patches += self._fused.patches
         if options.liger:
             self._patches += liger_patches(bundle)
         if options.compiled:
@@ -59,15 +69,24 @@ class KernelPatches:
                 for block in transformer_blocks(bundle.model)
             ]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is replaced: the options do not apply to this model."""
+        return not self._patches
+
     @contextmanager
     def active(self, *, packed: bool) -> Iterator[None]:
-        """Use the kernels inside the block, which has to include the backward pass."""
+        """Use the kernels inside the block, which has to include the backward pass.
+
+        No weight may change inside the block.
+        """
         with _patched(self._patches):
-            if not packed:
-                yield
-                return
-            with varlen_attention(self._bundle):
-                yield
+            try:
+                with varlen_attention(self._bundle) if packed else nullcontext():
+                    yield
+            finally:
+                if self._fused is not None:
+                    self._fused.reset()
 
 
 def refuse_unsupported_kernels(
@@ -85,6 +104,8 @@ def refuse_unsupported_kernels(
             raise BadRecipe("engine.cannot-pack", reason=reason)
     if settings.kernels == "liger":
         liger_patches(bundle)
+    if settings.kernels == "fused" and not FusedLora(bundle).patches:
+        raise Unavailable("engine.nothing-to-fuse")
     # Triton, too, builds its kernel launchers with a C compiler.
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
         raise Unavailable("engine.no-compiler", known=", ".join(COMPILERS))

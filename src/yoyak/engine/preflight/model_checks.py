@@ -233,8 +233,9 @@ def accumulation(context: CheckContext) -> CheckResult:
 def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
     """Check each option that the recipe sets, together with those before it."""
     wanted = KernelOptions.of(settings)
+    replacing = KernelOptions(fused=wanted.fused, liger=wanted.liger)
     steps = [
-        ("kernels-equal-torch", wanted.liger, KernelOptions(liger=True)),
+        ("kernels-equal-torch", not KernelPatches(context.bundle, replacing).empty, replacing),
         ("compiled-equals-eager", wanted.compiled, wanted),
         ("packed-equals-padded", settings.packing == "on", wanted._replace(packed=True)),
     ]
