@@ -110,9 +110,21 @@ def test_a_folder_of_a_newer_version_is_refused_and_not_taken_for_a_damaged_one(
     path = tmp_path / "weights"
     fill(path, NEW)
     fields = json.loads((path / MANIFEST).read_bytes())
-    (path / MANIFEST).write_text(json.dumps(fields | {"format": fields["format"] + 1}), "utf-8")
+    newer = fields | {"format": fields["format"] + 1, "seal": "that of other fields"}
+    (path / MANIFEST).write_text(json.dumps(newer), "utf-8")
     with pytest.raises(BadData, match="newer"):
         verify_folder(path)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_of_the_format_number_is_damage_and_not_a_newer_version(tmp_path, bit):
+    path = tmp_path / "weights"
+    fill(path, NEW)
+    content = (path / MANIFEST).read_bytes()
+    place = content.index(b'"format": ') + len(b'"format": ')
+    flipped = bytes([content[place] ^ 1 << bit])
+    (path / MANIFEST).write_bytes(content[:place] + flipped + content[place + 1 :])
+    assert verify_folder(path) is None
 
 
 def test_ours_is_a_folder_with_our_marker_or_manifest_and_never_a_link(tmp_path):

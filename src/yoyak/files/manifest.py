@@ -5,10 +5,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
+from yoyak.errors import BadData
 from yoyak.files.format import FOLDER, decode_record
 from yoyak.values import Value
 
@@ -26,7 +27,11 @@ class FileRecord(Value, frozen=True, kw_only=True):
 
 
 class Manifest(Value, frozen=True, kw_only=True):
-    """The files of a folder, the notes of its writer, and ``seal``: the SHA-256 of both."""
+    """The files of a folder, the notes of its writer, and ``seal``: the SHA-256 of both.
+
+    From format 2 on, the seal covers the format number too, so that a damaged number is told from a
+    newer version's.
+    """
 
     files: tuple[FileRecord, ...]
     notes: dict[str, str]
@@ -57,10 +62,21 @@ def read_manifest(path: Path) -> Manifest | None:
     """
     file = path / MANIFEST
     try:
-        found = decode_record(file.read_bytes(), Manifest, FOLDER, file)
+        content = file.read_bytes()
+        try:
+            found = decode_record(content, Manifest, FOLDER, file)
+        except BadData:
+            if _is_sealed(msgspec.json.decode(content)):
+                return None  # everything but the number is as this version wrote it
+            raise
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return found if found == Manifest.sealed(found.files, found.notes) else None
+
+
+def _is_sealed(record: dict[str, Any]) -> bool:
+    """Return whether files and notes of a manifest have the seal that this version gives them."""
+    return record.get("seal") == sha256_of(record.get("files"), record.get("notes"))
 
 
 def verify_folder(path: Path) -> Manifest | None:
