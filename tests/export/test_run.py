@@ -8,7 +8,7 @@ import pytest
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.errors import CannotWrite, InputMissing
+from yoyak.errors import BadData, CannotWrite, InputMissing
 from yoyak.export.run import AnswerRow, check_target, export_model, export_rows, rows
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
@@ -42,7 +42,7 @@ def make_run(tmp_path, corpus):
 
 def test_answers_stand_side_by_side_as_far_as_all_have_answered(make_run, corpus):
     runs = [make_run("lead", ["가", HOSTILE, "다"]), make_run("tiny-bart", ["라", "마"])]
-    found = list(rows(runs, corpus.dev.dialogues))
+    found = list(rows(runs, corpus.dev))
     assert [row.summaries for row in found] == [
         {"lead": "가", "tiny-bart": "라"},
         {"lead": HOSTILE, "tiny-bart": "마"},
@@ -52,7 +52,7 @@ def test_answers_stand_side_by_side_as_far_as_all_have_answered(make_run, corpus
 
 
 def test_a_formula_is_disarmed_in_a_table_and_faithful_in_jsonl(make_run, corpus, tmp_path):
-    found = list(rows([make_run("lead", ["가", HOSTILE])], corpus.dev.dialogues))
+    found = list(rows([make_run("lead", ["가", HOSTILE])], corpus.dev))
     table = export_rows(found, tmp_path / "dev.csv")
     with table.open(encoding="utf-8-sig", newline="") as lines:
         read = list(csv.DictReader(lines))
@@ -61,6 +61,14 @@ def test_a_formula_is_disarmed_in_a_table_and_faithful_in_jsonl(make_run, corpus
     assert table.read_bytes().startswith(b"\xef\xbb\xbf"), "spreadsheets know Korean by this mark"
     lines = export_rows(found, tmp_path / "dev.jsonl").read_bytes().splitlines()
     assert [msgspec.json.decode(line, type=AnswerRow) for line in lines] == found
+
+
+def test_answers_to_other_data_are_not_put_beside_these_dialogues(make_run, corpus):
+    """The ids may be the same: what counts is what the run was asked."""
+    run = make_run("lead", ["가"])
+    other = msgspec.structs.replace(corpus.dev, fingerprint="0" * 64)
+    with pytest.raises(BadData, match=run.name):
+        list(rows([run], other))
 
 
 def test_a_floor_has_no_model_to_export(make_run, tmp_path):

@@ -3,16 +3,20 @@
 import msgspec
 import pytest
 
+from yoyak.config import load
+from yoyak.errors import BadData
 from yoyak.files.format import RUN
 from yoyak.metrics.scorecard import evaluate
 from yoyak.runs.stage_records import (
     StaleOutput,
     StaleReason,
     discard_edited_predictions,
+    edited_outputs,
     own_predict_inputs,
     predict_inputs,
     provenance,
     record_stage,
+    require_unedited,
     score_inputs,
     stale_outputs,
 )
@@ -49,6 +53,26 @@ def answered(run, corpus):
 
 def test_what_was_just_answered_and_scored_is_not_stale(answered, corpus):
     assert stale(answered, corpus) == set()
+
+
+def test_a_file_that_another_run_wrote_is_refused_and_named(answered, corpus, workspace):
+    """Well formed, in its place, and yet not what this run wrote."""
+    require_unedited(answered)
+    other = workspace.find_or_create(
+        load.resolve("lead", sets=["train.seed=7"]).recipe, corpus, lambda: b"{}"
+    )
+    answer(other, corpus)
+    one, theirs = (run.scorecard_path("dev") for run in (answered, other))
+    theirs.write_bytes(theirs.read_bytes().replace(b" ", b"  ", 1))
+    record_stage(other, "score", score_inputs(other, corpus), 1.0)
+    require_unedited(other)
+    one_bytes = one.read_bytes()
+    one.write_bytes(theirs.read_bytes())
+    theirs.write_bytes(one_bytes)
+    for run, path in ((answered, one), (other, theirs)):
+        assert edited_outputs(run, run.state()) == {"score": path}
+        with pytest.raises(BadData, match=run.name):
+            require_unedited(run)
 
 
 def test_an_output_that_was_never_recorded_is_not_trusted(run, corpus):

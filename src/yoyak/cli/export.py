@@ -46,8 +46,13 @@ def _rows(context: CommandContext, runs: list[str] | None, to: Path) -> None:
     from yoyak.export.run import export_rows, rows
 
     chosen = [context.run(name) for name in runs] if runs else context.workspace.runs()
-    answered = [run for run in chosen if runs or run.predictions("dev")]
-    found = list(rows(answered, context.corpus.dev.dialogues)) if answered else []
+    dev = context.corpus.dev
+    answered = [
+        run
+        for run in chosen
+        if runs or (run.predictions("dev") and run.identity.dev_sha256 == dev.fingerprint)
+    ]
+    found = list(rows(answered, dev)) if answered else []
     if not found:
         names = ", ".join(run.name for run in chosen) or str(context.workspace.folder)
         raise InputMissing("report.export-nothing", runs=names)

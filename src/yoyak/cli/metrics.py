@@ -155,7 +155,7 @@ def _evaluate(
     from yoyak.data.prediction_files import read_predictions
     from yoyak.ensemble.imports import imports
     from yoyak.metrics.diagnostics.error_report import ScoredSystem
-    from yoyak.runs.stage_records import require_unedited
+    from yoyak.runs.stage_records import refuse_edited, require_unedited
 
     run = context.workspace.named(system)
     if run is not None:
@@ -168,6 +168,7 @@ def _evaluate(
         )
     taken_in = next((one for one in imports(context.workspace) if one.name == system), None)
     if taken_in is not None and (scorecard := taken_in.scorecard()) is not None:
+        refuse_edited(taken_in.name, taken_in.edited_outputs())
         texts = {one.id: one.text for one in taken_in.predictions("dev")}
         return ScoredSystem(card=scorecard, texts=texts)
     path = Path(system)

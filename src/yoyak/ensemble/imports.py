@@ -89,15 +89,19 @@ class Import:
         names = {"dev.jsonl": "dev_sha256", "test.jsonl": "test_sha256", _CARD: "score_sha256"}
         return {key: files[name] for name, key in names.items() if name in files}
 
+    def edited_outputs(self) -> dict[str, Path]:
+        """Return the stored files, by ``dev``, ``test`` and ``score``, that are not as written."""
+        stored, names = self.provenance, ("dev.jsonl", "test.jsonl", _CARD)
+        paths = dict(zip(("dev", "test", "score"), map(self.folder.joinpath, names), strict=True))
+        return {
+            output: path
+            for output, path in paths.items()
+            if stored.get(f"{output}_sha256") != file_sha256(path)
+        }
+
     def stale_outputs(self, corpus: Corpus) -> tuple[StaleOutput, ...]:
         """Return every output that was edited since the import, or that answers other data."""
-        stored = self.provenance
-        paths = {"dev": "dev.jsonl", "test": "test.jsonl", "score": _CARD}
-        edited = [
-            StaleOutput(output, StaleReason.EDITED)
-            for output, name in paths.items()
-            if stored.get(f"{output}_sha256") != file_sha256(self.folder / name)
-        ]
+        edited = [StaleOutput(output, StaleReason.EDITED) for output in self.edited_outputs()]
         answered = self.record.data_sha256
         other = [
             StaleOutput(split.name, StaleReason.DATA)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from yoyak.errors import CannotWrite, InputMissing, Unavailable
+from yoyak.errors import BadData, CannotWrite, InputMissing, Unavailable
 from yoyak.export.model_card import ExportedRun, render
 from yoyak.files import atomic
 from yoyak.report.render.escape import csv_cell
 from yoyak.report.render.json import score_file
 from yoyak.runs.run import Run
-from yoyak.values import Dialogue, Value
+from yoyak.runs.stage_records import require_unedited
+from yoyak.values import Split, Value
 
 RECORDS = ("recipe.json", "provenance.json")
 NOTES = {"made_by": "yoyak export"}
@@ -41,9 +42,11 @@ def export_model(run: Run, target: Path) -> Path:
 
     Raises:
         InputMissing: the run has no weights of its own.
+        BadData: its dev predictions or score are not what the run wrote.
         CannotWrite, DiskFull: ``target`` is something else already; nothing was written.
         Unavailable: the ``[train]`` extra is not installed.
     """
+    require_unedited(run)
     model = run.recipe.model
     if model.base is None and model.scratch is None:
         raise InputMissing("report.export-no-model", run=run.name)
@@ -78,8 +81,16 @@ class AnswerRow(Value, frozen=True, kw_only=True):
     """By system, 0 to 100; systems without a score are left out."""
 
 
-def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerRow]:
-    """Yield the rows of dev that every run has answered, in the order of the file."""
+def rows(runs: Sequence[Run], dev: Split) -> Iterator[AnswerRow]:
+    """Yield the rows of dev that every run has answered, in the order of the file.
+
+    Raises:
+        BadData: a run answered another dev split, or its answers are not what the run wrote.
+    """
+    for run in runs:
+        require_unedited(run)
+        if run.identity.dev_sha256 != dev.fingerprint:
+            raise BadData("report.export-other-data", run=run.name, data=run.identity.data_folder)
     recipes = [run.identity.recipe for run in runs]
     names = recipes if len(set(recipes)) == len(runs) else [run.name for run in runs]
     known = dict(zip(names, runs, strict=True))
@@ -91,7 +102,7 @@ def rows(runs: Sequence[Run], dialogues: Sequence[Dialogue]) -> Iterator[AnswerR
         name: {row.id: 100 * row.rouge.mean for row in card.rows} if card else {}
         for name, card in scorecards.items()
     }
-    for one in dialogues:
+    for one in dev.dialogues:
         if all(one.id in texts for texts in summaries.values()):
             yield AnswerRow(
                 fname=one.id,

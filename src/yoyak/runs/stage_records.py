@@ -7,7 +7,7 @@ decodings of a run's weights are recorded as stages named ``predict-dev@VARIANT`
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -143,10 +143,18 @@ def require_unedited(run: Run) -> None:
     Raises:
         BadData: the message names the run and the first such file.
     """
-    edited = edited_outputs(run, run.state())
+    refuse_edited(run.name, edited_outputs(run, run.state()))
+
+
+def refuse_edited(system: str, edited: Mapping[str, Path]) -> None:
+    """Refuse a system of which ``dev`` or ``score`` is among the ``edited`` outputs.
+
+    Raises:
+        BadData: the message names the system and the file.
+    """
     for output in ("dev", "score"):
         if output in edited:
-            raise BadData("runs.edited-output", run=run.name, path=edited[output])
+            raise BadData("runs.edited-output", run=system, path=edited[output])
 
 
 def discard_edited_predictions(
