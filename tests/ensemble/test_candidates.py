@@ -1,5 +1,6 @@
 """Runs and imports are candidates, ordered by dev, and answer alone or together."""
 
+import msgspec
 import pytest
 
 from yoyak.ensemble.candidates import candidates, pool
@@ -8,9 +9,11 @@ from yoyak.ensemble.imports import import_files
 from yoyak.ensemble.member_selection import EnsembleConfig, dev_scores, equal_weights
 from yoyak.errors import BadData, InputMissing
 from yoyak.metrics.scorecard import evaluate
+from yoyak.runs.stage_records import StaleReason
 from yoyak.submission.manifest import read_manifest
-from yoyak.submission.submit import ensemble_answer
+from yoyak.submission.submit import ensemble_answer, ready_candidates
 from yoyak.submission.write import write_submission
+from yoyak.values import Profile, Rouge
 
 
 def drop_word(at):
@@ -40,6 +43,21 @@ def test_candidates_are_ordered_by_their_dev_score(workspace, corpus, run, predi
     assert found[1].lineage.recipe == "lead"
     assert [one.lineage.system for one in candidates(workspace, corpus, ["lead"])] == [run.name]
     assert pool(found, corpus.test).ids == tuple(one.id for one in corpus.test.dialogues)
+
+
+def test_a_score_under_another_protocol_is_never_ranked_with_the_others(
+    workspace, corpus, run, prediction_files
+):
+    """Whatever its figure is, it is stale, stands last, and is not submitted."""
+    import_files(workspace, corpus, "team", prediction_files("team", drop_word(0)))
+    card = run.scorecard("dev")
+    perfect = Rouge(rouge1=1.0, rouge2=1.0, rougeL=1.0)
+    other = msgspec.structs.replace(card.protocol, profile=Profile.ROUGE101)
+    run.write_scorecard("dev", msgspec.structs.replace(card, protocol=other, rouge=perfect))
+    best, last = candidates(workspace, corpus)
+    assert (best.lineage.system, last.lineage.system) == ("team", run.name)
+    assert StaleReason.PROTOCOL in {one.reason for one in last.stale}
+    assert [one.lineage.system for one in ready_candidates(workspace, corpus).ready] == ["team"]
 
 
 def test_a_name_without_a_candidate_is_an_error(workspace, corpus, run):

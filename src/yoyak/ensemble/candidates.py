@@ -7,11 +7,18 @@ from yoyak.config.schema import BeamSearch, Decode, Greedy, Recipe, Sampling
 from yoyak.ensemble.imports import Import, imports
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import RunState
+from yoyak.metrics.protocol import OFFICIAL, protocol_of
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.runs.run import Run
-from yoyak.runs.stage_records import StaleOutput, is_verifiable, provenance, stale_outputs
+from yoyak.runs.stage_records import (
+    StaleOutput,
+    StaleReason,
+    is_verifiable,
+    provenance,
+    stale_outputs,
+)
 from yoyak.runs.workspace import Workspace
-from yoyak.values import Corpus, Prediction, Split, Value
+from yoyak.values import Corpus, Prediction, Protocol, Split, Value
 
 
 class Lineage(Value, frozen=True, kw_only=True):
@@ -147,7 +154,7 @@ def name_of(decode: Decode) -> str:
 def candidates(
     workspace: Workspace, corpus: Corpus, names: Sequence[str] = ()
 ) -> tuple[Candidate, ...]:
-    """Return the candidates on these data, the best dev mean first.
+    """Return the candidates on these data, the best dev mean first, unlike protocols last.
 
     Args:
         workspace: runs and imports.
@@ -158,12 +165,24 @@ def candidates(
         InputMissing: a name has no candidate.
     """
     found = [*_from_runs(workspace, corpus), *_from_imports(workspace, corpus)]
+    references = {dialogue.id: dialogue.references for dialogue in corpus.dev.dialogues}
+    found = [_under(protocol_of(OFFICIAL, references), one) for one in found] if found else []
     for name in names:
         if not any(name in one.names for one in found):
             known = ", ".join(dict.fromkeys(one.lineage.system for one in found))
             raise InputMissing("submission.no-candidate", name=name, known=known)
     chosen = [one for one in found if not names or set(one.names) & set(names)]
-    return tuple(sorted(chosen, key=lambda one: -one.card.rouge.mean))
+    return tuple(sorted(chosen, key=lambda one: (_UNRANKED in one.stale, -one.card.rouge.mean)))
+
+
+def _under(protocol: Protocol, one: Candidate) -> Candidate:
+    """Return the candidate, stale if its score is of another protocol: it cannot be ranked."""
+    if one.card.protocol == protocol or _UNRANKED in one.stale:
+        return one
+    return one._replace(stale=(*one.stale, _UNRANKED))
+
+
+_UNRANKED = StaleOutput("score", StaleReason.PROTOCOL)
 
 
 def pool(chosen: Sequence[Candidate], split: Split) -> CandidatePool:

@@ -2,6 +2,8 @@
 
 import shlex
 
+import msgspec
+
 from yoyak.config import load
 from yoyak.events import RunStatus
 from yoyak.report.model.next_steps import changes, next_steps
@@ -41,7 +43,16 @@ def test_runs_that_one_command_takes_up_share_it(make):
 
 
 def test_a_recipe_whose_file_is_not_here_is_named_as_it_was(make):
-    import msgspec
-
     recipe = msgspec.structs.replace(load.resolve("lead").recipe, name="mine")
     assert changes(recipe) == ()
+
+
+def test_a_comparison_is_proposed_only_where_two_systems_can_be_compared(make):
+    lead, toy = make.lead_run(), make.toy_run()
+    basis = msgspec.structs.replace(make.basis, dev_sha256="f" * 8)
+    other = toy._replace(quality=msgspec.structs.replace(toy.quality, basis=basis))
+    proposed = [
+        [step.command for step in next_steps([lead, one], has_submission=True)]
+        for one in (toy, other)
+    ]
+    assert proposed == [["yoyak compare"], []]

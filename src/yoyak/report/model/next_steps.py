@@ -19,7 +19,8 @@ def next_steps(runs: Sequence[RunHistory], has_submission: bool) -> Iterator[Ste
     if any(run.status is RunStatus.RUNNING for run in runs):
         yield Step(command="yoyak status", why=Sentence(key="report.next-running"))
     finished = [run for run in runs if run.status is RunStatus.FINISHED]
-    if len(finished) > 1:
+    bases = [run.quality.basis for run in finished if run.quality is not None]
+    if len(bases) > len(set(bases)):
         yield Step(command="yoyak compare", why=Sentence(key="report.next-compare"))
     if finished and not has_submission:
         yield Step(command="yoyak submit", why=Sentence(key="report.next-submit"))

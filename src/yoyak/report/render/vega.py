@@ -195,7 +195,7 @@ CHARTS: dict[str, Draw] = {
     ),
     "learning-rate": _along_steps(lambda curve: curve.learning_rates, "rate", scale={"zero": True}),
     "dev-rouge": _along_evaluations(
-        lambda curve: [100 * mean for mean in curve.evaluated_means], "dev-mean"
+        lambda curve: [100 * mean for mean in curve.evaluated_means], "greedy-mean"
     ),
     "dev-loss": _along_evaluations(lambda curve: curve.evaluated_losses, "dev-loss"),
     "comparison": _comparison,
