@@ -1,6 +1,7 @@
 """What is computed is shown: the same alarms, floors and marks in every view, in both languages."""
 
 import csv
+import html
 import json
 import shutil
 
@@ -45,7 +46,7 @@ def constant(tmp_path):
 
 
 def plain(text: str) -> str:
-    return " ".join(text.replace("\\", "").replace("&#39;", "'").split())
+    return " ".join(html.unescape(text.replace("\\", "")).split())
 
 
 def assert_shown(said: str, sentences: list[str]) -> None:
@@ -96,3 +97,30 @@ def test_one_answer_for_every_row_is_an_alarm_wherever_it_is_looked_at(yoyak, co
     assert floor in taken_in
     again = json.loads(yoyak("import", "same", *constant, "--json").stdout)
     assert identical in again["alarms"]
+
+
+def test_what_the_audit_finds_in_the_data_is_in_every_view_of_the_run(yoyak, tmp_path):
+    """A data set in which most dev summaries are the word "nan", trained on in spite of it."""
+    folder = tmp_path / "data"
+    shutil.copytree(sample.folder(), folder)
+    with (folder / "dev.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with (folder / "dev.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows({**row, "summary": "nan"} for row in rows)
+    allow = ("--allow", "missing-value", "--allow", "one-summary")
+    ended = yoyak("run", "lead", "--data", folder, *allow)
+    run = Workspace(tmp_path / "workspace").runs()[-1]
+    findings = run.state().audit.findings
+    assert {"missing-value", "one-summary"} <= {one.name for one in findings}
+    sentences = [one.found for one in findings]
+    yoyak("report")
+    report = tmp_path / "workspace" / "report"
+    page, said = ((report / name).read_text("utf-8") for name in ("index.html", "report.md"))
+    for view in (ended.stdout, ended.stderr, page, said):
+        assert_shown(view, sentences)
+    issues = json.loads((report / "report.json").read_text("utf-8"))["data_issues"]
+    assert [one["finding"]["name"] for one in issues if one["data"] == "data"] == [
+        one.name for one in findings
+    ]

@@ -6,9 +6,11 @@ import re
 import msgspec
 
 from yoyak import messages
-from yoyak.events import SystemMetrics
+from yoyak.events import DataAudited, DataFinding, SystemMetrics
 from yoyak.report.model.build import build
 from yoyak.report.model.report import Report
+from yoyak.report.render import html, markdown
+from yoyak.values import Severity
 
 
 def test_tiles_answer_the_first_four_questions(view):
@@ -105,3 +107,29 @@ def test_how_another_way_to_generate_compared_is_a_line_of_the_card(make):
     asked = run._replace(recipe=msgspec.structs.replace(run.recipe, generate=generate))
     said = markdown.render(build([asked], make.rest()))
     assert "trained model's logits | ✖ distance 0.7, at most 0.5" in said
+
+
+def test_what_the_audit_found_in_the_data_is_an_alarm_of_the_report_said_once(make):
+    finding = DataFinding(
+        name="missing-value", severity=Severity.ERROR, key="data.found-missing-value",
+        fields={"split": "dev", "rows": "9", "of": "12", "ids": "dev_0"}, splits=("dev",), rows=9,
+    )  # fmt: skip
+    audited = DataAudited(at=make.noon, findings=(finding,), allowed=("missing-value",))
+    runs = [
+        run._replace(events=(run.events[0], audited, *run.events[1:]), data="contest")
+        for run in (make.lead_run(), make.toy_run())
+    ]
+    view = build(runs, make.rest())
+    (issue,) = view.data_issues
+    assert (issue.data, issue.finding) == ("contest", finding)
+    assert issue.record == f"{runs[0].log}#L2"
+    for language in messages.LANGUAGES:
+        with messages.speaking(language):
+            said, page, sound = (
+                markdown.render(view), html.render(view), messages.text("report.nothing-found"),
+            )  # fmt: skip
+            wanted = finding.found.split("(")[0]
+        assert wanted.replace("#", "") in said.replace("\\", "").replace("#", "")
+        assert said.index("contest") < said.index("\n## ", said.index("\n## ") + 1)
+        assert page.index('class="needs"') < page.index('class="tiles"')
+        assert sound not in said + page

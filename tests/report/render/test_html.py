@@ -3,13 +3,18 @@
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from yoyak import messages
 from yoyak.events import Failed, RunStatus
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.report.model.build import Compared, build
 from yoyak.report.model.report import Example
 from yoyak.report.render import charts, html
+from yoyak.report.render.vega_common import PALETTE
+from yoyak.report.sections.blocks import Chart, Section
+from yoyak.values import Severity
 
 HOSTILE = (
     "</title></td><script>window.pwned=1</script><img src=x onerror=pwned()>\"'\u202e\x00&amp;"
@@ -107,3 +112,50 @@ def test_without_the_extra_the_page_says_so(view, monkeypatch):
     drawn = html.render(view)
     assert "<svg" not in drawn
     assert "yoyak[report]" in drawn
+
+
+def test_alarms_stand_above_the_figures_that_they_put_in_doubt(make):
+    alarm = Alarm(
+        key="metrics.alarm-below-constant", severity=Severity.ERROR,
+        evidence={"mean": "18.33", "floor": "27.01"},
+    )  # fmt: skip
+    toy = make.toy_run()
+    doubted = toy._replace(quality=msgspec.structs.replace(toy.quality, alarms=(alarm,)))
+    drawn, clear = (
+        html.render(build([make.lead_run(), one], make.rest())) for one in (doubted, toy)
+    )
+    assert drawn.index('class="needs"') < drawn.index('class="tiles"')
+    assert clear.index('class="tiles"') < clear.index('class="clear"')
+    for page in (drawn, clear):
+        assert page.count('id="findings"') == page.count('class="tiles"') == 1
+
+
+@pytest.mark.skipif(not charts.is_available(), reason="the [report] extra is not installed")
+def test_a_system_has_one_colour_in_every_chart_and_beside_its_name(make):
+    """The second system of the line-up has the second colour, also where it stands alone."""
+    toy = make.toy_run()._replace(summary_lengths=(40, 55, 58, 90))
+    view = build([make.lead_run(), toy], make.rest())
+    drawn = html.render(view)
+    first, second = PALETTE[:2]
+    swatch = r'<svg class="swatch"[^>]*><rect[^>]*fill="(#\w+)"/></svg> (?:<a [^>]*>)?([^<]+)'
+    assert set(re.findall(swatch, drawn)) == {
+        (first, "lead"), (second, "tiny-bart*"), (second, "tiny-bart"),
+    }  # fmt: skip
+    for key in ("loss", "dev-rouge", "lengths", "vram"):
+        drawing = charts.draw(view, [Section("", "", (Chart(key),))])[key]
+        assert second in drawing, key
+        assert first not in drawing or key == "vram", key
+    both = charts.draw(view, [Section("", "", (Chart("comparison"),))])["comparison"]
+    assert first in both
+    assert second in both
+
+
+def test_the_marks_in_answers_are_explained_once(make):
+    example = Example(
+        id="dev_0", dialogue="#Person1#: 점심?", references=("점심을 먹는다",),
+        answers=(("lead", "저녁을 먹는다", 0.5),), why="worst",
+    )  # fmt: skip
+    compared = {make.basis: Compared(examples=(example, example))}
+    drawn = html.render(build([make.lead_run()], make.rest(compared=compared)))
+    assert drawn.count(messages.text("report.mark-legend")) == 1
+    assert drawn.count("<mark>저녁을 </mark>") == 2

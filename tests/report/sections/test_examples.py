@@ -26,12 +26,22 @@ def example(**changes):
     return Example(**{**fields, **changes})
 
 
-def test_words_that_the_first_reference_does_not_have_are_marked():
+def test_words_that_no_reference_has_at_this_place_are_marked():
     wrong, right = sample(example()).answers
     assert [(piece.text, piece.is_marked) for piece in wrong.pieces] == [
         ("they meet at ", False), ("nine", True),
     ]  # fmt: skip
     assert [piece.is_marked for piece in right.pieces] == [False]
+
+
+def test_what_any_reference_has_is_not_marked():
+    references = ("they meet at six", "both see each other at nine")
+    (answer,) = sample(
+        example(references=references, answers=(("a", "they meet at nine today", 0.5),))
+    ).answers
+    assert [(piece.text, piece.is_marked) for piece in answer.pieces] == [
+        ("they meet at nine ", False), ("today", True),
+    ]  # fmt: skip
 
 
 def test_without_a_reference_all_is_new():

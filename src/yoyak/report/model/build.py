@@ -10,6 +10,7 @@ from yoyak.config.load import settings_of
 from yoyak.config.project import Budget
 from yoyak.events import (
     BackendParityChecked,
+    DataAudited,
     PreflightPassed,
     RunState,
     RunStatus,
@@ -24,6 +25,7 @@ from yoyak.report.model.report import (
     Basis,
     Blended,
     Cost,
+    DataIssue,
     DiskSpace,
     Example,
     Fact,
@@ -90,6 +92,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         progress=tuple(progress.values()),
         curves=tuple(map(history.curve, runs)),
         proofs=tuple(_proofs(runs)),
+        data_issues=tuple(_data_issues(runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
         risks=tuple(risks(runs, disk)),
         disk=disk,
@@ -102,6 +105,18 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         submissions=rest.submissions,
         provenance=rest.provenance,
     )
+
+
+def _data_issues(runs: Sequence[RunHistory]) -> Iterator[DataIssue]:
+    """Yield what the last audit of each run found in its data; what several say, once."""
+    known: set[tuple[str, str, str]] = set()
+    for run in runs:
+        for index, event in run.of(DataAudited)[-1:]:
+            for finding in event.findings:
+                key = (run.data, run.dev_sha256, finding.found)
+                if key not in known:
+                    known.add(key)
+                    yield DataIssue(data=run.data, finding=finding, record=run.at(index))
 
 
 def _proofs(runs: Sequence[RunHistory]) -> Iterator[Proof]:

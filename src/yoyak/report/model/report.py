@@ -9,7 +9,7 @@ from msgspec import field
 from yoyak import messages
 from yoyak.config.project import Budget
 from yoyak.ensemble.gain import Gain
-from yoyak.events import CheckResult, RunStatus
+from yoyak.events import CheckResult, DataFinding, RunStatus
 from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.significance import Verdict
 from yoyak.runs.liveness import WorkerHealth
@@ -176,6 +176,15 @@ class ReportFinding(Value, frozen=True, kw_only=True):
 
     rule: str
     what: Sentence
+    record: str
+
+
+class DataIssue(Value, frozen=True, kw_only=True):
+    """A finding of the data audit, as the runs on these data recorded it."""
+
+    data: str
+    """Name of the data folder."""
+    finding: DataFinding
     record: str
 
 
@@ -388,6 +397,7 @@ class Report(Value, frozen=True, kw_only=True):
     progress: tuple[RunProgress, ...] = ()
     curves: tuple[Curve, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    data_issues: tuple[DataIssue, ...] = ()
     incidents: tuple[Incident, ...] = ()
     risks: tuple[Risk, ...] = ()
     disk: DiskForecast | None = None

@@ -15,6 +15,7 @@ from yoyak.report.model.report import Report
 from yoyak.report.render import charts
 from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.markdown import written
+from yoyak.report.render.vega_common import colours
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import SIGNS, Badge, Bar, Cell, Checked, CodeBlock, Link
 from yoyak.report.sections.page import sections, tiles
@@ -36,6 +37,7 @@ def render(view: Report, *, live: bool = False) -> str:
     A ``live`` page loads one script from its own server, and links to records there.
     """
     page = sections(view)
+    drawn = charts.draw(view, page)
     return (
         environment(__package__)
         .get_template(_TEMPLATE)
@@ -47,9 +49,16 @@ def render(view: Report, *, live: bool = False) -> str:
             written=written(view),
             tiles=tiles(view.tiles),
             sections=page,
-            drawn=charts.draw(view, page),
+            drawn=drawn,
+            swatches=_swatches(view) if drawn else {},
         )
     )
+
+
+def _swatches(view: Report) -> dict[str, str]:
+    """Return the colour of each system in the charts, by every name that stands in a table."""
+    known = colours(view)
+    return known | {format.name(one): known[plain(one.name)] for one in view.systems}
 
 
 def kind(block: object) -> str:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 
 def sample(one: Example, data: str = "") -> SampleBlock:
-    """Return a dialogue with its answers, marking what the first reference does not contain."""
-    reference = one.references[0] if one.references else ""
+    """Return a dialogue with its answers, marking what no reference contains."""
     return SampleBlock(
         title=one.id,
         why=" · ".join(filter(None, (text(f"report.example-{one.why}"), data))),
@@ -27,21 +26,27 @@ def sample(one: Example, data: str = "") -> SampleBlock:
         references=one.references,
         answers=tuple(
             AnswerBlock(
-                who, new_words(answer, reference), format.score(mean), chosen=place == one.chosen
+                who,
+                new_words(answer, one.references),
+                format.score(mean),
+                chosen=place == one.chosen,
             )
             for place, (who, answer, mean) in enumerate(one.answers)
         ),
     )
 
 
-def new_words(answer: str, reference: str) -> tuple[TextPiece, ...]:
-    """Return ``answer`` in pieces; those are marked that ``reference`` lacks at this place."""
-    ours, theirs = answer.split(), reference.split()
-    matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
+def new_words(answer: str, references: Sequence[str]) -> tuple[TextPiece, ...]:
+    """Return ``answer`` in pieces, marked where none of ``references`` has the words in order."""
+    words = answer.split()
+    known: set[int] = set()
+    for reference in references:
+        matcher = SequenceMatcher(None, reference.split(), words, autojunk=False)
+        for match in matcher.get_matching_blocks():
+            known.update(range(match.b, match.b + match.size))
     found = [
-        TextPiece(" ".join(ours[start:end]), is_marked=kind != "equal")
-        for kind, _, _, start, end in matcher.get_opcodes()
-        if end > start
+        TextPiece(" ".join(words[place] for place in places), is_marked=is_new)
+        for is_new, places in groupby(range(len(words)), key=lambda place: place not in known)
     ]
     return tuple(piece._replace(text=f"{piece.text} ") for piece in found[:-1]) + tuple(found[-1:])
 

@@ -59,9 +59,10 @@ def _unsupported(view: Report) -> tuple[Table, ...]:
 
 
 def alarms(view: Report) -> tuple[Table, ...]:
-    """Return every alarm of a score and every warning of a submission's validation, errors first.
+    """Return every alarm of a score, a submission or the data, errors first.
 
-    Examples: a system below the constant-sentence floor, identical answers, matches only in tags.
+    Examples: a system below the constant-sentence floor, identical answers, matches only in tags,
+    a warning of a submission's validation, splits that contradict each other.
     """
     scores = [
         (one.severity, Link(name(system), quality.record), one.sentence, one.rows)
@@ -81,7 +82,11 @@ def alarms(view: Report) -> tuple[Table, ...]:
         for one in each.alarms
         if one.sentence not in said  # a run's own score was submitted: said above
     ]
-    return alarm_table([*scores, *answers, *submitted])
+    data = [
+        (issue.finding.severity, Link(issue.data, issue.record), issue.finding.found, ())
+        for issue in view.data_issues
+    ]
+    return alarm_table([*scores, *answers, *data, *submitted])
 
 
 def _submission(number: str, record: str) -> Link:
