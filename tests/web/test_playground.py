@@ -63,6 +63,11 @@ def test_what_is_pasted_is_read_as_a_row_of_the_contest():
     ]
 
 
+def test_names_of_speakers_become_tags_as_in_files():
+    named = TALK.replace("#Person1#", "지수").replace("#Person2#", "민호")
+    assert playground.dialogue_of(named) == playground.dialogue_of(TALK)
+
+
 @pytest.mark.parametrize("pasted", ["", " \r\n\t\u00a0", "#Person1#:", "#Person1#: \n#Person2#:"])
 def test_a_text_in_which_nothing_is_said_is_refused(pasted):
     with pytest.raises(BadData, match="one turn per line"):

@@ -9,6 +9,7 @@ from yoyak import messages
 from yoyak.config.schema import Recipe
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
+from yoyak.data.speakers import names_speakers, tag_speakers
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, Interrupted, YoyakError
 from yoyak.events import RunStatus
@@ -37,14 +38,15 @@ class PlaygroundAnswer(Value, frozen=True, kw_only=True):
 
 
 def dialogue_of(pasted: str) -> Dialogue:
-    """Return the pasted text, read like a row of test.csv.
+    """Return the pasted text, read like a row of test.csv; names of speakers become tags.
 
     Raises:
         BadData: the text has no utterance, or is longer than ``MOST_CHARACTERS``.
     """
     if len(pasted) > MOST_CHARACTERS:
         raise BadData("report.try-too-long", found=len(pasted), most=MOST_CHARACTERS)
-    turns = parse_turns(clean(pasted).text)
+    tagged = tag_speakers(pasted).text if names_speakers([pasted]) else pasted
+    turns = parse_turns(clean(tagged).text)
     if not any(turn.text.strip() for turn in turns):
         raise BadData("report.try-empty")
     return Dialogue(id=PASTED, turns=turns)
