@@ -141,7 +141,14 @@ def test_code_that_comes_with_a_base_is_never_run(base):
     write(base / "config.json", {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}})
     (base / "evil.py").write_text("raise SystemExit('it ran')", "utf-8")
     assert "auto_map" in refused(fetch_config, base)
+
+
+def test_a_tokenizer_class_that_comes_as_code_is_not_needed_beside_a_whole_vocabulary(base):
     path = base / "tokenizer_config.json"
     fields = json.loads(path.read_text("utf-8"))
     write(path, fields | {"auto_map": {"AutoTokenizer": ["evil.Tokenizer", None]}})
+    (base / "evil.py").write_text("raise SystemExit('it ran')", "utf-8")
+    ids = fetch_tokenizer(str(base), None)("내일", add_special_tokens=False).input_ids
+    assert ids == [WORDS["내일"]]
+    (base / "tokenizer.json").unlink()
     assert "auto_map" in refused(fetch_tokenizer, base)

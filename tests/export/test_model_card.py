@@ -21,6 +21,7 @@ class Weights(NamedTuple):
     form: str
     base: str | None = None
     revision: str | None = None
+    line_break: str = "\n"
 
 
 ADAPTERS = Weights("adapters", "Qwen/Qwen3-4B-Instruct-2507", "cdbee75")
@@ -94,6 +95,13 @@ def test_the_code_gives_the_prompt_of_training_whatever_characters_it_has():
     assert {f"{said}\n\n", "요약가", DIALOGUE} <= found
     found = literals_of(code_of(card_of("kobart", Weights("whole"), sets=prompt)))
     assert f"요약가\n{said}\n" in found
+
+
+def test_the_code_separates_lines_as_training_did():
+    prompt = ('prompt.instruction="요약:"', 'prompt.system="요약가"')
+    code = code_of(card_of("kobart", Weights("whole", line_break=" | "), sets=prompt))
+    assert "요약가 | 요약: | " in literals_of(code)
+    assert "dialogue = dialogue.replace(\"\\n\", ' | ')" in code.splitlines()
 
 
 def test_the_scores_are_those_of_the_scorecard_with_its_protocol(corpus):

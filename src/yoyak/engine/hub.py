@@ -16,20 +16,21 @@ def fetch_tokenizer(base: str, revision: str | None) -> "PreTrainedTokenizerFast
     """Load the fast tokenizer of a local folder or hub id.
 
     ``tokenizer.json`` is read as it is, whatever class tokenizer_config.json names: transformers
-    would rebuild pko-t5's BPE as the SentencePiece model of its ``T5TokenizerFast``. Only where
-    that file is missing does the class convert what there is.
+    would rebuild pko-t5's BPE as the SentencePiece model of its ``T5TokenizerFast``, and a class
+    that comes as code (``auto_map``) is not needed. Only where that file is missing does the class
+    convert what there is.
 
     Raises:
-        Unavailable: it is not there, cannot be read, is not a fast one, or needs code of its own
-            (``auto_map``).
+        Unavailable: it is not there, cannot be read, is not a fast one, or has no tokenizer.json
+            and needs code of its own.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
     try:
-        if "auto_map" in get_tokenizer_config(base, revision=revision):
-            raise Unavailable("engine.foreign-code", base=base)
         whole = _has_file(base, "tokenizer.json", revision)
+        if not whole and "auto_map" in get_tokenizer_config(base, revision=revision):
+            raise Unavailable("engine.foreign-code", base=base)
         loader = PreTrainedTokenizerFast if whole else AutoTokenizer
         tokenizer = loader.from_pretrained(
             base, revision=revision or "main", trust_remote_code=False

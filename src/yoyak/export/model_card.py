@@ -119,7 +119,7 @@ def _code(exported: ExportedRun) -> Iterator[str]:
     yield "settings = GenerationConfig.from_pretrained(folder)"
     yield ""
     yield f"dialogue = {DIALOGUE!r}"
-    yield from _prompt_lines(recipe)
+    yield from _prompt_lines(recipe, weights.line_break)
     yield "output = model.generate(input_ids=ids.to(model.device), generation_config=settings)"
     answer = "output[0, ids.shape[1]:]" if causal else "output[0]"
     yield f"print(tokenizer.decode({answer}, skip_special_tokens=True).strip())"
@@ -145,13 +145,15 @@ def _load_lines(exported: ExportedRun, kind: str) -> Iterator[str]:
     yield f"model = {kind}.from_pretrained({_base_expression(exported.weights)}{options})"
 
 
-def _prompt_lines(recipe: Recipe) -> Iterator[str]:
+def _prompt_lines(recipe: Recipe, line_break: str) -> Iterator[str]:
     prompt = recipe.prompt
+    if line_break != "\n":
+        yield f'dialogue = dialogue.replace("\\n", {line_break!r})'
     if prompt.style == "source":
-        before = "".join(f"{line}\n" for line in (prompt.system, prompt.instruction) if line)
+        lines = [line for line in (prompt.system, prompt.instruction) if line]
+        before = "".join(f"{line}{line_break}" for line in lines)
         shown = f"{before!r} + dialogue" if before else "dialogue"
-        yield f"shown = {shown} + tokenizer.eos_token"
-        yield 'ids = tokenizer(shown, add_special_tokens=False, return_tensors="pt").input_ids'
+        yield f'ids = tokenizer({shown}, return_tensors="pt").input_ids'
         return
     before = f"{prompt.instruction}\n\n" if prompt.instruction else ""
     yield "messages = ["

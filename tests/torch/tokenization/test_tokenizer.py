@@ -174,20 +174,6 @@ def test_a_tokenizer_with_special_tags_is_refused(tokenizers, toy_recipe, tmp_pa
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
 
 
-def test_code_that_comes_with_a_model_is_refused(tokenizers, toy_recipe, tmp_path):
-    saved_without_special_tokens_file(tokenizers["bart"], tmp_path)
-    config = {"model_type": "bart", "auto_map": {"AutoModel": "evil.Model"}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(Unavailable, match="auto_map"):
-        load_tokenizer(str(tmp_path), toy_recipe("bart"))
-    (tmp_path / "config.json").unlink()
-    path = tmp_path / "tokenizer_config.json"
-    settings_ = json.loads(path.read_text()) | {"auto_map": {"AutoTokenizer": ["evil.T", None]}}
-    path.write_text(json.dumps(settings_))
-    with pytest.raises(Unavailable, match="auto_map"):
-        load_tokenizer(str(tmp_path), toy_recipe("bart"))
-
-
 def test_a_folder_without_a_tokenizer_is_named(toy_recipe, tmp_path):
     with pytest.raises(Unavailable, match=tmp_path.name):
         load_tokenizer(str(tmp_path), toy_recipe("llama"))
@@ -231,13 +217,14 @@ def test_a_saved_family_says_the_same_to_yoyak_and_to_transformers(
     tokenizer.save(tmp_path)
     again = load_tokenizer(str(tmp_path), recipe_of(form, toy_recipe))
     plain = AutoTokenizer.from_pretrained(tmp_path)
-    source = source_of(tokenizer, "#Person1#: 오늘 Green Cafe에서 봐요.")
+    source = source_of(tokenizer, "#Person1#: 오늘 Green Cafe에서 봐요.\n#Person2#: 네, 3시에!")
     ids = tokenizer.encode_source(source)
     assert again.special_tokens == tokenizer.special_tokens
     assert again.encode_source(source) == ids
     assert again.encode_answer("안녕 #Person2#.") == tokenizer.encode_answer("안녕 #Person2#.")
     if tokenizer.style == "source":
-        assert plain(source.text).input_ids == ids
+        shown = source.text.replace("\n", tokenizer.special_tokens.line_break)
+        assert plain(shown).input_ids == ids
     elif form != "smollm3":  # its template asks for today's date
         chat = [{"role": each.role, "content": each.text} for each in source.messages]
         options = {"date_string": TEMPLATE_DATE, "enable_thinking": False, "return_dict": False}

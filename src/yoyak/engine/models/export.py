@@ -33,12 +33,14 @@ _NOT_COPIED = {
 class ExportedWeights(NamedTuple):
     """What an exported folder holds; ``base`` is ``None`` where it needs no other model.
 
-    A ``base`` that begins with ``./`` is in the folder as well.
+    A ``base`` that begins with ``./`` is in the folder as well. ``line_break`` separates the lines
+    of a prompt; it is another one where the vocabulary loses line breaks.
     """
 
     form: WeightsForm
     base: str | None
     revision: str | None
+    line_break: str
 
 
 def export_weights(engine_folder: Path, recipe: Recipe, target: Path) -> ExportedWeights:
@@ -57,13 +59,15 @@ def export_weights(engine_folder: Path, recipe: Recipe, target: Path) -> Exporte
     tokenizer = load_tokenizer(str(folder), recipe)
     settings = generation_config(tokenizer, recipe.decode, saved.max_new_tokens)
     atomic.write_value(target / GENERATION_CONFIG, settings)
+    line_break = tokenizer.special_tokens.line_break
     if saved.form == "whole":
-        return ExportedWeights("whole", None, None)
-    return _export_base(engine_folder, saved, target)
+        return ExportedWeights("whole", None, None, line_break)
+    base = _export_base(engine_folder, saved, target)
+    return ExportedWeights(saved.form, base, saved.revision, line_break)
 
 
-def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> ExportedWeights:
-    """Copy a scratch base, and write the base's name into the adapter config."""
+def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> str:
+    """Copy a scratch base, write the base's name into the adapter config, and return it."""
     base = saved.base
     if base == SCRATCH:
         base = f"./{SCRATCH}"
@@ -73,7 +77,7 @@ def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> Expo
         config = msgspec.json.decode((engine_folder / weights.FOLDER / ADAPTER_CONFIG).read_bytes())
         base_fields = {"base_model_name_or_path": base, "revision": saved.revision}
         atomic.write_value(target / ADAPTER_CONFIG, config | base_fields)
-    return ExportedWeights(saved.form, base, saved.revision)
+    return base
 
 
 def generation_config(
