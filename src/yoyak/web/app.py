@@ -51,19 +51,19 @@ _MOST_BYTES = 9 * playground.MOST_CHARACTERS + 1_000
 Result = TypeVar("Result")
 
 
-class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Request of the JSON endpoint."""
 
     dialogue: str
 
 
-class _Answered(msgspec.Struct, frozen=True):
+class _TryResponse(msgspec.Struct, frozen=True):
     """Successful response of the JSON endpoint."""
 
     answers: tuple[playground.PlaygroundAnswer, ...]
 
 
-class _Failed(msgspec.Struct, frozen=True):
+class _TryError(msgspec.Struct, frozen=True):
     """Error response of the JSON endpoint."""
 
     error: str
@@ -117,34 +117,34 @@ class _Pages:
 
     async def page(self, _: "Request") -> "Response":
         """Return the whole page."""
-        return _answer(await self._spoken(lambda: html.render(self._view(), live=True)))
+        return _response(await self._in_language(lambda: html.render(self._view(), live=True)))
 
     async def part(self, request: "Request") -> "Response":
         """Return the current page content; 304 if it has not changed since the version shown."""
-        version = await self._spoken(lambda: version_of(self._workspace))
+        version = await self._in_language(lambda: version_of(self._workspace))
         headers = {"ETag": version}
         if request.headers.get("if-none-match") == version:
-            return _answer("", status=304, headers=headers)
-        return _answer(
-            await self._spoken(lambda: html.render(self._view(), live=True)), headers=headers
+            return _response("", status=304, headers=headers)
+        return _response(
+            await self._in_language(lambda: html.render(self._view(), live=True)), headers=headers
         )
 
     async def script(self, _: "Request") -> "Response":
         """Return the script that fetches the part and reports a lost server."""
         code = (files(__package__) / "live.js").read_text(encoding="utf-8")
-        return _answer(code, kind="text/javascript")
+        return _response(code, kind="text/javascript")
 
     async def view(self, _: "Request") -> "Response":
         """Return the view as JSON."""
-        data = msgspec.json.encode(await self._spoken(self._view))
-        return _answer(data.decode(), kind="application/json")
+        data = msgspec.json.encode(await self._in_language(self._view))
+        return _response(data.decode(), kind="application/json")
 
     async def record(self, request: "Request") -> "Response":
         """Return a record that the page links to; nothing else of the workspace is served."""
         path = self._record_path(str(request.path_params.get("path", "")))
         if path is None:
-            return _answer("", status=404)
-        return _answer(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
+            return _response("", status=404)
+        return _response(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
 
     def _record_path(self, wanted: str) -> Path | None:
         root = self._workspace.folder.resolve()
@@ -162,33 +162,33 @@ class _Pages:
     async def try_page(self, request: "Request") -> "Response":
         """Return the form and, below it, the systems' answers."""
         pasted, problem = "", ""
-        tried: tuple[playground.PlaygroundAnswer, ...] = ()
+        answers: tuple[playground.PlaygroundAnswer, ...] = ()
         if request.method == "POST":
-            refused = _from_elsewhere(request)
+            refused = _refusal(request)
             if refused is not None:
                 return refused
             pasted = parse_qs(await _text(request)).get("dialogue", [""])[0]
-            tried, problem = await self._tried(pasted)
-        return _answer(
-            await self._spoken(lambda: playground.render(pasted, tried, problem)),
+            answers, problem = await self._summaries(pasted)
+        return _response(
+            await self._in_language(lambda: playground.render(pasted, answers, problem)),
             status=400 if problem else 200,
         )
 
     async def try_api(self, request: "Request") -> "Response":
         """Answer ``{"dialogue": "…"}`` with ``{"answers": […]}`` or ``{"error": "…"}``."""
-        refused = _from_elsewhere(request)
+        refused = _refusal(request)
         if refused is not None:
             return refused
         try:
-            asked = msgspec.json.decode(await _text(request), type=_Asked)
+            posted = msgspec.json.decode(await _text(request), type=_TryRequest)
         except msgspec.DecodeError as error:
-            return _json(_Failed(error=str(error)), status=400)
-        tried, problem = await self._tried(asked.dialogue)
+            return _json(_TryError(error=str(error)), status=400)
+        answers, problem = await self._summaries(posted.dialogue)
         if problem:
-            return _json(_Failed(error=problem), status=400)
-        return _json(_Answered(answers=tried))
+            return _json(_TryError(error=problem), status=400)
+        return _json(_TryResponse(answers=answers))
 
-    async def _tried(self, pasted: str) -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
+    async def _summaries(self, pasted: str) -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
         def work() -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
             with self._one_at_a_time:
                 try:
@@ -196,20 +196,20 @@ class _Pages:
                 except YoyakError as error:
                     return (), str(error)
 
-        return await self._spoken(work)
+        return await self._in_language(work)
 
     def _view(self) -> Report:
         return gather(self._workspace, budget=self._budget)
 
-    async def _spoken(self, work: Callable[[], Result]) -> Result:
+    async def _in_language(self, work: Callable[[], Result]) -> Result:
         """Run ``work`` in a thread, in the language that the server was started in."""
         from starlette.concurrency import run_in_threadpool
 
-        def spoken() -> Result:
+        def localised() -> Result:
             with messages.speaking(self._language):
                 return work()
 
-        return await run_in_threadpool(spoken)
+        return await run_in_threadpool(localised)
 
 
 def version_of(workspace: Workspace) -> str:
@@ -233,7 +233,7 @@ def _stat(path: Path) -> os.stat_result | None:
         return None  # deleted since it was listed
 
 
-def _answer(
+def _response(
     body: str,
     *,
     status: int = 200,
@@ -247,19 +247,19 @@ def _answer(
     )
 
 
-def _json(value: _Answered | _Failed, status: int = 200) -> "Response":
-    return _answer(msgspec.json.encode(value).decode(), status=status, kind="application/json")
+def _json(value: _TryResponse | _TryError, status: int = 200) -> "Response":
+    return _response(msgspec.json.encode(value).decode(), status=status, kind="application/json")
 
 
-def _from_elsewhere(request: "Request") -> "Response | None":
+def _refusal(request: "Request") -> "Response | None":
     """Return 403 for a form posted by another site (per browser headers), 413 if it is too long."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     ours = f"http://{request.headers.get('host', '')}"
     if (origin is not None and origin != ours) or site not in {"same-origin", "none"}:
-        return _answer("", status=403)
+        return _response("", status=403)
     if int(request.headers.get("content-length", "0")) > _MOST_BYTES:
-        return _answer("", status=413)
+        return _response("", status=413)
     return None
 
 

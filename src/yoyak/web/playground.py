@@ -104,8 +104,8 @@ def _predict(run: Run, recipe: Recipe, dialogue: Dialogue) -> Prediction:
     return prediction
 
 
-def render(pasted: str, tried: Sequence[PlaygroundAnswer], problem: str) -> str:
+def render(pasted: str, answers: Sequence[PlaygroundAnswer], problem: str) -> str:
     """Return the page with the form and, below it, the summaries of ``pasted``."""
     template = environment(__package__).get_template("try.html.jinja")
     language = messages.language()
-    return template.render(language=language, pasted=pasted, tried=tried, problem=problem)
+    return template.render(language=language, pasted=pasted, answers=answers, problem=problem)

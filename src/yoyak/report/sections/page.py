@@ -75,12 +75,12 @@ def alarms(view: Report) -> tuple[Table, ...]:
         for each in view.submissions
         for one in each.warnings
     ]
-    said = {sentence for _, _, sentence, _ in scores}
+    shown = {sentence for _, _, sentence, _ in scores}
     answers = [
         (one.severity, _submission(each.number, each.record), one.sentence, one.rows)
         for each in view.submissions
         for one in each.alarms
-        if one.sentence not in said  # a run's own score was submitted: said above
+        if one.sentence not in shown  # a run's own score was submitted
     ]
     data = [
         (issue.finding.severity, Link(issue.data, issue.record), issue.finding.found, ())
