@@ -81,13 +81,11 @@ class FusedLora:
 class CastAdapters(NamedTuple):
     """A group's adapters in the dtype of their products.
 
-    ``a`` [rank of all layers, in] is scaled by alpha / r; ``b`` has one [out, r] per layer.
+    ``a`` is [rank of all layers, in]; ``b`` has one [out, r] per layer.
     """
 
     a: torch.Tensor
     b: tuple[torch.Tensor, ...]
-    zero: torch.Tensor
-    """Stands for "no matrix to add to" in ``addmm``."""
 
     def parts(self, tensor: torch.Tensor, dim: int = 1) -> Sequence[torch.Tensor]:
         """Return views of a tensor, one per layer, whose dimension ``dim`` is all ranks."""
@@ -97,7 +95,7 @@ class CastAdapters(NamedTuple):
 
 
 class Products(NamedTuple):
-    """What a group computed: outputs per layer [tokens, out] and ``low`` = input · aᵀ.
+    """What a group computed: outputs per layer [tokens, out] and ``low`` = alpha / r · input · aᵀ.
 
     ``mask`` [tokens, in] is dropout's, scaled; ``None`` without dropout.
     """
@@ -162,7 +160,7 @@ class LoraGroup:
         outputs = [product(hidden) for product in self._bases]
         adapters = self._adapters(hidden)
         mask, dropped = self._drop(hidden)
-        low = dropped.to(adapters.a.dtype) @ adapters.a.t()
+        low = self._scaled_product(dropped.to(adapters.a.dtype), adapters.a.t())
         for output, part, b in zip(outputs, adapters.parts(low), adapters.b, strict=True):
             if output.dtype is b.dtype:
                 output.addmm_(part, b.t())
@@ -198,9 +196,7 @@ class LoraGroup:
             for each, part in zip(cast, adapters.parts(low), strict=True)
         ]
         dropped = hidden if mask is None else hidden * mask
-        of_a = torch.addmm(
-            adapters.zero, outer_low.t(), dropped.to(low.dtype), beta=0, alpha=self._scaling
-        )
+        of_a = self._scaled_product(outer_low.t(), dropped.to(low.dtype))
         matrices = [*adapters.parts(of_a.to(self._dtype), dim=0), *of_b]
         if not needs_hidden:
             return Gradients(None, matrices)
@@ -208,11 +204,15 @@ class LoraGroup:
         for each, matrix in zip(outer[1:], self._matrices[1:], strict=True):
             total.addmm_(each, _weight(matrix, each.dtype))
         if mask is None and total.dtype is low.dtype:
-            total.addmm_(outer_low, adapters.a)
+            total.addmm_(outer_low, adapters.a, alpha=self._scaling)
         else:
-            through = outer_low @ adapters.a
+            through = self._scaled_product(outer_low, adapters.a)
             total.add_(through if mask is None else through * mask)
         return Gradients(total, matrices)
+
+    def _scaled_product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        # beta=0: the first operand is never read, and its type and device are what is needed.
+        return torch.addmm(left[0, :1], left, right, beta=0, alpha=self._scaling)
 
     def _drop(self, hidden: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
         rate = getattr(self._dropout, "p", 0.0) if self._dropout.training else 0.0
@@ -224,13 +224,12 @@ class LoraGroup:
     def _adapters(self, hidden: torch.Tensor) -> CastAdapters:
         """Return the adapters in autocast's dtype, else in their own; cast once until reset."""
         if self._cast is None:
-            weights, count = [each.detach() for each in self.parameters], len(self._layers)
-            device = hidden.device.type
+            count, device = len(self._layers), hidden.device.type
             amp = torch.is_autocast_enabled(device)
-            dtype = torch.get_autocast_dtype(device) if amp else weights[0].dtype
-            a = torch.cat(weights[:count]) if count > 1 else weights[0]
-            b = tuple(each.to(dtype) for each in weights[count:])
-            self._cast = CastAdapters((a * self._scaling).to(dtype), b, a.new_zeros(1, dtype=dtype))
+            dtype = torch.get_autocast_dtype(device) if amp else self._dtype
+            a = torch.cat(self.parameters[:count]) if count > 1 else self.parameters[0]
+            b = tuple(each.to(dtype) for each in self.parameters[count:])
+            self._cast = CastAdapters(a.to(dtype), b)
         return self._cast
 
 
@@ -305,6 +304,7 @@ class _FusedBlock:
         self.out = group([attention.o_proj])
         self.gate_up = group([mlp.gate_proj, mlp.up_proj])
         self.down = group([mlp.down_proj])
+        self._after = [*self.out.parameters, *self.gate_up.parameters, *self.down.parameters]
         self.input_norm = _Norm.of(block.input_layernorm)
         self.mlp_norm = _Norm.of(block.post_attention_layernorm)
         self.head_norm = _head_norm(attention)
@@ -339,13 +339,7 @@ class _FusedBlock:
         settings = given | self._given | {"dropout": dropout}
         attended, _ = self._interface(self.attention, *qkv, attention_mask, **settings)
         attended = attended.reshape(*hidden_states.shape[:-1], -1)
-        parameters = [each for one in self.after for each in one.parameters]
-        return _apply(_AfterAttention, self, hidden_states, attended, *parameters)
-
-    @property
-    def after(self) -> tuple[LoraGroup, LoraGroup, LoraGroup]:
-        """The groups after attention, in the order of their parameters."""
-        return self.out, self.gate_up, self.down
+        return _apply(_AfterAttention, self, hidden_states, attended, *self._after)
 
 
 class _BeforeAttention(torch.autograd.Function):
