@@ -11,7 +11,7 @@ import termios
 import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,6 +21,7 @@ from yoyak.report.model.load import gather
 from yoyak.report.model.report import Curve, Report
 from yoyak.report.render.escape import plain
 from yoyak.report.sections import format, page
+from yoyak.report.sections.blocks import Bar, Table, TableColumn
 from yoyak.report.sections.model_table import model_table
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
@@ -29,7 +30,6 @@ from yoyak.terminal.render import TableView, console, show
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
-    from rich.table import Table
 
 INTERVAL_SECONDS = 1.0
 _BARS = "▁▂▃▄▅▆▇█"
@@ -37,11 +37,8 @@ _SPARK_WIDTH = 48
 _LAST_EVENTS = 5
 _QUIT = frozenset("qQ\x03\x04")
 
-Key = Callable[[float], str]
-"""Function that waits the given number of seconds for a key; returns ``""`` if none was pressed."""
 
-
-def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
+def watch(workspace: Workspace, stream: TextIO) -> None:
     """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal."""
     out = console(stream)
     if not out.is_terminal or out.is_dumb_terminal:
@@ -49,7 +46,7 @@ def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
         return
     from rich.live import Live
 
-    with _keyboard() if key is None else nullcontext(key) as pressed:
+    with _keyboard() as pressed:
         ticker = Ticker(workspace)
         shown = frame(gather(workspace, compared=False), ticker())
         with Live(shown, console=out, screen=True, auto_refresh=False) as live:
@@ -59,10 +56,13 @@ def watch(workspace: Workspace, stream: TextIO, key: Key | None = None) -> None:
 
 
 @contextmanager
-def _keyboard() -> Iterator[Key]:
-    """Yield a reader of single keys; restore the terminal however the block ends."""
+def _keyboard() -> Iterator[Callable[[float], str]]:
+    """Yield a function that waits some seconds for a key and returns it, or ``""``.
+
+    The terminal is restored however the block ends.
+    """
     if not sys.stdin.isatty():
-        yield _slept
+        yield _sleep
         return
     handle = sys.stdin.fileno()
     before = termios.tcgetattr(handle)
@@ -73,7 +73,7 @@ def _keyboard() -> Iterator[Key]:
         termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
-def _slept(seconds: float) -> str:
+def _sleep(seconds: float) -> str:
     time.sleep(seconds)
     return ""
 
@@ -153,25 +153,17 @@ def spark(curve: Curve, width: int = _SPARK_WIDTH) -> str:
     )
 
 
-def _gauges(view: Report) -> "Table":
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    for label, used, total in _readings(view):
-        table.add_row(
-            label,
-            ProgressBar(total=total, completed=used, width=20),
-            f"{used:.1f}/{total:.1f} GB",
-        )
-    return table
-
-
-def _readings(view: Report) -> Iterator[tuple[str, float, float]]:
-    """Yield label, GB used and GB in total of each resource that was measured."""
+def _gauges(view: Report) -> TableView:
+    """Return a bar for each resource that was measured: GB used of GB in total."""
     tiles = view.tiles
-    if tiles.disk_used_gb is not None and tiles.disk_total_gb:
-        yield text("report.axis-disk"), tiles.disk_used_gb, tiles.disk_total_gb
-    if tiles.vram_free_gb is not None and tiles.vram_total_gb:
-        used = tiles.vram_total_gb - tiles.vram_free_gb
-        yield text("report.axis-vram"), used, tiles.vram_total_gb
+    free, total = tiles.vram_free_gb, tiles.vram_total_gb
+    known = {
+        "disk": (tiles.disk_used_gb, tiles.disk_total_gb),
+        "vram": (None if free is None or total is None else total - free, total),
+    }
+    rows = tuple(
+        (text(f"report.axis-{key}"), Bar(f"{used:.1f}/{total:.1f} GB", used / total))
+        for key, (used, total) in known.items()
+        if used is not None and total
+    )
+    return TableView(Table((TableColumn(""),) * 2, rows), bar_width=BAR_WIDTH)

@@ -1,7 +1,6 @@
 """The JSON that ``yoyak score``, ``compare`` and ``status`` print; scales are named."""
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,14 +20,9 @@ class Figures(Value, frozen=True, kw_only=True):
     sum: float
 
 
-class ScoreFile(Value, frozen=True, kw_only=True):
+class ScoreFile(Figures, frozen=True, kw_only=True):
     """Output of ``yoyak score --json``; ``card`` holds the full data, as fractions 0 to 1."""
 
-    rouge1: float
-    rouge2: float
-    rougeL: float
-    mean: float
-    sum: float
     scale: str = "rouge1, rouge2, rougeL, mean: 0 to 100; sum: 0 to 300; card: 0 to 1"
     interval: tuple[float, float]
     """Confidence interval of the mean, at the card's level."""
@@ -41,13 +35,8 @@ class ScoreFile(Value, frozen=True, kw_only=True):
 
 def score_file(card: Scorecard) -> ScoreFile:
     """Return the JSON output for ``card``."""
-    quoted = figures(card.rouge)
     return ScoreFile(
-        rouge1=quoted.rouge1,
-        rouge2=quoted.rouge2,
-        rougeL=quoted.rougeL,
-        mean=quoted.mean,
-        sum=quoted.sum,
+        **msgspec.structs.asdict(figures(card.rouge)),
         interval=(100 * card.interval.low, 100 * card.interval.high),
         rows=card.n,
         signature=card.protocol.signature,
@@ -81,16 +70,10 @@ def _floors(card: Scorecard) -> dict[str, Figures]:
 
 def figures(rouge: Rouge) -> Figures:
     """Return ``rouge`` times 100."""
-    return Figures(
-        rouge1=100 * rouge.rouge1,
-        rouge2=100 * rouge.rouge2,
-        rougeL=100 * rouge.rougeL,
-        mean=100 * rouge.mean,
-        sum=100 * rouge.sum,
-    )
+    return Figures(**{name: 100 * getattr(rouge, name) for name in Figures.__struct_fields__})
 
 
-class RunStanding(NamedTuple):
+class RunStanding(Value, frozen=True, kw_only=True):
     """One run in the output of ``yoyak status --json``; scores are fractions."""
 
     run: str
@@ -112,16 +95,17 @@ def status_json(view: Report) -> str:
     for one in view.systems:
         now = doing.get(one.run)
         forecast = now.forecast if now else None
-        standing = RunStanding(
-            run=one.run,
-            recipe=one.recipe,
-            status=one.standing.value,
-            stage=one.stage,
-            done=now.done if now else None,
-            of=now.of if now else None,
-            seconds_left=forecast.p50_seconds if forecast else None,
-            slow_seconds_left=forecast.p90_seconds if forecast else None,
-            mean=one.quality.mean.value if one.quality else None,
+        runs.append(
+            RunStanding(
+                run=one.run,
+                recipe=one.recipe,
+                status=one.standing.value,
+                stage=one.stage,
+                done=now.done if now else None,
+                of=now.of if now else None,
+                seconds_left=forecast.p50_seconds if forecast else None,
+                slow_seconds_left=forecast.p90_seconds if forecast else None,
+                mean=one.quality.mean.value if one.quality else None,
+            )
         )
-        runs.append(standing._asdict())
     return msgspec.json.encode({"runs": runs}).decode()

@@ -105,7 +105,10 @@ _ORDER = (
 
 def summary(view: Report) -> Blocks:
     """Yield the four key figures, and the runs by status."""
-    yield from table(("tile", "answer"), ((one.question, one.line) for one in tiles(view.tiles)))
+    yield from table(
+        ("tile", "answer"),
+        ((one.question, Link(one.answer, note=one.note)) for one in tiles(view.tiles)),
+    )
     names = {
         status: [name(one) for one in view.systems if one.status is status] for status in _ORDER
     }
@@ -125,11 +128,6 @@ class Tile(NamedTuple):
     answer: str
     note: str = ""
     share: float | None = None
-
-    @property
-    def line(self) -> str:
-        """Return the answer with the note in brackets."""
-        return f"{self.answer} ({self.note})" if self.note else self.answer
 
 
 def tiles(tiles: Tiles) -> list[Tile]:
