@@ -60,7 +60,7 @@ def report(title, found, corpus, out):
     out.print(f"\n== {title}: {len(found)} candidates, {time.perf_counter() - began:.1f} s ==\n")
     out.print(render(ensemble.candidates(found)))
     out.print("")
-    out.print(render(ensemble.nested(nested)))
+    out.print(render(ensemble.cross_validation(nested)))
     assert nested.blend.interval.high >= 0, "blending is worse than the best system beyond noise"
     better = [one.name for one in nested.controls if one.interval.low > 0 and one.name in CONTROLS]
     assert not better, f"controls are better than the best system: {better}"

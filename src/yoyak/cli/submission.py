@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from yoyak.ensemble.candidates import Candidate
-    from yoyak.report.sections.ensemble import Board
+    from yoyak.report.sections.ensemble import LedgerView
     from yoyak.submission.ledger import Entry
     from yoyak.submission.manifest import SubmissionManifest
     from yoyak.submission.submit import Submitted
@@ -140,7 +140,7 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
         print(msgspec.json.encode(shown).decode())
         return
     if submitted.nested is not None:
-        show(ensemble.nested(submitted.nested), sys.stdout)
+        show(ensemble.cross_validation(submitted.nested), sys.stdout)
     print(text("cli.submission-at", path=submission.path))
     contest = context.data_folder / CONTEST
     if not contest.is_file():
@@ -233,7 +233,7 @@ def _ledger(context: CommandContext, words: str, as_json: bool) -> None:
     entries = read_ledger(context.workspace.ledger_path)
     if not entries:
         raise InputMissing("cli.no-submission", workspace=context.workspace.folder)
-    shown = _board(context, entries)
+    shown = _ledger_view(context, entries)
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
@@ -252,14 +252,14 @@ def _record(context: CommandContext, result: _Result) -> None:
             record_result(ledger, result.number, board, points, submissions=folder)
 
 
-def _board(context: CommandContext, entries: "tuple[Entry, ...]") -> "Board":
+def _ledger_view(context: CommandContext, entries: "tuple[Entry, ...]") -> "LedgerView":
     """Build the view of the ledger and of today's remaining uploads."""
-    from yoyak.report.sections.ensemble import Board
+    from yoyak.report.sections.ensemble import LedgerView
     from yoyak.submission.ledger import quota
 
     contest = context.contest
     today = quota(entries, contest)
-    return Board(
+    return LedgerView(
         entries=entries,
         contest=context.short(context.data_folder / CONTEST),
         used=None if today is None else today.used,
@@ -288,7 +288,7 @@ def draw_review(context: CommandContext, systems: list[str]) -> None:
         return
     nested = cross_validate(dev_scores(found, context.corpus.dev))
     print()
-    show(ensemble.nested(nested), sys.stdout)
+    show(ensemble.cross_validation(nested), sys.stdout)
     for order in ("disagreement", "regret", "worst"):
         rows = review_rows(found, context.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
         print()

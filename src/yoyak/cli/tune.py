@@ -75,7 +75,7 @@ def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> N
 
     from yoyak.ensemble.candidates import name_of
     from yoyak.ensemble.decode_search import DecodeSearch
-    from yoyak.report.sections.ensemble import sweep
+    from yoyak.report.sections.ensemble import decode_search
     from yoyak.scheduler import decode_jobs
     from yoyak.terminal.render import show
 
@@ -85,7 +85,7 @@ def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> N
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        show(sweep(found), sys.stdout)
+        show(decode_search(found), sys.stdout)
     if not freeze:
         return
     winner = name_of(found.winner)

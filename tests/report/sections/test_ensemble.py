@@ -53,7 +53,7 @@ CHOICE = EnsembleConfig(method="mbr", votes={"kobart": 2.0, "solar": 1.0})
     ],
 )
 def test_a_gain_is_proven_only_where_its_interval_leaves_zero_out(drawn, blend, said):
-    shown = drawn(ensemble.nested(nested(blend, CHOICE)), 120)
+    shown = drawn(ensemble.cross_validation(nested(blend, CHOICE)), 120)
     assert said in shown
     assert "control: longest" in shown
     assert "worse" in shown
@@ -80,11 +80,11 @@ def sweep(checked: Gain | None) -> DecodeSearch:
 
 
 def test_a_search_says_whether_its_winner_holds(drawn):
-    assert "stays: nothing beat greedy" in drawn(ensemble.sweep(sweep(None)), 120)
-    noise = drawn(ensemble.sweep(sweep(gain("beam", 0.004, -0.002, 0.01))), 120)
+    assert "stays: nothing beat greedy" in drawn(ensemble.decode_search(sweep(None)), 120)
+    noise = drawn(ensemble.decode_search(sweep(gain("beam", 0.004, -0.002, 0.01))), 120)
     assert "within noise, not proven" in noise
     assert "13%" in noise
-    assert "--freeze" in drawn(ensemble.sweep(sweep(gain("beam", 0.02, 0.01, 0.03))), 120)
+    assert "--freeze" in drawn(ensemble.decode_search(sweep(gain("beam", 0.02, 0.01, 0.03))), 120)
 
 
 def entry(number: int, mean: float, public: float | None) -> Entry:
@@ -100,10 +100,10 @@ def entry(number: int, mean: float, public: float | None) -> Entry:
     return Entry(number=number, written=written, uploaded_at=1.0, public=public)
 
 
-def board(**limits) -> ensemble.Board:
+def board(**limits) -> ensemble.LedgerView:
     known = {"used": None, "left": None, "resets_at": None, "closes_at": None} | limits
     entries = (entry(1, 0.42, 0.461), entry(2, 0.41, None))
-    return ensemble.Board(entries=entries, contest="data/contest.toml", **known)
+    return ensemble.LedgerView(entries=entries, contest="data/contest.toml", **known)
 
 
 def test_the_ledger_shows_unknown_scores_as_unknown(drawn):
@@ -153,7 +153,7 @@ def blend(**changes):
 
 
 def notes_of(found):
-    return [block.text for block in ensemble.blended(found) if isinstance(block, Note)]
+    return [block.text for block in ensemble.submitted(found) if isinstance(block, Note)]
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
@@ -173,7 +173,7 @@ def test_a_blend_that_was_not_learned_claims_no_gain_and_no_weights():
 
 
 def test_voters_lead_to_the_record_and_the_rows_follow():
-    blocks = list(ensemble.blended(blend()))
+    blocks = list(ensemble.submitted(blend()))
     (table,) = [block for block in blocks if isinstance(block, Table)]
     ((link, decode, votes),) = table.rows
     assert (link.shown, link.record, decode, votes) == (

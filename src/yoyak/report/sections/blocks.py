@@ -77,7 +77,7 @@ _WORDS = frozenset(
 )  # fmt: skip
 """Columns of words, which may wrap; all others hold numbers: right-aligned and never wrapped."""
 
-_NOTES = {"mean": "interval", "difference": "interval"}
+_NOTES = dict.fromkeys(("mean", "difference", "marginal"), "interval")
 """Columns whose notes have a heading of their own."""
 
 

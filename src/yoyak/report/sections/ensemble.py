@@ -116,7 +116,7 @@ def ensemble(view: Report) -> Blocks:
             yield from table(("pair", "oracle-gain", "other-better"), rows)
             yield Note(text("report.ensemble-note"))
     if view.blended is not None:
-        yield from blended(view.blended)
+        yield from submitted(view.blended)
 
 
 def titled(view: Report, group: SystemGroup | None) -> Iterator[Note]:
@@ -125,7 +125,7 @@ def titled(view: Report, group: SystemGroup | None) -> Iterator[Note]:
         yield Note(title)
 
 
-def blended(found: Blended) -> Blocks:
+def submitted(found: Blended) -> Blocks:
     """Yield the submitted ensemble: its members, its gain, and the answers it selected."""
     fields = {"mean": score(found.dev.value), "interval": score_interval(found.dev.interval)}
     yield Note(
@@ -154,7 +154,7 @@ def _gain_fields(gain: "Gain") -> dict[str, str]:
     return {"gain": points(gain.difference), "interval": points_interval(gain.interval)}
 
 
-def nested(found: "CrossValidation") -> Blocks:
+def cross_validation(found: "CrossValidation") -> Blocks:
     """Yield the held-out gain of ensembles beside the best system, the controls and the bounds."""
     rows: list[tuple[Cell, ...]] = [
         (text("report.answer-best-single"), score(found.single), UNKNOWN, UNKNOWN),
@@ -170,7 +170,7 @@ def nested(found: "CrossValidation") -> Blocks:
     yield from _members(found)
     if found.members:
         yield from _complementarity(found)
-    yield Note(choice(found.choice))
+    yield Note(_choice(found.choice))
     key = "proven" if found.blend.proven else "not-proven"
     if found.blend.interval.high < 0:
         key = "worse"
@@ -214,7 +214,7 @@ def _complementarity(found: "CrossValidation") -> Iterator[Table]:
     yield Table(columns, rows, text("report.answer-complementarity"))
 
 
-def choice(chosen: "EnsembleConfig") -> str:
+def _choice(chosen: "EnsembleConfig") -> str:
     """Return a sentence on how the answer is made."""
     if chosen.column is not None:
         return text("report.answer-choice-single", column=chosen.column)
@@ -226,7 +226,7 @@ def choice(chosen: "EnsembleConfig") -> str:
 # --- decoding ------------------------------------------------------------------------------------
 
 
-def sweep(found: "DecodeSearch") -> Blocks:
+def decode_search(found: "DecodeSearch") -> Blocks:
     """Yield the decodings tried, the winner, and its gain on held-out rows."""
     from yoyak.ensemble.candidates import name_of
 
@@ -277,7 +277,7 @@ def _submissions(found: Iterable[SubmissionSummary]) -> tuple[Table, ...]:
     return table(("number", "system", "method", "n", "dev", "public", "file", "sha256"), rows)
 
 
-class Board(Value, frozen=True, kw_only=True):
+class LedgerView(Value, frozen=True, kw_only=True):
     """All submissions, and the uploads that the contest still allows.
 
     ``used``, ``left`` and ``resets_at`` describe today's uploads and are ``None`` if the file at
@@ -292,7 +292,7 @@ class Board(Value, frozen=True, kw_only=True):
     closes_at: datetime | None
 
 
-def ledger(board: Board) -> Blocks:
+def ledger(view: LedgerView) -> Blocks:
     """Yield every submission with its scores, today's uploads, and when the contest closes."""
     rows = (
         (
@@ -303,24 +303,24 @@ def ledger(board: Board) -> Blocks:
             score(entry.public, 4),
             score(entry.private, 4),
         )
-        for entry in board.entries
+        for entry in view.entries
     )
     columns = ("number", "system", "method", "dev", "public", "private")
     yield from table(columns, rows, text("report.section-submissions"))
-    yield from map(Note, _limits(board))
+    yield from map(Note, _limits(view))
 
 
-def _limits(board: Board) -> Iterable[str]:
+def _limits(view: LedgerView) -> Iterable[str]:
     """Yield today's remaining uploads and the closing time, or that there is no such limit."""
-    if board.resets_at is None:
-        yield text("report.answer-no-quota", file=board.contest)
+    if view.resets_at is None:
+        yield text("report.answer-no-quota", file=view.contest)
     else:
-        resets = _moment(board.resets_at)
-        yield text("report.answer-quota", used=board.used, left=board.left, resets=resets)
-    if board.closes_at is None:
-        yield text("report.answer-no-closing", file=board.contest)
+        resets = _moment(view.resets_at)
+        yield text("report.answer-quota", used=view.used, left=view.left, resets=resets)
+    if view.closes_at is None:
+        yield text("report.answer-no-closing", file=view.contest)
     else:
-        yield text("report.answer-closing", moment=_moment(board.closes_at))
+        yield text("report.answer-closing", moment=_moment(view.closes_at))
 
 
 def _moment(at: datetime) -> str:

@@ -72,7 +72,7 @@ def _merged(spans: Sequence[TextSpan]) -> Iterator[tuple[int, int]]:
 def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> Iterator[Block]:
     """Yield the rows on which two systems differ most: both texts, the references, the gap."""
     one, other = names
-    yield Note(text("report.rowboard-differences", one=one, other=other))
+    yield Note(text("report.rows-differences", one=one, other=other))
     for row in rows:
         yield SampleBlock(
             title=row.id,
@@ -114,11 +114,11 @@ def _disagreement(row: "ReviewRow") -> str:
 def faults(found: Sequence[ErrorFound], *, limit: int = 5) -> Iterator[Block]:
     """Yield every kind of fault with its count and its first ``limit`` summaries."""
     if not found:
-        yield Note(text("report.rowboard-no-fault"))
+        yield Note(text("report.rows-no-fault"))
     for kind, group in groupby(found, key=lambda one: one.fault):
         rows = list(group)
         yield SampleBlock(
-            title=text(f"report.scoreboard-fault-{kind.value.replace('_', '-')}"),
+            title=text(f"report.score-fault-{kind.value.replace('_', '-')}"),
             why=format.count(len(rows)),
             answers=tuple(AnswerBlock(one.id, marked(one.text, one.spans)) for one in rows[:limit]),
         )

@@ -36,7 +36,7 @@ def scorecard(card: Scorecard, name: str) -> Iterator[Block]:
     yield from _slices(card.slices)
     topics = card.topics
     if card.slices and topics is not None and topics.are_nearly_distinct:
-        yield Note(text("report.scoreboard-topics", distinct=topics.distinct, rows=topics.rows))
+        yield Note(text("report.score-topics", distinct=topics.distinct, rows=topics.rows))
     yield from alarms(card.alarms) or (Note(text("report.no-alarm")),)
     yield Note(text("report.protocol-note", signature=card.protocol.signature))
 
@@ -51,22 +51,22 @@ def _measures(card: Scorecard, name: str) -> tuple[Table, ...]:
         (label, score(measure.precision), score(measure.recall), score(measure.f1))
         for label, measure in measures
     )
-    title = text("report.scoreboard-title", name=name, rows=card.n)
+    title = text("report.score-title", name=name, rows=card.n)
     return table(("measure", "rouge-precision", "rouge-recall", "f1"), rows, title)
 
 
 def _scales(card: Scorecard) -> Iterator[str]:
     """Yield the score on both scales, and by reference mode if there are several."""
     yield text(
-        "report.scoreboard-mean",
+        "report.score-mean",
         mean=score(card.rouge.mean),
         interval=score_interval(card.interval),
         resamples=card.resamples,
     )
-    yield text("report.scoreboard-sum", sum=score(card.rouge.sum))
+    yield text("report.score-sum", sum=score(card.rouge.sum))
     if len(card.by_reference_mode) > 1:
         for mode, rouge in card.by_reference_mode.items():
-            key = f"report.scoreboard-refs-{mode.value}"
+            key = f"report.score-refs-{mode.value}"
             yield text(key, mean=score(rouge.mean), sum=score(rouge.sum))
 
 
@@ -86,7 +86,7 @@ def _baselines(card: Scorecard) -> tuple[Table, ...]:
         if rouge is not None
     )
     columns = ("answer", *ROUGE_COLUMNS[:-1], "above")
-    return table(columns, rows, text("report.scoreboard-floors"))
+    return table(columns, rows, text("report.score-floors"))
 
 
 def _statistics(card: Scorecard) -> tuple[Table, ...]:
@@ -99,10 +99,10 @@ def _statistics(card: Scorecard) -> tuple[Table, ...]:
         "better-swapped": format.count(card.probes.rows_better_swapped),
     }
     rows = (
-        (text(f"report.scoreboard-{key}"), value, theirs.get(key, UNKNOWN))
+        (text(f"report.score-{key}"), value, theirs.get(key, UNKNOWN))
         for key, value in (ours | extra).items()
     )
-    return table(("property", "predictions", "references"), rows, text("report.scoreboard-seen"))
+    return table(("property", "predictions", "references"), rows, text("report.score-seen"))
 
 
 def _properties(one: TextStatistics) -> Iterator[tuple[str, str]]:
@@ -132,12 +132,12 @@ def _share(value: float | None) -> str:
 def _slices(pieces: Sequence[Slice]) -> tuple[Table, ...]:
     rows: list[Sequence[Cell]] = []
     for kind, group in groupby(pieces, key=lambda piece: piece.kind):
-        by = text(f"report.scoreboard-by-{kind.value}")
+        by = text(f"report.score-by-{kind.value}")
         for piece in group:
             mean = Link(score(piece.mean), note=score_interval(piece.interval))
             rows.append((by, piece.label, format.count(piece.rows), mean))
             by = ""
-    return table(("by", "label", "n", "mean"), rows, text("report.scoreboard-slices"))
+    return table(("by", "label", "n", "mean"), rows, text("report.score-slices"))
 
 
 def alarms(found: Sequence[Alarm]) -> tuple[Table, ...]:
@@ -190,12 +190,12 @@ def comparison(
         for system, card in cards.items()
         for alarm in card.alarms
     )
-    yield Note(text("report.scoreboard-tests", alpha=f"{compared.alpha:g}"))
+    yield Note(text("report.score-tests", alpha=f"{compared.alpha:g}"))
     verdicts = {contrast.verdict for contrast in compared.contrasts}
     if Verdict.AS_GOOD in verdicts:
-        yield Note(text("report.scoreboard-as-good", margin=f"{100 * compared.margin:g}"))
+        yield Note(text("report.score-as-good", margin=f"{100 * compared.margin:g}"))
     if Verdict.NOT_PROVEN in verdicts:
-        yield Note(text("report.scoreboard-not-proven"))
+        yield Note(text("report.score-not-proven"))
     yield Note(text("report.protocol-note", signature=compared.signature))
 
 
@@ -211,7 +211,7 @@ def _standings(
         for key, rouge in structs.asdict(floors).items()
         if rouge is not None
     ]
-    title = text("report.scoreboard-standings", rows=compared.protocol.items)
+    title = text("report.score-standings", rows=compared.protocol.items)
     return table(("system", *ROUGE_COLUMNS), rows, title)
 
 
@@ -227,4 +227,4 @@ def _contrasts(compared: Comparison, names: Mapping[str, str]) -> tuple[Table, .
         for contrast in compared.contrasts
     )
     columns = ("pair", "difference", "verdict", "won", "detectable")
-    return table(columns, rows, text("report.scoreboard-contrasts"))
+    return table(columns, rows, text("report.score-contrasts"))
