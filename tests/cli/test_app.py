@@ -1,5 +1,9 @@
 """Every verb can be loaded by its name, in both languages, and the old words still work."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from yoyak import messages
@@ -43,3 +47,16 @@ def test_an_unknown_language_is_a_usage_error(capsys):
         main(["--lang", "fr", "status"])
     assert ended.value.code == 2
     assert "ko" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp949", "euc_kr"])
+def test_output_in_any_encoding_ends_in_no_traceback(encoding, tmp_path):
+    """Signs that an encoding lacks are written as escapes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "yoyak", "--lang", "ko", "status"],
+        cwd=tmp_path, capture_output=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert b"\\u" in done.stdout if encoding == "ascii" else "실행".encode(encoding) in done.stdout

@@ -340,10 +340,12 @@ class Book:
         """Writes the page; a partial session, which leaves rows open, writes nothing."""
         if "matrix" not in self.figures:
             return
+        from faults.test_hostile import hostile_lines
+
         rows, elsewhere = self.figures["rows"], self.figures["matrix"]
         lines = [
             *INTRODUCTION, *figure_lines(self.figures),
-            *matrix_lines(rows, elsewhere | self.results),
+            *matrix_lines(rows, elsewhere | self.results), "", *hostile_lines(),
         ]  # fmt: skip
         path = HERE.parents[1] / "docs" / "reliability.md"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -364,7 +366,7 @@ def pytest_configure(config):
 INTRODUCTION = [
     "# Reliability: what was done to runs, and what came of it",
     "",
-    "Written by `make faults` from that very run; nothing here is typed by hand. Tiny models with",
+    "Figures and faults are written by `make faults` from that very run. Tiny models with",
     "random weights on two CPU cores go down the code paths of koBART and of the 4-bit LLMs.",
     "",
     "A checkpoint is written beside its place, every file is forced to the disk, a manifest with",

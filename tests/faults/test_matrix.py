@@ -256,7 +256,8 @@ def test_every_row_names_tests_that_exist_or_says_why_not():
 
 
 def test_the_written_page_has_every_row_and_names_no_test_that_is_gone():
-    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    whole = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    page = whole.partition("## Hostile inputs")[0]
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, re.MULTILINE)
     assert [(int(number), fault) for number, fault in rows] == [
         (number, row.fault) for number, row in MATRIX.items()

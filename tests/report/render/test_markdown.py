@@ -20,7 +20,8 @@ def test_sections_come_in_the_order_of_a_status_report(view):
     heads = re.findall(r"^## (.+)$", said, re.MULTILINE)
     assert heads == [
         "Needs checking", "Summary", "Completed work", "Current activities",
-        "Technical configuration", "Performance", "Risks", "Timeline", "Next steps", "Incidents",
+        "Technical configuration", "Performance", "Resource risks", "Timeline", "Next steps",
+        "Incidents",
     ]  # fmt: skip
 
 
