@@ -4,7 +4,10 @@ import pytest
 
 from yoyak import messages
 from yoyak.config import load
+from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.workload import largest_forward_pass, workload_of
 from yoyak.terminal import recipe
+from yoyak.values import Corpus, Dialogue, Split, Turn
 
 TOKEN = "hf_" + "a1B2" * 8
 
@@ -57,11 +60,54 @@ def test_a_value_in_brackets_is_no_markup(drawn):
     assert "[bold]MIT[/bold]" in drawn(recipe.settings(resolved), 120)
 
 
-def test_the_list_names_each_recipe_its_base_and_what_it_is_for(drawn):
-    recipes = [load.resolve(name).recipe for name in ("lead", "kobart")]
+def lines_of(drawn, found, width):
     with messages.speaking("en"):
-        head, _, lead, kobart = drawn(recipe.recipes(recipes), 300).splitlines()
-    assert head.split() == ["recipe", "base", "model", "about"]
-    assert lead.split()[:2] == ["lead", "–"], "it has no base model"
-    assert lead.rstrip().endswith("the floor that every model has to beat")
-    assert kobart.split()[:2] == ["kobart", recipes[1].model.base]
+        return drawn(recipe.recipes(found), width).splitlines()
+
+
+def test_the_list_has_size_memory_licence_and_base_by_family_and_size(drawn):
+    names = ("kobart", "qwen3-8b", "lead", "qwen3-0.6b", "exaone4-1.2b", "kanana-1.5-8b")
+    found = [load.resolve(name).recipe for name in names]
+    head, _, *rows = lines_of(drawn, found, 300)
+    assert head.split() == ["recipe", "weights", "GPU", "GB", "gated", "licence", "base", "model"]
+    words = [row.split() for row in rows[:6]]
+    assert [each[0] for each in words] == [
+        "lead", "exaone4-1.2b", "kanana-1.5-8b", "qwen3-0.6b", "qwen3-8b", "kobart",
+    ]  # fmt: skip
+    assert words[0][1:5] == ["–"] * 4, "it has no base model"
+    assert words[1][1] == "1.3B", "counted from its configuration"
+    assert words[2][1:3] == ["8.0B", "–"], "its configuration is not stated, so it is not guessed"
+    assert words[4] == ["qwen3-8b", "8.2B", "9.1", "no", "Apache-2.0", "Qwen/Qwen3-8B"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_of_all_recipes_is_wider_than_the_terminal_and_names_are_whole(drawn, width):
+    found = [load.resolve(name).recipe for name in load.names()]
+    lines = lines_of(drawn, found, width)
+    assert all(len(line) <= width for line in lines)
+    said = {line.split()[0] for line in lines if line.strip() and line[0] != " "}
+    assert set(load.names()) <= said
+
+
+def long_rows(rows=3, characters=4_000):
+    """A corpus whose rows are longer than any recipe reads."""
+    turn = Turn(speaker="#Person1#", text="가" * characters)
+    row = Dialogue(id="train_0", turns=(turn,), references=("나" * 400,))
+    splits = {
+        name: Split(name=name, fingerprint=name, dialogues=(row,) * rows)
+        for name in ("train", "dev", "test")
+    }
+    return Corpus(folder="data", **splits)
+
+
+def test_what_fits_is_what_the_planner_can_train():
+    found = [load.resolve(name).recipe for name in load.names()]
+    eight = {one.name for one in recipe.fitting(found, 8)}
+    assert {"kobart", "qwen3-4b", "gemma3-1b"} <= eight
+    assert not {"qwen3-14b", "pko-t5-large", "lead", "kanana-1.5-8b"} & eight
+    assert eight < {one.name for one in recipe.fitting(found, 24)}
+    for name, gib in (("qwen3-4b", 8), ("qwen3-14b", 8)):
+        one = load.resolve(name).recipe
+        corpus, shape = long_rows(), shape_of(one)
+        fits = largest_forward_pass(shape, one, workload_of(one, shape, corpus), gib * 2**30 / 1e9)
+        assert (fits is not None) is (name in eight)

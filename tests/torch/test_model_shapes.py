@@ -2,13 +2,15 @@
 
 import pytest
 
+from yoyak.config import load
 from yoyak.engine import model_classes
-from yoyak.planning.model_shapes import shape_of_config
+from yoyak.planning.model_shapes import shape_of, shape_of_config
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+KINDS = {"seq2seq": "seq2seq", "qlora": "causal"}
 LLAMA = {
     "hidden_size": 48, "intermediate_size": 112, "num_hidden_layers": 3, "num_attention_heads": 4,
     "num_key_value_heads": 2, "vocab_size": 96, "max_position_embeddings": 64,
@@ -104,3 +106,23 @@ def test_an_encoder_decoder_is_counted_as_transformers_counts_it(model_type, siz
     # checkpoint that is loaded has another matrix there (transformers' tie_weights).
     head = 0 if sizes.get("tie_word_embeddings", True) else 96 * 48
     assert shape_of_config(config).parameters == counted(model) + head
+
+
+PUBLISHED = [name for name in load.names() if load.resolve(name).recipe.base.config is not None]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_a_recipe_states_of_its_base_is_what_transformers_builds(name):
+    recipe = load.resolve(name).recipe
+    config = dict(recipe.base.config)
+    auto = (
+        transformers.AutoModelForSeq2SeqLM
+        if recipe.engine == "seq2seq"
+        else transformers.AutoModelForCausalLM
+    )
+    untied = config["model_type"] == "t5" and not config["tie_word_embeddings"]
+    head = config["vocab_size"] * config["d_model"] if untied else 0
+    model = on_meta(config.pop("model_type"), config, auto)
+    assert shape_of(recipe).parameters == counted(model) + head
+    assert recipe.base.parameters in {None, counted(model) + head}
+    assert model_classes.class_name(recipe.base.config["model_type"], KINDS[recipe.engine])

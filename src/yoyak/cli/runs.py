@@ -24,18 +24,27 @@ OneRecipe = Annotated[
 ]
 
 
-def show(recipe: OneRecipe = None, sets: Sets = None, as_json: AsJson = False) -> None:
+def show(
+    recipe: OneRecipe = None,
+    fits: Annotated[
+        float | None, typer.Option("--fits", min=0, help=text("cli.option-fits"))
+    ] = None,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
     """Print every setting of a recipe with its origin, or the names of all recipes."""
     import msgspec
 
     from yoyak.config import load
     from yoyak.runs.redact import redact
-    from yoyak.terminal.recipe import recipes, settings
+    from yoyak.terminal.recipe import fitting, recipes, settings
     from yoyak.terminal.render import show as show_blocks
 
     context = open_context(None, None)
     if recipe is None:
         known = [one.recipe for one in context.resolve(load.names())]
+        if fits is not None:
+            known = fitting(known, fits)
         if as_json:
             print(msgspec.json.encode([one.name for one in known]).decode())
         else:

@@ -25,6 +25,9 @@ from yoyak.errors import BadRecipe, InputMissing
 RECIPES = files(__package__) / "recipes"
 """The folder of the bundled recipes."""
 
+ABSTRACT = frozenset({"qlora-base"})
+"""Bundled recipes that name no model and are there to be extended."""
+
 NONE = "none"
 """The value that switches an optional setting off: TOML has no null."""
 
@@ -48,8 +51,8 @@ class Resolved(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """Return the bundled recipes that can be run, in alphabetical order, without their bases."""
-    return tuple(name for name in _bundled() if not name.endswith("-base"))
+    """Return the bundled recipes that can be run, in alphabetical order."""
+    return tuple(name for name in _bundled() if name not in ABSTRACT)
 
 
 def _bundled() -> list[str]:

@@ -81,6 +81,19 @@ def training_memory(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> M
     )
 
 
+def least_training_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
+    """Return the peak of a step on one row of the recipe's longest source and summary.
+
+    Everything that may be recomputed is: with less memory than this, no such row can be trained on.
+    """
+    prompt = recipe.prompt
+    together = 0 if shape.encoder_layers else prompt.max_summary_tokens
+    tokens = prompt.max_source_tokens + together
+    recompute = recipe.train.recomputes[-1]
+    row = ForwardPass(tokens, prompt.max_summary_tokens, recompute, row_tokens=tokens)
+    return training_memory(shape, recipe, row)
+
+
 def generation_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
     """Return the peak of generation: keys and values of a full batch beside the weights."""
     element = 4 if recipe.lora is None else 2
