@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yoyak import messages
 from yoyak.config import load
 from yoyak.config.schema import BeamSearch, Greedy, LrScheduler, PublishedBase, Sampling
 from yoyak.errors import BadRecipe, InputMissing
@@ -75,8 +76,10 @@ def test_a_setting_says_where_it_comes_from():
     ("spec", "said"),
     [
         ("train.epoch=3", "did you mean 'epochs'"),
-        ('train.epochs="3"', "Expected `int`"),
-        ("train.epochs=-1", "$.train.epochs"),
+        ('train.epochs="3"', "train.epochs takes a value of the type int, not str"),
+        ("train.epochs=-1", "train.epochs has to be >= 0"),
+        ("model.quantisation=int3", "model.quantisation does not know the value 'int3'"),
+        ("prompt.examples=2", "prompt.examples are for chat models"),
         ("train.micro_batch_size=3", "must be a multiple of"),
         ("trian.epochs=3", "did you mean 'train'"),
         ("decode.beamz=3", "beamz"),
@@ -85,7 +88,7 @@ def test_a_setting_says_where_it_comes_from():
         ("evaluate.metric=rougel", "did you mean 'rougeL'"),
         ("evaluate.metric=rouge", "one of rouge_mean, rouge1, rouge2, rougeL, eval_loss"),
         ("evaluate.metric=evalloss", "did you mean 'eval_loss'"),
-        ("evaluate.metric=3", "no such word"),
+        ("evaluate.metric=3", "no such value"),
         ("train.lr_scheduler=cosin", "did you mean 'cosine'"),
     ],
 )
@@ -170,11 +173,11 @@ def test_a_number_that_json_cannot_hold_is_refused(value):
         (["decode.num_beams.x=2"], "decode.num_beams is a single value"),
         (["train.epochs.x=2"], "train.epochs is a single value"),
         (["train=3", "train.epochs=2"], "train is a section"),
-        (["train=none"], "Expected `object`"),
-        (["lora=none", "model.quantisation=none", "lora.r=x"], "Expected `int`"),
+        (["train=none"], "of the type object"),
+        (["lora=none", "model.quantisation=none", "lora.r=x"], "of the type int"),
         (["about=\udcff"], "about is not text"),
         (["engine=3"], "(--set engine=3)"),
-        (["train.epochs=" + "[" * 5000], "Expected `int`"),
+        (["train.epochs=" + "[" * 5000], "of the type int"),
         ([".".join("a" * 3000) + "=1"], "a: no such setting"),
     ],
 )
@@ -220,3 +223,49 @@ def test_a_recipe_file_may_have_any_readable_name(tmp_path, name):
 def test_a_name_that_cannot_be_shown_on_a_line_is_refused(name):
     with pytest.raises(BadRecipe, match="name"):
         load.resolve("lead", sets=[f'name="{name}"'])
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ('train.epochs="3"', "train.epochs에는 int 유형의 값이 와야"),
+        ("train.epochs=-1", "train.epochs의 값은 >= 0"),
+        ("model.quantisation=int3", "'int3'라는 값은 없습니다"),
+        ("train.micro_batch_size=3", "batch_size(8)는 micro_batch_size(3)의 배수여야"),
+        ("lora=none", "[lora] 없이 학습할 수 없습니다"),
+    ],
+)
+def test_why_a_setting_is_wrong_is_said_in_korean_too(spec, said):
+    with messages.speaking("ko"), pytest.raises(BadRecipe) as caught:
+        load.resolve("qwen25-7b", sets=[spec])
+    with messages.speaking("ko"):
+        assert said in str(caught.value)
+        assert "Expected" not in str(caught.value)
+
+
+def test_a_recipe_from_a_file_is_named_by_it(tmp_path):
+    path = tmp_path / "my pko.toml"
+    path.write_text('extends = "lead"\n', encoding="utf-8")
+    recipe = load.resolve(str(path)).recipe
+    assert recipe.argument == f"'{path}'"
+    moved = tmp_path / "elsewhere" / "my pko.toml"
+    moved.parent.mkdir()
+    path.rename(moved)
+    assert load.resolve(str(moved)).recipe.full_hash == recipe.full_hash
+    assert load.resolve("lead").recipe.argument == "lead"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "other"),
+    [
+        ("mine.yaml", "engine: lead\n", "YAML"),
+        ("mine.json", '{"engine": "lead"}', "JSON"),
+        ("mine.toml", "# mine\n\nengine: lead\ntrain:\n  epochs: 3\n", "YAML"),
+        ("mine.toml", "---\nengine: lead\n", "YAML"),
+        ("mine.toml", '{"engine": "lead"}', "JSON"),
+    ],
+)
+def test_a_recipe_in_another_format_is_named_as_such(tmp_path, name, content, other):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(BadRecipe, match=f"is {other}, and recipes are TOML"):
+        load.resolve(str(tmp_path / name))

@@ -91,7 +91,7 @@ def _search(context: CommandContext, run: Run, freeze: bool, as_json: bool) -> N
     winner = name_of(found.winner)
     if found.worth_freezing:
         decode_jobs.freeze(run, found.winner)
-        print(text("cli.frozen", decode=winner, recipe=run.recipe.name), file=sys.stderr)
+        print(text("cli.frozen", decode=winner, recipe=run.recipe.argument), file=sys.stderr)
     else:
         print(text("cli.not-frozen", decode=winner), file=sys.stderr)
 

@@ -5,6 +5,7 @@ Layers, later ones win: the bundled recipe (and what it ``extends``) < a recipe 
 """
 
 import difflib
+import json
 import math
 import re
 import tomllib
@@ -18,9 +19,10 @@ from typing import Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from yoyak.config.aliases import UNSUPPORTED, Renamed, with_current_names
-from yoyak.config.schema import Recipe, Settings
+from yoyak.config.schema import BROKEN_RULE, Recipe, Settings
 from yoyak.config.toml_file import Table, parse_toml, read_toml
 from yoyak.errors import BadRecipe, InputMissing
+from yoyak.messages import text
 
 RECIPES = files(__package__) / "recipes"
 """The folder of the bundled recipes."""
@@ -34,7 +36,16 @@ NONE = "none"
 DEEPEST_EXTENDS = 32
 """A chain of ``extends`` that is longer than this was written by mistake."""
 
+_OTHER_FORMATS = {".yaml": "YAML", ".yml": "YAML", ".json": "JSON"}
 _LARGEST_INTEGER = 2**63 - 1
+_MSGSPEC = {
+    "type": re.compile(r"Expected `(?P<expected>[^`]+)`, got `(?P<found>[^`]+)`"),
+    "bound": re.compile(r"Expected `\w+` (?P<bound>[<>]=? \S+)"),
+    "word": re.compile(r"Invalid (?:enum )?value '(?P<found>.*)'"),
+    "missing": re.compile(r"Object missing required field `(?P<name>[^`]+)`"),
+    "unknown": re.compile(r"Object contains unknown field `(?P<name>[^`]+)`"),
+}
+"""What msgspec says of a value that its type does not allow."""
 _PLACE = re.compile(r"at `\$\.([\w.]+)`")
 
 
@@ -88,6 +99,8 @@ def resolve(
         _merge(merged, table, origins, origin)
     label = recipe_name(name)
     merged.setdefault("name", label)
+    if name.endswith(".toml"):
+        merged["file"] = name
     merged.get("decode", {}).setdefault("kind", "greedy")  # what a recipe without [decode] does
     if "engine" not in merged:
         raise BadRecipe("config.no-engine", recipe=label)
@@ -148,6 +161,8 @@ def _read(name: str) -> tuple[str, Table]:
         if not path.is_file():
             raise InputMissing("config.no-file", path=name)
         return name, read_toml(path)
+    if Path(name).suffix in _OTHER_FORMATS:
+        raise BadRecipe("config.other-format", path=name, format=_OTHER_FORMATS[Path(name).suffix])
     if name not in _bundled():
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"'{close[0]}'" if close else ", ".join(names())
@@ -288,7 +303,20 @@ def _convert(values: Table, name: str, origins: Mapping[str, str]) -> Recipe:
     try:
         return msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
-        place = _PLACE.search(str(error))
-        origin = origins.get(place[1]) if place else None
-        problem = f"{error} ({origin})" if origin else str(error)
+        key = place[1] if (place := _PLACE.search(str(error))) else ""
+        origin = origins.get(key)
+        problem = _explained(str(error), key)
+        problem = f"{problem} ({origin})" if origin else problem
         raise BadRecipe("config.invalid", recipe=name, problem=problem) from error
+
+
+def _explained(said: str, key: str) -> str:
+    """Return msgspec's words, and those of ``broken_rule``, in the language in use."""
+    said = said.partition(" - at `$")[0]
+    if said.startswith(BROKEN_RULE):
+        rule, _, fields = said.partition(" ")
+        return text(rule, **json.loads(fields))
+    for name, pattern in _MSGSPEC.items():
+        if found := pattern.fullmatch(said):
+            return text(f"config.value-{name}", key=key, **found.groupdict())
+    return f"{key}: {said}"

@@ -6,6 +6,8 @@ Every value keeps its origin, and a key that no setting has is an error with a s
 """
 
 import hashlib
+import json
+import shlex
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,18 @@ Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 AboveZero = Annotated[float, Meta(gt=0.0)]
 Quantile = Annotated[float, Meta(gt=0.0, lt=1.0)]
+
+
+BROKEN_RULE = "config.rule-"
+"""How the text of a ``broken_rule`` begins."""
+
+
+def broken_rule(name: str, **fields: int) -> ValueError:
+    """Return the error of settings that do not fit together: a message key and its fields, as JSON.
+
+    msgspec keeps the text of a ValueError only, so the sentence is made where it is caught.
+    """
+    return ValueError(f"{BROKEN_RULE}{name} {json.dumps(fields)}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +54,7 @@ class ScratchSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.pretrain_epochs and self.architecture == "bart":
-            raise ValueError(
-                "pretrain_epochs is for causal models; bart learns with all its weights"
-            )
+            raise broken_rule("pretrain")
 
 
 class ModelSettings(Settings, frozen=True, kw_only=True):
@@ -61,7 +73,7 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.base is not None and self.scratch is not None:
-            raise ValueError("base and scratch exclude each other")
+            raise broken_rule("base-or-scratch")
 
 
 class PublishedBase(Settings, frozen=True, kw_only=True):
@@ -172,10 +184,8 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"batch_size ({self.batch_size}) must be a multiple of "
-                f"micro_batch_size ({self.micro_batch_size})"
-            )
+            sizes = {"batch": self.batch_size, "micro": self.micro_batch_size}
+            raise broken_rule("multiple", **sizes)
 
     @property
     def recomputes(self) -> tuple[Recompute, ...]:
@@ -275,6 +285,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     engine: str
     about: str = ""
     """A one-line description."""
+    file: str | None = None
+    """The recipe's file as it was named on the command line; ``None`` for a bundled one."""
     model: ModelSettings = ModelSettings()
     base: PublishedBase = PublishedBase()
     lora: LoraSettings | None = None
@@ -286,17 +298,22 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable() or "/" in self.name:
-            raise ValueError("name has to be a line of text without a slash")
+            raise broken_rule("name")
         if len(self.name) > LONGEST_NAME:
-            raise ValueError(f"name has at most {LONGEST_NAME} characters, not {len(self.name)}")
+            raise broken_rule("name-length", most=LONGEST_NAME, found=len(self.name))
         if self.model.quantisation is not None and self.lora is None:
-            raise ValueError("a quantised model cannot be trained without [lora]")
+            raise broken_rule("quantised")
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
-            raise ValueError("prompt.examples are for chat models with train.epochs = 0")
+            raise broken_rule("examples")
         if self.generate.weights == "merged" and self.lora is None:
-            raise ValueError('generate.weights = "merged" needs adapters: [lora]')
+            raise broken_rule("merged")
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":
-            raise ValueError('generate.library = "ctranslate2" is for encoder-decoders only')
+            raise broken_rule("ctranslate2")
+
+    @property
+    def argument(self) -> str:
+        """What names the recipe on the command line: its file, or the name of a bundled one."""
+        return shlex.quote(self.file or self.name)
 
     @property
     def learning_hash(self) -> str:
@@ -308,10 +325,10 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def full_hash(self) -> str:
-        """SHA-256 of every setting; ``about`` and ``base`` only describe."""
+        """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
         return _sha256(self)
 
 
 def _sha256(recipe: Recipe) -> str:
-    plain = msgspec.structs.replace(recipe, about="", base=PublishedBase())
+    plain = msgspec.structs.replace(recipe, about="", file=None, base=PublishedBase())
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

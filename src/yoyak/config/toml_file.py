@@ -1,6 +1,8 @@
 """TOML as people write it: files in UTF-8, with a byte order mark or without."""
 
 import codecs
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,9 @@ from typing import Any
 from yoyak.errors import BadRecipe, InputMissing
 
 Table = dict[str, Any]
+
+_YAML = re.compile(r"\A(?:\s*#.*\n|\s*\n)*(?:---\s*$|[\w.-]+:(?:\s|$))", re.MULTILINE)
+"""A document mark, or a first line ``key: value``, after comments."""
 
 
 def read_toml(path: Path) -> Table:
@@ -39,7 +44,19 @@ def parse_toml(text: str, where: str) -> Table:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
+        other = _other_format(text)
+        if other is not None:
+            raise BadRecipe("config.other-format", path=where, format=other) from error
         raise BadRecipe("config.not-toml", where=where, problem=error) from error
+
+
+def _other_format(text: str) -> str | None:
+    """Return the format that text which is no TOML was written in, if it is a usual one."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return "YAML" if _YAML.search(text) else None
+    return "JSON"
 
 
 def _not_utf8(path: Path, content: bytes, byte: int) -> BadRecipe:

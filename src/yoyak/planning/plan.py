@@ -300,7 +300,7 @@ def _refused_disk(
         "keep": f"{target.disk_keep_gb:.1f}",
         "downloads": downloads or "0",
         "purged": f"{purged:.1f}",
-        "first": " ".join(model.recipe.name for model in models[:first]),
+        "first": " ".join(model.recipe.argument for model in models[:first]),
     }
     yield Refusal.of(DiskFull(key, **fields))
 

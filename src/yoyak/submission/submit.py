@@ -167,7 +167,7 @@ def _stale(candidate: Candidate) -> BadData:
         f"submission.{key}",
         name=lineage.name,
         system=lineage.system,
-        recipe=lineage.recipe,
+        recipe=lineage.recipe if candidate.recipe is None else candidate.recipe.argument,
         reasons=reasons,
     )
 

@@ -216,7 +216,13 @@ def _differences(saved: CheckpointIdentity, now: CheckpointIdentity) -> list[str
     found = []
     if saved.recipe.learning_hash != now.recipe.learning_hash:
         changed = changes(saved.recipe, now.recipe)
-        may = ("about", "base.", "decode.", *(f"train.{name}" for name in RESUMABLE_SETTINGS))
+        may = (
+            "about",
+            "file",
+            "base.",
+            "decode.",
+            *(f"train.{name}" for name in RESUMABLE_SETTINGS),
+        )
         found += [change for key, change in changed.items() if not key.startswith(may)]
     for what, was, now_is in (
         ("data", saved.data_sha256, now.data_sha256),

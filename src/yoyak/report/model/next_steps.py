@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from yoyak.config.load import resolve, settings_of
 from yoyak.config.schema import Recipe
-from yoyak.errors import BadRecipe
+from yoyak.errors import BadRecipe, InputMissing
 from yoyak.events import RunStatus
 from yoyak.report.model.history import RunHistory
 from yoyak.report.model.report import Sentence, Step
@@ -33,7 +33,7 @@ def _to_run(runs: Sequence[RunHistory], status: RunStatus) -> Iterator[Step]:
     for run in runs:
         alike.setdefault(changes(run.recipe), []).append(run)
     for sets, found in alike.items():
-        recipes = dict.fromkeys(run.recipe.name for run in found)
+        recipes = dict.fromkeys(run.recipe.argument for run in found)
         fields = {"names": ", ".join(run.name for run in found)}
         why = Sentence(key=f"report.next-{status.value}", fields=fields)
         yield Step(command=" ".join(("yoyak run", *recipes, *sets)), why=why)
@@ -46,13 +46,13 @@ def changes(recipe: Recipe) -> tuple[str, ...]:
     be resolved.
     """
     try:
-        file = dict(settings_of(resolve(recipe.name).recipe))
-    except BadRecipe:
+        file = dict(settings_of(resolve(recipe.file or recipe.name).recipe))
+    except (BadRecipe, InputMissing):
         return ()
     return tuple(
         f"--set {shlex.quote(f'{key}={json.dumps(value, ensure_ascii=False)}')}"
         for key, value in settings_of(recipe)
         if value is not None
-        and not key.startswith(("name", "about", "base."))
+        and not key.startswith(("name", "about", "file", "base."))
         and value != file.get(key)
     )
