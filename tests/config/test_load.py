@@ -230,7 +230,7 @@ def test_a_name_that_cannot_be_shown_on_a_line_is_refused(name):
     [
         ('train.epochs="3"', "train.epochs에는 int 유형의 값이 와야"),
         ("train.epochs=-1", "train.epochs의 값은 >= 0"),
-        ("model.quantisation=int3", "'int3'라는 값은 없습니다"),
+        ("model.quantisation=int3", "'int3' 값은 없습니다"),
         ("train.micro_batch_size=3", "batch_size(8)는 micro_batch_size(3)의 배수여야"),
         ("lora=none", "[lora] 없이 학습할 수 없습니다"),
     ],
