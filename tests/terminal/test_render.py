@@ -130,6 +130,15 @@ def test_a_bar_is_as_long_as_its_share(drawn, share):
     assert row.count("━") == round(10 * (share or 0.0))
 
 
+@pytest.mark.parametrize(("width", "bar"), [(60, 10), (26, 5), (20, 0)])
+def test_a_bar_gives_way_before_words_are_folded(width, bar):
+    cells = ("tiny-bart", Bar("12/24", 1.0), "1")
+    stream = io.StringIO()
+    render.console(stream, width=width).print(render.TableView(table(cells), bar_width=10))
+    (row,) = [line for line in stream.getvalue().splitlines() if "tiny-bart" in line]
+    assert row.count("━") == bar
+
+
 def test_recorded_text_is_neither_markup_nor_a_command_to_the_terminal(drawn):
     hostile = "\x1b]0;owned\x07[red]이름[/red]\n:smile:"
     kinds = (hostile, Link(hostile, ""), CodeBlock(hostile), Bar(hostile, 0.5))

@@ -95,7 +95,7 @@ class TableView:
 
     Args:
         table: what to draw.
-        bar_width: columns of a progress bar beside each cell of kind ``Bar``; 0 draws none.
+        bar_width: most columns of the progress bar beside a cell of kind ``Bar``; 0 draws none.
     """
 
     def __init__(self, table: Table, *, bar_width: int = 0) -> None:
@@ -110,11 +110,13 @@ class TableView:
 
         kept = [place for place in range(len(self.table.columns)) if self._has_notes(place)]
         kept.sort(key=lambda place: (not self.table.columns[place].note, -place))
-        while kept and self._width(kept) > options.max_width:
+        while kept and self._width(kept, _LEAST_WORDS) > options.max_width:
             kept.pop()
+        left = options.max_width - self._width(kept, options.max_width)
+        bar = max(min(self._bar_width, left - 2), 0)
         if self.table.title:
             yield Text(plain(self.table.title), style="bold", overflow="fold")
-        yield self._drawn(kept)
+        yield self._drawn(kept, bar)
 
     def _has_notes(self, place: int) -> bool:
         return self.table.columns[place].is_number and any(
@@ -122,10 +124,10 @@ class TableView:
         )
 
     def _has_bars(self, place: int) -> bool:
-        return self._bar_width > 0 and any(isinstance(row[place], Bar) for row in self.table.rows)
+        return any(isinstance(row[place], Bar) for row in self.table.rows)
 
-    def _width(self, kept: Sequence[int]) -> int:
-        """Return the columns that the table takes with every number whole and words folded."""
+    def _width(self, kept: Sequence[int], most_words: int) -> int:
+        """Return the columns that the table takes with whole numbers, and words cut to a width."""
         from rich.cells import cell_len
 
         widths = []
@@ -133,16 +135,15 @@ class TableView:
             cells = [row[place] for row in self.table.rows]
             lines = [*column.title.split("\n"), *(_shown(cell) for cell in cells)]
             width = max(map(cell_len, lines), default=0)
-            widths.append(width if column.is_number else min(width, _LEAST_WORDS))
-            if self._has_bars(place):
-                widths.append(self._bar_width)
+            widths.append(width if column.is_number else min(width, most_words))
             if place in kept:
                 widths.append(max(map(cell_len, (column.note, *map(_note, cells)))))
         return sum(widths) + 2 * (len(widths) - 1)
 
-    def _drawn(self, kept: Sequence[int]) -> "RichTable":
+    def _drawn(self, kept: Sequence[int], bar: int) -> "RichTable":
         from rich import box
         from rich.table import Table as RichTable
+        from rich.text import Text
 
         has_head = any(column.title for column in self.table.columns)
         drawn = RichTable(
@@ -151,9 +152,10 @@ class TableView:
         )  # fmt: skip
         lines = max((column.title.count("\n") for column in self.table.columns), default=0)
         for place, column in enumerate(self.table.columns):
-            if self._has_bars(place):
+            if bar and self._has_bars(place):
                 drawn.add_column(no_wrap=True)
-            head = "\n" * (lines - column.title.count("\n")) + column.title
+            title = "\n".join(map(plain, column.title.split("\n")))
+            head = "\n" * (lines - column.title.count("\n")) + title
             drawn.add_column(
                 head,
                 justify="right" if column.is_number else "left",
@@ -166,9 +168,9 @@ class TableView:
             cells: list[RenderableType] = []
             for place, cell in enumerate(row):
                 is_number = self.table.columns[place].is_number
-                cells += [_bar(cell, self._bar_width)] if self._has_bars(place) else []
+                cells += [_bar(cell, bar)] if bar and self._has_bars(place) else []
                 cells.append(_cell(cell, with_note=not is_number))
-                cells += [_note(cell)] if place in kept else []
+                cells += [Text(_note(cell))] if place in kept else []
             drawn.add_row(*cells)
         return drawn
 
