@@ -272,6 +272,21 @@ def test_turns_stay_apart_where_a_vocabulary_loses_line_breaks(family, form):
     assert tokenizer.unknown_id not in ids
 
 
+@pytest.mark.parametrize("form", FAMILIES)
+def test_a_special_token_that_no_prompt_has_needs_no_embedding_row(form, toy_recipe, tmp_path):
+    """Gemma 3's tokenizer has an image token more than the text models have rows."""
+    folder = write_base(form, tmp_path)
+    before = load_tokenizer(str(folder), recipe_of(form, toy_recipe))
+    described = json.loads((folder / "tokenizer.json").read_text())
+    image = dict(described["added_tokens"][0])
+    image |= {"id": before.vocab_size, "content": "<image_soft_token>", "special": True}
+    described["added_tokens"].append(image)
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    after = load_tokenizer(str(folder), recipe_of(form, toy_recipe))
+    assert before.embedded_size == before.vocab_size
+    assert (after.embedded_size, after.vocab_size) == (before.vocab_size, before.vocab_size + 1)
+
+
 def test_a_vocabulary_of_bpe_under_the_name_of_t5_is_read_as_it_is(family, tmp_path):
     """pko-t5 names ``T5TokenizerFast``, for which transformers would build another vocabulary."""
     from tokenizers import Tokenizer

@@ -74,7 +74,7 @@ def supervised_places(context: CheckContext) -> CheckResult:
 def vocabulary(context: CheckContext) -> CheckResult:
     """Check that embeddings and head have a row for every token; spare rows are never reached."""
     inner = unwrap_model(context.bundle.model)
-    tokens = context.bundle.tokenizer.vocab_size
+    tokens = context.bundle.tokenizer.embedded_size
     sides = (inner, inner.get_decoder())  # an encoder-decoder may have two vocabularies
     rows = min(side.get_input_embeddings().weight.shape[0] for side in sides)
     head = inner.get_output_embeddings().weight.shape[0]

@@ -81,7 +81,7 @@ def chat_tokens(
     stop = next((token for token in ids if token in control), hf_tokenizer.eos_token_id)
     if stop is None:
         raise BadRecipe("engine.no-stop", base=base)
-    ends = [id_ for id_, token in added.items() if token.content in TEXT_ENDS]
+    ends = [id_ for id_, token in added.items() if token.special and token.content in TEXT_ENDS]
     further = [hf_tokenizer.eos_token_id, *ends, *generation_stops]
     conversation = (Message(role="user", text="가"), Message(role="assistant", text="나"))
     shown = backend.encode(template.render(conversation[:1]), add_special_tokens=False).ids

@@ -182,6 +182,19 @@ class ModelTokenizer:
         """Return a token of the vocabulary that could pad where those in use may not."""
         return find_padding(self._hf_tokenizer, used)
 
+    @cached_property
+    def embedded_size(self) -> int:
+        """One more than the highest id that a row can hold, which a model needs a row for.
+
+        Special tokens that no prompt has may lie beyond: Gemma 3's image token does.
+        """
+        probe = (Message(role="system", text="가"), Message(role="user", text="가"))
+        prompt = self.encode_source(Source(id="", messages=probe, text="가"))
+        tokens = self.special_tokens
+        used = {*prompt, *tokens.answer_prefix_ids, *self.stop_ids, self.pad_id}
+        beyond = special_ids(self._backend) - used - {self.decoder_start_id}
+        return max(set(self._backend.get_vocab().values()) - beyond) + 1
+
     def token_bytes(self) -> list[bytes]:
         """Return the bytes of each token, by id; of special tokens their name."""
         return bytes_of_tokens(self._backend, self.vocab_size)
