@@ -96,10 +96,10 @@ def fetch_generation_stops(base: str, revision: str | None) -> tuple[int, ...]:
         listed = eos if isinstance(eos, list) else [] if eos is None else [eos]
         return msgspec.convert(listed, tuple[int, ...])
     except Exception as error:  # broken files end in any of transformers' errors
-        if Path(base).is_dir():
-            problem = f"generation_config.json: {_first_line(error)}"
-            raise Unavailable("engine.no-model", base=base, problem=problem) from error
-        return ()  # older models on the hub have no such file
+        if isinstance(error, OSError) and not Path(base).is_dir():
+            return ()  # older models on the hub have no such file
+        problem = f"generation_config.json: {_first_line(error)}"
+        raise Unavailable("engine.no-model", base=base, problem=problem) from error
 
 
 def _lacks(base: str, name: str) -> bool:

@@ -313,6 +313,30 @@ def test_a_damaged_record_ends_in_one_sentence(tokenizers, toy_recipe, tmp_path,
         load_tokenizer(str(tmp_path), toy_recipe("bart"))
 
 
+def with_template(folder, template):
+    """Write a family whose chat template stands in tokenizer_config.json."""
+    write_base("qwen2_5", folder)
+    (folder / "chat_template.jinja").unlink()
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": template}))
+    return str(folder)
+
+
+def test_of_several_templates_the_default_is_used(toy_recipe, tmp_path):
+    chat = FORMS["qwen2_5"].template
+    templates = [{"name": "rag", "template": "{{ 1 }}"}, {"name": "default", "template": chat}]
+    tokenizer = load_tokenizer(with_template(tmp_path, templates), toy_recipe("llama"))
+    assert tokenizer.template.source == chat
+
+
+@pytest.mark.parametrize("template", [7, "{% if %}", "{{ raise_exception('no') }}", "{{ 1 // 0 }}"])
+def test_a_template_that_is_none_or_fails_ends_in_one_sentence(toy_recipe, tmp_path, template):
+    with pytest.raises((BadRecipe, Unavailable)) as refused:
+        load_tokenizer(with_template(tmp_path, template), toy_recipe("llama"))
+    assert "\n" not in str(refused.value)
+    assert "model.base" in str(refused.value)
+
+
 def test_a_codec_is_of_its_tokenizer_alone(tokenizers):
     """Truncation or padding switched on elsewhere cannot reach a tokenizer through transformers."""
     tokenizer = tokenizers["qwen3"]

@@ -1,7 +1,7 @@
 """Render chat templates, and find out from renderings what a model's chat format is.
 
-Nothing is looked up by the name of a model family. Probe conversations are rendered (two questions,
-two answers, with and without a system turn), and the text around the probes says what opens an
+Nothing is looked up by the name of a model family. Probe conversations are rendered (two answers,
+with and without a system turn), and the text around the probes says what opens an
 answer, what ends it and what becomes of a system turn. Where transformers' plain rendering is not
 what a model should be trained on, ``usable_template`` extends the template itself, so that
 training, prediction and everyone who loads the exported tokenizer render the same text.
@@ -58,7 +58,7 @@ _OPEN_ANSWER: Final = (
 )
 _BEGIN: Final = "{{ bos_token }}"
 
-_QUESTION, _OTHER_QUESTION, _SYSTEM = "첫째 물음", "또 다른 질문", "앞선 지침"
+_SYSTEM, _QUESTION = "앞선 지침", "첫째 물음"
 _ANSWER, _OTHER_ANSWER = "한 가지 대답", "둘째 답변"
 _CLOSING = re.compile(r"</|\[/")
 """What ends a block of thoughts, such as ``</think>``."""
@@ -169,8 +169,8 @@ def usable_template(template: ChatTemplate, *, needs_bos: bool) -> ChatTemplate:
     return closed if _ask(closed).endswith(between) else template
 
 
-def _ask(template: ChatTemplate, question: str = _QUESTION, *, open_answer: bool = True) -> str:
-    return template.render((Message(role="user", text=question),), open_answer=open_answer)
+def _ask(template: ChatTemplate, *, open_answer: bool = True) -> str:
+    return template.render((Message(role="user", text=_QUESTION),), open_answer=open_answer)
 
 
 def _after(probe: str, text: str) -> str:

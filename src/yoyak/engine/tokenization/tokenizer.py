@@ -102,17 +102,17 @@ class ModelTokenizer:
 
     @cached_property
     def template(self) -> ChatTemplate:
-        """The chat template of a causal model."""
+        """Return the chat template of a causal model."""
         return _template_of(self._hf_tokenizer)
 
     @cached_property
     def chat_format(self) -> ChatFormat:
-        """What stands around questions and answers in a chat."""
+        """Return what stands around questions and answers in a chat."""
         return find_chat_format(self.template)
 
     @property
     def source_frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The ids before and after the text of an encoder-decoder's source."""
+        """Return the ids before and after the text of an encoder-decoder's source."""
         return frame_of(self._backend)
 
     def render(self, source: Source) -> str:
@@ -184,7 +184,7 @@ class ModelTokenizer:
 
     @cached_property
     def embedded_size(self) -> int:
-        """One more than the highest id that a row can hold, which a model needs a row for.
+        """Return one more than the highest id that a row can hold: the embedding rows needed.
 
         Special tokens that no prompt has may lie beyond: Gemma 3's image token does.
         """
@@ -287,5 +287,7 @@ def build_tokenizer(
 
 def _template_of(hf_tokenizer: "PreTrainedTokenizerFast") -> ChatTemplate:
     """Return the tokenizer's chat template, or that of plain prompts where it has none."""
-    source = hf_tokenizer.get_chat_template() if hf_tokenizer.chat_template else PLAIN_TEMPLATE
+    source = hf_tokenizer.chat_template or PLAIN_TEMPLATE
+    if isinstance(source, dict):  # several by name; the others are for tools and retrieval
+        source = source.get("default", PLAIN_TEMPLATE)
     return ChatTemplate(source, hf_tokenizer.special_tokens_map)
