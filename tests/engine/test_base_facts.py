@@ -1,5 +1,6 @@
 """What is known of a base before anything is loaded, from a folder, the cache and a hub."""
 
+import json
 import os
 import socket
 import sys
@@ -16,6 +17,7 @@ from support.hub import (
     without,
     write_base,
 )
+from support.tokenizers import CHAT_FORMS, write_tokenizer
 from yoyak import messages
 from yoyak.config import load
 from yoyak.engine import base_facts
@@ -74,6 +76,26 @@ def test_pickled_weights_are_taken_when_they_are_asked_for(tmp_path):
     assert require_base(recipe_of(folder, "qwen3-4b", "model.allow_pickle=true")).folder == folder
     write_base(tmp_path)
     assert require_base(recipe_of(folder)).folder == folder, "safetensors are there as well"
+
+
+HOSTILE = "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize("place", ["chat_template.jinja", "tokenizer_config.json"])
+def test_a_template_that_no_prompt_can_be_built_with_is_refused_beforehand(place, tmp_path):
+    config = json.dumps({"chat_template": HOSTILE}).encode()
+    content = HOSTILE.encode() if place.endswith("jinja") else config
+    folder = write_base(tmp_path, base_files() | {place: content})
+    with pytest.raises(BadRecipe, match="loop passes"):
+        require_base(recipe_of(folder))
+
+
+@pytest.mark.parametrize("form", CHAT_FORMS)
+def test_the_template_of_every_family_is_accepted(form, tmp_path):
+    names = ("tokenizer_config.json", "chat_template.jinja")
+    written = write_tokenizer(form, tmp_path / "tokenizer")
+    files = {each: (written / each).read_bytes() for each in names if (written / each).is_file()}
+    assert require_base(recipe_of(write_base(tmp_path / "base", base_files() | files)))
 
 
 def test_code_that_is_not_needed_does_not_keep_a_known_class_out(tmp_path):

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from yoyak.config.schema import Recipe
 from yoyak.engine import model_classes
 from yoyak.engine.model_classes import Kind
+from yoyak.engine.tokenization.chat_template import read_template
 from yoyak.errors import BadData, BadRecipe, InputMissing, Unavailable, YoyakError
 
 NETWORK_SECONDS = 2.0
@@ -30,6 +31,7 @@ TOKENIZER_FILES = (
     "vocab.json", "vocab.txt",
 )  # fmt: skip
 """A tokenizer has at least one of these."""
+TEMPLATE = "chat_template.jinja"
 NATIVE_ALTERNATIVES = {"exaone": "LGAI-EXAONE/EXAONE-4.0-1.2B"}
 """A base of the same vendor that transformers knows, for types that bring code of their own."""
 
@@ -302,11 +304,16 @@ def _check(recipe: Recipe, found: _Contents, config: Mapping[str, Any]) -> None:
     kind = KINDS.get(recipe.engine)
     if kind is not None and model_classes.is_installed():
         _check_class(recipe, kind, config)
-    for name in ("generation_config.json", "tokenizer_config.json"):
-        if name in found.sizes:
-            _read_json(found, name)
+    settings = {
+        name: _read_json(found, name)
+        for name in ("generation_config.json", "tokenizer_config.json")
+        if name in found.sizes
+    }
     if not any(name in found.sizes for name in TOKENIZER_FILES):
         raise InputMissing("bases.no-tokenizer", base=base)
+    if recipe.prompt.style == "chat":
+        source = found.read(TEMPLATE).decode(errors="replace") if TEMPLATE in found.sizes else None
+        read_template(source, settings.get("tokenizer_config.json", {}))
     _check_weights(recipe, found)
 
 

@@ -1,10 +1,10 @@
 """Render chat templates, and find out from renderings what a model's chat format is.
 
 Nothing is looked up by the name of a model family. Probe conversations are rendered (two answers,
-with and without a system turn), and the text around the probes says what opens an
-answer, what ends it and what becomes of a system turn. Where transformers' plain rendering is not
-what a model should be trained on, ``usable_template`` extends the template itself, so that
-training, prediction and everyone who loads the exported tokenizer render the same text.
+with and without a system turn), and the text around the probes says what opens an answer, what ends
+it and what becomes of a system turn. Where transformers' plain rendering is not what a model should
+be trained on, ``usable_template`` extends the template itself, so that training, prediction and
+everyone who loads the exported tokenizer render the same text.
 """
 
 import json
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from yoyak.errors import BadRecipe
 from yoyak.values import Message
@@ -167,6 +167,30 @@ def usable_template(template: ChatTemplate, *, needs_bos: bool) -> ChatTemplate:
     after = "{% if open_answer %}{{ " + header + " }}{% endif %}"
     closed = template.extended(_OPEN_ANSWER, after)
     return closed if _ask(closed).endswith(between) else template
+
+
+def read_template(source: object, tokenizer_config: Mapping[str, Any]) -> ChatTemplate:
+    """Return the usable template of a base whose files alone are known.
+
+    Args:
+        source: of chat_template.jinja; ``None`` if the base has no such file.
+        tokenizer_config: the content of tokenizer_config.json, which may hold templates, too.
+
+    Raises:
+        BadRecipe: as ``usable_template``.
+    """
+    found = tokenizer_config.get("chat_template") if source is None else source
+    if isinstance(found, list):
+        named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
+        found = named.get("default")
+    tokens = {
+        name: token.get("content") if isinstance(token, dict) else token
+        for name, token in tokenizer_config.items()
+        if name.endswith("_token")
+    }
+    written = {name: token for name, token in tokens.items() if isinstance(token, str)}
+    template = ChatTemplate(PLAIN_TEMPLATE if found is None else str(found), written)
+    return usable_template(template, needs_bos=False)
 
 
 def _ask(template: ChatTemplate, *, open_answer: bool = True) -> str:
