@@ -81,6 +81,14 @@ def test_a_terminal_gets_rows_and_keeps_only_the_news(make, monkeypatch):
     assert "· loss" not in said
 
 
+def test_a_terminal_without_a_run_yet_shows_the_first_one_when_it_comes(make, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    with LiveProgress({}, stream) as progress:
+        progress("260101-late", make.training(24, 0)[1])
+    assert "260101-late" in stream.getvalue()
+
+
 def test_a_dumb_terminal_is_a_pipe(make, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()

@@ -177,8 +177,9 @@ class LiveProgress:
         from rich.console import Group
         from rich.text import Text
 
-        (rows,) = table(LIVE_COLUMNS, [row.cells for row in self._rows.values()])
-        return Group(TableView(rows, bar_width=BAR_WIDTH), Text(self._end() or ""))
+        drawn = table(LIVE_COLUMNS, [row.cells for row in self._rows.values()])
+        rows = (TableView(one, bar_width=BAR_WIDTH) for one in drawn)
+        return Group(*rows, Text(self._end() or ""))
 
     def _end(self) -> str | None:
         """Return when the line-up ends; ``None`` before a running run has a forecast."""
