@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, TextIO
 from yoyak.messages import text
 from yoyak.report.render.escape import plain
 from yoyak.report.sections.blocks import (
-    SIGNS,
     Badge,
     Bar,
     Block,
     Bullets,
     Cell,
     Chart,
-    Checked,
-    CodeBlock,
-    Link,
     Note,
     SampleBlock,
     Table,
     TextPiece,
     Timeline,
+    note,
+    shown,
+    sign,
 )
 
 if TYPE_CHECKING:
@@ -176,26 +175,20 @@ class TableView:
 
 
 def _note(cell: Cell) -> str:
-    return plain(cell.note) if isinstance(cell, Link | Badge) else ""
+    return plain(note(cell))
 
 
 def _shown(cell: Cell) -> str:
     """Return a cell without its note; records are not linked."""
-    match cell:
-        case Badge(kind=kind, shown=shown) | Checked(kind=kind, shown=shown):
-            return f"{SIGNS[kind]} {plain(shown)}"
-        case Link(shown=shown) | CodeBlock(shown=shown) | Bar(shown=shown):
-            return plain(shown)
-        case str():
-            return plain(cell)
+    return f"{sign(cell)} {plain(shown(cell))}" if sign(cell) else plain(shown(cell))
 
 
 def _cell(cell: Cell, *, with_note: bool) -> "Text":
     from rich.text import Text
 
-    note = f" ({_note(cell)})" if with_note and _note(cell) else ""
+    behind = f" ({_note(cell)})" if with_note and _note(cell) else ""
     style = _STYLES.get(cell.kind, "") if isinstance(cell, Badge) else ""
-    return Text(f"{_shown(cell)}{note}", style=style)
+    return Text(f"{_shown(cell)}{behind}", style=style)
 
 
 def _bar(cell: Cell, width: int) -> "RenderableType":
@@ -235,5 +228,5 @@ def _labelled(label: str, words: "Text") -> "Padding":
     from rich.padding import Padding
     from rich.text import Text
 
-    shown = words if words.plain else Text("∅")
-    return Padding(Text(f"{plain(label)}: ", overflow="fold") + shown, (0, 0, 0, 2), expand=False)
+    body = words if words.plain else Text("∅")
+    return Padding(Text(f"{plain(label)}: ", overflow="fold") + body, (0, 0, 0, 2), expand=False)

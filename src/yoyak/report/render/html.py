@@ -17,7 +17,7 @@ from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.markdown import written
 from yoyak.report.render.vega_common import colours
 from yoyak.report.sections import format
-from yoyak.report.sections.blocks import SIGNS, Badge, Bar, Cell, Checked, CodeBlock, Link
+from yoyak.report.sections.blocks import SIGNS, Cell, shown
 from yoyak.report.sections.page import sections, tiles
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def target(record: str, live: bool) -> str:
 
 def words(cell: Cell) -> str:
     """Return a cell's text without its link."""
-    return plain(cell.shown if isinstance(cell, Link | CodeBlock | Badge | Checked | Bar) else cell)
+    return plain(shown(cell))
 
 
 @cache

@@ -12,20 +12,19 @@ from yoyak.report.model.report import Report, TimelineSpan
 from yoyak.report.render.escape import markdown, plain
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
-    SIGNS,
-    Badge,
-    Bar,
     Block,
     Bullets,
     Cell,
     Chart,
-    Checked,
     CodeBlock,
     Link,
     Note,
     SampleBlock,
     Table,
     Timeline,
+    note,
+    shown,
+    sign,
 )
 from yoyak.report.sections.page import sections
 
@@ -77,23 +76,12 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cell(cell: Cell) -> str:
-    match cell:
-        case Link():
-            target = quote(cell.record, safe="/#")
-            shown = markdown(cell.shown)
-            linked = f"[{shown}](../{target})" if target else shown
-            return f"{linked} ({markdown(cell.note)})" if cell.note else linked
-        case CodeBlock():
-            return _code(cell.shown)
-        case Bar():
-            return markdown(cell.shown)
-        case Badge():
-            note = f" ({markdown(cell.note)})" if cell.note else ""
-            return f"{SIGNS[cell.kind]} {markdown(cell.shown)}{note}"
-        case Checked():
-            return f"{SIGNS[cell.kind]} {markdown(cell.shown)}"
-        case str():
-            return markdown(cell)
+    words = _code(cell.shown) if isinstance(cell, CodeBlock) else markdown(shown(cell))
+    if isinstance(cell, Link) and cell.record:
+        words = f"[{words}](../{quote(cell.record, safe='/#')})"
+    if sign(cell):
+        words = f"{sign(cell)} {words}"
+    return f"{words} ({markdown(note(cell))})" if note(cell) else words
 
 
 def _code(shown: str) -> str:

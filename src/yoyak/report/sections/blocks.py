@@ -68,6 +68,22 @@ SIGNS = {
 }
 """One sign for each kind of badge."""
 
+
+def shown(cell: Cell) -> str:
+    """Return the text of a cell, without its sign, note or link."""
+    return cell if isinstance(cell, str) else cell.shown
+
+
+def sign(cell: Cell) -> str:
+    """Return the sign before the text of a cell; empty for most."""
+    return SIGNS[cell.kind] if isinstance(cell, Badge | Checked) else ""
+
+
+def note(cell: Cell) -> str:
+    """Return the note of a cell; empty for most."""
+    return cell.note if isinstance(cell, Link | Badge) else ""
+
+
 _WORDS = frozenset(
     {"about", "answer", "at", "base", "by", "candidate", "check", "command", "decoding", "end",
      "fact", "file", "front", "kind", "label", "level", "licence", "measure", "method", "origin",
