@@ -68,6 +68,9 @@ def test_a_whole_folder_is_known_without_a_network(tmp_path, offline):
 def test_weights_in_parts_are_whole_when_all_are_there(tmp_path):
     parts = {f"model-0000{part}-of-00002.safetensors": safetensors() for part in (1, 2)}
     assert require_base(recipe_of(write_base(tmp_path, without("model.safetensors") | parts)))
+    write_base(tmp_path)
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    assert require_base(recipe_of(tmp_path)), "one whole file is taken before parts"
 
 
 def test_pickled_weights_are_taken_when_they_are_asked_for(tmp_path):

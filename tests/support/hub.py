@@ -130,9 +130,9 @@ def fake_hub(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with contextlib.suppress(ImportError):  # it reads the environment only when it is imported
-        import huggingface_hub
+        from huggingface_hub import constants
 
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     yield hub
     hub.close()

@@ -385,10 +385,10 @@ def _check_class(recipe: Recipe, kind: Kind, config: Mapping[str, Any]) -> None:
 
 def _weights(names: Iterable[str]) -> list[str]:
     """Return the files of weights that transformers would load: safetensors, else pickles."""
-    for pattern in (_SAFETENSORS, _PICKLE):
+    for whole, pattern in (("model.safetensors", _SAFETENSORS), ("pytorch_model.bin", _PICKLE)):
         found = sorted(name for name in names if pattern.fullmatch(name))
         if found:
-            return found
+            return [whole] if whole in found else found
     return []
 
 

@@ -16,6 +16,7 @@ from yoyak.config.project import ResourceLimits
 from yoyak.config.schema import Recipe
 from yoyak.errors import DiskFull, Unavailable, YoyakError
 from yoyak.files import atomic
+from yoyak.messages import listed
 from yoyak.planning.disk_estimate import DiskStep, checkpoint_bytes, peak_gb, plan_disk
 from yoyak.planning.gpu_catalogue import GpuSpec, installed_gpus
 from yoyak.planning.memory_estimate import (
@@ -190,9 +191,10 @@ def _plan(models: Sequence[KnownModel], corpus: Corpus, target: PlanTarget) -> P
     planned = tuple(_plan_recipe(model, corpus, target) for model in models)
     steps = plan_disk(models, purge_bases=target.purge_bases)
     made = Plan(recipes=planned, disk=steps, gpu=target.gpu)
-    bases = tuple(_refused_bases(models))
+    bases = list(_refused_bases(models))
+    unreached = [each for each in bases if target.elsewhere and each.key in NETWORK_ONLY]
     refusals = [
-        *(each for each in bases if not (target.elsewhere and each.key in NETWORK_ONLY)),
+        *(each for each in bases if each not in unreached),
         *(
             each
             for model, one in zip(models, planned, strict=True)
@@ -201,8 +203,10 @@ def _plan(models: Sequence[KnownModel], corpus: Corpus, target: PlanTarget) -> P
         *_refused_disk(models, made, target),
         *_refused_time(models, made, corpus, target),
     ]
-    notes = [each for each in bases if target.elsewhere and each.key in NETWORK_ONLY]
-    notes += _slow_4_bit(models, target)
+    notes = list(_slow_4_bit(models, target))
+    if unreached:
+        names = listed([each.fields["base"] for each in unreached])
+        notes.append(Refusal.of(Unavailable("planning.not-reached", bases=names)))
     return msgspec.structs.replace(made, refusals=tuple(refusals), notes=tuple(notes))
 
 
