@@ -118,7 +118,7 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
     import msgspec
 
     from yoyak.report.sections import ensemble
-    from yoyak.report.sections.scorecard import alarms
+    from yoyak.report.sections.scorecard import alarms, faults
     from yoyak.submission.manifest import read_manifest
     from yoyak.terminal.render import show
 
@@ -149,13 +149,14 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
     if found.dev.alarms:
         print(text("cli.submission-alarms"), file=sys.stderr)
         show(alarms(found.dev.alarms), sys.stderr)
+    show(faults(found.warnings), sys.stderr)
     for line in _about(found, Path(submitted.submission.manifest).parent.name):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)
 
 
 def _about(found: "SubmissionManifest", number: str) -> "Iterator[str]":
-    """Yield the method and dev score, the gate's warnings, and the next command."""
+    """Yield the method and dev score, and the next command."""
     from yoyak.report.model.report import TOY
     from yoyak.report.sections.format import score
 
@@ -171,8 +172,6 @@ def _about(found: "SubmissionManifest", number: str) -> "Iterator[str]":
         high=score(interval.high),
         rules=found.rules,
     )
-    for fault in found.warnings:
-        yield text("cli.gate-warning", rule=fault.rule, fault=fault.text)
     if any(one.toy for one in found.members):
         yield f"{TOY} {text('report.toy-note')}"
     yield text("cli.submission-next", number=number)
@@ -184,14 +183,15 @@ def _about(found: "SubmissionManifest", number: str) -> "Iterator[str]":
 def _check(context: CommandContext, path: Path, as_json: bool) -> None:
     import msgspec
 
+    from yoyak.report.sections.scorecard import faults
     from yoyak.submission.submit import context_for_file
     from yoyak.submission.write import check_file, refusal
+    from yoyak.terminal.render import show
 
     checked = check_file(path, context_for_file(context.workspace, context.corpus, path))
     if as_json:
         print(msgspec.json.encode(checked).decode())
-    for fault in checked.warnings:
-        print(text("cli.gate-warning", rule=fault.rule, fault=fault.text), file=sys.stderr)
+    show(faults(checked.warnings), sys.stderr)
     if not checked.accepted:
         raise refusal(str(path), checked)
     if not as_json:

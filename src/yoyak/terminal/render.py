@@ -51,8 +51,9 @@ def console(stream: TextIO, *, width: int | None = None) -> "Console":
 
 
 def show(blocks: Iterable[Block], stream: TextIO) -> None:
-    """Print ``blocks`` to ``stream``."""
-    console(stream).print(render(blocks))
+    """Print ``blocks`` to ``stream``; nothing if there are none."""
+    if blocks := tuple(blocks):
+        console(stream).print(render(blocks))
 
 
 def render(blocks: Iterable[Block]) -> "Group":

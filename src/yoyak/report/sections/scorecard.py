@@ -22,6 +22,7 @@ from yoyak.report.sections.model_table import (
     rouge_cells,
     verdict_cell,
 )
+from yoyak.submission.validate import ValidationFault
 from yoyak.values import Score, Severity
 
 _ROWS_NAMED = 5
@@ -142,24 +143,31 @@ def _slices(pieces: Sequence[Slice]) -> tuple[Table, ...]:
 
 def alarms(found: Sequence[Alarm]) -> tuple[Table, ...]:
     """Return the alarms of one score."""
-    return alarm_table((one.severity, None, one.sentence, one.rows) for one in found)
+    return alarm_table(((one.severity, "", one.sentence, one.rows) for one in found), subject="")
+
+
+def faults(found: Iterable[ValidationFault]) -> tuple[Table, ...]:
+    """Return what the validation of a submission found, with the places."""
+    return alarm_table(((one.severity, one.rule, one.text, ()) for one in found), subject="check")
 
 
 def alarm_table(
-    rows: Iterable[tuple[Severity, Cell | None, str, Sequence[str]]],
+    rows: Iterable[tuple[Severity, Cell, str, Sequence[str]]], subject: str = "system"
 ) -> tuple[Table, ...]:
-    """Return a table of severity, system (unless ``None``), sentence and rows, errors first."""
+    """Return a table of severity, subject, sentence and rows, errors first.
+
+    ``subject`` is the column of the second cells; the empty string leaves them out.
+    """
     ordered = sorted(rows, key=lambda row: row[0] is not Severity.ERROR)
-    names_systems = any(system is not None for _, system, _, _ in ordered)
     return table(
-        ("level", *(("system",) if names_systems else ()), "what-is-wrong"),
+        ("level", *((subject,) if subject else ()), "what-is-wrong"),
         (
             (
                 Badge(_LEVELS[severity], text(f"report.severity-{severity.value}")),
-                *(() if system is None else (system,)),
-                Link(what, note=_rows_named(named)),
+                *((named,) if subject else ()),
+                Link(what, note=_rows_named(at)),
             )
-            for severity, system, what, named in ordered
+            for severity, named, what, at in ordered
         ),
     )
 
