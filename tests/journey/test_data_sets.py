@@ -104,3 +104,15 @@ def test_answers_to_another_test_file_are_not_handed_in(yoyak):
     assert "test.csv" in refused.stderr
     assert "yoyak run" in refused.stderr
     assert not (yoyak.folder / "workspace/submissions/2").exists()
+
+
+def test_runs_on_other_dialogues_with_the_same_references_are_not_compared(yoyak):
+    """Only the dialogues of dev differ: one figure is above the other, and says nothing."""
+    other = data_set(yoyak.folder / "other", stop=None)
+    replace_dialogues(other / "dev.csv")
+    yoyak("run", "lead", "--data", other)
+    bare = yoyak("compare", check=False)
+    assert (bare.returncode, bare.stdout) == (2, "")
+    named = yoyak("compare", *runs(yoyak), check=False)
+    assert named.returncode == 65
+    assert "different dialogues" in named.stderr

@@ -65,8 +65,11 @@ def compare(
     evaluated = _evaluate_all(context, systems or _all_runs(context), references)
     scorecards = {name: one.card for name, one in evaluated.items()}
     # Named systems must be comparable; of all runs, those that are stand in one table each.
-    groups = [ScorecardGroup(scorecards)] if systems else ScorecardGroup.split(scorecards)
-    comparable = [group for group in groups if len(group) > 1]
+    data = {name: one.dev_sha256 for name, one in evaluated.items() if one.dev_sha256 is not None}
+    grouped = (
+        [ScorecardGroup(scorecards, data)] if systems else ScorecardGroup.split(scorecards, data)
+    )
+    comparable = [group for group in grouped if len(group) > 1]
     if not comparable:
         raise UsageError("cli.compare-two", workspace=context.workspace.folder)
     toys = _toys(context, evaluated)
@@ -83,7 +86,7 @@ def compare(
             best = [standing.system for standing in compared.standings[:2]]
             files = references or [context.dev_file]
             _draw_rows({name: evaluated[name] for name in best}, files)
-    alone = [name for group in groups if len(group) == 1 for name in group]
+    alone = [name for group in grouped if len(group) == 1 for name in group]
     if alone:
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
     if rows and references is None and not as_json:
@@ -164,13 +167,17 @@ def _evaluate(
         if scorecard is None:
             raise InputMissing("cli.unscored-run", run=run.name)
         return ScoredSystem(
-            card=scorecard, texts={one.id: one.text for one in run.predictions("dev")}
+            card=scorecard,
+            texts={one.id: one.text for one in run.predictions("dev")},
+            dev_sha256=run.identity.dev_sha256,
         )
     taken_in = next((one for one in imports(context.workspace) if one.name == system), None)
     if taken_in is not None and (scorecard := taken_in.scorecard()) is not None:
         refuse_edited(taken_in.name, taken_in.edited_outputs())
         texts = {one.id: one.text for one in taken_in.predictions("dev")}
-        return ScoredSystem(card=scorecard, texts=texts)
+        return ScoredSystem(
+            card=scorecard, texts=texts, dev_sha256=taken_in.record.data_sha256.get("dev")
+        )
     path = Path(system)
     if not path.is_file():
         folder = context.workspace.folder

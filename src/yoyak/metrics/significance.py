@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -103,27 +104,45 @@ def unlike(one: Protocol, other: Protocol) -> tuple[str, ...]:
 class ScorecardGroup(Mapping[str, Scorecard]):
     """Scorecards by system that share protocol and data: the only ones that can be compared.
 
+    Args:
+        cards: the scorecards; their protocols say which ids and references they are scored against.
+        dialogues: fingerprint of the dialogues that a system answered, where it is known.
+
     Raises:
-        BadData: two scorecards differ in protocol or in what they were scored against.
+        BadData: two scorecards differ in protocol, references or dialogues.
     """
 
-    def __init__(self, cards: Mapping[str, Scorecard]) -> None:
+    def __init__(
+        self,
+        cards: Mapping[str, Scorecard],
+        dialogues: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._cards = dict(cards)
+        self._dialogues = {name: dialogues[name] for name in cards if name in dialogues}
         (first, *others) = self._cards or [""]
         for name in others:
             _refuse_unlike(first, self._cards[first].protocol, name, self._cards[name].protocol)
+        (first, *others) = self._dialogues or [""]
+        for name in others:
+            if self._dialogues[name] != self._dialogues[first]:
+                raise BadData("metrics.unlike-dialogues", one=first, other=name)
 
     @classmethod
-    def split(cls, cards: Mapping[str, Scorecard]) -> "tuple[ScorecardGroup, ...]":
-        """Return one group for each protocol, in the order of their first scorecards."""
-        groups: dict[Protocol, dict[str, Scorecard]] = {}
+    def split(
+        cls,
+        cards: Mapping[str, Scorecard],
+        dialogues: Mapping[str, str] = MappingProxyType({}),
+    ) -> "tuple[ScorecardGroup, ...]":
+        """Return one group for each protocol and data, in the order of their first scorecards."""
+        groups: dict[tuple[Protocol, str | None], dict[str, Scorecard]] = {}
         for name, card in cards.items():
-            groups.setdefault(card.protocol, {})[name] = card
-        return tuple(cls(group) for group in groups.values())
+            groups.setdefault((card.protocol, dialogues.get(name)), {})[name] = card
+        return tuple(cls(group, dialogues) for group in groups.values())
 
     def without(self, names: Collection[str]) -> "ScorecardGroup":
         """Return the group of the other systems."""
-        return ScorecardGroup({name: self[name] for name in self if name not in names})
+        kept = {name: self[name] for name in self if name not in names}
+        return ScorecardGroup(kept, self._dialogues)
 
     def __getitem__(self, name: str) -> Scorecard:
         return self._cards[name]

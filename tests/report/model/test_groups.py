@@ -107,6 +107,14 @@ def test_scores_on_other_data_or_protocols_make_no_group_and_so_no_comparison(th
     assert sorted(map(sorted, apart)) == sorted([sorted({*three} - {stranger}), [stranger]])
 
 
+def test_answers_to_other_dialogues_make_no_group_though_ids_and_references_are_the_same(three):
+    dialogues = {"top": "d1", "low": "d2"}
+    with pytest.raises(BadData, match="top and low answered different dialogues"):
+        ScorecardGroup(three, dialogues)
+    apart = ScorecardGroup.split(three, dialogues | {"close": "d1"})
+    assert [list(group) for group in apart] == [["top", "close"], ["low"]]
+
+
 def test_floors_stand_with_the_score_as_far_as_they_could_be_computed(cards):
     card = next(iter(cards.values()))
     floors = msgspec.structs.replace(card.floors, unrelated=None, lead=card.rouge)

@@ -264,7 +264,7 @@ def test_a_table_of_alarms_is_there_only_where_there_are_some(rows):
 def test_the_notes_explain_exactly_what_the_tables_show(make, language):
     with messages.speaking(language):
         bare, full = (
-            page.notes(view, view.groups[0])
+            page.notes(view.groups[0], view.systems)
             for view in (
                 build([make.lead_run()], make.rest()),
                 build([make.lead_run(), make.toy_run()], make.rest()),

@@ -48,10 +48,11 @@ class ErrorFound(Value, frozen=True, kw_only=True):
 
 
 class ScoredSystem(Value, frozen=True, kw_only=True):
-    """A system's texts by id, and their scorecard."""
+    """A system's texts by id, their scorecard, and the fingerprint of dev where it is known."""
 
     card: Scorecard
     texts: dict[str, str]
+    dev_sha256: str | None = None
 
 
 def most_different(

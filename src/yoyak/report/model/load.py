@@ -217,7 +217,8 @@ def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Groups:
             members.setdefault(one.record.quality.basis, []).append((one, one.card))
     compared = {}
     for basis, scored in members.items():
-        group = ScorecardGroup({one.run.name: card for one, card in scored})
+        dialogues = {one.run.name: basis.dev_sha256 for one, _ in scored}
+        group = ScorecardGroup({one.run.name: card for one, card in scored}, dialogues)
         copies = {one.run.name for one, _ in scored if one.record.recipe.engine == "lead"}
         differences = groups.differences(group, groups.baseline(group, copies))
         learned = group.without(copies)

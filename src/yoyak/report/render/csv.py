@@ -17,7 +17,7 @@ COLUMNS = (
     "run", "recipe", "status", "parameters", "quantisation", "licence", "rouge1", "rouge2",
     "rougeL", "mean", "mean_low", "mean_high", "rows", "difference", "p", "verdict",
     "train_seconds", "peak_vram_gb", "decode_seconds_per_100", "tokens_per_character",
-    "tied_with_best", "on_front", "signature", "dev_sha256",
+    "tied_with_best", "on_front", "signature", "dev_sha256", "toy", "alarms",
 )  # fmt: skip
 
 
@@ -59,3 +59,5 @@ def _values(one: System) -> Iterator[object]:
     yield from (cost.decode_seconds_per_100, cost.tokens_per_character)
     yield from (one.tied_with_best, one.on_front)
     yield from (None, None) if quality is None else astuple(quality.basis)
+    yield one.toy
+    yield None if quality is None else " ".join(alarm.key for alarm in quality.alarms)

@@ -139,6 +139,8 @@ class Chart(NamedTuple):
 
     key: str
     part: int = 0
+    data: str = ""
+    """Name of the part's data, where there are several."""
 
     @property
     def id(self) -> str:

@@ -104,7 +104,7 @@ def ensemble(view: Report) -> Blocks:
     for part, group in enumerate(view.groups):
         if group.pairs:
             yield from titled(view, group)
-            yield Chart("complement", part)
+            yield Chart("complement", part, group.data if len(view.groups) > 1 else "")
             rows = (
                 (
                     f"{one.one} + {one.other}",

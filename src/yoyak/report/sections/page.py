@@ -253,8 +253,9 @@ def performance(view: Report) -> Blocks:
         yield from model_table(view, costs, ranked, title=text("report.cost-title"))
         if group is not None:
             part = view.groups.index(group)
-            yield from (Chart("comparison", part), Chart("lengths", part))
-            yield Bullets(tuple(notes(view, group)))
+            data = group.data if len(view.groups) > 1 else ""
+            yield from (Chart("comparison", part, data), Chart("lengths", part, data))
+            yield Bullets(tuple(notes(group, systems)))
 
 
 def _rank(system: System) -> float:
@@ -262,10 +263,10 @@ def _rank(system: System) -> float:
     return 0.0 if system.quality is None else -system.quality.mean.value
 
 
-def notes(view: Report, group: SystemGroup) -> list[str]:
+def notes(group: SystemGroup, systems: Sequence[System]) -> list[str]:
     """Return the notes below the tables of a group: toys, floors, baseline, protocol."""
     found = []
-    if any(one.toy for one in view.systems):
+    if any(one.toy for one in systems):
         found.append(f"{TOY} {text('report.toy-note')}")
     if group.floors:
         found.append(text("report.floor-note"))
