@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import Hardware, precision_for
+from yoyak.engine.hub import fetch_config
 from yoyak.engine.models.model import Kind
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
@@ -42,7 +43,7 @@ def load_base(
     auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     settings: dict[str, Any] = {"device_map": {"": str(hardware.device)}}
     if recipe.model.quantisation is not None:
-        settings["quantization_config"] = _nf4(dtype)
+        settings["quantization_config"] = _nf4(dtype, _not_quantised(base))
     try:
         model: PreTrainedModel = auto.from_pretrained(
             base.name_or_path,
@@ -64,7 +65,17 @@ def load_base(
     return model
 
 
-def _nf4(dtype: torch.dtype) -> Any:
+def _not_quantised(base: BaseModel) -> list[str] | None:
+    """Return the layers to leave out of 4 bit; ``None`` for transformers' own choice.
+
+    The T5 family casts hidden states to the dtype of ``wo``, which for 4-bit weights is uint8, so
+    transformers leaves ``wo`` alone; for LongT5 it forgets to.
+    """
+    config = fetch_config(base.name_or_path, base.revision)
+    return ["wo", "lm_head"] if config is not None and config.model_type == "longt5" else None
+
+
+def _nf4(dtype: torch.dtype, not_quantised: list[str] | None) -> Any:
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
@@ -72,6 +83,7 @@ def _nf4(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=not_quantised,
     )
 
 
