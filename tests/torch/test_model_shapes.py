@@ -2,8 +2,10 @@
 
 import pytest
 
+from support.hub import base_files, write_base
 from yoyak.config import load
 from yoyak.engine import model_classes
+from yoyak.engine.base_facts import require_base
 from yoyak.planning.model_shapes import shape_of, shape_of_config
 
 pytestmark = pytest.mark.torch
@@ -77,16 +79,28 @@ def on_meta(model_type, sizes, auto):
         return auto.from_config(config)
 
 
+def inspected(folder, model_type, sizes, name):
+    """The facts of a base folder whose configuration transformers wrote itself."""
+    files = base_files()
+    del files["config.json"]
+    transformers.AutoConfig.for_model(model_type, **sizes).save_pretrained(
+        write_base(folder, files)
+    )
+    return require_base(load.resolve(name, sets=[f"model.base={folder}"]).recipe)
+
+
 def counted(model):
     return sum(each.numel() for each in model.parameters())
 
 
 @pytest.mark.parametrize(("model_type", "sizes"), VARIANTS)
-def test_a_causal_model_is_counted_as_transformers_counts_it(model_type, sizes):
+def test_a_causal_model_is_counted_as_transformers_counts_it(tmp_path, model_type, sizes):
     model = on_meta(model_type, sizes, transformers.AutoModelForCausalLM)
     config = model_classes.with_defaults({"model_type": model_type, **sizes})
     shape = shape_of_config(config)
     assert shape.parameters == counted(model)
+    facts = inspected(tmp_path, model_type, sizes, "qwen3-4b")
+    assert shape_of_config(facts.config).parameters == shape.parameters
     if model_type == "gemma3":
         return  # the image encoder is no part of what is adapted
     conv = transformers.pytorch_utils.Conv1D
@@ -99,13 +113,15 @@ def test_a_causal_model_is_counted_as_transformers_counts_it(model_type, sizes):
 
 
 @pytest.mark.parametrize(("model_type", "sizes"), SEQ2SEQ)
-def test_an_encoder_decoder_is_counted_as_transformers_counts_it(model_type, sizes):
+def test_an_encoder_decoder_is_counted_as_transformers_counts_it(tmp_path, model_type, sizes):
     model = on_meta(model_type, sizes, transformers.AutoModelForSeq2SeqLM)
     config = model_classes.with_defaults({"model_type": model_type, **sizes})
     # T5 1.1's own head is tied when a model is built from its configuration, but not when the
     # checkpoint that is loaded has another matrix there (transformers' tie_weights).
     head = 0 if sizes.get("tie_word_embeddings", True) else 96 * 48
     assert shape_of_config(config).parameters == counted(model) + head
+    facts = inspected(tmp_path, model_type, sizes, "kobart")
+    assert shape_of_config(facts.config).parameters in {counted(model), counted(model) + head}
 
 
 PUBLISHED = [name for name in load.names() if load.resolve(name).recipe.base.config is not None]
