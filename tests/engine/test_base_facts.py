@@ -198,6 +198,15 @@ def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
     answered.set()
 
 
+def test_behind_a_proxy_the_proxy_is_asked(fake_hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    assert not base_facts.hub_is_reachable()
+    monkeypatch.setenv("http_proxy", fake_hub.url)
+    assert base_facts.hub_is_reachable()
+    monkeypatch.setenv("no_proxy", "hub.invalid")
+    assert not base_facts.hub_is_reachable()
+
+
 def test_every_refusal_is_an_error_of_the_tree():
     kinds = {each.exit_code for each in YoyakError.__subclasses__()}
     assert {code for _, _, code in (UNUSABLE | UNUSABLE_ON_DISK).values()} <= kinds

@@ -1,6 +1,8 @@
 """``doctor``, ``plan`` and ``run`` give one answer about a base, before a worker starts."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -66,6 +68,20 @@ def test_offline_is_said_by_all_and_is_a_note_on_a_plan_for_another_machine(yoya
     assert found in run.stderr
     other = yoyak("plan", "qwen3-4b.toml", "--data", data, "--gpu", "RTX 3090")
     assert "org/base" in other.stdout, "with a note, and nothing else is against it"
+
+
+@pytest.mark.parametrize("verb", ["plan", "doctor"])
+def test_neither_torch_nor_transformers_is_imported_to_ask_a_hub(yoyak, data, fake_hub, verb):
+    fake_hub.models["org/base"] = base_files()
+    (yoyak.folder / "mine.toml").write_text('extends = "qwen3-4b"\nmodel.base = "org/base"\n')
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "yoyak", verb, "mine.toml", "--data", data],
+        cwd=yoyak.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "huggingface_hub" in imported
+    assert not {"torch", "transformers", "peft"} & imported
+    assert "/api/models/org/base" in fake_hub.asked
 
 
 def test_a_base_that_can_be_used_is_planned_from_its_configuration_alone(yoyak, data, fake_hub):

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from yoyak.config.schema import Recipe
 from yoyak.engine import model_classes
@@ -188,7 +189,10 @@ def _folder_contents(folder: Path) -> _Contents:
 
 
 def hub_is_reachable() -> bool:
-    """Return whether the hub's host accepts a connection; false when its client is offline."""
+    """Return whether the hub's host, or the proxy before it, accepts a connection.
+
+    False when the hub's client is told to stay offline.
+    """
     if any(os.environ.get(name, "0") not in {"", "0"} for name in _OFFLINE):
         return False
     reached = threading.Event()
@@ -204,6 +208,9 @@ def hub_endpoint() -> str:
 
 def _connect(reached: threading.Event) -> None:
     address = urlsplit(hub_endpoint())
+    proxy = getproxies().get(address.scheme)
+    if proxy and not proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy)
     port = address.port or (80 if address.scheme == "http" else 443)
     with (
         suppress(OSError),  # not reached: that is the answer
