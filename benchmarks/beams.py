@@ -28,6 +28,7 @@ from yoyak.config.load import resolve
 from yoyak.config.schema import BeamSearch, Greedy
 from yoyak.engine.device import detect, silence_libraries
 from yoyak.engine.inference import generate
+from yoyak.engine.inference.batch_memory import batch_memory, make_batches
 from yoyak.engine.inference.ctranslate2 import CTranslate2Decoder
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
@@ -67,9 +68,8 @@ def main() -> None:
         translator = CTranslate2Decoder(bundle, Path(folder))
     for name, decoding in DECODINGS.items():
         work = generate.DecodeJob(bundle, decoding, chosen.new, (tokenizer.stop_id,))
-        budget = generate.BUDGET_TOKENS // getattr(decoding, "num_beams", 1)
-        batches = generate.make_batches(rows, chosen.new, budget)
-        ours, seconds = timed(batches, lambda batch, work=work: generate.decode_batch(work, batch))
+        batches = make_batches(rows, chosen.new, batch_memory(bundle, decoding))
+        ours, seconds = timed(batches, lambda batch, work=work: generate.decoded(work, batch))
         theirs, other = timed(batches, lambda batch, work=work: translator(work, batch))
         line = {
             "machine": machine(),

@@ -27,8 +27,9 @@ from typing import NamedTuple
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import history
-from given import Material, Size, build, plant_stops, read_material
+from given import Material, Size, build, read_material
 from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
+from stops import plant_stops
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
 from yoyak.config.schema import Greedy, LrScheduler, TrainSettings

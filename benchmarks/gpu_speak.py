@@ -23,15 +23,16 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
-from given import plant_stops
 from on_card import GB, Ratios, parse, print_cases
 from plain import machine, they_speak
+from stops import plant_stops
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.load import resolve
 from yoyak.config.schema import Greedy, Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.inference import generate, max_length
+from yoyak.engine.inference.batch_memory import batch_memory, make_batches
 from yoyak.engine.inference.merge_lora import without_quantisation
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.models.model import ModelBundle, unwrap_model
@@ -70,8 +71,8 @@ def by_the_engine(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
     work = generate.DecodeJob(bundle, Greedy(), cap, ())
     return sum(
         len(ids)
-        for batch in generate.make_batches(rows, cap)
-        for ids in generate.decode_batch(work, batch)
+        for batch in make_batches(rows, cap, batch_memory(bundle, Greedy()))
+        for ids in generate.decoded(work, batch)
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from support.architectures import SEQ2SEQ, Shape, config_of
+from support.families import *  # noqa: F403
 from support.inference import *  # noqa: F403
 from support.kernels import *  # noqa: F403
 from support.tokenizers import family  # noqa: F401

@@ -20,7 +20,7 @@ MASK_BYTES_CUDA = 1
 MASK_BYTES_CPU = 4
 """A dropped-out activation keeps a boolean on CUDA and a float32 factor on the CPU."""
 GENERATION_TOKENS = 16_384
-"""Rows × (source + new) tokens of one generation batch (engine.decode)."""
+"""Rows × (source + new) tokens that generation needs room for; what is free beyond is used, too."""
 RESERVE_GB = 0.9
 """CUDA context, libraries and workspaces; an assumption, shown as such."""
 FRAGMENTATION = 1.05

@@ -1,10 +1,11 @@
-"""Beam search: transformers' own, whatever the vendor's generation config says."""
+"""Beam search against transformers, whatever the vendor's generation config says."""
 
 import pytest
 
+from support.families import FAMILIES, START, count_host_reads, random_rows, reference_ids
 from support.inference import NEW, reference, said
 from yoyak.config.schema import BeamSearch
-from yoyak.engine.inference import generate
+from yoyak.engine.inference import generate, next_token
 
 pytestmark = pytest.mark.torch
 
@@ -16,6 +17,65 @@ def test_beams_equal_transformers_alone(architecture, taught, encoded):
     ours = said(generate.generate(model, rows, BeamSearch(num_beams=3), max_new_tokens=NEW))
     theirs = {row.id: model.tokenizer.decode(reference(model, row, num_beams=3)) for row in rows}
     assert ours == theirs
+
+
+LONG = {"num_beams": 3, "length_penalty": 2.0, "min_new_tokens": 5}
+SETTINGS = (
+    {"num_beams": 2},
+    {"num_beams": 4, "length_penalty": 0.5},
+    {"num_beams": 3, "length_penalty": -1.0, "no_repeat_ngram_size": 2},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, LONG) for name in FAMILIES),
+        *(
+            (name, settings)
+            for name in ("llama", "gemma3", "pegasus", "t5")
+            for settings in SETTINGS
+        ),
+    ],
+)
+def test_the_best_beam_of_every_family_equals_transformers(name, settings, random_model):
+    bundle, rows = random_model(name), random_rows(7)
+    if bundle.kind == "causal":
+        # transformers looks for repeated n-grams in the prompt of these, too.
+        settings = {key: value for key, value in settings.items() if "ngram" not in key}
+    job = generate.DecodeJob(bundle, BeamSearch(**settings), 20, (START,))
+    answers = generate.decoded(job, rows)
+    assert answers == [reference_ids(bundle, row, 20, **settings) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["bart", "t5"])
+def test_beams_share_the_states_of_their_source(name, random_model, monkeypatch):
+    bundle, rows, sizes = random_model(name), random_rows(5), []
+    job = generate.DecodeJob(bundle, BeamSearch(num_beams=3), 12, (START,))
+    right = next_token.shared_attention
+
+    def watched(module, query, key, *rest, **settings):
+        sizes.append((query.shape[0], key.shape[0]))
+        return right(module, query, key, *rest, **settings)
+
+    monkeypatch.setattr(next_token, "shared_attention", watched)
+    shared = generate.decoded(job, rows)
+    assert sizes.count((15, 5)) == sizes.count((15, 15)) > 0, "cross-attention, self-attention"
+    bundle.model.set_attn_implementation("eager")
+    try:
+        assert generate.decoded(job, rows) == shared, "each beam has its own copy"
+    finally:
+        bundle.model.set_attn_implementation("sdpa")
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3", "bart", "t5"])
+def test_the_host_waits_at_most_once_for_eight_tokens(name, random_model):
+    bundle, rows, answers = random_model(name), random_rows(5), []
+    decode = BeamSearch(num_beams=3, no_repeat_ngram_size=2)
+    job = generate.DecodeJob(bundle, decode, 40, (bundle.tokenizer.stop_id,))
+    reads = count_host_reads(lambda: answers.extend(generate.decoded(job, rows)))
+    assert {len(ids) for ids in answers} == {40}
+    assert reads.total() <= 40 / 8
 
 
 @pytest.mark.parametrize("architecture", ["bart", "llama"])

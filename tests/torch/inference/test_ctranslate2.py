@@ -48,7 +48,7 @@ def log_probability(work, row, ids):
 def scores_of(work, rows, decoder):
     """What our answer to each row scores, and what the decoder's does; equal ids, equal scores."""
     penalty = getattr(work.decode, "length_penalty", 1.0)
-    ours, theirs = generate.decode_batch(work, rows), decoder(work, rows)
+    ours, theirs = generate.decoded(work, rows), decoder(work, rows)
     return [
         tuple(log_probability(work, row, ids) / len(ids) ** penalty for ids in pair)
         for row, *pair in zip(rows, ours, theirs, strict=True)
@@ -78,7 +78,7 @@ def test_where_it_ends_its_search_early_it_finds_nothing_better(scene):
 def test_it_speaks_where_19_of_20_rows_are_equal(equal, speaks, scene, monkeypatch):
     def planted(self, work, batch):
         """Our answers, but for some rows."""
-        ours = generate.decode_batch(work._replace(decoder=None), batch)
+        ours = generate.decoded(work._replace(decoder=None), batch)
         return [ids if place < equal else [*ids, 5] for place, ids in enumerate(ours)]
 
     monkeypatch.setattr(ctranslate2.CTranslate2Decoder, "__call__", planted)
@@ -92,7 +92,7 @@ def test_it_speaks_where_19_of_20_rows_are_equal(equal, speaks, scene, monkeypat
 
 def test_what_is_blocked_is_not_written(scene):
     work = generate.DecodeJob(scene.model, Greedy(), NEW, ())
-    free = {token for ids in generate.decode_batch(work, scene.rows[:6]) for token in ids}
+    free = {token for ids in generate.decoded(work, scene.rows[:6]) for token in ids}
     stops = scene.model.tokenizer.stop_ids
     blocked = sorted(free - set(stops))[::2]
     work = generate.DecodeJob(scene.model, Greedy(), NEW, tuple(blocked))

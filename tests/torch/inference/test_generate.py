@@ -3,9 +3,10 @@ import hashlib
 import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
+from support.families import random_rows
 from support.inference import NEW, said
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
-from yoyak.engine.inference import generate
+from yoyak.engine.inference import batch_memory, generate
 from yoyak.errors import RunFailed
 from yoyak.values import StopReason
 
@@ -54,25 +55,13 @@ def test_adapters_have_their_say(decoding, adapted, toy, encoded):
         assert answers(model) == bare
 
 
-def test_an_answer_at_its_cap_says_so(taught, encoded):
-    model = taught("bart")
+def test_an_answer_at_its_cap_says_so(random_model):
+    model = random_model("bart")
     (prediction,) = generate.generate(
-        model, encoded(model)[:1], Greedy(max_new_tokens=2), max_new_tokens=NEW
-    )
+        model, random_rows(2)[:1], Greedy(max_new_tokens=2), max_new_tokens=NEW,
+        blocked=model.tokenizer.stop_ids,
+    )  # fmt: skip
     assert (prediction.tokens, prediction.stop) == (2, StopReason.LENGTH)
-
-
-def test_batches_hold_their_budget_and_every_row_once(encoded, toy):
-    rows = encoded(toy("llama"))
-    cut = generate.make_batches(rows, 20, 1500)
-    assert sorted(row.id for batch in cut for row in batch) == sorted(row.id for row in rows)
-    sizes = [len(batch) * (len(batch[0].source_ids) + 20) for batch in cut]
-    assert max(sizes) <= 1500
-    assert min(map(len, cut[:-1])) > 1
-    lengths = [len(row.source_ids) for batch in cut for row in batch]
-    assert lengths == sorted(lengths, reverse=True)
-    lone = generate.make_batches(rows, 20, 1)
-    assert [len(batch) for batch in lone] == [1] * len(rows)
 
 
 def test_too_big_a_batch_is_halved_and_says_the_same(taught, encoded, monkeypatch):
@@ -86,11 +75,44 @@ def test_too_big_a_batch_is_halved_and_says_the_same(taught, encoded, monkeypatc
         sizes.append(len(batch))
         if len(batch) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(bundle, batch, *rest)
+        yield from real(bundle, batch, *rest)
 
     monkeypatch.setattr(generate, "generate_tokens", small_card)
     assert said(generate.generate(model, rows, Greedy(), max_new_tokens=8)) == expected
     assert sizes == [9, 4, 2, 2, 5, 2, 3]
+
+
+def test_rows_that_were_done_before_memory_ran_out_are_not_decoded_again(random_model, monkeypatch):
+    bundle, rows = random_model("llama"), random_rows(9)
+    job = generate.DecodeJob(bundle, Greedy(), 20, ())
+    expected = generate.decoded(job, rows)
+    real = generate.generate_tokens
+    batches = []
+
+    def out_of_memory_later(bundle, batch, *rest):
+        batches.append([row.id for row in batch])
+        decoding = real(bundle, batch, *rest)
+        yield next(decoding)
+        if len(batch) == len(rows):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from decoding
+
+    monkeypatch.setattr(generate, "generate_tokens", out_of_memory_later)
+    assert generate.decoded(job, rows) == expected
+    done = sum(len(ids) <= 8 for ids in expected)
+    assert 0 < done < len(rows)
+    assert sum(map(len, batches[1:])) == len(rows) - done
+
+
+def test_nothing_is_left_in_evaluation_mode_or_without_gradients_between_rows(random_model):
+    bundle = random_model("bart")
+    bundle.model.train()
+    try:
+        for _ in generate.generate(bundle, random_rows(9), Greedy(), max_new_tokens=20):
+            assert bundle.model.training
+            assert torch.is_grad_enabled()
+    finally:
+        bundle.model.eval()
 
 
 def test_a_row_that_cannot_fit_is_named(taught, encoded, monkeypatch):
@@ -98,6 +120,7 @@ def test_a_row_that_cannot_fit_is_named(taught, encoded, monkeypatch):
 
     def no_card(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
+        yield
 
     monkeypatch.setattr(generate, "generate_tokens", no_card)
     with pytest.raises(RunFailed, match="row_"):
@@ -118,12 +141,13 @@ def test_rows_beyond_the_models_positions_are_refused_before_any_work(toy, encod
         )
 
 
-def test_progress_is_told_after_each_batch_and_predictions_come_as_they_are_ready(taught, encoded):
+def test_progress_is_told_and_predictions_come_as_they_are_ready(taught, encoded, monkeypatch):
     model = taught("bart")
     rows = encoded(model)[:6]
     told = []
+    monkeypatch.setattr(batch_memory, "MAX_ROWS", 1)
     stream = generate.generate(
-        model, rows, Greedy(), max_new_tokens=8, budget_tokens=1,
+        model, rows, Greedy(), max_new_tokens=8,
         on_progress=lambda done, of: told.append((done, of)),
     )  # fmt: skip
     next(stream)

@@ -3,6 +3,8 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from support.inference import NEW, said
@@ -49,7 +51,7 @@ def test_no_ngram_of_the_answer_comes_twice(kind, toy, encoded):
 
     def pairs_of(decoding):
         work = generate.DecodeJob(model, decoding, 40, ())
-        return [list(pairwise(answer)) for answer in generate.decode_batch(work, rows)]
+        return [list(pairwise(answer)) for answer in generate.decoded(work, rows)]
 
     for pairs in pairs_of(kind(no_repeat_ngram_size=2)):
         assert len(pairs) == len(set(pairs))
@@ -65,7 +67,7 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
         ::2
     ]
     work = generate.DecodeJob(model, decoding, 8, tuple(blocked))
-    answers = generate.decode_batch(work, encoded(model)[:3])
+    answers = generate.decoded(work, encoded(model)[:3])
     written = {token for answer in answers for token in answer}
     assert first
     assert not written & set(blocked)
@@ -74,8 +76,20 @@ def test_blocked_ids_and_rows_without_a_token_are_never_written(decoding, toy, e
 
 def test_only_ngrams_of_the_own_answer_are_banned():
     scores = torch.zeros(2, 10)
-    sampling.ban_repeated_ngrams(scores, [[1, 2, 3, 1, 2], [4]], 3)
+    sampling.ban_repeated_ngrams(scores, torch.tensor([[1, 2, 3, 1, 2], [1, 2, 3, 4, 5]]), 3)
     assert scores[0].isinf().nonzero().flatten().tolist() == [3]
     assert not scores[1].isinf().any()
-    sampling.ban_repeated_ngrams(scores, [[], [4, 5]], 1)
+    sampling.ban_repeated_ngrams(scores, torch.tensor([[], []], dtype=torch.long), 1)
+    assert not scores[1].isinf().any()
+    sampling.ban_repeated_ngrams(scores, torch.tensor([[6, 6], [4, 5]]), 1)
     assert scores[1].isinf().nonzero().flatten().tolist() == [4, 5]
+
+
+@given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 4))
+def test_an_ngram_is_banned_if_and_only_if_it_was_there(answer, size):
+    scores = torch.zeros(1, 4)
+    sampling.ban_repeated_ngrams(scores, torch.tensor([answer], dtype=torch.long), size)
+    ngrams = {tuple(answer[at : at + size]) for at in range(len(answer) - size + 1)}
+    tail = answer[len(answer) - size + 1 :] if size > 1 else []
+    banned = [(*tail, token) in ngrams for token in range(4)]
+    assert scores[0].isinf().tolist() == banned

@@ -6,7 +6,7 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from yoyak.config.load import resolve
 from yoyak.engine import TrainJob
-from yoyak.engine.inference import decode_loop
+from yoyak.engine.inference import next_token
 from yoyak.engine.models import load, weights
 from yoyak.engine.pipeline import finetune
 from yoyak.engine.preflight.dry_run import FOLDER, DryRunContext, dry_run
@@ -109,7 +109,7 @@ def test_number_formats_that_clash_at_generation_only(stage, broken, monkeypatch
     def clash(*_):
         raise RuntimeError("expected scalar type BFloat16 but found Float")
 
-    monkeypatch.setattr(decode_loop._Seq2SeqScores, "scores", clash)
+    monkeypatch.setattr(next_token._Seq2SeqScores, "scores", clash)
     assert "RuntimeError: expected scalar type BFloat16" in broken(play)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from support.preflight import slow, with_control
 from yoyak.engine.device import Precision
-from yoyak.engine.inference import decode_loop
+from yoyak.engine.inference import next_token
 from yoyak.engine.models import collate, loss
 from yoyak.engine.preflight import check_context
 from yoyak.values import Dialogue, Turn
@@ -114,24 +114,24 @@ def test_a_head_outside_of_its_model(toy, red, monkeypatch, architecture):
         slow("qwen3"),
     ],
 )
-def test_padding_on_the_right_at_generation(toy, red, monkeypatch, architecture):
-    right = decode_loop.pad_sources
+def test_padding_on_the_left_at_generation(toy, red, monkeypatch, architecture):
+    right = next_token.pad_sources
     monkeypatch.setattr(
-        decode_loop,
+        next_token,
         "pad_sources",
-        lambda batch, pad, device, *, left: right(batch, pad, device, left=False),
+        lambda batch, pad, device, *, left: right(batch, pad, device, left=True),
     )
     assert red(toy(architecture)) == {"generation-equals-training"}
 
 
 def test_padding_that_generation_does_not_mask(toy, red, monkeypatch):
-    right = decode_loop.pad_sources
+    right = next_token.pad_sources
 
     def unmasked(*args, **settings):
         padded = right(*args, **settings)
         return padded._replace(mask=torch.ones_like(padded.mask))
 
-    monkeypatch.setattr(decode_loop, "pad_sources", unmasked)
+    monkeypatch.setattr(next_token, "pad_sources", unmasked)
     assert red(toy("llama")) == {"generation-equals-training"}
 
 

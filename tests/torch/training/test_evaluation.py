@@ -10,6 +10,8 @@ np = pytest.importorskip("numpy")
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+from yoyak.engine.inference import generate  # noqa: E402
+from yoyak.engine.training import evaluation  # noqa: E402
 from yoyak.engine.training.evaluation import EvalMetrics  # noqa: E402
 
 SETS = ("train.max_steps=12", "train.epochs=9", "evaluate.every_epochs=1", "evaluate.rows=6")
@@ -81,3 +83,21 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
 def test_without_at_start_nothing_is_judged_before_the_first_step(context):
     train(context("bart", *SETS, "evaluate.at_start=false", "train.max_steps=4"))
     assert [event.step for event in told(context.said)] == [4]
+
+
+@pytest.mark.parametrize(("limit", "longest"), [(5, 5), (500, 9)])
+def test_no_evaluation_writes_more_than_decoding_will(limit, longest, context, monkeypatch):
+    made = context("lora", *SETS, f"decode.max_new_tokens={limit}")
+    caps = []
+
+    def watched(bundle, rows, decode, *, max_new_tokens, blocked):
+        caps.append(max_new_tokens)
+        yield from generate.generate(
+            bundle, rows, decode, max_new_tokens=max_new_tokens, blocked=blocked
+        )
+
+    monkeypatch.setattr(evaluation, "generate", watched)
+    recipe, bundle = made.job.recipe, made.optimizer.bundle
+    dialogues = made.job.dev.dialogues[:4]
+    evaluation.Evaluator(bundle, dialogues, recipe, max_new_tokens=9)()
+    assert caps == [longest]

@@ -1,25 +1,27 @@
-"""Beam search by transformers, with every setting explicit.
+"""Beam search, equal to that of transformers (``early_stopping=False``).
 
-The vendor's generation config is set aside during the search: it would add a repetition penalty
-(Qwen2.5: 1.05), a temperature or a forced last token (koBART: id 2).
+The vendor's generation config has no say: it would add a repetition penalty (Qwen2.5: 1.05), a
+temperature or a forced last token (koBART: id 2). What differs from transformers is how it is
+computed: a source is read once, its beams share their keys and values of it, only the tokens since
+are reordered, rows leave the batch when they are done, and the host looks on rarely.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch
-from yoyak.engine.inference.sampling import SuppressTokens, ban_repeated_ngrams
-from yoyak.engine.models.collate import pad_sources
-from yoyak.engine.models.model import unwrap_model
+from yoyak.engine.inference.decode_loop import SYNC_STEPS, Finished, cut_after_stop
+from yoyak.engine.inference.kv_cache import compacted_order
+from yoyak.engine.inference.next_token import next_token_scores
+from yoyak.engine.inference.sampling import TokenRules
 from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig
-
     from yoyak.engine.models.model import ModelBundle
-    from yoyak.engine.tokenization.tokenizer import ModelTokenizer
+
+EXCLUDED = -1e9
+"""Added to the score of a beam that may not be chosen, as in transformers."""
 
 
 def beam_search(
@@ -28,70 +30,130 @@ def beam_search(
     decode: BeamSearch,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
-) -> list[list[int]]:
-    """Return the new token ids of each row's best beam, including EOS if it was generated."""
-    causal = bundle.kind == "causal"
-    ids, mask = pad_sources(batch, bundle.tokenizer.pad_id, bundle.device, left=causal)
-    start = ids.shape[1] if causal else 1
-    with _without_vendor_settings(bundle.model) as model:
-        sequences = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            generation_config=_generation_config(bundle.tokenizer, decode, max_new_tokens),
-            logits_processor=[_TokenBans(start, decode, bundle.tokenizer, blocked)],
-        )
-    return [_cut_after_eos(ids, bundle.tokenizer.stop_ids) for ids in sequences[:, start:].tolist()]
+) -> Iterator[Finished]:
+    """Yield the rows of ``batch`` as they finish, each with the token ids of its best beam."""
+    beams = decode.num_beams
+    head = next_token_scores(bundle, batch, max_new_tokens)
+    rules = TokenRules(bundle, decode, blocked)
+    state = _Beams(len(batch), decode, max_new_tokens, bundle)
+    rows = list(range(len(batch)))
+    tokens: torch.Tensor | None = None
+    for step in range(max_new_tokens):
+        logits = head.scores(tokens)
+        if tokens is None:
+            head.repeat(beams)
+            logits = logits.repeat_interleave(beams, 0)
+        answers = state.tokens[..., :step].flatten(0, 1)
+        parents, tokens = state.advance(rules(logits.log_softmax(-1), answers), step)
+        is_last = step + 1 == max_new_tokens
+        if not is_last:
+            head.reorder(parents)
+        if (step + 1) % SYNC_STEPS and not is_last:
+            continue
+        found = torch.cat([state.is_open.long(), state.best[:, 0, : step + 1]], dim=1).tolist()
+        ended = [is_last or not is_open for is_open, *_ in found]
+        if any(ended):
+            yield [
+                (row, cut_after_stop(ids, bundle.tokenizer.stop_ids))
+                for row, (_, *ids), end in zip(rows, found, ended, strict=True)
+                if end
+            ]
+        if all(ended):
+            return
+        if any(ended):
+            order = compacted_order([index for index, end in enumerate(ended) if not end])
+            head.keep(order)
+            state.keep(torch.tensor(order, device=bundle.device))
+            tokens = state.last(step)
+            rows = [rows[index] for index in order]
 
 
-def _generation_config(
-    tokenizer: "ModelTokenizer", decode: BeamSearch, max_new_tokens: int
-) -> "GenerationConfig":
-    from transformers import GenerationConfig
+class _Beams:
+    """Open and finished beams of each row; scores are sums of log probabilities.
 
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        num_beams=decode.num_beams,
-        do_sample=False,
-        length_penalty=decode.length_penalty,
-        min_new_tokens=decode.min_new_tokens or None,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=list(tokenizer.stop_ids),
-        pad_token_id=tokenizer.pad_id,
-        decoder_start_token_id=tokenizer.decoder_start_id,
-        use_cache=True,
-    )
-
-
-@contextmanager
-def _without_vendor_settings(model: Any) -> Iterator[Any]:
-    """Yield the transformers model (adapters active) with an empty generation config."""
-    from transformers import GenerationConfig
-
-    inner = unwrap_model(model)
-    vendors = inner.generation_config
-    inner.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
-    try:
-        yield inner
-    finally:
-        inner.generation_config = vendors
-
-
-class _TokenBans:
-    """A logits processor: suppressed tokens, and n-grams the beam's own answer already has."""
+    ``tokens`` [rows, beams, new tokens] are the open beams', ``best`` the finished ones', best
+    first; ``is_open`` [rows, 1] says whether an open beam may still become better than those.
+    """
 
     def __init__(
-        self, start: int, decode: BeamSearch, tokenizer: "ModelTokenizer", blocked: Sequence[int]
+        self, rows: int, decode: BeamSearch, max_new_tokens: int, bundle: "ModelBundle"
     ) -> None:
-        self._start = start
-        self._ngram_size = decode.no_repeat_ngram_size
-        self._suppress = SuppressTokens(tokenizer.vocab_size, blocked)
+        beams, device = decode.num_beams, bundle.device
+        self._beams, self._length_penalty = beams, decode.length_penalty
+        self._max_new_tokens = max_new_tokens
+        self._stop_ids = torch.tensor(bundle.tokenizer.stop_ids, device=device)
+        self._candidates = max(2, 1 + len(bundle.tokenizer.stop_ids)) * beams
+        self.tokens = torch.zeros(rows, beams, max_new_tokens, dtype=torch.long, device=device)
+        self.best = self.tokens.clone()
+        self.is_open = torch.ones(rows, 1, dtype=torch.bool, device=device)
+        self._scores = torch.zeros(rows, beams, device=device)
+        self._scores[:, 1:] = EXCLUDED  # all beams start equal: only the first is extended
+        self._best_scores = torch.full((rows, beams), EXCLUDED, device=device)
+        self._finished = torch.zeros(rows, beams, dtype=torch.bool, device=device)
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores = self._suppress(scores.clone())
-        if self._ngram_size:
-            ban_repeated_ngrams(scores, input_ids[:, self._start :].tolist(), self._ngram_size)
-        return scores
+    def advance(self, scores: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Extend the open beams by one token.
+
+        Args:
+            scores: log probabilities [rows × beams, vocabulary].
+            step: tokens of each beam so far.
+
+        Returns:
+            For each row × beam which one it extends, and its new token.
+        """
+        rows, vocabulary = len(self.tokens), scores.shape[-1]
+        summed = scores.view(rows, self._beams, vocabulary) + self._scores.unsqueeze(-1)
+        top_scores, top = summed.flatten(1).topk(self._candidates)
+        parents, new = top // vocabulary, top % vocabulary
+        tokens = _select(self.tokens, parents)
+        tokens[:, :, step] = new
+        ends = torch.isin(new, self._stop_ids)
+        if step + 1 == self._max_new_tokens:
+            ends = torch.ones_like(ends)
+        self._finish(tokens, top_scores, ends, step)
+        open_scores = top_scores + ends * EXCLUDED
+        chosen = open_scores.topk(self._beams).indices
+        self.tokens, self._scores = _select(tokens, chosen), open_scores.gather(1, chosen)
+        self._close(step)
+        first = torch.arange(0, rows * self._beams, self._beams, device=chosen.device)
+        rows_extended = parents.gather(1, chosen) + first.unsqueeze(1)
+        return rows_extended.flatten(), self.last(step)
+
+    def _finish(
+        self, tokens: torch.Tensor, scores: torch.Tensor, ends: torch.Tensor, step: int
+    ) -> None:
+        """Put beams that ended among the finished ones, if they are good enough."""
+        ended = ends.clone()
+        ended[:, self._beams :] = False  # the others only stand in for beams that end
+        scores = scores / (step + 1) ** self._length_penalty
+        scores = scores + (~self.is_open) * EXCLUDED + (~ended) * EXCLUDED
+        all_scores = torch.cat([self._best_scores, scores], dim=1)
+        self._best_scores, chosen = all_scores.topk(self._beams)
+        self.best = _select(torch.cat([self.best, tokens], dim=1), chosen)
+        self._finished = torch.cat([self._finished, ended], dim=1).gather(1, chosen)
+
+    def _close(self, step: int) -> None:
+        """Close the rows whose open beams cannot become better, at their present length."""
+        possible = self._scores[:, :1] / (step + 1) ** self._length_penalty
+        worst = self._best_scores.amin(1, keepdim=True)
+        limit = torch.where(self._finished, worst, EXCLUDED)
+        self.is_open &= (possible > limit).any(1, keepdim=True)
+
+    def last(self, step: int) -> torch.Tensor:
+        """Return the newest token of each row × beam."""
+        return self.tokens[:, :, step].flatten()
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only, in this order."""
+        self.tokens, self.best, self.is_open = (
+            self.tokens[rows],
+            self.best[rows],
+            self.is_open[rows],
+        )
+        self._scores, self._best_scores = self._scores[rows], self._best_scores[rows]
+        self._finished = self._finished[rows]
 
 
-def _cut_after_eos(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
-    end = next((index for index, token in enumerate(ids) if token in stop_ids), len(ids) - 1)
-    return ids[: end + 1]
+def _select(tokens: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+    """Return the beams [rows, chosen] of ``tokens`` [rows, beams, new tokens]."""
+    return tokens.gather(1, beams.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))

@@ -1,25 +1,26 @@
-"""Decode token by token with a KV cache (greedy or sampling); finished rows leave the batch.
+"""Decode token by token, greedily or by sampling; finished rows leave the batch.
 
-Causal models are padded on the left, with explicit mask and positions; encoders on the right. Rows
-never attend to each other, so a row gets the same answer alone, in a batch, and in a batch that
-shrinks around it.
+The host looks at the tokens every ``SYNC_STEPS`` tokens only, so that a GPU never waits for it.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Greedy, Sampling
-from yoyak.engine.inference.sampling import SuppressTokens, TokenSampler
-from yoyak.engine.models.collate import pad_sources
-from yoyak.engine.models.model import unwrap_model
+from yoyak.engine.inference.kv_cache import compacted_order
+from yoyak.engine.inference.next_token import next_token_scores
+from yoyak.engine.inference.sampling import TokenRules, TokenSampler
 from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
     from yoyak.engine.models.model import ModelBundle
 
-SHRINK_BELOW = 0.75
-"""A batch is rebuilt once at most this share of its rows is unfinished: that copies the cache."""
+SYNC_STEPS = 8
+"""Tokens between two looks of the host: a finished row generates up to one fewer for nothing."""
+
+Finished = list[tuple[int, list[int]]]
+"""Rows of a batch by index, with their new token ids, EOS included if it was generated."""
 
 
 def generate_tokens(
@@ -28,108 +29,39 @@ def generate_tokens(
     decode: Greedy | Sampling,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
-) -> list[list[int]]:
-    """Decode ``batch`` greedily or by sampling.
-
-    Returns the new token ids of each row, including EOS if it was generated.
-    """
-    stop_ids = bundle.tokenizer.stop_ids
-    head = next_token_scores(bundle, batch)
+) -> Iterator[Finished]:
+    """Decode ``batch`` greedily or by sampling; yield its rows as they finish."""
+    head = next_token_scores(bundle, batch, max_new_tokens)
+    rules = TokenRules(bundle, decode, blocked)
     sample = TokenSampler(decode, [row.id for row in batch], max_new_tokens, bundle.device)
-    suppress = SuppressTokens(bundle.tokenizer.vocab_size, blocked)
-    answers: list[list[int]] = [[] for _ in batch]
-    rows = list(range(len(batch)))  # which answer each row of the shrinking batch belongs to
-    chosen: torch.Tensor | None = None
+    answers = torch.zeros(len(batch), max_new_tokens, dtype=torch.long, device=bundle.device)
+    rows = list(range(len(batch)))  # which row of the batch each row that is left was
+    written: list[list[int]] = [[] for _ in batch]
+    tokens: torch.Tensor | None = None
     for step in range(max_new_tokens):
-        chosen = sample(suppress(head.scores(chosen)), step, rows, answers)
-        unfinished = []
-        for index, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
-            if answers[row] and answers[row][-1] in stop_ids:
-                continue
-            answers[row].append(token)
-            if token not in stop_ids:
-                unfinished.append(index)
-        if not unfinished:
-            break
-        if len(unfinished) <= SHRINK_BELOW * len(rows):
-            kept = torch.tensor(unfinished, device=chosen.device)
-            head.keep(kept)
-            chosen = chosen[kept]
-            rows = [rows[index] for index in unfinished]
-    return answers
+        tokens = sample(rules(head.scores(tokens), answers[:, :step]), step)
+        answers[:, step] = tokens
+        is_last = step + 1 == max_new_tokens
+        if (step + 1) % SYNC_STEPS and not is_last:
+            continue
+        unread = answers[:, step - step % SYNC_STEPS : step + 1].tolist()
+        for row, new in zip(rows, unread, strict=True):
+            written[row] += cut_after_stop(new, bundle.tokenizer.stop_ids)
+        ended = [is_last or written[row][-1] in bundle.tokenizer.stop_ids for row in rows]
+        if any(ended):
+            yield [(row, written[row]) for row, end in zip(rows, ended, strict=True) if end]
+        if all(ended):
+            return
+        if any(ended):
+            order = compacted_order([index for index, end in enumerate(ended) if not end])
+            head.keep(order)
+            kept = torch.tensor(order, device=bundle.device)
+            sample.keep(kept)
+            answers, tokens = answers[kept], tokens[kept]
+            rows = [rows[index] for index in order]
 
 
-class NextTokenScores(Protocol):
-    """A model with a KV cache that scores the next token of each row."""
-
-    def scores(self, chosen: torch.Tensor | None) -> torch.Tensor:
-        """Return fp32 logits [rows, vocabulary] after ``chosen`` [rows] (``None`` at first)."""
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop every row that is not in ``rows`` from the batch and its cache."""
-
-
-def next_token_scores(bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> NextTokenScores:
-    """Start decoding a batch: prompts padded, cache empty."""
-    return (_Seq2SeqScores if bundle.kind == "seq2seq" else _CausalScores)(bundle, batch)
-
-
-class _CausalScores:
-    def __init__(self, bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> None:
-        from transformers import DynamicCache
-
-        self._model = unwrap_model(bundle.model)
-        self._ids, self._mask = pad_sources(
-            batch, bundle.tokenizer.pad_id, bundle.device, left=True
-        )
-        self._positions = (self._mask.cumsum(-1) - 1).clamp_min(0)
-        self._cache = DynamicCache(config=self._model.config)
-
-    def scores(self, chosen: torch.Tensor | None) -> torch.Tensor:
-        if chosen is not None:
-            self._ids = chosen.unsqueeze(-1)
-            self._mask = torch.cat([self._mask, torch.ones_like(self._ids)], dim=-1)
-            self._positions = self._positions[:, -1:] + 1
-        output = self._model(
-            input_ids=self._ids,
-            attention_mask=self._mask,
-            position_ids=self._positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1].float()  # type: ignore[no-any-return]
-
-    def keep(self, rows: torch.Tensor) -> None:
-        self._mask, self._positions = self._mask[rows], self._positions[rows]
-        self._cache.batch_select_indices(rows)
-
-
-class _Seq2SeqScores:
-    def __init__(self, bundle: "ModelBundle", batch: Sequence[EncodedRow]) -> None:
-        from transformers import DynamicCache, EncoderDecoderCache
-
-        self._model = unwrap_model(bundle.model)
-        ids, self._mask = pad_sources(batch, bundle.tokenizer.pad_id, bundle.device, left=False)
-        self._encoder_outputs = self._model.get_encoder()(input_ids=ids, attention_mask=self._mask)
-        start = torch.tensor(bundle.tokenizer.decoder_start_id, device=ids.device)
-        self._start = start.expand(len(batch))
-        config = self._model.config
-        self._cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
-
-    def scores(self, chosen: torch.Tensor | None) -> torch.Tensor:
-        last = self._start if chosen is None else chosen
-        output = self._model(
-            encoder_outputs=self._encoder_outputs,
-            attention_mask=self._mask,
-            decoder_input_ids=last.unsqueeze(-1),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        return output.logits[:, -1].float()  # type: ignore[no-any-return]
-
-    def keep(self, rows: torch.Tensor) -> None:
-        self._mask = self._mask[rows]
-        hidden = self._encoder_outputs.last_hidden_state
-        self._encoder_outputs.last_hidden_state = hidden[rows]
-        self._cache.batch_select_indices(rows)
+def cut_after_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
+    """Return the ids up to the first that stops, that one included."""
+    end = next((index for index, token in enumerate(ids) if token in stop_ids), len(ids) - 1)
+    return ids[: end + 1]

@@ -50,7 +50,7 @@ def cache_encoder_outputs(bundle: "ModelBundle", cache_bytes: int = CACHE_BYTES)
 
 
 def _sources(input_ids: torch.Tensor, mask: torch.Tensor) -> list[tuple[int, ...]]:
-    lengths = mask.sum(-1).tolist()
+    lengths = mask.flatten(1).sum(-1).tolist()  # [rows, length] or [rows, 1, 1, length]
     return [tuple(row[:end]) for row, end in zip(input_ids.tolist(), lengths, strict=True)]
 
 

@@ -1,18 +1,21 @@
-"""Generate predictions: length-sorted batches under a token budget, one at a time.
+"""Generate predictions: length-sorted batches as large as memory allows, one at a time.
 
-Greedy decoding and sampling run in ``decode_loop``, beam search in transformers (``beam_search``).
-A batch that runs out of memory is halved and tried again.
+Greedy decoding and sampling run in ``decode_loop``, beam search in ``beam_search``. Rows are
+yielded as they finish, so that an interrupted batch keeps them. What is left of a batch that runs
+out of memory is halved and tried again.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch, Decode
 from yoyak.data.clean import summary_of
+from yoyak.engine.inference.batch_memory import batch_memory, make_batches
 from yoyak.engine.inference.beam_search import beam_search
-from yoyak.engine.inference.decode_loop import generate_tokens
+from yoyak.engine.inference.decode_loop import Finished, generate_tokens
 from yoyak.engine.models.model import positions_needed
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
@@ -21,11 +24,6 @@ from yoyak.values import Prediction, StopReason
 if TYPE_CHECKING:
     from yoyak.engine.models.model import ModelBundle
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
-
-BUDGET_TOKENS = 16_384
-"""Rows × (source + new) tokens of one batch: about 2 GB of KV cache for an 8B Llama."""
-
-MAX_ROWS = 128
 
 ProgressCallback = Callable[[int, int], None]
 RowCap = Callable[[EncodedRow], int]
@@ -54,14 +52,14 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
     max_new_tokens: int,
     row_cap: RowCap | None = None,
     blocked: Sequence[int] = (),
-    budget_tokens: int = BUDGET_TOKENS,
     decoder: "BatchDecoder | None" = None,
     on_progress: ProgressCallback | None = None,
 ) -> Iterator[Prediction]:
     """Yield one prediction a row, longest sources first.
 
-    A prediction's ``tokens`` include EOS; its ``seconds`` are the batch's divided by its rows. The
-    model's weights, its training mode and the global random state are left as they are.
+    A prediction's ``tokens`` include EOS; its ``seconds`` are those since the rows before it were
+    done, divided by the rows that were done with it. The model's weights, its training mode and the
+    global random state are left as they are.
 
     Args:
         bundle: model and tokenizer.
@@ -70,9 +68,8 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
         max_new_tokens: the limit where ``decode`` has none, as from ``default_max_new_tokens``.
         row_cap: a lower limit for single rows; rows of one limit are batched together.
         blocked: token ids that are never generated, as from ``blocked_token_ids``.
-        budget_tokens: of a batch, rows × (longest source + new tokens).
         decoder: decodes batches instead of the built-in loops.
-        on_progress: called with (rows done, rows in all) after each batch.
+        on_progress: called with (rows done, rows in all) whenever rows were done.
 
     Raises:
         RunFailed: a row exceeds the model's positions, or one row alone does not fit in memory.
@@ -80,14 +77,19 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
     cap = decode.max_new_tokens or max_new_tokens
     _refuse_beyond_positions(bundle, rows, cap)
     done = 0
-    budget = budget_tokens // (decode.num_beams if isinstance(decode, BeamSearch) else 1)
+    memory = batch_memory(bundle, decode)
     for lower, group in _group_by_cap(rows, cap, row_cap):
         job = DecodeJob(bundle, decode, lower, tuple(blocked), decoder)
-        for batch in make_batches(group, lower, budget):
-            yield from _predict_batch(job, batch)
-            done += len(batch)
-            if on_progress is not None:
-                on_progress(done, len(rows))
+        for batch in make_batches(group, lower, memory):
+            started = time.perf_counter()
+            for finished in decode_batch(job, batch):
+                seconds = (time.perf_counter() - started) / len(finished)
+                for index, ids in finished:
+                    yield _prediction(bundle.tokenizer, batch[index].id, ids, seconds)
+                done += len(finished)
+                if on_progress is not None:
+                    on_progress(done, len(rows))
+                started = time.perf_counter()
 
 
 def _group_by_cap(
@@ -101,53 +103,57 @@ def _group_by_cap(
     return sorted(groups.items(), reverse=True)
 
 
-def make_batches(
-    rows: Sequence[EncodedRow], new_tokens: int, budget_tokens: int = BUDGET_TOKENS
-) -> list[list[EncodedRow]]:
-    """Sort rows by descending source length (ties keep order) and cut them within the budget."""
-    batches: list[list[EncodedRow]] = []
-    for row in sorted(rows, key=lambda row: -len(row.source_ids)):
-        longest = len(batches[-1][0].source_ids) if batches else 0
-        tokens = (len(batches[-1]) + 1) * (longest + new_tokens) if batches else 0
-        if not batches or tokens > budget_tokens or len(batches[-1]) >= MAX_ROWS:
-            batches.append([])
-        batches[-1].append(row)
-    return batches
-
-
-def _predict_batch(job: DecodeJob, batch: Sequence[EncodedRow]) -> Iterator[Prediction]:
-    started = time.perf_counter()
-    answers = decode_batch(job, batch)
-    seconds = (time.perf_counter() - started) / len(batch)
-    for row, ids in zip(batch, answers, strict=True):
-        yield _prediction(job.bundle.tokenizer, row.id, ids, seconds)
-
-
-def decode_batch(job: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
-    """Return the new token ids of each row, including EOS; halve the batch when out of memory.
+def decode_batch(job: DecodeJob, batch: Sequence[EncodedRow]) -> Iterator[Finished]:
+    """Yield the rows of a batch as they finish; halve what is left of it when out of memory.
 
     Raises:
         RunFailed: one row alone does not fit.
     """
-    model = job.bundle.model
+    decoding = _decode(job, batch)
+    left = set(range(len(batch)))
+    try:
+        while left:
+            with _evaluation_mode(job.bundle.model), torch.no_grad():
+                finished = next(decoding)
+            left -= {index for index, _ in finished}
+            yield finished
+    except torch.OutOfMemoryError as error:
+        if len(left) == 1:
+            raise RunFailed("engine.row-too-big", id=batch[left.pop()].id) from error
+    del decoding  # with it, its cache
+    if not left:
+        return
+    torch.cuda.empty_cache()
+    indices = sorted(left)
+    half = len(indices) // 2
+    for part in (indices[:half], indices[half:]):
+        for finished in decode_batch(job, [batch[index] for index in part]):
+            yield [(part[index], ids) for index, ids in finished]
+
+
+def decoded(job: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
+    """Return the new token ids of each row of a batch, including EOS.
+
+    Raises:
+        RunFailed: as ``decode_batch``.
+    """
+    answers = {index: ids for part in decode_batch(job, batch) for index, ids in part}
+    return [answers[index] for index in range(len(batch))]
+
+
+@contextmanager
+def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
-            return _decode(job, batch)
-    except torch.OutOfMemoryError as error:
-        if len(batch) == 1:
-            raise RunFailed("engine.row-too-big", id=batch[0].id) from error
+        yield
     finally:
         model.train(training)
-    torch.cuda.empty_cache()
-    half = len(batch) // 2
-    return [*decode_batch(job, batch[:half]), *decode_batch(job, batch[half:])]
 
 
-def _decode(job: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
+def _decode(job: DecodeJob, batch: Sequence[EncodedRow]) -> Iterator[Finished]:
     if job.decoder is not None:
-        return job.decoder(job, batch)
+        return iter([list(enumerate(job.decoder(job, batch)))])
     if isinstance(job.decode, BeamSearch):
         return beam_search(job.bundle, batch, job.decode, job.max_new_tokens, job.blocked)
     return generate_tokens(job.bundle, batch, job.decode, job.max_new_tokens, job.blocked)

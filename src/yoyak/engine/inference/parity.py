@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine import Emit
 from yoyak.engine.check_result import check_result
-from yoyak.engine.inference.generate import DecodeJob, decode_batch
+from yoyak.engine.inference.generate import DecodeJob, decoded
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
 from yoyak.engine.tokenization.encode import EncodedRow
@@ -40,7 +40,7 @@ def evenly_spaced(rows: Sequence[EncodedRow], count: int) -> list[EncodedRow]:
 def generate_rows(job: DecodeJob, rows: Sequence[EncodedRow]) -> Generation:
     """Decode the rows as one batch and measure the time."""
     started = time.perf_counter()
-    answers = decode_batch(job, rows)
+    answers = decoded(job, rows)
     return Generation(answers, time.perf_counter() - started)
 
 

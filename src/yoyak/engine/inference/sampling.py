@@ -6,9 +6,14 @@ resumed job gives the same summaries as an uninterrupted one.
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.config.schema import Greedy, Sampling
+from yoyak.config.schema import BeamSearch, Decode, Greedy, Sampling
+from yoyak.engine.models.model import unwrap_model
+
+if TYPE_CHECKING:
+    from yoyak.engine.models.model import ModelBundle
 
 
 class TokenSampler:
@@ -17,7 +22,7 @@ class TokenSampler:
     Each row has random numbers of its own.
 
     Args:
-        decode: greedy or sampling, with the ban on repeated n-grams.
+        decode: greedy or sampling.
         row_ids: the ids of the batch's rows.
         max_new_tokens: random numbers that are drawn for each row.
         device: of the scores.
@@ -36,25 +41,17 @@ class TokenSampler:
             drawn = [_uniform_numbers(decode.seed, id_, max_new_tokens) for id_ in row_ids]
             self._uniform = torch.stack(drawn).to(device)
 
-    def __call__(
-        self, scores: torch.Tensor, step: int, rows: list[int], answers: list[list[int]]
-    ) -> torch.Tensor:
-        """Return token ids [rows] for ``scores`` [rows, vocabulary].
-
-        Args:
-            scores: changed in place.
-            step: tokens generated so far.
-            rows: which row of the first batch each row of ``scores`` is.
-            answers: the tokens so far of each row of the first batch.
-        """
-        if self._decode.no_repeat_ngram_size:
-            ban_repeated_ngrams(
-                scores, [answers[row] for row in rows], self._decode.no_repeat_ngram_size
-            )
+    def __call__(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        """Return token ids [rows] for ``scores`` [rows, vocabulary], after ``step`` new tokens."""
         if isinstance(self._decode, Greedy) or self._uniform is None:
             return scores.argmax(-1)
         probabilities = (scores / self._decode.temperature).softmax(-1)
-        return sample_top_p(probabilities, self._uniform[rows, step], self._decode.top_p)
+        return sample_top_p(probabilities, self._uniform[:, step], self._decode.top_p)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only, in this order."""
+        if self._uniform is not None:
+            self._uniform = self._uniform[rows]
 
 
 def sample_top_p(probabilities: torch.Tensor, uniform: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -69,7 +66,7 @@ def sample_top_p(probabilities: torch.Tensor, uniform: torch.Tensor, top_p: floa
     """
     ordered, ids = probabilities.sort(descending=True, stable=True)
     mass = ordered.cumsum(-1)
-    ordered[(mass - ordered) >= top_p] = 0.0
+    ordered.masked_fill_((mass - ordered) >= top_p, 0.0)
     ordered[:, 0] = ordered[:, 0].clamp_min(torch.finfo(ordered.dtype).tiny)
     mass = ordered.cumsum(-1)
     target = uniform.to(mass.dtype).unsqueeze(-1) * mass[:, -1:]
@@ -83,32 +80,56 @@ def _uniform_numbers(seed: int, row_id: str, count: int) -> torch.Tensor:
     return torch.rand(count, generator=generator, dtype=torch.float64)
 
 
-def ban_repeated_ngrams(scores: torch.Tensor, answers: Sequence[Sequence[int]], size: int) -> None:
+class TokenRules:
+    """Which tokens may come next, as scores of −inf for those that may not.
+
+    Args:
+        bundle: its tokenizer's vocabulary bounds the ids; embeddings may have more rows.
+        decode: has the ban on repeated n-grams and, for beams, the least number of tokens.
+        blocked: token ids that are never generated.
+    """
+
+    def __init__(self, bundle: "ModelBundle", decode: Decode, blocked: Sequence[int]) -> None:
+        tokenizer = bundle.tokenizer
+        rows = unwrap_model(bundle.model).get_output_embeddings().weight.shape[0]
+        never = [*blocked, *range(tokenizer.vocab_size, rows)]
+        self._never = _penalty(rows, never, bundle.device) if never else None
+        self._no_stop = _penalty(rows, tokenizer.stop_ids, bundle.device)
+        self._ngram_size = decode.no_repeat_ngram_size
+        self._min_new_tokens = decode.min_new_tokens if isinstance(decode, BeamSearch) else 0
+
+    def __call__(self, scores: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        """Apply the rules in place to ``scores`` [rows, vocabulary]; ``answers`` [rows, tokens]."""
+        if self._never is not None:
+            scores += self._never
+        if answers.shape[1] < self._min_new_tokens:
+            scores += self._no_stop
+        if self._ngram_size:
+            ban_repeated_ngrams(scores, answers, self._ngram_size)
+        return scores
+
+
+def _penalty(size: int, ids: Sequence[int], device: torch.device) -> torch.Tensor:
+    penalty = torch.zeros(size)
+    penalty[list(ids)] = -torch.inf
+    return penalty.to(device)
+
+
+def ban_repeated_ngrams(scores: torch.Tensor, answers: torch.Tensor, size: int) -> None:
     """Set −inf, in place, on tokens that would repeat an n-gram of the row's own answer.
 
     The prompt does not count (transformers' ``no_repeat_ngram_size`` counts it for causal models).
+
+    Args:
+        scores: [rows, vocabulary].
+        answers: the tokens so far, [rows, tokens].
+        size: n.
     """
-    for row, answer in enumerate(answers):
-        tail = tuple(answer[len(answer) - size + 1 :]) if size > 1 else ()
-        repeated = [
-            answer[end]
-            for end in range(size - 1, len(answer))
-            if tuple(answer[end - size + 1 : end]) == tail
-        ]
-        scores[row, repeated] = -torch.inf
-
-
-class SuppressTokens:
-    """Forbid blocked token ids, and embedding rows beyond the tokenizer's vocabulary."""
-
-    def __init__(self, vocab_size: int, blocked: Sequence[int]) -> None:
-        self._vocab_size = vocab_size
-        self._blocked = torch.tensor(blocked, dtype=torch.long)
-
-    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
-        """Set −inf in place on forbidden ids of ``scores`` [rows, vocabulary] and return it."""
-        scores[:, self._vocab_size :] = -torch.inf
-        if self._blocked.numel():
-            self._blocked = self._blocked.to(scores.device)
-            scores.index_fill_(1, self._blocked, -torch.inf)
-        return scores
+    tokens = answers.shape[1]
+    if tokens < size:
+        return
+    ngrams = answers.unfold(1, size, 1)
+    tail = answers[:, tokens - size + 1 :].unsqueeze(1)
+    repeated = (ngrams[..., :-1] == tail).all(-1)
+    penalty = torch.zeros_like(repeated, dtype=scores.dtype).masked_fill(repeated, -torch.inf)
+    scores.scatter_add_(1, ngrams[..., -1], penalty)

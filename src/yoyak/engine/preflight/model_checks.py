@@ -12,7 +12,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import TrainSettings
 from yoyak.engine.check_result import check_result, distance_result, error_result, first_three
 from yoyak.engine.device import Precision
-from yoyak.engine.inference.decode_loop import next_token_scores
+from yoyak.engine.inference.next_token import next_token_scores
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import (
@@ -148,7 +148,7 @@ def generation_equals_training(context: CheckContext) -> CheckResult:
     starts = torch.tensor([0, *lengths[:-1]], device=context.bundle.device).cumsum(0)
     trained = context.logits(context.rows)[starts]
     with torch.no_grad():
-        generated = next_token_scores(context.bundle, context.rows).scores(None)
+        generated = next_token_scores(context.bundle, context.rows, 1).scores(None)
     return distance_result(
         "generation-equals-training", distance(generated, trained), context.tolerance.logits
     )
