@@ -4,11 +4,13 @@
     python benchmarks/gpu.py --tiny          # every model and case, small, on the CPU
 
 The published architecture with random weights (fullsize.py), 8 rows an optimiser step, the same
-rows for every case. One JSON line a case; a case that fails says how.
+rows for every case, each in a process of its own. One JSON line a case; one that fails says how.
+Each is measured three times; the line has the median and the spread.
 
 ours          the engine: token budget, grouped lengths, head on supervised places, recomputation
               only after memory ran out; the recipe's dropout
 ours-no-drop  the same with LoRA dropout 0
+ours-unfused  the same with PEFT's layers instead of fused ones
 ours-packed   the same with packed rows and varlen attention (a block-diagonal mask on a CPU)
 ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it is installed
 ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
@@ -20,17 +22,17 @@ Needs torch, transformers, peft, bitsandbytes and msgspec, and ``PYTHONPATH=src`
 """
 
 import argparse
-import gc
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 import msgspec
-from gpu_cases import Bench, Run, compiled, liger, ours, packed, recompute, team, timed, trl
-from on_card import GB, Ratios, parse, print_cases
+from gpu_cases import Bench, Run, compiled, liger, ours, packed, team, timed, trl, unfused
+from on_card import GB, Ratios, parse, rates, run_cases
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -38,7 +40,6 @@ from yoyak.config.load import resolve
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, detect, precision_for
 from yoyak.engine.models.lora import add_lora
-from yoyak.engine.models.model import trainable_parameters
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import shape_of
 
@@ -46,6 +47,7 @@ MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 RUNS: dict[str, Callable[[Bench], Run]] = {
     "ours": ours,
     "ours-no-drop": ours,
+    "ours-unfused": unfused,
     "ours-packed": packed,
     "ours-liger": liger,
     "ours-compiled": compiled,
@@ -53,6 +55,8 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "trl": trl,
 }
 CASES = (*RUNS, "unsloth")
+ADAPTED = {"ours-no-drop", "ours-unfused", "ours-packed", "ours-liger", "trl"}
+"""Cases that need adapters."""
 
 
 # --- measuring ------------------------------------------------------------------------------------
@@ -80,7 +84,7 @@ def measured(bench: Bench, case: str, peak_flops: float) -> dict[str, object]:
     source, answer = (sum(len(ids) for ids in side) for side in sides(run.rows))
     flops = fullsize.needed_flops(bench.shape, bench.recipe, run.rows)
     return {
-        "rows_per_second": len(run.rows) / seconds,
+        **rates(len(run.rows), run.seconds, bench.repeats),
         "tokens_per_second": (source + answer) / seconds,
         "supervised_tokens_per_second": answer / seconds,
         "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
@@ -99,47 +103,34 @@ def sides(rows: list[EncodedRow]) -> tuple[list[tuple[int, ...]], list[tuple[int
     return [row.source_ids for row in rows], [row.answer_ids for row in rows]
 
 
-def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """Every case of a model on one copy of its base; adapters are new in each."""
+def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, object]:
+    """One case of one model."""
     recipe, hardware = resolve(name).recipe, detect()
+    found = {"model": name, "case": case, "machine": machine_of(hardware)}
+    reason = refusal(case, recipe, hardware, asked=chosen.explicit)
+    if reason is not None:
+        return found | {"left_out": reason}
     shape = shape_of(recipe)
     assert shape is not None, f"{name}: no published shape"
     if chosen.tiny:
         shape = fullsize.tiny(shape)
-    count = 96 if chosen.tiny else 2_000
-    rows = fullsize.draw_rows(shape, count, shrink=8 if chosen.tiny else 1)
+    rows = fullsize.draw_rows(shape, 96 if chosen.tiny else 2_000, shrink=8 if chosen.tiny else 1)
     model = fullsize.build(shape, recipe, hardware)
     precision = precision_for(recipe, hardware)
     peak = ceiling(hardware, precision.autocast or precision.base)
-    for case in chosen.case or CASES:
-        found = {"model": name, "case": case, "machine": machine_of(hardware)}
-        reason = refusal(case, recipe, hardware, asked=bool(chosen.case))
-        if reason is not None:
-            yield found | {"left_out": reason}
-            continue
-        lora = recipe.lora
-        if lora is not None and case == "ours-no-drop":
-            lora = msgspec.structs.replace(lora, lora_dropout=0.0)
-        kind = "causal" if lora else "seq2seq"
-        learning = add_lora(model, lora, kind, recipe.train.seed) if lora else model
-        bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps)
-        try:
-            yield found | measured(bench, case, peak)
-        except torch.OutOfMemoryError as error:
-            yield found | {"failed": f"out of memory: {str(error).splitlines()[0]}"}
-        recompute(learning, on=False)
-        if lora:
-            model = learning.unload()
-        for value in trainable_parameters(model).values():
-            value.grad = None
-        del bench, learning
-        gc.collect()
+    lora = recipe.lora
+    if lora is not None and case == "ours-no-drop":
+        lora = msgspec.structs.replace(lora, lora_dropout=0.0)
+    kind = "causal" if lora else "seq2seq"
+    learning = add_lora(model, lora, kind, recipe.train.seed) if lora else model
+    bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps, chosen.repeats)
+    return found | measured(bench, case, peak)
 
 
 def refusal(case: str, recipe: Recipe, hardware: Hardware, *, asked: bool) -> str | None:
     """Why a case has no figures; ``asked``: it was named on the command line."""
     on_cpu = hardware.device.type == "cpu"
-    if recipe.lora is None and case in {"ours-no-drop", "ours-packed", "ours-liger", "trl"}:
+    if recipe.lora is None and case in ADAPTED:
         return "trains whole weights of an encoder-decoder"
     library = {"trl": "trl", "ours-liger": "liger_kernel", "unsloth": "unsloth"}.get(case)
     if library is not None and find_spec(library) is None:
@@ -161,13 +152,16 @@ def machine_of(hardware: Hardware) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--case", action="append", choices=CASES, help="several times; else all")
     parser.add_argument("--steps", type=int, default=20, help="timed optimiser steps a case")
-    chosen = parse(parser, MODELS)
+    parser.add_argument("--explicit", action="store_true", help=argparse.SUPPRESS)
+    chosen = parse(parser, MODELS, CASES)
+    chosen.explicit = chosen.explicit or len(chosen.case) < len(CASES)
     if chosen.tiny:
         chosen.steps = 2
-    ratios = None if chosen.tiny else Ratios("gpu", against="team")
-    print_cases(chosen.model, lambda name: cases_of(name, chosen), ratios)
+    if chosen.here:
+        print(json.dumps(line_of(chosen.model[0], chosen.case[0], chosen), ensure_ascii=False))
+        return
+    run_cases(__file__, chosen, None if chosen.tiny else Ratios("gpu", against="team"))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Bench(NamedTuple):
     rows: list[EncodedRow]
     hardware: Hardware
     steps: int
+    repeats: int
 
     @property
     def kind(self) -> str:
@@ -61,11 +62,13 @@ class Steps(NamedTuple):
         return self.chosen[step]
 
 
-def spread(steps: list[list[int]], size: Callable[[list[int]], int], count: int) -> list[list[int]]:
-    """Warm-up with the largest steps, then ``count`` spread evenly over the sizes."""
-    ranked = sorted(steps, key=size)
+def spread(
+    steps: list[list[int]], size: Callable[[list[int]], int], bench: Bench
+) -> list[list[int]]:
+    """Warm-up with the largest steps, then some spread evenly over the sizes, several times."""
+    ranked, count = sorted(steps, key=size), bench.steps
     even = [ranked[int((place + 0.5) * len(ranked) / count)] for place in range(count)]
-    return [*ranked[: -WARM_UP - 1 : -1], *even]
+    return [*ranked[: -WARM_UP - 1 : -1], *even * bench.repeats]
 
 
 def timed(device: torch.device, work: Callable[[], Any]) -> tuple[Any, float]:
@@ -79,6 +82,10 @@ def timed(device: torch.device, work: Callable[[], Any]) -> tuple[Any, float]:
 
 def ours(bench: Bench) -> Run:
     return engine(bench)
+
+
+def unfused(bench: Bench) -> Run:
+    return engine(bench, kernels="torch")
 
 
 def packed(bench: Bench) -> Run:
@@ -98,7 +105,7 @@ def engine(bench: Bench, **switches: Any) -> Run:
     recipe = msgspec.structs.replace(bench.recipe, train=train)
     shapes = [shape_of_row(row, bench.kind) for row in bench.rows]
     steps = epoch_steps(shapes, train.batch_size, seed=train.seed, epoch=0)
-    chosen = spread(steps, lambda step: padded_tokens([shapes[r] for r in step]), bench.steps)
+    chosen = spread(steps, lambda step: padded_tokens([shapes[r] for r in step]), bench)
     told: list[object] = []
     precision = precision_for(recipe, bench.hardware)
     bundle = ModelBundle(bench.model, fullsize.IDS, bench.kind, bench.hardware.device)
@@ -153,7 +160,7 @@ def plain_steps(bench: Bench) -> list[list[int]]:
     return spread(
         [part for step in cut for part in step if len(part) == train.batch_size],
         lambda step: max(sum(shape_of_row(bench.rows[row], bench.kind)) for row in step),
-        bench.steps,
+        bench,
     )
 
 
@@ -178,9 +185,12 @@ def team(bench: Bench) -> Run:
 def recompute(model: Any, *, on: bool) -> None:
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     if on:
-        inner.activation_checkpointing_enable({"use_reentrant": False})
+        # transformers 5.17 only has the older name.
+        enable = getattr(inner, "activation_checkpointing_enable", None)
+        (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
     else:
-        inner.activation_checkpointing_disable()
+        disable = getattr(inner, "activation_checkpointing_disable", None)
+        (disable or inner.gradient_checkpointing_disable)()
 
 
 def trl(bench: Bench) -> Run:

@@ -4,7 +4,8 @@
     python benchmarks/gpu_speak.py --tiny          # every model and case, small, on the CPU
 
 Random weights with stops planted as in engine.py, so that answers have the mean length of
-summaries; the same rows for every case. One JSON line a case, greedy decoding.
+summaries; the same rows for every case, each in a process of its own. One JSON line a case, greedy
+decoding, measured three times.
 
 nf4      the engine on NF4 with adapters: sorted batches that finished rows leave
 merged   the engine on bfloat16 weights with the adapters merged into them
@@ -12,18 +13,17 @@ plain    ``generate`` on NF4 with adapters, four rows at a time in file order
 """
 
 import argparse
-import gc
+import json
 import os
 import statistics
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
-from on_card import GB, Ratios, parse, print_cases
+from on_card import GB, Ratios, parse, rates, run_cases
 from plain import machine, they_speak
 from stops import plant_stops
 
@@ -80,7 +80,8 @@ def plainly(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
     return sum(they_speak(bundle, rows, cap, micro_rows=4).tokens)
 
 
-def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object]]:
+def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, object]:
+    """One case of one model."""
     recipe, cuda = resolve(name).recipe, torch.cuda.is_available()
     shape = shape_of(recipe)
     assert shape is not None, f"{name}: no published shape"
@@ -88,39 +89,37 @@ def cases_of(name: str, chosen: argparse.Namespace) -> Iterator[dict[str, object
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
     cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in rows)
-    for case in CASES:
-        if cuda:
-            torch.cuda.reset_peak_memory_stats()
-        bundle = built(shape, recipe, rows, merged=case == "merged")
-        speak = plainly if case == "plain" else by_the_engine
-        speak(bundle, rows[:4], cap)
-        if cuda:
-            torch.cuda.synchronize()
+    bundle = built(shape, recipe, rows, merged=case == "merged")
+    speak = plainly if case == "plain" else by_the_engine
+    speak(bundle, rows[:4], cap)
+    wait = torch.cuda.synchronize if cuda else lambda: None
+    seconds, tokens = [], 0
+    for _ in range(chosen.repeats):
+        wait()
         started = time.perf_counter()
         tokens = speak(bundle, rows, cap)
-        if cuda:
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - started
-        yield {
-            "model": name,
-            "case": case,
-            "machine": f"{torch.cuda.get_device_name()}; {machine()}" if cuda else machine(),
-            "rows_per_second": len(rows) / seconds,
-            "new_tokens_per_second": tokens / seconds,
-            "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
-        }
-        del bundle
-        gc.collect()
+        wait()
+        seconds.append(time.perf_counter() - started)
+    return {
+        "model": name,
+        "case": case,
+        "machine": f"{torch.cuda.get_device_name()}; {machine()}" if cuda else machine(),
+        **rates(len(rows) * chosen.repeats, seconds, chosen.repeats),
+        "new_tokens_per_second": tokens * chosen.repeats / sum(seconds),
+        "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=200)
-    chosen = parse(parser, MODELS)
+    chosen = parse(parser, MODELS, CASES)
     if chosen.tiny:
         chosen.rows = 24
-    ratios = None if chosen.tiny else Ratios("gpu_speak", against="plain")
-    print_cases(chosen.model, lambda name: cases_of(name, chosen), ratios)
+    if chosen.here:
+        print(json.dumps(line_of(chosen.model[0], chosen.case[0], chosen), ensure_ascii=False))
+        return
+    run_cases(__file__, chosen, None if chosen.tiny else Ratios("gpu_speak", against="plain"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What the benchmarks of a card share: which models, how much memory, and one JSON line a case."""
+"""What the benchmarks of a card share: each case in a process of its own, one JSON line a case."""
 
 import argparse
-import gc
 import json
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import history
@@ -14,19 +15,26 @@ from yoyak.engine.device import silence_libraries
 GB = 1e9
 
 
-def parse(parser: argparse.ArgumentParser, models: Sequence[str]) -> argparse.Namespace:
+def parse(
+    parser: argparse.ArgumentParser, models: Sequence[str], cases: Sequence[str]
+) -> argparse.Namespace:
     """The command line with the shared options; the process is held to the memory it names."""
+    parser.add_argument("--case", action="append", choices=cases, help="several times; else all")
     parser.add_argument("--model", action="append", choices=models, help="several times; else all")
     parser.add_argument("--budget-gb", type=float, help="let the process have no more memory")
     parser.add_argument("--tiny", action="store_true", help="small, for the CPU")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of each case")
+    parser.add_argument("--limit-s", type=float, default=180, help="seconds a case may take")
+    parser.add_argument("--here", action="store_true", help="one model and case in this process")
     chosen = parser.parse_args()
-    chosen.model = chosen.model or models
+    chosen.model = chosen.model or list(models)
+    chosen.case = chosen.case or list(cases)
     cuda = torch.cuda.is_available()
     if not cuda and not chosen.tiny:
         parser.error("no CUDA card is visible; --tiny runs every case on the CPU")
     if not cuda and chosen.budget_gb:
         parser.error("--budget-gb limits a CUDA card, and none is visible")
-    if chosen.budget_gb:
+    if chosen.budget_gb and chosen.here:
         whole = torch.cuda.get_device_properties(0).total_memory / GB
         torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.budget_gb / whole))
     if chosen.tiny:
@@ -49,22 +57,51 @@ class Ratios(NamedTuple):
             history.record(name, rate / base, None, machine)
 
 
-def print_cases(
-    models: Sequence[str],
-    cases_of: Callable[[str], Iterator[dict[str, object]]],
-    ratios: Ratios | None,
-) -> None:
-    """Every case of every model as it is done; one that does not fit does not end the rest."""
-    for name in models:
+def run_cases(script: str, chosen: argparse.Namespace, ratios: Ratios | None) -> None:
+    """Run every case of every model in a process of its own and print its line when it ends.
+
+    A case that fails, runs out of memory or takes too long has a line that says so, and ends
+    nothing else. The models come in the order given, most wanted first.
+    """
+    for model in chosen.model:
         rates: dict[str, float] = {}
-        try:
-            for line in cases_of(name):
-                print(json.dumps(line, ensure_ascii=False), flush=True)
-                if "rows_per_second" in line:
-                    rates[line["case"]] = line["rows_per_second"]
-        except torch.OutOfMemoryError as error:
-            print(json.dumps({"model": name, "failed": f"out of memory: {error}"}), flush=True)
+        for case in chosen.case:
+            line = _run_case(script, model, case, chosen)
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+            if "rows_per_second" in line:
+                rates[case] = line["rows_per_second"]
         if ratios is not None:
-            ratios.remember(name, rates)
-        gc.collect()
-        torch.cuda.empty_cache()
+            ratios.remember(model, rates)
+
+
+def _run_case(script: str, model: str, case: str, chosen: argparse.Namespace) -> dict:
+    command = [sys.executable, script, "--here", "--model", model, "--case", case]
+    for name in ("steps", "rows", "repeats", "budget_gb"):
+        value = getattr(chosen, name, None)
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    command += ["--tiny"] if chosen.tiny else []
+    command += ["--explicit"] if getattr(chosen, "explicit", False) else []
+    found = {"model": model, "case": case}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=chosen.limit_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return found | {"failed": f"took more than {chosen.limit_s:.0f} s"}
+    lines = done.stdout.splitlines()
+    if done.returncode == 0 and lines:
+        return json.loads(lines[-1])
+    problem = [line for line in done.stderr.splitlines() if line.strip()]
+    return found | {"failed": problem[-1] if problem else f"exit status {done.returncode}"}
+
+
+def rates(rows: int, seconds: Sequence[float], repeats: int) -> dict[str, float | None]:
+    """Rows a second of equal repeats: the median, and how far the extremes lie apart of it."""
+    size = len(seconds) // repeats
+    found = sorted(
+        rows / repeats / sum(seconds[one * size : (one + 1) * size]) for one in range(repeats)
+    )
+    middle = found[len(found) // 2]
+    spread = (found[-1] - found[0]) / middle if repeats > 1 else None
+    return {"rows_per_second": middle, "spread": spread}
