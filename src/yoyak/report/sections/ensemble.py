@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from yoyak.messages import text
-from yoyak.report.model.report import Blended, Report, SubmissionSummary, SystemGroup
+from yoyak.report.model.report import Blended, Report, SubmissionSummary
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
     Block,
@@ -32,7 +32,7 @@ from yoyak.report.sections.format import (
     score,
     score_interval,
 )
-from yoyak.report.sections.model_table import difference_cell
+from yoyak.report.sections.model_table import difference_cell, group_heading
 from yoyak.report.sections.scorecard import alarms
 from yoyak.values import Interval, Value
 
@@ -103,7 +103,7 @@ def ensemble(view: Report) -> Blocks:
     """Yield the most complementary pairs of systems, and the submitted ensemble."""
     for part, group in enumerate(view.groups):
         if group.pairs:
-            yield from titled(view, group)
+            yield from group_heading(view, group)
             yield Chart("complement", part, group.data if len(view.groups) > 1 else "")
             rows = (
                 (
@@ -117,12 +117,6 @@ def ensemble(view: Report) -> Blocks:
             yield Note(text("report.ensemble-note"))
     if view.blended is not None:
         yield from submitted(view.blended)
-
-
-def titled(view: Report, group: SystemGroup | None) -> Iterator[Note]:
-    """Yield the data of a group where there are several."""
-    if group is not None and (title := format.group_title(view, group)):
-        yield Note(title)
 
 
 def submitted(found: Blended) -> Blocks:

@@ -11,7 +11,7 @@ from yoyak.config.project import Budget
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.forecast import until_all
-from yoyak.report.model.report import TOY, Forecast, Report, RunProgress, System, SystemGroup
+from yoyak.report.model.report import TOY, Forecast, Report, RunProgress, System
 from yoyak.values import Interval
 
 if TYPE_CHECKING:
@@ -169,14 +169,6 @@ def budget(stated: Budget) -> str:
 def name(system: System) -> str:
     """Return the system's name, with an asterisk if it is a toy model."""
     return system.name + (TOY if system.toy else "")
-
-
-def group_title(view: Report, group: SystemGroup) -> str:
-    """Return on which data a group was scored; empty for the only group."""
-    if len(view.groups) < 2:
-        return ""
-    number = view.groups.index(group) + 1
-    return text("report.group-title", data=group.data, number=number, count=len(view.groups))
 
 
 def stage(key: str | None) -> str:

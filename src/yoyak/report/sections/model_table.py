@@ -1,13 +1,21 @@
 """The model table, from which every view selects the columns it needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.metrics.significance import Verdict
-from yoyak.report.model.report import Floor, Measured, Quality, Report, RunProgress, System
+from yoyak.report.model.report import (
+    Floor,
+    Measured,
+    Quality,
+    Report,
+    RunProgress,
+    System,
+    SystemGroup,
+)
 from yoyak.report.sections import format
-from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Table, table
+from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Note, Table, table
 from yoyak.report.sections.format import left_band, left_range, name, progress, stage
 from yoyak.runs.liveness import WorkerHealth
 from yoyak.values import Interval, Rouge
@@ -29,6 +37,13 @@ def model_table(
     shown = view.systems if systems is None else systems
     rows = [[CELLS[column](one, doing.get(one.run)) for column in columns] for one in shown]
     return table(columns, [*rows, *(_floor_row(one, columns) for one in floors)], title)
+
+
+def group_heading(view: Report, group: SystemGroup | None) -> Iterator[Note]:
+    """Yield on which data a group was scored, where there are several groups."""
+    if group is not None and len(view.groups) > 1:
+        fields = {"number": view.groups.index(group) + 1, "count": len(view.groups)}
+        yield Note(text("report.group-title", data=group.data, **fields))
 
 
 def rouge_cells(rouge: Rouge, interval: Interval | None = None, record: str = "") -> list[Cell]:

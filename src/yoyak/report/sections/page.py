@@ -28,10 +28,10 @@ from yoyak.report.sections.blocks import (
     Timeline,
     table,
 )
-from yoyak.report.sections.ensemble import ensemble, submissions, titled
+from yoyak.report.sections.ensemble import ensemble, submissions
 from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
-from yoyak.report.sections.model_table import ROUGE_COLUMNS, model_table
+from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, model_table
 from yoyak.report.sections.scorecard import alarm_table
 
 Blocks = Iterator[Block]
@@ -176,7 +176,7 @@ def completed(view: Report) -> Blocks:
     finished = [one for one in view.systems if one.status is RunStatus.FINISHED]
     columns = ("system", "start", "end", "train", "decode", "mean", "verdict")
     for group, systems in _by_group(view, finished):
-        yield from titled(view, group)
+        yield from group_heading(view, group)
         yield from model_table(view, columns, systems)
 
 
@@ -241,7 +241,7 @@ def performance(view: Report) -> Blocks:
     """Yield scores beside the trivial baselines, differences and costs, group by group."""
     for group, systems in _by_group(view, view.systems):
         ranked = sorted(systems, key=_rank)
-        yield from titled(view, group)
+        yield from group_heading(view, group)
         if group is not None:
             columns = ("system", *ROUGE_COLUMNS, "n")
             title = text("report.quality-title")
@@ -283,7 +283,7 @@ def small(view: Report) -> Blocks:
     )  # fmt: skip
     compared = [one for one in view.systems if one.on_front is not None]
     for group, models in _by_group(view, compared):
-        yield from titled(view, group)
+        yield from group_heading(view, group)
         yield from model_table(view, columns, models)
         cheapest = groups.smallest_tied(models, view.budget)
         if cheapest is not None:
