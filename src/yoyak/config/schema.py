@@ -318,17 +318,25 @@ class Recipe(Settings, frozen=True, kw_only=True):
     @property
     def learning_hash(self) -> str:
         """SHA-256 of what decides the weights: no decoding, no ``RESUMABLE_SETTINGS``, no text."""
-        usual = {name: getattr(TrainSettings(), name) for name in RESUMABLE_SETTINGS}
-        train = msgspec.structs.replace(self.train, **usual)
         inference = {"decode": Greedy(), "generate": GenerateSettings()}
-        return _sha256(msgspec.structs.replace(self, train=train, **inference))
+        plain = _described(msgspec.structs.replace(self, **inference))
+        for name in RESUMABLE_SETTINGS:
+            del plain["train"][name]
+        return _sha256(plain)
 
     @property
     def full_hash(self) -> str:
         """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
-        return _sha256(self)
+        return _sha256(_described(self))
 
 
-def _sha256(recipe: Recipe) -> str:
-    plain = msgspec.structs.replace(recipe, about="", file=None, base=PublishedBase())
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe sets, without what only describes it."""
+    found: dict[str, Any] = msgspec.to_builtins(
+        msgspec.structs.replace(recipe, about="", file=None, base=PublishedBase())
+    )
+    return found
+
+
+def _sha256(plain: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
