@@ -179,17 +179,9 @@ class LiveProgress:
 
         drawn = table(LIVE_COLUMNS, [row.cells for row in self._rows.values()])
         rows = (TableView(one, bar_width=BAR_WIDTH) for one in drawn)
-        return Group(*rows, Text(self._end() or ""))
-
-    def _end(self) -> str | None:
-        """Return when the line-up ends; ``None`` before a running run has a forecast."""
-        coming = [row for row in self._rows.values() if row.state.status in TO_COME]
-        coming.sort(key=lambda row: row.state.status is not RunStatus.RUNNING)
-        states = [row.state for row in coming]
-        working = [
-            state.last_at for state in states if state.status is RunStatus.RUNNING and state.last_at
-        ]
-        return all_ends([row.forecast for row in coming], working)
+        coming = (row for row in self._rows.values() if row.state.status in TO_COME)
+        end = all_ends((row.state.status, row.forecast, row.state.last_at) for row in coming)
+        return Group(*rows, Text(end or ""))
 
 
 def news(row: ProgressRow, event: AnyEvent) -> str | None:

@@ -22,11 +22,11 @@ from yoyak.report.model.report import Curve, Report
 from yoyak.report.render.escape import plain
 from yoyak.report.sections import format, page
 from yoyak.report.sections.blocks import Bar, Table, TableColumn
-from yoyak.report.sections.model_table import model_table
+from yoyak.report.sections.model_table import lineup_end, model_table
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
 from yoyak.terminal.progress import BAR_WIDTH, LIVE_COLUMNS, ProgressRow, news
-from yoyak.terminal.render import TableView, console, show
+from yoyak.terminal.render import TableView, console, render, show
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -118,7 +118,7 @@ def frame(view: Report, events: Sequence[str] = ()) -> "Group":
     parts: list[RenderableType] = [
         Text(f"{plain(view.title)}   {format.moment(view.written_at)}", style="bold"),
         *(TableView(rows, bar_width=BAR_WIDTH) for rows in model_table(view, LIVE_COLUMNS)),
-        *(Text(line) for line in (format.lineup_end(view),) if line is not None),
+        render(lineup_end(view)),
         *_sparks(view),
         _gauges(view),
         Rule(style="dim"),

@@ -11,6 +11,7 @@ from yoyak.events import RunStatus
 from yoyak.report.model.build import build
 from yoyak.report.model.report import Forecast
 from yoyak.report.sections import format
+from yoyak.report.sections.model_table import lineup_end
 from yoyak.values import Interval
 
 
@@ -103,9 +104,10 @@ def test_the_end_of_a_stage_counts_from_the_runs_last_word(running):
 @both
 def test_runs_without_a_pace_are_counted_and_not_guessed(language):
     hour = Forecast(p50_seconds=3600.0, p90_seconds=3600.0)
+    waiting = [(RunStatus.QUEUED, None, None)] * 2
     with messages.speaking(language):
-        known = format.all_ends([hour], [1_767_225_600.0])
-        part = format.all_ends([hour, None, None], [1_767_225_600.0])
+        known = format.all_ends([(RunStatus.RUNNING, hour, 1_767_225_600.0)])
+        part = format.all_ends([(RunStatus.RUNNING, hour, 1_767_225_600.0), *waiting])
         hour_later = format.clock(1_767_229_200.0)
     assert hour_later in known
     assert hour_later in part
@@ -121,9 +123,9 @@ def test_an_end_on_another_day_has_its_date():
 
 
 def test_no_end_is_said_while_nothing_runs(view):
-    assert format.lineup_end(view) is None, "the one run that is left was cut off"
-    assert format.all_ends([], []) is None
-    assert format.all_ends([None], [1_767_225_600.0]) is None
+    assert list(lineup_end(view)) == [], "the one run that is left was cut off"
+    assert format.all_ends([]) is None
+    assert format.all_ends([(RunStatus.RUNNING, None, 1_767_225_600.0)]) is None
 
 
 @both

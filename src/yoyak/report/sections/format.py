@@ -3,7 +3,7 @@
 Scores are shown ×100. Text is returned as recorded: each renderer escapes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from yoyak.config.project import Budget
 from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.report.model.forecast import until_all
-from yoyak.report.model.report import TOY, Forecast, Report, RunProgress, System
+from yoyak.report.model.report import TOY, Forecast, RunProgress, System
 from yoyak.values import Interval
 
 if TYPE_CHECKING:
@@ -203,24 +203,19 @@ def left_band(now: RunProgress) -> str:
     return soon if soon == late else f"{soon} – {late}"
 
 
-def lineup_end(view: Report) -> str | None:
-    """Return when all unfinished runs end; ``None`` if no run is running.
+def all_ends(coming: Iterable[tuple[RunStatus, Forecast | None, float | None]]) -> str | None:
+    """Return when all unfinished runs end; ``None`` if none is running.
 
-    Runs without a known pace are counted, not estimated.
+    ``coming``: status, time left and time of the last event of each run. Runs without a known pace
+    are counted, not estimated.
     """
-    coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
-    coming.sort(key=lambda one: one.status is not RunStatus.RUNNING)
-    working = [one.last_at for one in coming if one.status is RunStatus.RUNNING and one.last_at]
-    return all_ends([one.forecast for one in coming], working)
-
-
-def all_ends(forecasts: Sequence[Forecast | None], working: Sequence[float]) -> str | None:
-    """Return the sentence of ``lineup_end``; ``working``: last event times of the running runs."""
-    known = [each for each in forecasts if each is not None]
+    runs = sorted(coming, key=lambda run: run[0] is not RunStatus.RUNNING)
+    known = [left for _, left, _ in runs if left is not None]
+    working = [at for status, _, at in runs if status is RunStatus.RUNNING and at]
     total = until_all(known, len(working) or 1)
     if total is None or not working:
         return None
-    unknown = len(forecasts) - len(known)
+    unknown = len(runs) - len(known)
     return ends(max(working), total, "report.ends-without" if unknown else "report.ends", unknown)
 
 

@@ -39,6 +39,14 @@ def model_table(
     return table(columns, [*rows, *(_floor_row(one, columns) for one in floors)], title)
 
 
+def lineup_end(view: Report) -> Iterator[Note]:
+    """Yield when all unfinished runs end, if one of them is running."""
+    coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
+    end = format.all_ends((one.status, one.forecast, one.last_at) for one in coming)
+    if end is not None:
+        yield Note(end)
+
+
 def group_heading(view: Report, group: SystemGroup | None) -> Iterator[Note]:
     """Yield on which data a group was scored, where there are several groups."""
     if group is not None and len(view.groups) > 1:

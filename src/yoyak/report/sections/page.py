@@ -31,7 +31,7 @@ from yoyak.report.sections.blocks import (
 from yoyak.report.sections.ensemble import ensemble, submissions
 from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
-from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, model_table
+from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, lineup_end, model_table
 from yoyak.report.sections.scorecard import alarm_table
 
 Blocks = Iterator[Block]
@@ -398,8 +398,7 @@ def status(view: Report) -> Blocks:
         yield Note(text("report.no-runs"))
     columns = ("system", "status", "stage", "progress", "mean", "left")
     yield from model_table(view, columns, title=text("report.status-title"))
-    if (end := format.lineup_end(view)) is not None:
-        yield Note(end)
+    yield from lineup_end(view)
     failed = (
         (proof.name, format.proved(check.name), _check(check))
         for proof in view.proofs
