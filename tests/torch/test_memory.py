@@ -48,7 +48,8 @@ def causal_bytes(config, dropout, level=Recompute.NOTHING):
 
     sizes = {name: value for name, value in config.items() if name != "model_type"}
     built = transformers.AutoModelForCausalLM.from_config(
-        transformers.AutoConfig.for_model(config["model_type"], **sizes), attn_implementation="sdpa"
+        transformers.AutoConfig.for_model(config["model_type"], **sizes),
+        attn_implementation="eager" if config["model_type"] == "gemma2" else "sdpa",
     ).to(torch.bfloat16)
     adapters = peft.LoraConfig(r=1, lora_dropout=dropout, target_modules="all-linear")
     model = peft.get_peft_model(built, adapters).train()
@@ -75,6 +76,7 @@ def causal_bytes(config, dropout, level=Recompute.NOTHING):
         ("qwen3", {"num_attention_heads": 8, "num_key_value_heads": 4}),
         ("exaone4", {}),
         ("phi3", {}),
+        ("gemma2", {}),
         ("gemma3_text", {}),
         ("gemma3_text", {"hidden_size": 64, "intermediate_size": 320}),
     ],
@@ -83,7 +85,7 @@ def test_a_causal_block_keeps_what_the_planner_says(family, changes, dropout):
     two, three = (config_of(family, layers, **changes) for layers in (2, 3))
     kept = causal_bytes(three, dropout) - causal_bytes(two, dropout)
     recipe = Recipe(name="r", engine="qlora", lora=LoraSettings(r=1, lora_dropout=dropout))
-    load = ForwardPass(ROWS * TOKENS, 0, recompute=Recompute.NOTHING, mask_bytes=MASK_BYTES_CPU)
+    load = ForwardPass(ROWS * TOKENS, 0, Recompute.NOTHING, MASK_BYTES_CPU, row_tokens=TOKENS)
     # Within 2 %: adapters of rank 1 and the scale of every norm are not counted. The views into
     # Phi-3's fused matrices share what separate ones keep twice, which the planner leaves out.
     planned = layer_bytes(shape_of_config(three), recipe, load)

@@ -131,7 +131,7 @@ def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
 
 def layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
     """Return what one block keeps for the backward pass; one of each half of an encoder-decoder."""
-    if shape.keeps_scores:
+    if shape.keeps_scores and shape.encoder_layers:
         return _t5_bytes(shape, passed)
     width, query, key, mlp = shape.width, shape.query_width, shape.key_width, shape.mlp_width
     if shape.encoder_layers:
@@ -145,6 +145,8 @@ def layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float
     inputs = 2 if shape.fused else 5
     per_token = (18 + inputs * mask) * width + (6 + mask) * query + 4 * key + (8 + mask) * mlp
     per_token += 4 * (shape.block_norms - 2) * width
+    if shape.keeps_scores:
+        per_token += 8 * shape.heads * (passed.row_tokens or passed.tokens)
     if shape.query_key_norms:
         per_token += 4 * (query + key)
     return float(per_token * passed.tokens)

@@ -53,7 +53,8 @@ class ModelShape(Value, frozen=True, kw_only=True):
     fused: bool = False
     """Whether queries, keys and values are one matrix, and gate and up."""
     keeps_scores: bool = False
-    """Attention with a learned bias keeps its scores for the backward pass (T5)."""
+    """Attention that no fused kernel computes keeps its scores for the backward pass: T5's learned
+    bias, Gemma 2's softcapping."""
     sliding_layers: int = 0
     window: int = 0
     """Tokens that the sliding layers see."""
@@ -184,7 +185,6 @@ class _Block(NamedTuple):
     norms: int = 2
     norm_vectors: int = 1
     """2 where a norm has a bias."""
-    final_norm: int = 1
     query_key_norms: int = 0
     """1: over a head, 2: over all heads."""
     qkv_bias: bool = False
@@ -193,12 +193,13 @@ class _Block(NamedTuple):
     head_bias: bool = False
     sliding_every: int = 0
     """Every so many layers see everything, the others a window."""
+    keeps_scores: bool = False
 
 
 _BLOCKS: Mapping[str, _Block] = {
     "qwen2": _Block(qkv_bias=True),
     "qwen3": _Block(query_key_norms=1),
-    "gemma2": _Block(norms=4, sliding_every=2),
+    "gemma2": _Block(norms=4, sliding_every=2, keeps_scores=True),
     "gemma3_text": _Block(norms=4, query_key_norms=1, sliding_every=6),
     "exaone4": _Block(query_key_norms=1),
     "phi3": _Block(fused=True),
@@ -240,22 +241,18 @@ def _causal(config: Config) -> ModelShape:
     tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False)))
     sliding, window = _sliding(text, block, layers)
     others = layers * _small(text, block, sizes, head)
-    others += width * (block.final_norm * block.norm_vectors + positions)
+    others += width * (block.norm_vectors + positions)
     others += text["vocab_size"] if block.head_bias else 0
-    linears = tuple(Linear(*each, layers) for each in _block_linears(block, sizes))
-    linear_layers = _types(text).count("linear_attention")
-    if linear_layers:
-        full = layers - linear_layers
-        linears = (*_gated_attention(sizes, full), *_delta_net(text, width, linear_layers))
-        linears += tuple(Linear(*each, layers) for each in _mlp_linears(block, sizes))
-        others = layers * 2 * width + width + full * 2 * head
-        others += linear_layers * _delta_net_small(text)
+    linears = (*_attention(block, sizes, layers), *_mlp(block, sizes, layers))
+    if "linear_num_value_heads" in text:
+        linears, others = _qwen35(text, sizes, head)
     return ModelShape(
         family=family, layers=layers, width=width, heads=heads, kv_heads=kv_heads,
         head_width=head, mlp_width=mlp, vocabulary=text["vocab_size"], tied=tied,
         linears=linears, others=others + _vision_parameters(config),
         block_norms=block.norms, query_key_norms=bool(block.query_key_norms), gated=block.gated,
-        fused=block.fused, sliding_layers=sliding, window=window, positions=positions,
+        fused=block.fused, keeps_scores=block.keeps_scores, sliding_layers=sliding,
+        window=window, positions=positions,
     )  # fmt: skip
 
 
@@ -266,22 +263,21 @@ class _Sizes(NamedTuple):
     mlp: int
 
 
-def _block_linears(block: _Block, sizes: _Sizes) -> Iterator[tuple[int, int]]:
+def _attention(block: _Block, sizes: _Sizes, layers: int) -> Iterator[Linear]:
     width, query, key, _ = sizes
-    if block.fused:
-        yield from ((width, query + 2 * key), (query, width))
-    else:
-        yield from ((width, query), (width, key), (width, key), (query, width))
-    yield from _mlp_linears(block, sizes)
+    yield Linear(width, query + 2 * key if block.fused else query, layers)
+    if not block.fused:
+        yield Linear(width, key, 2 * layers)
+    yield Linear(query, width, layers)
 
 
-def _mlp_linears(block: _Block, sizes: _Sizes) -> Iterator[tuple[int, int]]:
-    width, _, _, mlp = sizes
-    if block.gated:
-        yield from [(width, 2 * mlp)] if block.fused else [(width, mlp)] * 2
+def _mlp(block: _Block, sizes: _Sizes, layers: int) -> Iterator[Linear]:
+    width, mlp = sizes.width, sizes.mlp
+    if block.gated and block.fused:
+        yield Linear(width, 2 * mlp, layers)
     else:
-        yield (width, mlp)
-    yield (mlp, width)
+        yield Linear(width, mlp, (2 if block.gated else 1) * layers)
+    yield Linear(mlp, width, layers)
 
 
 def _small(text: Config, block: _Block, sizes: _Sizes, head: int) -> int:
@@ -303,18 +299,6 @@ def _small(text: Config, block: _Block, sizes: _Sizes, head: int) -> int:
     return found
 
 
-def _types(text: Config) -> list[str]:
-    """Return what each layer is; Qwen3.5 states every how many layers attention is full."""
-    named = text.get("layer_types")
-    if isinstance(named, list):
-        return named
-    if "linear_num_value_heads" not in text:
-        return []
-    every = text.get("full_attention_interval") or 4
-    kinds = ("full_attention", "linear_attention")
-    return [kinds[bool((layer + 1) % every)] for layer in range(text["num_hidden_layers"])]
-
-
 def _sliding(text: Config, block: _Block, layers: int) -> tuple[int, int]:
     """Return how many layers see a window only, and its tokens."""
     window = text.get("sliding_window") or 0
@@ -329,30 +313,34 @@ def _sliding(text: Config, block: _Block, layers: int) -> tuple[int, int]:
     return (layers - layers // every if every else layers), window
 
 
-def _gated_attention(sizes: _Sizes, layers: int) -> tuple[Linear, ...]:
-    """Return the attention of Qwen3.5, whose queries bring a gate of their own."""
+def _qwen35(text: Config, sizes: _Sizes, head: int) -> tuple[tuple[Linear, ...], int]:
+    """Return linear layers and other parameters of Qwen3.5.
+
+    Three of four layers have linear attention (a gated delta net); in the others, queries bring a
+    gate of their own.
+    """
     width, query, key, _ = sizes
-    shapes = ((width, 2 * query), (width, key), (width, key), (query, width))
-    return tuple(Linear(*each, layers) for each in shapes)
-
-
-def _delta_net(text: Config, width: int, layers: int) -> tuple[Linear, ...]:
-    """Return the linear layers of Qwen3.5's linear attention (gated delta net)."""
+    layers = text["num_hidden_layers"]
+    named = text.get("layer_types")
+    every = text.get("full_attention_interval") or 4
+    full = named.count("full_attention") if isinstance(named, list) else layers // every
+    linear = layers - full
     keys = text["linear_num_key_heads"] * text["linear_key_head_dim"]
-    heads = text["linear_num_value_heads"]
-    values = heads * text["linear_value_head_dim"]
-    shapes = ((width, 2 * keys + values), (width, values), (width, heads), (width, heads))
-    return tuple(Linear(ins, outs, layers) for ins, outs in (*shapes, (values, width)))
-
-
-def _delta_net_small(text: Config) -> int:
-    """Return its convolution, decay and time step of each head, and norm."""
-    keys = text["linear_num_key_heads"] * text["linear_key_head_dim"]
-    heads = text["linear_num_value_heads"]
-    channels = 2 * keys + heads * text["linear_value_head_dim"]
-    return int(
-        channels * text["linear_conv_kernel_dim"] + 2 * heads + text["linear_value_head_dim"]
+    heads, value_head = text["linear_num_value_heads"], text["linear_value_head_dim"]
+    values = heads * value_head
+    linears = (
+        Linear(width, 2 * query, full),
+        Linear(width, key, 2 * full),
+        Linear(query, width, full),
+        Linear(width, 2 * keys + values, linear),
+        Linear(width, values, linear),
+        Linear(width, heads, 2 * linear),
+        Linear(values, width, linear),
+        *_mlp(_Block(), sizes, layers),
     )
+    # Of each delta net: its convolution, decay and time step of each head, and norm.
+    net = (2 * keys + values) * text["linear_conv_kernel_dim"] + 2 * heads + value_head
+    return linears, (2 * layers + 1) * width + full * 2 * head + linear * net
 
 
 def _vision_parameters(config: Config) -> int:
