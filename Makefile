@@ -78,6 +78,7 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/consensus.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/report.py
 
 # One test at a time to whoever is free: these take minutes each. The rest of the suite follows in

@@ -58,6 +58,10 @@ def run(*arguments: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def run_git(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=False)
+
+
 def test_a_ratio_is_compared_with_the_last_of_the_same_name_and_machine(history, tmp_path, capsys):
     path = tmp_path / "history.jsonl"
     here, other = history.Machine("EPYC", 2), history.Machine("EPYC", 64)
@@ -164,6 +168,19 @@ def test_the_builders_make_the_published_architectures():
         assert model["four_bit"] == model["linears"], name
         assert model["meta"] == [], name
         assert model["published"][0] == model["published"][1], name
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_this_engine_and_a_former_one_give_the_same_ids():
+    former = run_git("cat-file", "-e", "2ed4acd06cb2e135a130fa4a8726f05339e56747")
+    if former.returncode:
+        pytest.skip("the history of this checkout does not reach commit 2ed4acd")
+    found = run(str(BENCHMARKS / "generation.py"), "--tiny", "--json")
+    assert [line["case"] for line in found] == [
+        "tiny-qlora, greedy", "tiny-bart, 2 beams", "tiny-bart, 4 beams",
+    ]  # fmt: skip
+    assert all(line["equal_rows"] == line["rows"] for line in found)
 
 
 @pytest.mark.torch

@@ -96,6 +96,7 @@ class _CausalScores:
         self._source = max(len(row.source_ids) for row in batch) - 1
         slots = self._source + max_new_tokens
         self._cache, self._layers = preallocated_cache(self._model, len(batch), slots)
+        self._windows = {layer.sliding_window for layer in self._layers}
         self._beams = 1
         new = torch.arange(max_new_tokens) + lengths - 1
         prompt = torch.arange(self._source).expand(len(batch), -1)
@@ -135,10 +136,7 @@ class _CausalScores:
         output = self._model(
             input_ids=(self._last if tokens is None else tokens).unsqueeze(-1),
             attention_mask=self._masks.of(
-                {
-                    layer.sliding_window: self._visible(slot + 1, layer.sliding_window)
-                    for layer in self._layers
-                }
+                {window: self._visible(slot + 1, window) for window in self._windows}
             ),
             position_ids=position,
             past_key_values=self._cache,
