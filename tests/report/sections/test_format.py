@@ -73,35 +73,6 @@ def test_progress_is_a_count_and_its_share(running):
 
 
 @both
-def test_time_left_is_a_range_where_the_slow_pace_differs(running, language):
-    with messages.speaking(language):
-        one = format.left_range(
-            changed(running, forecast=Forecast(p50_seconds=60.0, p90_seconds=60.0))
-        )
-        two = format.left_range(
-            changed(running, forecast=Forecast(p50_seconds=60.0, p90_seconds=200.0))
-        )
-        assert one == format.duration(60.0)
-        assert two == f"{format.duration(60.0)} – {format.duration(200.0)}"
-
-
-def test_nothing_is_promised_of_a_failed_run_or_without_a_pace(running):
-    assert format.left_range(changed(running, forecast=None)) == "–"
-    assert format.left_range(changed(running, status=RunStatus.FAILED)) == "–"
-    assert format.left_band(changed(running, forecast=None)) == ""
-    assert format.left_band(changed(running, status=RunStatus.INTERRUPTED)) == ""
-
-
-def test_the_end_of_a_stage_counts_from_the_runs_last_word(running):
-    left = Forecast(p50_seconds=3600.0, p90_seconds=7200.0)
-    now = changed(running, forecast=left, last_at=1_767_225_600.0)
-    soon, late = format.moment(1_767_229_200.0), format.moment(1_767_232_800.0)
-    assert format.left_band(now) == f"{soon} – {late}"
-    alike = changed(now, forecast=Forecast(p50_seconds=3600.0, p90_seconds=3600.0))
-    assert format.left_band(alike) == soon
-
-
-@both
 def test_runs_without_a_pace_are_counted_and_not_guessed(language):
     hour = Forecast(p50_seconds=3600.0, p90_seconds=3600.0)
     waiting = [(RunStatus.QUEUED, None, None)] * 2

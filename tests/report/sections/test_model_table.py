@@ -1,8 +1,12 @@
 """One table of the models: the same figures in every view that shows a part of it."""
 
+import msgspec
 import pytest
 
 from yoyak import messages
+from yoyak.events import RunStatus
+from yoyak.report.model.build import build
+from yoyak.report.model.report import Forecast
 from yoyak.report.sections import format
 from yoyak.report.sections.model_table import CELLS, ROUGE_COLUMNS, model_table, rouge_cells
 
@@ -42,3 +46,33 @@ def test_the_mean_of_a_row_of_scores_carries_its_interval(view):
     assert cells["mean"].note == "21.27–25.27"
     assert cells["sum"].shown == "69.80"
     assert cells["rouge1"].note == ""
+
+
+@pytest.fixture
+def running(make):
+    """Step 17 of 24, running."""
+    run = make.cut_run()._replace(status=RunStatus.RUNNING)
+    return build([run], make.rest()).progress[0]
+
+
+def time_left(progress, **changes):
+    return CELLS["left"](None, msgspec.structs.replace(progress, **changes))
+
+
+def test_time_left_is_a_range_where_the_slow_pace_differs(running):
+    alike, unlike = (Forecast(p50_seconds=60.0, p90_seconds=slow) for slow in (60.0, 200.0))
+    assert time_left(running, forecast=alike).shown == "1 min 00 s"
+    assert time_left(running, forecast=unlike).shown == "1 min 00 s – 3 min 20 s"
+
+
+def test_nothing_is_promised_of_a_failed_run_or_without_a_pace(running):
+    for changes in ({"forecast": None}, {"status": RunStatus.FAILED}):
+        cell = time_left(running, **changes)
+        assert (cell.shown, cell.note) == ("–", "")
+    assert time_left(running, status=RunStatus.INTERRUPTED).note == ""
+
+
+def test_the_end_of_a_stage_counts_from_the_runs_last_event(running):
+    left, at = Forecast(p50_seconds=3600.0, p90_seconds=7200.0), 1_767_225_600.0
+    cell = time_left(running, forecast=left, last_at=at)
+    assert cell.note == f"{format.clock(at + 3600)}–{format.clock(at + 7200)}"

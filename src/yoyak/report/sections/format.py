@@ -187,22 +187,6 @@ def progress(now: RunProgress) -> str:
     return f"{now.done}/{now.of} ({share:.0%})"
 
 
-def left_range(now: RunProgress) -> str:
-    """Return the time left in this stage at the median and the slow pace (p50–p90)."""
-    if now.forecast is None or now.status is RunStatus.FAILED:
-        return UNKNOWN
-    return durations(now.forecast)
-
-
-def left_band(now: RunProgress) -> str:
-    """Return when the stage ends at the median and at the slow pace; empty if it is not running."""
-    if now.forecast is None or now.status is not RunStatus.RUNNING or now.last_at is None:
-        return ""
-    soon = moment(now.last_at + now.forecast.p50_seconds)
-    late = moment(now.last_at + now.forecast.p90_seconds)
-    return soon if soon == late else f"{soon} – {late}"
-
-
 def all_ends(coming: Iterable[tuple[RunStatus, Forecast | None, float | None]]) -> str | None:
     """Return when all unfinished runs end; ``None`` if none is running.
 
@@ -221,9 +205,12 @@ def all_ends(coming: Iterable[tuple[RunStatus, Forecast | None, float | None]]) 
 
 def ends(now: float, left: Forecast, key: str = "report.ends", count: int = 0) -> str:
     """Return when work that has ``left`` to do at the time ``now`` is expected to finish."""
+    return text(key, when=moments(now, left), left=durations(left), count=count)
+
+
+def moments(now: float, left: Forecast) -> str:
+    """Return when ``left`` is over at the p50 and p90 pace; with the date if not on one day."""
     soon, late = now + left.p50_seconds, now + left.p90_seconds
-    today = moment(now)[:10]
-    is_today = all(moment(at)[:10] == today for at in (soon, late))
+    is_today = len({moment(at)[:10] for at in (now, soon, late)}) == 1
     low, high = map(clock if is_today else moment, (soon, late))
-    when = low if low == high else f"{low}–{high}" if is_today else f"{low} – {high}"
-    return text(key, when=when, left=durations(left), count=count)
+    return low if low == high else f"{low}–{high}" if is_today else f"{low} – {high}"

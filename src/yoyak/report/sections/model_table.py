@@ -16,7 +16,7 @@ from yoyak.report.model.report import (
 )
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Note, Table, table
-from yoyak.report.sections.format import left_band, left_range, name, progress, stage
+from yoyak.report.sections.format import name, progress, stage
 from yoyak.runs.liveness import WorkerHealth
 from yoyak.values import Interval, Rouge
 
@@ -117,6 +117,17 @@ def progress_cell(status: RunStatus, now: RunProgress | None) -> Bar:
     return Bar(progress(now), now.done / now.of if now.of else None)
 
 
+def _left(now: RunProgress) -> Link:
+    """Return the time left in the stage and, while the run works, when that is over."""
+    left = now.forecast
+    if left is None or now.status is RunStatus.FAILED:
+        return Link(format.UNKNOWN, now.record)
+    note = ""
+    if now.status is RunStatus.RUNNING and now.last_at is not None:
+        note = format.moments(now.last_at, left)
+    return Link(format.durations(left), now.record, note)
+
+
 def _difference(one: System, _: RunProgress | None) -> Cell:
     if one.difference is None:
         return format.UNKNOWN
@@ -148,7 +159,7 @@ CELLS: dict[str, _CellOf] = {
     "loss": _progress(lambda now: format.number(now.loss)),
     "rate": _progress(lambda now: format.number(now.learning_rate)),
     "pace": _progress(lambda now: format.duration(now.seconds_per_unit)),
-    "left": _progress(lambda now: Link(left_range(now), now.record, left_band(now))),
+    "left": _progress(_left),
     "start": lambda one, _: format.moment(one.started_at),
     "end": lambda one, _: format.moment(one.ended_at),
     "params": lambda one, _: format.parameters(one.parameters),
