@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from yoyak.cli import main
+from yoyak.data import sample
 
 
 class Said(NamedTuple):
@@ -75,5 +76,5 @@ def yoyak(tmp_path):
 def road(tmp_path_factory):
     """The command line of a folder in which the floor has been run to its submission."""
     yoyak = CommandLine(tmp_path_factory.mktemp("road"))
-    yoyak.said = yoyak.in_a_process("run", "lead")
+    yoyak.said = yoyak.in_a_process("run", "lead", "--data", sample.folder())
     return yoyak

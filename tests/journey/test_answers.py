@@ -39,6 +39,12 @@ def files(tmp_path, corpus):
     return make
 
 
+@pytest.fixture(autouse=True)
+def _written_sample(tmp_path):
+    """The commands work on the written sample, as the corpus of these tests."""
+    Workspace(tmp_path / "workspace").remember_data(sample.folder())
+
+
 @pytest.fixture
 def team(tmp_path, files, corpus):
     """Three imported systems, none of them better than the others on every row."""

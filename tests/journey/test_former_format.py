@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from yoyak.data import sample
+from yoyak.runs.workspace import Workspace
 
 FORMAT_1 = Path(__file__).parents[1] / "runs" / "fixtures" / "format-1"
 OLD_LEAD = "261126-0902-lead-ad64"
@@ -21,6 +22,7 @@ def old(yoyak):
     for path in folder.glob("runs/*/identity.json"):
         identity = json.loads(path.read_text("utf-8")) | {"data_folder": str(sample.folder())}
         path.write_text(json.dumps(identity), "utf-8")
+    Workspace(folder).remember_data(sample.folder())
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from yoyak.data import sample
 from yoyak.files.atomic import sha256_file
 from yoyak.runs.workspace import Workspace
 
@@ -29,10 +30,11 @@ KILLS_LONG, KILLS_SHORT = 2, 1
 
 def command(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
     words = [word for spec in SHORT for word in ("--set", spec)]
+    data = ("--data", str(sample.folder()))
     environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
     with (folder / "talk.txt").open("ab") as talk:
         return subprocess.Popen(
-            [sys.executable, "-m", "yoyak", "run", "lead", recipe, *words],
+            [sys.executable, "-m", "yoyak", "run", "lead", recipe, *data, *words],
             cwd=folder, env=environment, stdout=talk, stderr=talk,
         )  # fmt: skip
 

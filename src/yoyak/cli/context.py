@@ -32,12 +32,12 @@ class CommandContext:
 
     @property
     def data_folder(self) -> Path:
-        """The folder named now, in ``yoyak.toml``, or last time; else the embedded sample."""
-        from yoyak.data import sample
+        """The folder named now, in ``yoyak.toml``, or last time; else the generated sample."""
+        from yoyak.data.sample.generator import generated_folder
 
         remembered = self.workspace.memory.data_folder
         named = self._data or self.project.data.folder or remembered
-        return Path(named) if named else sample.folder()
+        return Path(named) if named else generated_folder()
 
     @property
     def dev_file(self) -> Path:
@@ -65,13 +65,17 @@ class CommandContext:
         return read_contest(self.data_folder)
 
     @property
+    def is_sample(self) -> bool:
+        """Whether the data are the generated sample."""
+        from yoyak.data.sample.generator import generated_folder
+
+        return self.data_folder == generated_folder()
+
+    @property
     def data_line(self) -> str:
         """Return one line naming the data folder and its rows, to print before work begins."""
-        from yoyak.data import sample
-
         corpus = self.corpus
-        is_sample = Path(corpus.folder) == sample.folder()
-        folder = text("cli.sample-data") if is_sample else self.short(Path(corpus.folder))
+        folder = text("cli.sample-data") if self.is_sample else self.short(Path(corpus.folder))
         splits = (corpus.train, corpus.dev, corpus.test)
         rows = {split.name: len(split.dialogues) for split in splits}
         return text("cli.data-at", folder=folder, **rows)

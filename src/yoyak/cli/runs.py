@@ -123,7 +123,7 @@ def run(
 
 
 def _audited(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":
-    """Print what the audit finds in the data.
+    """Print what the audit finds in the data; the sample's repetitions only go on record.
 
     Raises:
         BadData: splits contradict each other, and that is not in ``allowed``.
@@ -132,7 +132,7 @@ def _audited(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFind
 
     found = audit(context.corpus)
     refuse_contradictions(found, allowed)
-    for finding in found.findings:
+    for finding in () if context.is_sample else found.findings:
         print(text("cli.data-finding", finding=finding.found), file=sys.stderr)
     return found.findings
 
@@ -170,6 +170,7 @@ def _conclude(context: CommandContext) -> None:
     print(text("cli.report-at", path=context.short(paths.html)))
     if submitted is not None:
         print(text("cli.submission-at", path=context.short(Path(submitted.path))))
+    print(text("cli.next-commands"), file=sys.stderr)
     if refused is not None:
         raise refused
 

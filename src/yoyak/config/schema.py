@@ -50,7 +50,7 @@ class ScratchSettings(Settings, frozen=True, kw_only=True):
     layers: Positive
     heads: Positive
     pretrain_epochs: Annotated[int, Meta(ge=0)] = 0
-    """Epochs of language modelling on train's texts first: adapters need a trained base."""
+    """Epochs of summarising train without a prompt first: adapters need a trained base."""
 
     def __post_init__(self) -> None:
         if self.pretrain_epochs and self.architecture == "bart":

@@ -205,6 +205,14 @@ def _prepared(row: ProgressRow, event: Prepared) -> str:
     )
 
 
+def _stage_done(row: ProgressRow, event: StageDone) -> str | None:
+    """Return the line of a stage; scoring has one already, with the score."""
+    if event.stage == "score":
+        return None
+    time = format.duration(event.seconds)
+    return _line(row, "live-stage-done", stage=stage(event.stage), time=time)
+
+
 def _evaluated(row: ProgressRow, event: Evaluated) -> str:
     return _line(
         row,
@@ -233,14 +241,11 @@ def _progress_line(row: ProgressRow, event: AnyEvent) -> str | None:
             return None
 
 
-_NEWS: dict[type[Event], Callable[[ProgressRow, Any], str]] = {
+_NEWS: dict[type[Event], Callable[[ProgressRow, Any], str | None]] = {
     Started: lambda row, event: _line(
         row, "live-started" if event.attempt <= 1 else "live-resumed", attempt=event.attempt
     ),
-    StageStarted: lambda row, event: _line(row, "live-stage", stage=stage(event.stage)),
-    StageDone: lambda row, event: _line(
-        row, "live-stage-done", stage=stage(event.stage), time=format.duration(event.seconds)
-    ),
+    StageDone: _stage_done,
     Prepared: _prepared,
     Evaluated: _evaluated,
     BackendParityChecked: lambda row, event: _line(

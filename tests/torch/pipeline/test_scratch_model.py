@@ -18,28 +18,29 @@ BASE = "model.scratch.pretrain_epochs"
 
 
 def of_texts(job, folder, epochs):
-    """The loss of a base's next token on the very texts it may have read, and its identity."""
+    """The loss of a base on the very summaries it may have read, and its identity."""
     asked = job("lora", f"{BASE}={epochs}", "train.epochs=0", folder=folder)
     ready = finetune.prepare(asked, "causal")
-    texts = scratch_model.documents(ready.bundle.tokenizer, asked.train)
+    pairs = scratch_model.examples(ready.bundle.tokenizer, asked.train)
     with torch.no_grad():
         losses = [
             ready.bundle.model(
-                input_ids=torch.tensor([text]), labels=torch.tensor([text])
+                input_ids=torch.tensor([[*dialogue, *summary]]),
+                labels=torch.tensor([[*(-100 for _ in dialogue), *summary]]),
             ).loss.item()
-            for text in texts
+            for dialogue, summary in pairs
         ]
     weights = sorted((folder / "base").glob("*.safetensors"))
-    return sum(losses) / len(losses), [path.read_bytes() for path in weights], texts
+    return sum(losses) / len(losses), [path.read_bytes() for path in weights], pairs
 
 
 def test_it_knows_the_texts_and_is_the_same_each_time(job, tmp_path):
-    random, _, texts = of_texts(job, tmp_path / "random", 0)
+    random, _, pairs = of_texts(job, tmp_path / "random", 0)
     loss, weights, _ = of_texts(job, tmp_path / "one", 12)
     again, same, _ = of_texts(job, tmp_path / "two", 12)
     assert loss < 0.8 * random
     assert (again, same) == (loss, weights)
-    assert len(texts) == 2 * 16, "dialogues and summaries, each by itself"
+    assert len(pairs) == 16
 
 
 def test_adapters_rise_higher_above_it_than_above_a_random_base(context, tmp_path):

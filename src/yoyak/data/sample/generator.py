@@ -31,7 +31,7 @@ from yoyak.files import atomic
 from yoyak.korean import with_particle
 from yoyak.values import SplitName, Value
 
-ROWS: dict[SplitName, int] = {"train": 4000, "dev": 96, "test": 48}
+ROWS: dict[SplitName, int] = {"train": 3000, "dev": 96, "test": 48}
 SEED = 20260105
 
 _PLACEHOLDER = re.compile(r"\{([A-D]|[a-z]+)(\d?)(?:\.(\d))?(?::([가-힣]+))?\}")

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 SPREAD = 0.1
 """Standard deviation of the random weights: with the usual 0.02 a toy hardly learns."""
 
-BLOCK_TOKENS = 128
-BATCH_BLOCKS = 16
-PRETRAIN_SETTINGS = TrainSettings(learning_rate=4e-3, warmup_ratio=0.05, weight_decay=0.01)
+BATCH_ROWS = 8
+_IGNORED = -100
+"""Not to be predicted: what stands before the summary, and padding."""
+
+PRETRAIN_SETTINGS = TrainSettings(learning_rate=6e-3, warmup_ratio=0.05, weight_decay=0.01)
 
 
 def ensure_base(recipe: Recipe, scratch: ScratchSettings, train: Split, folder: Path) -> None:
@@ -42,7 +44,7 @@ def ensure_base(recipe: Recipe, scratch: ScratchSettings, train: Split, folder: 
     tokenizer = train_tokenizer(_texts(train, recipe.prompt), recipe)
     model = build(config_for(scratch, tokenizer, recipe.prompt), recipe.train.seed)
     if scratch.pretrain_epochs:
-        pretrain(model, documents(tokenizer, train), scratch.pretrain_epochs, recipe.train.seed)
+        pretrain(model, examples(tokenizer, train), scratch.pretrain_epochs, recipe.train.seed)
     with atomic.whole_folder(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save(temporary)
@@ -107,6 +109,7 @@ def _bart(
         eos_token_id=tokenizer.stop_id,
         decoder_start_token_id=tokenizer.decoder_start_id,
         forced_eos_token_id=None,
+        dropout=0.0,  # as the causal ones: a toy ends before it could learn anything by heart
         init_std=SPREAD,
     )
 
@@ -127,27 +130,41 @@ def _texts(train: Split, prompt: PromptSettings) -> Iterator[str]:
         yield from dialogue.references
 
 
-def documents(tokenizer: ModelTokenizer, train: Split) -> list[list[int]]:
-    """Encode every dialogue and every summary of train as a text of its own, ended by EOS."""
-    texts = [text for row in train.dialogues for text in (row.text, *row.references)]
-    return [[*tokenizer.encode_answer(text), tokenizer.stop_id] for text in texts]
+def examples(tokenizer: ModelTokenizer, train: Split) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of each dialogue of train, ended by a line break, and of its summary and EOS.
+
+    No prompt and no template stands there: those are left for fine-tuning to learn.
+    """
+    return [
+        (
+            tokenizer.encode_answer(f"{row.text}\n"),
+            [*tokenizer.encode_answer(text), tokenizer.stop_id],
+        )
+        for row in train.dialogues
+        for text in row.references
+    ]
 
 
 def pretrain(
-    model: "PreTrainedModel", texts: Sequence[Sequence[int]], epochs: int, seed: int
+    model: "PreTrainedModel",
+    pairs: Sequence[tuple[list[int], list[int]]],
+    epochs: int,
+    seed: int,
 ) -> None:
-    """Train on next-token prediction over the texts, packed into blocks; deterministic.
+    """Train on next-token prediction of the summaries, each after its dialogue; deterministic.
 
-    As in a real base's pretraining there is no prompt, no template and no dialogue beside its
-    summary.
+    Dialogues are read but not predicted: that would take most of the time, and what a toy has to
+    find out is how to copy from them.
     """
-    steps = [batch for epoch in range(epochs) for batch in _batches(texts, seed, epoch)]
+    steps = [batch for epoch in range(epochs) for batch in _batches(pairs, seed, epoch)]
     named = dict(model.named_parameters())
     optimizer = build_optimizer(named, PRETRAIN_SETTINGS)
     model.train()
-    for step, batch in enumerate(steps):
-        logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+    for step, (ids, targets) in enumerate(steps):
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        predicted = targets != _IGNORED
+        logits = model.get_output_embeddings()(hidden[predicted])  # type: ignore[no-untyped-call]
+        loss = torch.nn.functional.cross_entropy(logits, targets[predicted])
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(named.values(), PRETRAIN_SETTINGS.max_grad_norm)
         set_lr(optimizer, learning_rate(step, len(steps), PRETRAIN_SETTINGS))
@@ -156,9 +173,25 @@ def pretrain(
     model.train(False)
 
 
-def _batches(texts: Sequence[Sequence[int]], seed: int, epoch: int) -> Iterator[torch.Tensor]:
-    """Yield batches [blocks, tokens + 1] of the epoch's shuffled texts, without the short rest."""
-    stream = [token for text in epoch_order(len(texts), seed, epoch) for token in texts[text]]
-    size = min(BLOCK_TOKENS + 1, len(stream))
-    blocks = torch.tensor(stream[: len(stream) // size * size]).view(-1, size)
-    yield from torch.split(blocks, BATCH_BLOCKS)
+def _batches(
+    pairs: Sequence[tuple[list[int], list[int]]], seed: int, epoch: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield ids and the tokens to predict after them, both [rows, tokens], of the shuffled pairs.
+
+    Rows are padded on the right, where a causal model does not look; pairs of similar length go
+    together.
+    """
+    order = list(epoch_order(len(pairs), seed, epoch))
+    windows = (order[at : at + 8 * BATCH_ROWS] for at in range(0, len(order), 8 * BATCH_ROWS))
+    sorted_by_length = [
+        at for window in windows for at in sorted(window, key=lambda at: len(pairs[at][0]))
+    ]
+    for at in range(0, len(order), BATCH_ROWS):
+        rows = [pairs[chosen] for chosen in sorted_by_length[at : at + BATCH_ROWS]]
+        ids = [torch.tensor([*dialogue, *summary]) for dialogue, summary in rows]
+        targets = [row.clone() for row in ids]
+        for target, (dialogue, _) in zip(targets, rows, strict=True):
+            target[: len(dialogue)] = _IGNORED
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+        wanted = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=_IGNORED)
+        yield padded[:, :-1], wanted[:, 1:]
