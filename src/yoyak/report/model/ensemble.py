@@ -65,14 +65,14 @@ def _rows(workspace: Workspace, corpus: Corpus, manifest: SubmissionManifest) ->
 
 
 def _example(row: "ReviewRow", why: str) -> Example:
-    said = list(alike(row))
+    answers = list(alike(row))
     return Example(
         id=row.id,
         dialogue=row.dialogue,
         references=row.references,
-        answers=tuple((one.names, one.text, one.score) for one in said),
+        answers=tuple((one.names, one.text, one.score) for one in answers),
         why=why,
-        chosen=next(place for place, one in enumerate(said) if one.chosen),
+        chosen=next(place for place, one in enumerate(answers) if one.chosen),
     )
 
 
@@ -90,12 +90,12 @@ def alike(row: "ReviewRow") -> Iterator[Alike]:
     """Yield the distinct summaries of a row, in the order of preference."""
     several = _several({option.system for option in row.options}, row.options)
     by_text = sorted(row.options, key=lambda option: row.options.index(_first(option, row)))
-    for said, group in groupby(by_text, key=lambda option: option.text):
+    for answer, group in groupby(by_text, key=lambda option: option.text):
         options = list(group)
         first = options[0]
         yield Alike(
             names=", ".join(_name(option, several) for option in options),
-            text=said,
+            text=answer,
             score=first.expected if first.score is None else first.score,
             chosen=any(option.chosen for option in options),
         )

@@ -63,10 +63,10 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     runs = [one.run for one in found]
     disk = _disk(workspace)
     data = _data(workspace, runs) if compared else _Data({}, ())
-    groups_ = _Groups({}, {})
+    comparisons = _Comparisons({}, {})
     if compared:
-        groups_ = _compared(found, data.corpora)
-        found = [one._replace(record=groups_.records[one.run.name]) for one in found]
+        comparisons = _compared(found, data.corpora)
+        found = [one._replace(record=comparisons.records[one.run.name]) for one in found]
     records = [one.record for one in found]
     rest = Rest(
         title=_title(workspace, runs),
@@ -74,7 +74,7 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         written_at=time.time(),
         submissions=tuple(submissions(workspace)),
         provenance=tuple(provenance(workspace, runs)) if compared else (),
-        compared=groups_.compared,
+        compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
         disk=disk,
         budget=budget,
@@ -201,14 +201,14 @@ def _named_apart(found: Sequence[_Read]) -> list[_Read]:
     ]
 
 
-class _Groups(NamedTuple):
+class _Comparisons(NamedTuple):
     """What the groups of comparable runs say: each run's record, and the answers together."""
 
     records: dict[str, RunHistory]
     compared: dict[Basis, Compared]
 
 
-def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Groups:
+def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Comparisons:
     """Compare the runs of each basis, and no others, with each other."""
     records = {one.run.name: one.record for one in found}
     members: dict[Basis, list[tuple[_Read, Scorecard]]] = {}
@@ -234,7 +234,7 @@ def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Groups:
             pairs=groups.pairs(ScorecardGroup({one.name: one.card for one in answers})),
             examples=() if corpus is None else examples(corpus, answers),
         )
-    return _Groups(records, compared)
+    return _Comparisons(records, compared)
 
 
 def _disk(workspace: Workspace) -> DiskSpace:
@@ -300,12 +300,12 @@ _PACKAGES = (
 def provenance(workspace: Workspace, runs: Sequence[Run]) -> Iterator[Fact]:
     """Yield every recorded fact once; where runs differ, each value with its first run."""
     yield Fact(label="workspace", value=str(workspace.folder), record="")
-    said: set[tuple[str, str]] = set()
+    yielded: set[tuple[str, str]] = set()
     for run in runs:
         path = run.folder / "provenance.json"
         for label, value in _facts(run.provenance, run.recipe.train.seed):
-            if value and (label, value) not in said:
-                said.add((label, value))
+            if value and (label, value) not in yielded:
+                yielded.add((label, value))
                 yield Fact(label=label, value=value, record=workspace.relative(path))
 
 
