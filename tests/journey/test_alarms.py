@@ -69,7 +69,7 @@ def test_the_alarms_of_a_run_are_in_every_view(yoyak, tmp_path, constant):
     page, said = ((folder / name).read_text("utf-8") for name in ("index.html", "report.md"))
     for view in (ended, compared, submitted, page, said):
         assert_shown(view, sentences)
-    for view in (ended, compared, page, said):
+    for view in (ended, compared, submitted, page, said):
         assert_shown(view, floors)
     assert messages.text("report.nothing-found") not in page + said
     assert page.index('class="needs"') < page.index('id="summary"')
@@ -77,7 +77,9 @@ def test_the_alarms_of_a_run_are_in_every_view(yoyak, tmp_path, constant):
     assert [one["key"] for one in system["quality"]["alarms"]] == [one.key for one in alarms]
     found = json.loads(yoyak("compare", "lead", constant[0], "--json").stdout)
     assert found["alarms"]["lead"] == [one.key for one in alarms]
-    assert json.loads(yoyak("submit", "--json").stdout)["alarms"] == [one.key for one in alarms]
+    written = json.loads(yoyak("submit", "--json").stdout)
+    assert written["alarms"] == [one.key for one in alarms]
+    assert written["floors"] == found["floors"]
 
 
 def test_one_answer_for_every_row_is_an_alarm_wherever_it_is_looked_at(yoyak, constant):

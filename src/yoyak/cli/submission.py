@@ -117,6 +117,7 @@ def _submit(context: CommandContext, systems: list[str], blend: str | None, as_j
 def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> None:
     import msgspec
 
+    from yoyak.report.render.json import floor_figures
     from yoyak.report.sections import ensemble
     from yoyak.report.sections.scorecard import alarms, faults
     from yoyak.submission.manifest import read_manifest
@@ -133,6 +134,7 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
             shown |= {"nested": msgspec.to_builtins(submitted.nested)}
         found = read_manifest(Path(submitted.submission.manifest))
         shown |= {
+            "floors": msgspec.to_builtins(floor_figures(found.dev.floors)),
             "alarms": [alarm.key for alarm in found.dev.alarms],
             "warnings": [fault.rule for fault in found.warnings],
             "toys": [member.system for member in found.members if member.toy],
@@ -150,6 +152,8 @@ def _show(context: CommandContext, submitted: "Submitted", as_json: bool) -> Non
         print(text("cli.submission-alarms"), file=sys.stderr)
         show(alarms(found.dev.alarms), sys.stderr)
     show(faults(found.warnings), sys.stderr)
+    if found.dev.floors is not None:
+        show(ensemble.floors(found.dev.floors), sys.stderr)
     for line in _about(found, Path(submitted.submission.manifest).parent.name):
         print(line, file=sys.stderr)
     print(f"sha256      {submission.sha256}", file=sys.stderr)

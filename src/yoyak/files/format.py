@@ -10,7 +10,7 @@ run folder             2       1: other setting names; shown, scored, compared a
                                training does not go on in it (``Workspace.find`` skips it)
 event log              2       1: other event tags and message keys; translated when read
 whole folder           1       (``manifest.json`` of checkpoints, weights and run folders)
-submission             2       1: no alarms and toy marks (``submissions/<n>/manifest.json``)
+submission             2       1: no baselines, alarms or toys (``submissions/<n>/manifest.json``)
 ledger                 1       (each line of ``ledger.jsonl``)
 workspace              1       (``workspace.json``)
 =====================  ======  ==================================================================

@@ -12,6 +12,7 @@ import msgspec
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData
 from yoyak.files.format import SUBMISSION, decode_record
+from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.submission.validate import ValidationFault
@@ -42,7 +43,8 @@ class Member(Value, frozen=True, kw_only=True):
 class DevScore(Value, frozen=True, kw_only=True):
     """Score of the same answer on dev, and its protocol.
 
-    ``alarms`` are the reasons to doubt it. ``row_means`` are the rows' means of R1, R2 and RL
+    ``floors`` are the trivial baselines on the same rows (``None`` in format 1), ``alarms`` the
+    reasons to doubt it. ``row_means`` are the rows' means of R1, R2 and RL
     (0 to 1) in dev's order, for paired comparisons of submissions.
     """
 
@@ -50,6 +52,7 @@ class DevScore(Value, frozen=True, kw_only=True):
     interval: Interval
     signature: str
     row_means: tuple[float, ...]
+    floors: TrivialBaselines | None = None
     alarms: tuple[Alarm, ...] = ()
 
     @property
@@ -65,6 +68,7 @@ def dev_score(card: Scorecard) -> DevScore:
         interval=card.interval,
         signature=card.protocol.signature,
         row_means=tuple(round(row.rouge.mean, 6) for row in card.rows),
+        floors=card.floors,
         alarms=card.alarms,
     )
 

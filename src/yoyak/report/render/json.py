@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import Comparison, ScorecardGroup
 from yoyak.report.model.report import Report
@@ -40,7 +41,7 @@ def score_file(card: Scorecard) -> ScoreFile:
         interval=(100 * card.interval.low, 100 * card.interval.high),
         rows=card.n,
         signature=card.protocol.signature,
-        floors=_floors(card),
+        floors=floor_figures(card.floors),
         alarms=tuple(alarm.key for alarm in card.alarms),
         card=card,
     )
@@ -56,15 +57,16 @@ def comparison_json(compared: Comparison, group: ScorecardGroup, toys: Collectio
     return msgspec.json.encode(
         msgspec.to_builtins(compared)
         | {
-            "floors": msgspec.to_builtins(_floors(card)),
+            "floors": msgspec.to_builtins(floor_figures(card.floors)),
             "alarms": {name: [one.key for one in group[name].alarms] for name in group},
             "toys": sorted(toys),
         }
     ).decode()
 
 
-def _floors(card: Scorecard) -> dict[str, Figures]:
-    known = msgspec.structs.asdict(card.floors)
+def floor_figures(floors: TrivialBaselines | None) -> dict[str, Figures]:
+    """Return the trivial baselines that were computed, times 100."""
+    known = {} if floors is None else msgspec.structs.asdict(floors)
     return {name: figures(rouge) for name, rouge in known.items() if rouge is not None}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from yoyak.messages import text
+from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.report.model.report import Blended, Report, SubmissionSummary
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
@@ -72,15 +73,20 @@ def imported(found: "Import") -> Blocks:
     if card is not None:
         fields = {"low": score(card.interval.low), "high": score(card.interval.high)}
         yield Note(text("report.answer-import-score", mean=score(card.rouge.mean), **fields))
-        for key, rouge in structs.asdict(card.floors).items():
-            if rouge is not None:
-                floor = text(f"report.floor-{key}")
-                yield Note(text("report.answer-floor", name=floor, mean=score(rouge.mean)))
+        yield from floors(card.floors)
     for split in ("dev", "test"):
         if split not in {one.split for one in sources}:
             yield Note(text(f"report.answer-import-no-{split}", name=found.name))
     if card is not None:
         yield from alarms(card.alarms)
+
+
+def floors(found: TrivialBaselines) -> Blocks:
+    """Yield the mean of each trivial baseline on the rows of a dev score."""
+    for key, rouge in structs.asdict(found).items():
+        if rouge is not None:
+            name = text(f"report.floor-{key}")
+            yield Note(text("report.answer-floor", name=name, mean=score(rouge.mean)))
 
 
 def candidates(found: Sequence["Candidate"]) -> Blocks:
