@@ -4,7 +4,7 @@ import pytest
 
 from yoyak.config import load
 from yoyak.config.project import ResourceLimits
-from yoyak.errors import DiskFull
+from yoyak.errors import DiskFull, Unavailable
 from yoyak.planning.disk_estimate import peak_gb
 from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
 from yoyak.planning.plan import PlanTarget, admit, plan
@@ -195,3 +195,19 @@ def test_a_trained_run_only_needs_its_base(half_done):
     admit_with(8.1, trained=True)
     with pytest.raises(DiskFull):
         admit_with(8.0, trained=True)
+
+
+def test_a_run_that_was_trained_whole_needs_no_base_to_predict(
+    contest, workspace, fake_gpus, offline
+):
+    fake_gpus()
+    runs = {
+        name: workspace.find_or_create(load.resolve(name).recipe, contest, lambda: b"{}")
+        for name in ("kobart", "qwen3-4b")
+    }
+    roomy = ResourceLimits(disk_free_gb=0.0)
+    admit({runs["kobart"]: True}, contest, workspace, roomy)
+    with pytest.raises(Unavailable, match="hub cannot be reached"):
+        admit({runs["kobart"]: False}, contest, workspace, roomy)
+    with pytest.raises(Unavailable, match="Qwen3-4B"):
+        admit({runs["qwen3-4b"]: True}, contest, workspace, roomy)

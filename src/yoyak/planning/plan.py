@@ -159,8 +159,7 @@ def admit(
     """
     if not pending:
         return
-    # A trained run only predicts, as a zero-shot one does.
-    recipes = [with_epochs(run.recipe, 0) if pending[run] else run.recipe for run in pending]
+    recipes = [_to_predict(run.recipe) if pending[run] else run.recipe for run in pending]
     target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
     refusals = plan(recipes, corpus, target).refusals
     if target.disk_free_gb is not None and any(
@@ -336,6 +335,17 @@ def _refused_time(
     }
     key = "planning.time" if fitting else "planning.time-never"
     yield Refusal.of(Unavailable(key, **fields))
+
+
+def _to_predict(recipe: Recipe) -> Recipe:
+    """Return what a trained run still needs: it only predicts, as a zero-shot one does.
+
+    Weights that were trained whole are all in the run's folder; adapters need their base.
+    """
+    if recipe.lora is None and recipe.train.epochs:
+        model = msgspec.structs.replace(recipe.model, base=None)
+        recipe = msgspec.structs.replace(recipe, model=model)
+    return with_epochs(recipe, 0)
 
 
 def with_epochs(recipe: Recipe, most: int) -> Recipe:
