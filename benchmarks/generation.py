@@ -1,6 +1,6 @@
 """How fast toys answer the contest's dev rows, against the engine of commit 2ed4acd, in one run.
 
-    python benchmarks/generation.py [--rows N] [--repeats N] [--json] [--tiny]
+    python benchmarks/generation.py [--rows N] [--repeats N] [--case NAME] [--json] [--tiny]
 
 The toys of tiny-qlora (greedy) and tiny-bart (beams), whole and in float32, on one CPU thread.
 tiny-bart is trained for a few steps, so that answers end; in tiny-qlora, stops are planted. The
@@ -188,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, help="dev rows, all of them unless given")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each engine")
+    parser.add_argument("--case", action="append", choices=CASES, help="several times; else all")
     parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
     parser.add_argument("--tiny", action="store_true", help="the sample, at a size for tests")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -206,7 +207,8 @@ def main() -> None:
     if chosen.tiny:
         chosen.rows, chosen.repeats, steps = 12, 1, 3
     scenes: dict[str, Scene] = {}
-    for case, name in CASES.items():
+    for case in chosen.case or CASES:
+        name = CASES[case]
         if name not in scenes:
             scenes[name] = read_scene(name, chosen.rows, steps, sample=chosen.tiny)
         scene, beams = scenes[name], int(case[0]) if case != "greedy" else 1
