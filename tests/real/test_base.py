@@ -77,6 +77,7 @@ def test_a_real_summary_costs_about_two_nats_a_token_before_training(recipe, fir
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # on a busy machine the preflight alone takes ten minutes
 def test_training_lowers_the_loss_and_every_way_to_load_it_gives_the_same_answer(
     recipe, first, tmp_path
 ):

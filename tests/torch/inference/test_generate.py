@@ -132,6 +132,10 @@ def test_rows_beyond_the_models_positions_are_refused_before_any_work(toy, encod
     long = encoded(model)[0]._replace(id="long", source_ids=(9,) * 601)
     with pytest.raises(RunFailed, match=r"long.*601.*600"):
         next(generate.generate(model, [long], Greedy(), max_new_tokens=8))
+    two_berts = toy("bert2bert")  # whose limit stands in the configurations of its two parts
+    long = long._replace(source_ids=(9,) * 2049)
+    with pytest.raises(RunFailed, match=r"long.*2049.*2048"):
+        next(generate.generate(two_berts, [long], Greedy(), max_new_tokens=8))
     chat = toy("llama")
     with pytest.raises(RunFailed, match=r"2048"):
         next(

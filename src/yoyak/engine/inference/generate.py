@@ -16,7 +16,7 @@ from yoyak.data.clean import summary_of
 from yoyak.engine.inference.batch_memory import batch_memory, make_batches
 from yoyak.engine.inference.beam_search import beam_search
 from yoyak.engine.inference.decode_loop import Finished, generate_tokens
-from yoyak.engine.models.model import positions_needed
+from yoyak.engine.models.model import position_limit, positions_needed
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
 from yoyak.values import Prediction, StopReason
@@ -177,7 +177,7 @@ def _prediction(
 def _refuse_beyond_positions(
     bundle: "ModelBundle", rows: Sequence[EncodedRow], new_tokens: int
 ) -> None:
-    positions: int | None = getattr(bundle.model.config, "max_position_embeddings", None)
+    positions = position_limit(bundle.model)
     for row in rows:
         needed = positions_needed(bundle.kind, len(row.source_ids), new_tokens)
         if positions is not None and needed > positions:
