@@ -6,6 +6,7 @@ import json
 import pytest
 
 from yoyak.data import sample
+from yoyak.runs.workspace import Workspace
 
 
 def modified(folder):
@@ -17,6 +18,17 @@ def test_a_run_ends_with_its_comparison_report_and_submission(road):
     assert road.said.stdout.rstrip().endswith("workspace/submissions/1/submission.csv")
     for name in ("index.html", "report.md", "report.json"):
         assert (road.folder / "workspace" / "report" / name).is_file()
+
+
+def test_without_data_the_generated_sample_is_used(yoyak, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(yoyak.folder / "cache"))
+    said = yoyak("run", "lead").stderr
+    assert "the embedded sample (train 3000 rows" in said
+    assert said.rstrip().endswith("another recipe, your own data")
+    # That its dialogues are alike is no news to the reader, but it stands in the records.
+    assert "or nearly so" not in said
+    (run,) = Workspace(yoyak.folder / "workspace").runs()
+    assert {"leak", "duplicate"} <= {one.name for one in run.state().audit.findings}
 
 
 def test_status_tells_it_in_json_and_in_words(road):

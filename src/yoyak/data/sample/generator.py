@@ -189,6 +189,7 @@ def generated_folder() -> Path:
     return cached
 
 
+@cache
 def _identity() -> str:
     """Return the SHA-256 of this package: its code, its grammars and its hand-written rows."""
     parts = [path for path in folder().rglob("*") if path.suffix in {".py", ".toml", ".csv"}]
