@@ -13,7 +13,7 @@ from yoyak.data.rows import read_rows
 from yoyak.data.sample import generator
 from yoyak.korean import particle
 
-DIGEST = "ecfeb76cf2899410ba7c8cafd585484f5bed0f264694ea6f4afcd7af0f0e1aa7"
+DIGEST = "229cae2322f33c38d08a175763db7904e4f27f22a8e80103e1431a6ad3482ffe"
 GRAMMARS = generator.grammars()
 ENDINGS = [
     pytest.param(grammar, ending, id=f"{name}-{number}")
