@@ -22,6 +22,7 @@ VERBS = {
     "import": "submission:import_",
     "submit": "submission:submit",
     "report": "runs:report",
+    "predict": "predict:predict",
     "serve": "runs:serve",
     "export": "export:export",
     "backup": "runs:backup",

@@ -293,11 +293,21 @@ def _read_whole(path: Path) -> InputTable:
 
 def _record(table: InputTable, row: TableRow, labelled: bool, contest: Contest) -> ContestRow:
     key = _id(table, row)
+    dialogue = clean_dialogue(table, row, key)
+    summaries = _summaries(table, row, contest) if labelled else ()
+    return ContestRow(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
+
+
+def clean_dialogue(table: InputTable, row: TableRow, key: str) -> Cleaned:
+    """Return the dialogue of a row, cleaned.
+
+    Raises:
+        BadData: nothing is said in it.
+    """
     dialogue = clean(table.cell(row, DIALOGUE))
     if not re.sub(TAG, "", dialogue.text).strip(" \n:"):
         raise table.error("data.empty-dialogue", row, id=key)
-    summaries = _summaries(table, row, contest) if labelled else ()
-    return ContestRow(row, key, dialogue, summaries, row.cells.get(TOPIC) or None)
+    return dialogue
 
 
 def _id(table: InputTable, row: TableRow) -> str:

@@ -10,8 +10,10 @@ _HANGUL = re.compile("[가-힣]")
 _FOREIGN = re.compile(r"[^\W\d_a-zA-Z]")
 
 
-def decode(path: Path, content: bytes) -> str:
+def decode(path: Path, content: bytes, *, first_line: int = 1) -> str:
     """Decode the content of a file as UTF-8; a byte order mark is accepted and left out.
+
+    ``first_line`` is the number of the line that the content begins with.
 
     Raises:
         BadData: it is not UTF-8, or ends inside a character.
@@ -19,9 +21,9 @@ def decode(path: Path, content: bytes) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _undecodable(path, content, error) from error
+        raise _undecodable(path, content, error, first_line) from error
     if "\0" in text and (encoding := looks_like(content)):
-        raise _looks(path, encoding, text.count("\n", 0, text.index("\0")) + 1)
+        raise _looks(path, encoding, text.count("\n", 0, text.index("\0")) + first_line)
     return text
 
 
@@ -49,8 +51,8 @@ def _decodes_to_words(content: bytes, encoding: str) -> bool:
     return "\0" not in text and len(_HANGUL.findall(text)) >= 0.8 * len(_FOREIGN.findall(text))
 
 
-def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> BadData:
-    line = content.count(b"\n", 0, error.start) + 1
+def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError, first_line: int) -> BadData:
+    line = content.count(b"\n", 0, error.start) + first_line
     if error.end == len(content) and error.reason == "unexpected end of data":
         return BadData("data.cut-character", file=path, line=line)
     encoding = looks_like(content)

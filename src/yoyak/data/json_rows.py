@@ -69,20 +69,40 @@ def read_json_records(path: Path, text: str, id_name: str, text_name: str) -> li
     return reader.records(chain((first,), spans))
 
 
-class _Reader:
-    """Decode a text piece by piece, and know the row and line of each piece."""
+def read_json_line(path: Path, text: str, number: int, line: int) -> JsonRecord:
+    """Return the one object of a line of JSONL, which is the record ``number`` of the file.
 
-    def __init__(self, path: Path, text: str) -> None:
+    Raises:
+        BadData: the line is not one whole object.
+    """
+    reader = _Reader(path, text, number - 1, line)
+    return reader.only(reader.skip(0))
+
+
+class _Reader:
+    """Decode a text piece by piece, and know the row and line of each piece.
+
+    Args:
+        path: named in errors.
+        text: what is decoded.
+        rows: records of the file before the text.
+        line: of the file, where the text starts.
+    """
+
+    def __init__(self, path: Path, text: str, rows: int = 0, line: int = 1) -> None:
         self._path = path
         self._text = text
-        self._rows = 0
-        self._counted = (0, 1)
-        self._decoder = json.JSONDecoder(
-            object_pairs_hook=_once_each,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_refuse_constant,
-        )
+        self._rows = rows
+        self._first_line = line
+        self._counted = (0, line)
+
+    def only(self, at: int) -> JsonRecord:
+        """Return the object at ``at``; nothing may follow it."""
+        span = self._value(at)
+        end = self.skip(span.end)
+        if end < len(self._text):
+            self._fail(end, "text follows the object")
+        return self._record(span)
 
     def skip(self, at: int) -> int:
         """Return where the next character that is not blank stands."""
@@ -166,7 +186,7 @@ class _Reader:
 
     def _value(self, at: int) -> _Span:
         try:
-            value, end = self._decoder.raw_decode(self._text, at)
+            value, end = _DECODER.raw_decode(self._text, at)
         except _NotJsonNumber as error:
             raise BadData(
                 "data.json-nan",
@@ -184,7 +204,7 @@ class _Reader:
     def _line(self, at: int) -> int:
         known, line = self._counted
         if at < known:
-            known, line = 0, 1
+            known, line = 0, self._first_line
         line += self._text.count("\n", known, at)
         self._counted = (at, line)
         return line
@@ -223,3 +243,11 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _NotJsonNumber(name)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once_each,
+    parse_int=str,
+    parse_float=str,
+    parse_constant=_refuse_constant,
+)

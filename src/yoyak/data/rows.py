@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -126,26 +126,28 @@ def read_folder(folder: Path, extensions: Collection[str]) -> InputTable:
 # --- CSV -----------------------------------------------------------------------------------------
 
 _SEPARATORS = (",", "\t", ";", "|")
-_EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)')
+EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)')
 """The first line by which Excel is told the separator of a CSV file."""
 
 
 def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
-    declared = _EXCEL_SEPARATOR.match(text)
+    declared = EXCEL_SEPARATOR.match(text)
     start = 0 if declared is None else declared.end()
     if not text[start:].strip():
         raise BadData("data.no-rows", file=path)
-    separator = _separator(path, text[start:]) if declared is None else declared[1]
-    records = _records(path, text[start:], separator, 1 if declared is None else 2)
-    _, _, header = next(records)
-    _check_header(path, header)
-    rows = tuple(_row(path, header, *record) for record in records)
+    separator = find_separator(path, text[start:]) if declared is None else declared[1]
+    # The limit belongs to the whole process and is there against unclosed quotes, which strict
+    # reading finds anyway.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    lines = io.StringIO(text[start:], newline="")
+    records = csv_records(path, lines, separator, 1 if declared is None else 2)
+    header = csv_header(path, records)
+    rows = tuple(csv_row(path, header, *record) for record in records)
     if not rows:
         raise BadData("data.no-rows", file=path)
-    columns = tuple(name for name in header if not _UNNAMED.fullmatch(name))
     return InputTable(
         path=path,
-        columns=columns,
+        columns=named_columns(header),
         rows=rows,
         sha256=sha256,
         ends_with_newline=text.endswith(("\n", "\r")),
@@ -153,30 +155,28 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     )
 
 
-def _separator(path: Path, text: str) -> str:
+def find_separator(path: Path, text: str) -> str:
     """Return the separator of a table: the first that divides its header."""
     for separator in _SEPARATORS:
-        _, _, header = next(_records(path, text, separator, 1))
+        _, _, header = next(csv_records(path, io.StringIO(text, newline=""), separator, 1))
         if len(header) > 1:
             return separator
     return _SEPARATORS[0]
 
 
-def _records(
-    path: Path, text: str, separator: str, first_line: int
+def csv_records(
+    path: Path, lines: Iterable[str], separator: str, first_line: int
 ) -> Iterator[tuple[int, int, list[str]]]:
     """Yield number (0 is the header), first line and cells of each record; skip blank lines."""
-    # The limit belongs to the whole process and is there against unclosed quotes, which strict
-    # reading finds anyway.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     number = 0
     while True:
         line = reader.line_num + first_line
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            cut = "unexpected end of data" in str(error)
+            # A quote that never closes takes in the rest of the file, or what one cell may hold.
+            cut = re.search("unexpected end of data|field limit", str(error))
             key = "data.unclosed-quote" if cut else "data.bad-quote"
             raise BadData(key, file=path, row=number, line=line, problem=str(error)) from error
         if cells is None:
@@ -186,14 +186,31 @@ def _records(
             number += 1
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    named = [name for name in header if not _UNNAMED.fullmatch(name)]
+def csv_header(path: Path, records: Iterator[tuple[int, int, list[str]]]) -> list[str]:
+    """Take the header from ``records``.
+
+    Raises:
+        BadData: a name occurs twice.
+    """
+    _, _, header = next(records)
+    named = named_columns(header)
     repeated = sorted({name for name in named if named.count(name) > 1})
     if repeated:
         raise BadData("data.repeated-column", file=path, columns=listed(repeated))
+    return header
 
 
-def _row(path: Path, header: list[str], number: int, line: int, cells: list[str]) -> TableRow:
+def named_columns(header: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns without those that pandas wrote as an index."""
+    return tuple(name for name in header if not _UNNAMED.fullmatch(name))
+
+
+def csv_row(path: Path, header: list[str], number: int, line: int, cells: list[str]) -> TableRow:
+    """Return one record as a row.
+
+    Raises:
+        BadData: it has a NUL, or another number of cells than the header.
+    """
     if any("\0" in cell for cell in cells):
         raise BadData("data.nul", file=path, row=number, line=line)
     if len(cells) != len(header):
@@ -235,13 +252,24 @@ def _read_json(path: Path, text: str, sha256: str) -> InputTable:
     if not records:
         raise BadData("data.no-records", file=path)
     known = format_of(records[0].value)
-    rows = tuple(_from_json(path, record) for record in records)
-    columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    rows = tuple(json_row(path, record) for record in records)
     published_as = None if known is None else known.name
-    return InputTable(path, columns, rows, sha256, published_as=published_as)  # JSON closes itself
+    return InputTable(
+        path, columns_of(rows), rows, sha256, published_as=published_as
+    )  # JSON closes itself
 
 
-def _from_json(path: Path, record: JsonRecord) -> TableRow:
+def columns_of(rows: Iterable[TableRow]) -> tuple[str, ...]:
+    """Return the columns of rows that may differ in them, in order of first appearance."""
+    return tuple(dict.fromkeys(name for row in rows for name in row.cells))
+
+
+def json_row(path: Path, record: JsonRecord) -> TableRow:
+    """Return one JSON object as a row; a record of a published corpus is converted.
+
+    Raises:
+        BadData: it has a NUL or a lone surrogate, or an utterance without speaker or text.
+    """
     place = {"file": path, "row": record.number, "line": record.line}
     known = format_of(record.value)
     if known is None:

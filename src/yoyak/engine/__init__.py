@@ -43,7 +43,8 @@ class GenerateJob(NamedTuple):
     """Input of ``Engine.generate``: the dialogues without a prediction, in file order.
 
     ``decode`` is apart from the recipe because the same weights are decoded in several ways.
-    ``stop_asked`` is polled once a token.
+    ``stop_asked`` is polled once a token. With ``smoke_check`` the first answers are checked for
+    total failures before the others are generated.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class GenerateJob(NamedTuple):
     folder: Path
     emit: Emit
     stop_asked: Callable[[], bool] = lambda: False
+    smoke_check: bool = True
 
 
 class GenerationStopped(Exception):

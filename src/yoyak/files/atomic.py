@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,8 +37,8 @@ from yoyak.files.manifest import (
 __all__ = [
     "FileRecord", "Manifest", "checked_name", "clear_leftovers", "is_ours",
     "leftovers", "read_manifest", "remove_folder", "require_space", "set_aside", "sha256_file",
-    "sha256_of", "size_bytes", "sync_folder", "verify_folder", "whole_folder", "write_bytes",
-    "write_text", "write_value",
+    "sha256_of", "size_bytes", "sync_folder", "verify_folder", "whole_file", "whole_folder",
+    "write_bytes", "write_text", "write_value",
 ]  # fmt: skip
 
 _AT_FDCWD = -100
@@ -60,20 +61,23 @@ def checked_name(name: str) -> str:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: a reader sees the old content or all of the new.
+@contextmanager
+def whole_file(path: Path, needed_bytes: int | None = None) -> Iterator[Callable[[bytes], None]]:
+    """Yield a function that appends bytes; on leaving without an error they are the file ``path``.
+
+    A reader sees the old content or all of the new.
 
     Raises:
         DiskFull: the disk is full; the old content is intact.
         CannotWrite: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with explain_write_errors(path, len(content)):
+    with explain_write_errors(path, needed_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                write_all(handle, content)
+                yield partial(write_all, handle)
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -82,6 +86,12 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of known content as ``whole_file`` does."""
+    with whole_file(path, len(content)) as write:
+        write(content)
 
 
 def write_text(path: Path, text: str) -> None:

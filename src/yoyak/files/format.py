@@ -13,6 +13,7 @@ whole folder           1       (``manifest.json`` of checkpoints, weights and ru
 submission             2       1: no baselines, alarms or toys (``submissions/<n>/manifest.json``)
 ledger                 1       (each line of ``ledger.jsonl``)
 workspace              1       (``workspace.json``)
+batch output           1       (``job.json`` of ``yoyak predict``)
 =====================  ======  ==================================================================
 
 A newer record is refused with one sentence. Event logs are the exception: unknown events are
@@ -53,6 +54,7 @@ FOLDER = DiskFormat("folder", 1)
 SUBMISSION = DiskFormat("submission", 2)
 LEDGER = DiskFormat("ledger", 1)
 WORKSPACE = DiskFormat("workspace", 1)
+BATCH = DiskFormat("batch output", 1)
 
 
 class _Numbered(msgspec.Struct):

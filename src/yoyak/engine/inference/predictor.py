@@ -43,7 +43,7 @@ class Predictor:
         self._decoders: dict[Decode, BatchDecoder | None] = {}
 
     def predict(self, job: GenerateJob) -> Iterator[Prediction]:
-        """Yield one prediction a dialogue; the first eight are checked for total failures.
+        """Yield one prediction a dialogue; the first eight may be checked for total failures.
 
         Raises:
             InputMissing: there are no whole weights.
@@ -71,15 +71,19 @@ class Predictor:
             emit=job.emit,
         )
         with stop_between_tokens(bundle.model, job.stop_asked):
-            yield from with_smoke_check(rows, generate_rows, check)
+            if job.smoke_check:
+                yield from with_smoke_check(rows, generate_rows, check)
+            else:
+                yield from generate_rows(rows)
 
     def _encode(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
-        """Encode the job's dialogues, each only once however often it is decoded."""
+        """Encode the job's dialogues; those of the previous job are not encoded again."""
         new = [dialogue for dialogue in job.dialogues if dialogue not in self._rows]
         rows = encode_rows(
             bundle.tokenizer, new, job.recipe.prompt, with_answers=False, examples=self._examples
         )
-        self._rows.update(zip(new, rows, strict=True))
+        known = self._rows | dict(zip(new, rows, strict=True))
+        self._rows = {dialogue: known[dialogue] for dialogue in job.dialogues}
         return [self._rows[dialogue] for dialogue in job.dialogues]
 
     def _row_cap(self, bundle: ModelBundle, job: GenerateJob) -> RowCap | None:

@@ -1,0 +1,106 @@
+"""The verb predict."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from yoyak.cli.context import open_context
+from yoyak.cli.options import AsJson, WorkspaceFolder
+from yoyak.messages import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from yoyak.events import AnyEvent
+    from yoyak.prediction.predict import BatchSummary
+
+
+def _columns(written: str | None) -> str | None:
+    from yoyak.data.dialogue_stream import parse_columns
+
+    try:
+        parse_columns(written or "dialogue=dialogue")
+    except ValueError as error:
+        raise typer.BadParameter(text("cli.bad-columns", found=written)) from error
+    return written
+
+
+def _format(name: str) -> str:
+    from yoyak.prediction.output import OutputFormat
+
+    known = get_args(OutputFormat)
+    if name not in known:
+        raise typer.BadParameter(text("cli.bad-format", known=", ".join(known)))
+    return name
+
+
+def predict(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=text("cli.argument-input"))],
+    to: Annotated[Path, typer.Option("--to", metavar="OUT", help=text("cli.option-out"))],
+    run: Annotated[
+        str | None, typer.Option("--run", help=text("cli.option-run"), show_default=False)
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(callback=_columns, help=text("cli.option-columns"), show_default=False),
+    ] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", callback=_format, help=text("cli.option-format"))
+    ] = "csv",
+    shard_rows: Annotated[
+        int, typer.Option("--shard-rows", min=1, max=100_000, help=text("cli.option-shard-rows"))
+    ] = 2000,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Summarise every row of a file; the same command goes on after a kill."""
+    import msgspec
+
+    from yoyak.data.dialogue_stream import parse_columns
+    from yoyak.prediction.model import only_finished_run, trained_model
+    from yoyak.prediction.output import OutputFormat
+    from yoyak.prediction.predict import BatchRequest
+    from yoyak.prediction.predict import predict as predict_all
+    from yoyak.terminal.batch_progress import BatchProgressView
+
+    context = open_context(None, workspace)
+    chosen = context.run(run) if run is not None else only_finished_run(context.workspace)
+    request = BatchRequest(
+        source=source,
+        output=to,
+        model=trained_model(chosen),
+        columns=parse_columns(columns) if columns else {},
+        file_format=msgspec.convert(file_format, OutputFormat),
+        shard_rows=shard_rows,
+    )
+    with BatchProgressView(sys.stderr) as view:
+        summary = predict_all(request, emit=lambda event: _show(view.say, event), on_progress=view)
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+    else:
+        _print(summary, context.short(Path(summary.path)))
+
+
+def _print(summary: "BatchSummary", path: str) -> None:
+    """Print where the summaries are, the pace, and how many rows show each fault."""
+    from yoyak.terminal.batch_progress import format_pace
+    from yoyak.values import StopReason
+
+    pace = format_pace(summary.rows_per_second)
+    print(text("prediction.done", path=path, rows=summary.rows, new=summary.new_rows, pace=pace))
+    flags = ", ".join(f"{name} {rows}" for name, rows in sorted(summary.flags.items()))
+    print(text("prediction.flagged", flags=flags) if flags else text("prediction.unflagged"))
+    cut = summary.stops.get(StopReason.LENGTH, 0)
+    if cut:
+        print(text("prediction.cut-short", rows=cut))
+
+
+def _show(say: "Callable[[str], None]", event: "AnyEvent") -> None:
+    """Print a warning of the engine; its other events are about runs."""
+    from yoyak.events import Warned
+    from yoyak.messages import recorded
+
+    if isinstance(event, Warned):
+        say(recorded(event.key, event.fields))

@@ -1,0 +1,1 @@
+"""Summarise files of any length with a trained run, in shards that survive a kill."""
