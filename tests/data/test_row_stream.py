@@ -225,16 +225,20 @@ def test_standard_input_is_read(pack):
     assert done.stdout.decode().strip() == "['하나', '둘', '셋']"
 
 
-def test_parquet_is_read_or_the_extra_is_named(tmp_path):
+def test_without_pyarrow_the_extra_for_parquet_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_stream, "find_spec", lambda _: None)
     path = tmp_path / "rows.parquet"
     path.write_bytes(b"PAR1 and no more")
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        with pytest.raises(Unavailable, match=r"yoyak\[parquet\]"):
-            streamed(path)
-        return
+    with pytest.raises(Unavailable, match=r"yoyak\[parquet\]"):
+        streamed(path)
+
+
+def test_parquet_is_read_in_parts(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(b"PAR1 and no more")
     with pytest.raises(BadData, match="Parquet file is damaged"):
         streamed(path)
     rows = {"id": [7, 8, 9], "dialogue": ["가", "나", None], "score": [0.5, None, 1.0]}
@@ -246,3 +250,5 @@ def test_parquet_is_read_or_the_extra_is_named(tmp_path):
         {"id": "8", "dialogue": "나"},
         {"id": "9", "score": "1.0"},
     ]
+    with open_rows(path, 2) as stream:
+        assert [stream.fraction() for _ in stream.tables] == [2 / 3, 1]

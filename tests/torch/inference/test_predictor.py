@@ -97,3 +97,36 @@ def test_predictions_of_a_damaged_folder_are_refused(job):
     victim.write_bytes(content)
     with pytest.raises(InputMissing, match="no complete weights"):
         answers(asked, asked.dev.dialogues)
+
+
+def test_only_the_rows_of_the_last_job_stay_in_memory(job):
+    """A batch of any length goes through one predictor, part by part."""
+    asked = job("bart", "train.epochs=0")
+    train(asked)
+    speaker = engine.load(asked.recipe.engine)
+    rows = asked.train.dialogues
+    for part in (rows[:2], rows[2:4], rows[4:6]):
+        answers(asked, part, Greedy(max_new_tokens=2), speaker)
+        assert tuple(speaker._predictor._rows) == part
+
+
+def test_a_job_may_leave_out_the_smoke_check(job, monkeypatch):
+    asked = job("bart", "train.epochs=0")
+    train(asked)
+    checked = []
+    monkeypatch.setattr(
+        predictor_module, "with_smoke_check", lambda rows, generate, _: checked.append(rows) or ()
+    )
+    speaker = engine.load(asked.recipe.engine)
+    job_of = GenerateJob(
+        recipe=asked.recipe,
+        decode=Greedy(max_new_tokens=2),
+        dialogues=asked.train.dialogues[:2],
+        train=asked.train,
+        folder=asked.folder,
+        emit=asked.emit,
+    )
+    assert list(speaker.generate(job_of)) == []
+    assert len(checked) == 1
+    assert len(list(speaker.generate(job_of._replace(smoke_check=False)))) == 2
+    assert len(checked) == 1
