@@ -84,6 +84,7 @@ def test_the_same_command_again_has_nothing_to_do(road, tmp_path):
         ((TEST, "--to", "out", "--format", "xlsx"), 2, "one of csv, jsonl"),
         ((TEST, "--to", "out", "--run", "nobody"), 66, "no run 'nobody'"),
         ((TEST, "--to", "workspace"), 73, "so nothing is written there"),
+        ((TEST, "--to", "out-\udcff"), 2, "is not UTF-8"),
     ],
 )
 def test_a_command_that_cannot_work_says_why(road, words, code, message):

@@ -94,6 +94,11 @@ def test_what_is_not_an_output_is_left_alone(tmp_path):
     for name in ("full", "file"):
         with pytest.raises(CannotWrite, match="so nothing is written there"):
             open_output(tmp_path / name, JOB).__enter__()
+    (tmp_path / "full" / "job.json").write_text('{"steps": ["theirs"]}')
+    with pytest.raises(BadData, match="cannot be read"):
+        open_output(tmp_path / "full", JOB).__enter__()
+    assert (tmp_path / "full" / "job.json").read_text() == '{"steps": ["theirs"]}'
+    (tmp_path / "full" / "job.json").unlink()
     (tmp_path / "empty").mkdir()
     with open_output(tmp_path / "empty", JOB):
         pass

@@ -74,6 +74,7 @@ def test_an_engine_answers_in_any_order_and_the_file_keeps_its_own(
     }
     assert [len(job.dialogues) for job in engine.calls] == [3, 3, 1]
     assert [job.smoke_check for job in engine.calls] == [True, False, False]
+    assert {job.keep_rows for job in engine.calls} == {False}
 
 
 def test_ids_may_repeat(request_for, dialogue_file, engine_that, tmp_path):
@@ -244,6 +245,16 @@ def test_a_second_signal_ends_at_once_and_loses_that_shard_only(
         predict(request)
     assert signal.getsignal(signal.SIGINT) is before
     assert names(tmp_path / "out/shards") == ["000001"]
+
+
+def test_an_ignored_signal_stays_ignored(request_for, dialogue_file, engine_that):
+    """As ``nohup`` leaves SIGHUP."""
+    engine_that(lambda dialogue: os.kill(os.getpid(), signal.SIGHUP) or "예.")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert predict(request_for(dialogue_file(5))).rows == 5
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 # --- one output, one model, one input ------------------------------------------------------------

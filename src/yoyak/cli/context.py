@@ -119,11 +119,11 @@ def open_context(data: Path | None, workspace: Path | None) -> CommandContext:
     named = os.environ.get("YOYAK_WORKSPACE") or project.workspace.folder or DEFAULT_WORKSPACE
     folder = workspace or Path(named)
     for path in (folder, *([data] if data else ())):
-        _require_utf8(path)
+        require_utf8(path)
     return CommandContext(project, Workspace(folder), data)
 
 
-def _require_utf8(path: Path) -> None:
+def require_utf8(path: Path) -> None:
     """Refuse a folder whose name no record could state.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from yoyak.cli.context import open_context
+from yoyak.cli.context import open_context, require_utf8
 from yoyak.cli.options import AsJson, WorkspaceFolder
 from yoyak.messages import text
 
@@ -66,6 +66,7 @@ def predict(
     from yoyak.terminal.batch_progress import BatchProgressView
 
     context = open_context(None, workspace)
+    require_utf8(to)
     chosen = context.run(run) if run is not None else only_finished_run(context.workspace)
     request = BatchRequest(
         source=source,

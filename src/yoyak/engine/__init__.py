@@ -44,7 +44,8 @@ class GenerateJob(NamedTuple):
 
     ``decode`` is apart from the recipe because the same weights are decoded in several ways.
     ``stop_asked`` is polled once a token. With ``smoke_check`` the first answers are checked for
-    total failures before the others are generated.
+    total failures before the others are generated. Without ``keep_rows`` nothing of the dialogues
+    stays in memory for later jobs.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class GenerateJob(NamedTuple):
     emit: Emit
     stop_asked: Callable[[], bool] = lambda: False
     smoke_check: bool = True
+    keep_rows: bool = True
 
 
 class GenerationStopped(Exception):

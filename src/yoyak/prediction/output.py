@@ -231,11 +231,14 @@ def open_output(folder: Path, job: BatchJob) -> Iterator[BatchOutput]:
 
 
 def _refuse_other_folders(folder: Path) -> None:
+    """Refuse a folder that neither holds a job of ours nor is empty."""
     if not os.path.lexists(folder):
         return
     begun = (folder / "job.json").is_file()
     if not folder.is_dir() or (not begun and _holds_more_than_a_start(folder)):
         raise CannotWrite("prediction.in-the-way", out=folder)
+    if begun:
+        _read(folder / "job.json", BatchJob)
 
 
 def _holds_more_than_a_start(folder: Path) -> bool:

@@ -149,7 +149,9 @@ def _finish_shard_on_signal() -> Iterator[_Stop]:
             raise Interrupted("prediction.stopped-now")
         stop.asked = True
 
-    before = {number: signal.signal(number, on_signal) for number in _STOP_SIGNALS}
+    # A signal that is ignored stays so: `nohup` does that to SIGHUP.
+    numbers = [one for one in _STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield stop
     finally:
@@ -260,6 +262,7 @@ class _Batch:
             folder=model.folder,
             emit=self._emit,
             smoke_check=number == 1,
+            keep_rows=False,
         )
         read = self._stream.fraction()
         expected_rows = round(part.last_row / read) if read else None

@@ -99,15 +99,26 @@ def test_predictions_of_a_damaged_folder_are_refused(job):
         answers(asked, asked.dev.dialogues)
 
 
-def test_only_the_rows_of_the_last_job_stay_in_memory(job):
+def test_a_job_can_leave_nothing_of_its_rows_in_memory(job, monkeypatch):
     """A batch of any length goes through one predictor, part by part."""
     asked = job("bart", "train.epochs=0")
     train(asked)
+    cached = []
+    monkeypatch.setattr(predictor_module, "cache_encoder_outputs", cached.append)
     speaker = engine.load(asked.recipe.engine)
-    rows = asked.train.dialogues
-    for part in (rows[:2], rows[2:4], rows[4:6]):
-        answers(asked, part, Greedy(max_new_tokens=2), speaker)
-        assert tuple(speaker._predictor._rows) == part
+    job_of = GenerateJob(
+        recipe=asked.recipe,
+        decode=Greedy(max_new_tokens=2),
+        dialogues=asked.train.dialogues[:2],
+        train=asked.train,
+        folder=asked.folder,
+        emit=asked.emit,
+    )
+    kept = {one.id: one.raw for one in speaker.generate(job_of)}
+    assert (len(speaker._predictor._rows), len(cached)) == (2, 1)
+    left = {one.id: one.raw for one in speaker.generate(job_of._replace(keep_rows=False))}
+    assert (len(speaker._predictor._rows), len(cached)) == (0, 1)
+    assert left == kept
 
 
 def test_a_job_may_leave_out_the_smoke_check(job, monkeypatch):

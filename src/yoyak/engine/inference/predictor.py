@@ -77,14 +77,14 @@ class Predictor:
                 yield from generate_rows(rows)
 
     def _encode(self, bundle: ModelBundle, job: GenerateJob) -> list[EncodedRow]:
-        """Encode the job's dialogues; those of the previous job are not encoded again."""
+        """Encode the job's dialogues, each only once however often it is decoded."""
         new = [dialogue for dialogue in job.dialogues if dialogue not in self._rows]
         rows = encode_rows(
             bundle.tokenizer, new, job.recipe.prompt, with_answers=False, examples=self._examples
         )
-        known = self._rows | dict(zip(new, rows, strict=True))
-        self._rows = {dialogue: known[dialogue] for dialogue in job.dialogues}
-        return [self._rows[dialogue] for dialogue in job.dialogues]
+        known = self._rows if job.keep_rows else dict(self._rows)
+        known.update(zip(new, rows, strict=True))
+        return [known[dialogue] for dialogue in job.dialogues]
 
     def _row_cap(self, bundle: ModelBundle, job: GenerateJob) -> RowCap | None:
         quantile = job.decode.length_cap_quantile
@@ -103,7 +103,7 @@ class Predictor:
     def _load(self, job: GenerateJob) -> tuple[ModelBundle, SavedWeights]:
         settings = job.recipe.generate
         manifest = atomic.read_manifest(job.folder / weights.FOLDER)
-        key = (job.folder, manifest, job.recipe.prompt, settings)
+        key = (job.folder, manifest, job.recipe.prompt, settings, job.keep_rows)
         if self._loaded is None or key != self._key:
             silence_libraries()
             limit_threads(job.recipe)
@@ -115,7 +115,7 @@ class Predictor:
             else:
                 self._loaded = weights.load(job.folder, self._kind, job.recipe)
             self._key = key
-            if self._kind == "seq2seq":
+            if self._kind == "seq2seq" and job.keep_rows:
                 cache_encoder_outputs(self._loaded[0])
         return self._loaded
 
