@@ -200,7 +200,8 @@ def test_a_trained_toy_summarises_a_file_as_it_did_test(yoyak):
     words = [word for spec in SHORT for word in ("--set", spec)]
     yoyak.in_a_process("run", "tiny-bart", *words)
     (run,) = Workspace(yoyak.folder / "workspace").runs()
-    said = yoyak.in_a_process("predict", TEST, "--to", "out", "--json")
+    test = Path(run.identity.data_folder) / "test.csv"
+    said = yoyak.in_a_process("predict", test, "--to", "out", "--json")
     assert json.loads(said.stdout)["stops"].keys() <= {"stop_token", "length"}
     rows = {row["id"]: row for row in table(yoyak.folder / "out/predictions.csv")}
     own = {one.id: one for one in run.predictions("test")}
@@ -210,6 +211,6 @@ def test_a_trained_toy_summarises_a_file_as_it_did_test(yoyak):
     assert {key: row["tokens"] for key, row in rows.items()} == {
         key: str(one.tokens) for key, one in own.items()
     }
-    again = ("predict", TEST, "--to", "parts", "--shard-rows", 9)
+    again = ("predict", test, "--to", "parts", "--shard-rows", 9)
     yoyak.in_a_process(*again)
     assert [row["id"] for row in table(yoyak.folder / "parts/predictions.csv")] == list(rows)

@@ -33,7 +33,7 @@ def test_a_pace_has_one_decimal_below_a_hundred(pace, shown):
 
 
 def test_a_file_gets_a_line_now_and_then_and_each_notice_once():
-    stream, now = io.StringIO(), iter([0, 5, 10, 10, 12, 25, 25])
+    stream, now = io.StringIO(), iter([60, 70, 72, 85])
     with BatchProgressView(stream, clock=lambda: next(now)) as view:
         view(HALF)
         view(HALF._replace(rows=600))

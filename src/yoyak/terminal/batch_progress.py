@@ -37,7 +37,7 @@ class BatchProgressView:
         self._console: Console = console(stream)
         self._interval_seconds = interval_seconds
         self._clock = clock
-        self._shown_at = clock()
+        self._shown_at: float | None = None
         self._stopping = False
         self._progress: BatchProgress | None = None
         self._live: Live | None = None
@@ -68,8 +68,11 @@ class BatchProgressView:
         if progress.stopping and not self._stopping:
             self._stopping = True
             self.say(text("prediction.stopping"))
-        if self._live is None and self._clock() - self._shown_at >= self._interval_seconds:
-            self._shown_at = self._clock()
+        now = self._clock()
+        if self._shown_at is None:
+            self._shown_at = now  # one row after a model has been loaded tells no pace
+        elif self._live is None and now - self._shown_at >= self._interval_seconds:
+            self._shown_at = now
             self.say(line(progress))
 
     def say(self, sentence: str) -> None:
