@@ -52,10 +52,10 @@ check: .venv/.ready-dev
 test: test-fast test-rest test-torch
 
 test-fast: .venv/.ready-dev
-	$(PYTEST) -m "not torch and not real and not browser and not slow"
+	$(PYTEST) -m "not torch and not real and not browser and not process and not slow"
 
 test-rest: .venv/.ready-dev
-	$(PYTEST) -m "(real or browser) and not torch and not slow"
+	$(PYTEST) -m "(real or browser or process) and not torch and not slow"
 
 test-torch: .venv/.ready-dev
 	$(PYTEST) -m "torch and not slow"

@@ -62,6 +62,20 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(figure)
 
 
+STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.spawn"}
+_started: list[str] = []
+sys.addaudithook(lambda event, _: _started.append(event) if event in STARTS else None)
+
+
+@pytest.fixture(autouse=True)
+def _no_process(request):
+    """A test of the fast set that starts a process fails: a start costs more than most tests."""
+    _started.clear()
+    yield
+    if _started and not {"process", "torch", "slow", "browser", "real"} & request.keywords.keys():
+        pytest.fail(f"{_started[0]}: mark this test with pytest.mark.process")
+
+
 @pytest.fixture(autouse=True)
 def _english():
     """Messages are compared in English unless a test says otherwise."""

@@ -49,6 +49,7 @@ def test_an_unknown_language_is_a_usage_error(capsys):
     assert "ko" in capsys.readouterr().err
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("encoding", ["ascii", "cp949", "euc_kr"])
 def test_output_in_any_encoding_ends_in_no_traceback(encoding, tmp_path):
     """Signs that an encoding lacks are written as escapes."""

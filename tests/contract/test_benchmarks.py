@@ -62,6 +62,7 @@ def run_git(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=False)
 
 
+@pytest.mark.process
 def test_a_ratio_is_compared_with_the_last_of_the_same_name_and_machine(history, tmp_path, capsys):
     path = tmp_path / "history.jsonl"
     here, other = history.Machine("EPYC", 2), history.Machine("EPYC", 64)
@@ -80,6 +81,7 @@ def test_a_ratio_is_compared_with_the_last_of_the_same_name_and_machine(history,
     assert line.keys() == {"name", "ratio", "spread", "machine", "commit", "date"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("before", "now", "beyond"),
     [
@@ -103,6 +105,7 @@ def test_a_ratio_of_times_is_that_of_the_best_with_what_the_medians_lie_above(hi
     assert history.compare_times([6.0], [2.0, 2.2]) == (3.0, None), "unknown is not zero"
 
 
+@pytest.mark.process
 def test_a_damaged_history_and_a_ratio_that_is_none_are_refused(history, tmp_path):
     path = tmp_path / "history.jsonl"
     for ratio in (0.0, float("nan"), -1.0):

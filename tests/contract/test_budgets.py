@@ -133,6 +133,7 @@ def modules_after(code: str) -> set[str]:
     return set(listing.stdout.split())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("module", ["yoyak.cli", "yoyak.scheduler.scheduler", "yoyak.engine"])
 def test_light_modules_load_nothing_heavy(module):
     assert modules_after(f"import {module}") & set(HEAVY) == set()
@@ -148,6 +149,7 @@ except SystemExit: pass
 """
 
 
+@pytest.mark.process
 def test_help_imports_hardly_more_than_typer(say):
     """Count modules, because time depends on the machine: importing is what a start takes."""
     extra = modules_after(HELP) - modules_after("import typer")

@@ -4,6 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = re.compile(
     r"/(?:work|root|home|opt/pypi)[/-]"

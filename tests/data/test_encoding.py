@@ -29,6 +29,7 @@ def test_another_encoding_is_recognised(file, encoding, name, line):
     assert all(part in said for part in (f"looks like {name}.", line, f"iconv -f {name.upper()}"))
 
 
+@pytest.mark.process
 def test_the_command_that_is_offered_repairs_the_file(file):
     path = file("내 파일.csv", KOREAN.encode("cp949"))
     with pytest.raises(BadData) as caught:

@@ -216,6 +216,7 @@ with open_rows(Path("-"), 2) as stream:
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_standard_input_is_read(pack):
     content = pack("id\tdialogue\n1\t하나\n2\t둘\n3\t셋\n".encode())

@@ -67,6 +67,7 @@ def test_what_is_no_text_is_named_with_the_next_command(file, tmp_path, content,
             assert " → " in str(caught.value)
 
 
+@pytest.mark.process
 def test_the_command_for_a_compressed_file_makes_it_readable(file):
     path = file("내 dev.csv.gz", gzip.compress(TEXT.encode()))
     with pytest.raises(BadData) as caught:

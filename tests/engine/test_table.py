@@ -21,6 +21,7 @@ except errors.Unavailable as error:
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", sorted(engine.ENGINES.keys() - {"lead"}))
 def test_an_engine_says_which_library_it_lacks(name):
     done = subprocess.run(

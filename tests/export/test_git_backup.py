@@ -9,6 +9,8 @@ from yoyak.export import git_backup
 from yoyak.export.git_backup import BRANCH
 from yoyak.runs.workspace import Workspace
 
+pytestmark = pytest.mark.process
+
 TOKEN = "hf_" + "a1B2c3D4" * 4
 
 

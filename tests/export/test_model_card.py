@@ -146,6 +146,7 @@ def test_a_card_speaks_the_language_in_use_and_its_code_stays_the_same():
     assert metadata_of(korean) == metadata_of(english)
 
 
+@pytest.mark.process
 def test_tables_of_answers_are_exported_without_torch():
     code = "import sys, yoyak.export.run; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,6 +14,8 @@ from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.values import Prediction, StopReason
 
+pytestmark = pytest.mark.process
+
 HOSTILE = '=HYPERLINK("http://evil.example")'
 
 

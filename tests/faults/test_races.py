@@ -48,6 +48,7 @@ def race(run):
     return bytes(sorted(said))
 
 
+@pytest.mark.process
 def test_races_have_one_winner_each(long, workspace_run, note):
     races = RACES_LONG if long else RACES_SHORT
     outcomes = [race(workspace_run) for _ in range(races)]

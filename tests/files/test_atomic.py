@@ -28,6 +28,7 @@ def content_of(path):
     return (path / "weights.bin").read_bytes()
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(memory, crashes):
     path = memory / "value.json"
     seen = set()
@@ -40,6 +41,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(memory, crashes):
     assert path.read_bytes() == NEW
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(memory, crashes):
     path = memory / "weights"
 
@@ -57,6 +59,7 @@ def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(memory, crashes
     assert content_of(path) == NEW
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_of_a_first_write_leaves_a_whole_folder_or_none(memory, crashes):
     path = memory / "weights"
     for _ in crashes(lambda: shutil.rmtree(path, ignore_errors=True), lambda: fill(path, NEW)):
@@ -66,6 +69,7 @@ def test_a_kill_at_any_step_of_a_first_write_leaves_a_whole_folder_or_none(memor
     assert content_of(path) == NEW
 
 
+@pytest.mark.process
 def test_a_removal_that_was_cut_off_goes_on_later(memory, crashes):
     path = memory / "step-000001"
     for _ in crashes(lambda: path.exists() or fill(path, OLD), lambda: atomic.remove_folder(path)):
@@ -95,6 +99,7 @@ def test_an_error_while_filling_leaves_what_was_there(tmp_path):
 # --- room ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("limit", [0, 1, 100, 2000, 4095, 6999])
 def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path, without_room, limit):
     path = tmp_path / "value.json"
@@ -104,6 +109,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path, without_room, lim
     assert names(tmp_path) == ["value.json"]
 
 
+@pytest.mark.process
 def test_a_folder_that_does_not_fit_leaves_the_old_one(tmp_path, without_room):
     fill(tmp_path / "weights", OLD)
     for limit in (0, 200, 1600, 3000, 6999):
@@ -124,6 +130,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.process
 def test_a_full_file_system_leaves_old_or_new_at_every_size(small_disk):
     path = small_disk / "weights"
     full = 0

@@ -4,7 +4,11 @@ import errno
 import subprocess
 import sys
 
+import pytest
+
 from yoyak.files import jsonl
+
+pytestmark = pytest.mark.process
 
 LINE = b'{"said":"' + "안녕하세요".encode() + b'"}\n'
 

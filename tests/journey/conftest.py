@@ -60,6 +60,13 @@ class CommandLine:
         return said
 
 
+def pytest_collection_modifyitems(items):
+    """Journeys go through the command line, most of them in processes of its own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.process)
+
+
 @pytest.fixture(scope="session")
 def command_line():
     """Makes the command line of a folder."""

@@ -15,6 +15,7 @@ def test_every_exported_name_is_there():
         metrics.bleu  # noqa: B018 -- the access is what is tested
 
 
+@pytest.mark.process
 def test_importing_the_package_loads_none_of_its_modules():
     code = "import sys, yoyak.metrics; print([m for m in sys.modules if 'yoyak.metrics.' in m])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -212,6 +212,7 @@ def test_batches_are_bounded_and_leave_no_row_out(lengths):
     assert all(sum(map(sum, lengths[batch])) <= rouge._BATCH for batch in batches)
 
 
+@pytest.mark.process
 def test_the_first_score_loads_nothing_heavy():
     code = (
         "import sys; from yoyak.metrics.rouge import score_rows;"

@@ -14,6 +14,8 @@ from yoyak.runs.stage_records import own_predict_inputs
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler.create_runs import create_runs
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def run_of(tmp_path, data):

@@ -142,6 +142,7 @@ def test_hostile_rows_come_out_with_their_own_ids(
 # --- kills ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_costs_one_shard_and_changes_nothing(
     memory, crashes, request_for, dialogue_file
 ):
@@ -167,6 +168,7 @@ def test_a_kill_at_any_step_costs_one_shard_and_changes_nothing(
     assert crashes.steps >= 50
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("seed", range(3))
 def test_ten_kills_in_one_output_change_nothing(
     memory, child, request_for, dialogue_file, seed, engine_that
@@ -192,6 +194,7 @@ def test_ten_kills_in_one_output_change_nothing(
     )
 
 
+@pytest.mark.process
 def test_a_full_disk_leaves_whole_shards_and_the_command_goes_on(
     without_room, request_for, dialogue_file, engine_that, tmp_path
 ):

@@ -12,6 +12,8 @@ from yoyak.runs.git import git, git_or_none
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 
+pytestmark = pytest.mark.process
+
 DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD")
 
 

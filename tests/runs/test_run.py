@@ -76,6 +76,7 @@ def _take(run, folder):
         os._exit(code)
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_of_many_starters_one_wins_and_the_others_name_it(run, tmp_path):
     pids = start_together(run, tmp_path)
@@ -97,6 +98,7 @@ def test_of_many_starters_one_wins_and_the_others_name_it(run, tmp_path):
         assert run.holder().pid == os.getpid()
 
 
+@pytest.mark.process
 def test_asking_who_holds_a_run_never_keeps_a_worker_from_it(run, monkeypatch):
     monkeypatch.setattr(module, "LOCK_TRIES", 10_000)  # whoever asks may lose its core meanwhile
     asked, asks = os.pipe()
@@ -255,6 +257,7 @@ def test_predictions_of_a_killed_writer_are_gone_on_with(run):
         assert path.read_bytes() == content
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_of_a_change_of_inputs_keeps_no_stale_answer(run, crashes):
     def prepare():
         run.begin_predictions("dev", "old")

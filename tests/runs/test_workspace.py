@@ -59,6 +59,7 @@ def test_runs_are_in_order_whatever_the_clock_did(workspace, recipe, corpus, mon
     assert workspace.named(names[0]).name == names[0]
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_of_many_starters_one_creates_the_run(workspace, recipe, corpus):
     pids = []
@@ -77,6 +78,7 @@ def test_of_many_starters_one_creates_the_run(workspace, recipe, corpus):
     assert not [path for path in workspace.runs_folder.iterdir() if ".trash" in path.name]
 
 
+@pytest.mark.process
 def test_a_kill_at_any_step_of_a_creation_leaves_a_whole_run_or_none(
     memory, recipe, corpus, crashes
 ):

@@ -8,6 +8,8 @@ from yoyak.events import DataAudited, DataFinding, Finished, Queued
 from yoyak.scheduler.create_runs import create_runs, record_audit
 from yoyak.values import Severity
 
+pytestmark = pytest.mark.process
+
 
 def test_runs_come_in_the_order_of_their_names_and_are_found_again(runs_of):
     runs = runs_of("Steady", "Patient")

@@ -56,6 +56,7 @@ def test_what_is_no_decoding_is_refused(words):
         parse_decodes(words, Greedy())
 
 
+@pytest.mark.process
 def test_a_run_without_scores_is_not_tuned(runs_of, data):
     [run] = runs_of("Steady")
     with pytest.raises(InputMissing, match="yoyak run"):
@@ -80,6 +81,7 @@ def test_stored_decodings_are_candidates_and_are_not_decoded_again(
     assert {one.lineage.recipe_sha256 for one in found} == {run.recipe.full_hash}
 
 
+@pytest.mark.process
 def test_a_proven_winner_is_frozen_and_the_next_run_redoes_what_depends_on_it(finished, data):
     run = finished()
     decode_in_process(run, data, "sweep")

@@ -10,6 +10,8 @@ import pytest
 from yoyak.config import load
 from yoyak.scheduler import provenance
 
+pytestmark = pytest.mark.process
+
 
 def git(folder, *words):
     name = ("-c", "user.name=n", "-c", "user.email=n@example.org")

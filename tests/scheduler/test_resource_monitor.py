@@ -11,6 +11,8 @@ from yoyak.scheduler.scheduler import Scheduler
 from yoyak.system import limits
 from yoyak.system.limits import Readings
 
+pytestmark = pytest.mark.process
+
 LOW_DISK = ResourceLimits(disk_free_gb=2.0, ram_free_gb=0.0)
 RAM = ResourceLimits(disk_free_gb=0.0, ram_free_gb=10.0)
 GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)

@@ -17,6 +17,8 @@ from yoyak.report.render import markdown
 from yoyak.scheduler import create_runs, scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
 
+pytestmark = pytest.mark.process
+
 GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 
 

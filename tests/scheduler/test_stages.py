@@ -14,6 +14,8 @@ from yoyak.runs.run import Run
 from yoyak.scheduler import stages
 from yoyak.scheduler.stages import StageContext, is_finished, pending, run_stages
 
+pytestmark = pytest.mark.process
+
 ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 ALL = ["train", "predict-dev", "predict-test", "score"]
 

@@ -10,6 +10,8 @@ from yoyak.events import RunStatus
 from yoyak.scheduler.worker import StopFlag
 from yoyak.scheduler.worker_process import WORKER
 
+pytestmark = pytest.mark.process
+
 SECRET = "hf_" + "Pl4nted" * 4
 PLAIN = "correct horse battery"
 

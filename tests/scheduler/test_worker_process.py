@@ -14,6 +14,8 @@ from yoyak.scheduler import heartbeat, resource_monitor, scheduler, worker_proce
 from yoyak.scheduler.scheduler import RunResult, Scheduler
 from yoyak.scheduler.worker_process import Watchdog, worker_environment
 
+pytestmark = pytest.mark.process
+
 NOBODY = 2**22 + 1
 """Above the greatest process id that Linux gives."""
 GENTLE = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)

@@ -272,6 +272,7 @@ print(submit(Workspace(Path(sys.argv[1])), corpus).path)
 """
 
 
+@pytest.mark.process
 def test_four_at_once_write_one_answer_once(workspace, corpus, run):
     command = [sys.executable, "-c", PARALLEL, workspace.folder, corpus.folder]
     tests = Path(__file__).parents[1]

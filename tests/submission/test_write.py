@@ -151,6 +151,7 @@ while True:
 """
 
 
+@pytest.mark.process
 def test_a_killed_writer_leaves_only_whole_submissions(draft, evidence, good, tmp_path, long):
     import pickle
 

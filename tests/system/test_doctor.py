@@ -15,6 +15,8 @@ from yoyak.files import disk_errors
 from yoyak.system import limits, probe
 from yoyak.system.doctor import CheckStatus, check
 
+pytestmark = pytest.mark.process
+
 ROOMY = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 
 

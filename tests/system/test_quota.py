@@ -6,6 +6,8 @@ import pytest
 
 from yoyak.system import quota
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("printed", "left"),

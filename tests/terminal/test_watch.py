@@ -53,6 +53,7 @@ def test_a_falling_loss_falls_in_the_spark(running):
     assert len(watch.spark(curve, width=5)) == 5
 
 
+@pytest.mark.process
 def test_the_last_things_that_happened_are_told_as_they_come(tmp_path, make):
     workspace = Workspace(tmp_path / "workspace")
     corpus = read_corpus(sample.folder())
@@ -103,6 +104,7 @@ def test_without_a_terminal_the_status_is_printed_once(tmp_path):
     assert "yoyak run" in stream.getvalue()
 
 
+@pytest.mark.process
 def test_q_on_a_real_terminal_leaves_and_restores_it(tmp_path):
     """A pseudo-terminal: the view draws, q ends it, and the line discipline is as before."""
     import termios

@@ -64,6 +64,7 @@ def rounded(found):
     return Counter((step, name, f"{value:.6g}") for step, name, value in found)
 
 
+@pytest.mark.process
 def test_a_run_is_named_by_its_settings_and_time(run, tmp_path):
     name = backends.run_name(backends.TrackerRun(run, run.recipe, tmp_path))
     assert name.startswith("tiny-bart_ep12_bs8_lr0.00")
@@ -78,6 +79,7 @@ def twice(run, make, tracker):
     mirror(workspace_of(run), tracker)
 
 
+@pytest.mark.process
 @needs("tensorboard")
 @pytest.mark.filterwarnings("ignore")
 def test_tensorboard_reads_every_point_back_once(run, make):

@@ -22,6 +22,8 @@ from yoyak.trackers import backends, live
 from yoyak.trackers.live import LiveTrackers
 from yoyak.trackers.mirror import mirror
 
+pytestmark = pytest.mark.process
+
 BACKED_UP = Project(backup=Backups(after_each_run=True))
 MIRRORED = Project(mirror=Mirrors(trackers=("wandb",)))
 NEWS = Queued(at=1.0, recipe="lead")

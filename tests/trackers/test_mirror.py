@@ -11,6 +11,8 @@ from yoyak.trackers import backends
 from yoyak.trackers import mirror as mirroring
 from yoyak.trackers.mirror import Mirror, follow, mirror
 
+pytestmark = pytest.mark.process
+
 
 class FakeBackend:
     """A tracker that writes its points to a file in the run's folder."""

@@ -97,6 +97,7 @@ def server(monkeypatch):
     http.server_close()
 
 
+@pytest.mark.process
 def test_with_a_key_every_point_is_sent_once_however_often_it_is_mirrored(tmp_path, make, server):
     corpus = read_corpus(sample.folder())
     record = msgspec.json.encode(provenance.gather(corpus))

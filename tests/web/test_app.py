@@ -54,6 +54,7 @@ def client(workspace):
         yield client
 
 
+@pytest.mark.process
 def test_the_page_is_the_report_with_a_policy(client):
     answer = client.get("/")
     assert answer.status_code == 200

@@ -1,5 +1,7 @@
 import sys
 
+import pytest
+
 from yoyak import engine
 from yoyak.config.load import resolve
 from yoyak.engine import GenerateJob, TrainJob
@@ -47,6 +49,7 @@ def test_trains_nothing_and_answers_everything(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_needs_no_torch():
     import subprocess
 

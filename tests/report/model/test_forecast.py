@@ -143,6 +143,7 @@ def test_after_a_run_without_a_pace_nothing_is_promised(make):
     assert build(queued, make.rest()).timeline == ()
 
 
+@pytest.mark.process
 def test_a_run_that_has_not_begun_is_forecast_by_the_plan_where_the_card_is_known(
     tmp_path, monkeypatch
 ):

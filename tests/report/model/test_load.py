@@ -22,6 +22,7 @@ from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.submission.ledger import Leaderboard, record_result
 
 
+@pytest.mark.process
 def test_the_report_holds_what_the_judge_stored(workspace, corpus):
     view = gather(workspace)
     card = workspace.runs()[0].scorecard()
@@ -61,6 +62,7 @@ def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
     assert "events.jsonl#L" not in markdown.render(view), "the lines' numbers are not the events'"
 
 
+@pytest.mark.process
 def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):
     recipe = load.resolve("lead", sets=["train.seed=7"]).recipe
     record = msgspec.json.encode(recorded.gather(corpus))
@@ -119,6 +121,7 @@ def test_a_finding_on_the_data_names_the_run_and_its_record(workspace, tmp_path,
     assert (workspace.folder / finding.record).is_file()
 
 
+@pytest.mark.process
 def test_a_run_whose_worker_is_gone_is_not_shown_as_running(workspace, corpus):
     recipe = load.resolve("tiny-bart").recipe
     record = msgspec.json.encode(recorded.gather(corpus))
@@ -191,6 +194,7 @@ def other_data(folder, column):
     return folder
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("column", ["dialogue", "summary"])
 def test_two_data_sets_with_the_same_ids_are_never_shown_or_ranked_together(
     workspace, tmp_path, column
@@ -218,6 +222,7 @@ def test_two_data_sets_with_the_same_ids_are_never_shown_or_ranked_together(
     assert said.count("Data ") == 2 * 2, "completed and performance, each in two tables"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("output", ["dev", "score"])
 def test_a_file_that_another_run_wrote_is_named_and_its_content_is_not_shown(
     workspace, tmp_path, output
