@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist worksteal
 
-.PHONY: setup run fix check test test-fast test-rest test-torch test-hard coverage docs bench faults
+.PHONY: setup run fix check test test-fast test-rest test-torch test-hard coverage docs bench bench-gpu faults
 .DEFAULT_GOAL := run
 
 setup: .venv/.ready
@@ -80,6 +80,13 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/report.py
+
+# On a CUDA machine: training and generation of the published architectures, held to 24 GB, most
+# wanted model first. No hub is needed: weights are random. A line a case on standard output.
+bench-gpu: .venv/.ready-dev
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu.py --budget-gb 24 --model llama3-ko-8b \
+		--model qwen3-4b --model kobart --model qwen25-7b --model llama32-ko-3b
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu_speak.py --budget-gb 24 --model llama3-ko-8b
 
 # One test at a time to whoever is free: these take minutes each. The rest of the suite follows in
 # its long version: what is marked slow, and what draws at random, with many more examples.
