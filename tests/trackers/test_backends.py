@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 from importlib.util import find_spec
 
+import msgspec
 import pytest
 
 from support.trackers import append, end, folder_of, resumed, workspace_of
@@ -66,9 +67,15 @@ def rounded(found):
 
 @pytest.mark.process
 def test_a_run_is_named_by_its_settings_and_time(run, tmp_path):
-    name = backends.run_name(backends.TrackerRun(run, run.recipe, tmp_path))
-    assert name.startswith("tiny-bart_ep12_bs8_lr0.00")
-    assert name.endswith("-".join(run.name.split("-")[:2]))
+    changed = {"epochs": 12, "batch_size": 8, "learning_rate": 0.0005}
+    train = msgspec.structs.replace(run.recipe.train, **changed)
+    recipe = msgspec.structs.replace(run.recipe, train=train)
+    name = backends.run_name(backends.TrackerRun(run, recipe, tmp_path))
+    assert name == "tiny-bart_ep12_bs8_lr0.0005_" + "-".join(run.name.split("-")[:2])
+
+
+def name_of(run):
+    return backends.run_name(backends.TrackerRun(run, run.recipe, run.folder))
 
 
 def twice(run, make, tracker):
@@ -126,7 +133,7 @@ def test_wandb_is_offline_without_a_key_and_holds_every_point_once(run, make, le
                 (step, name, value) for name, value in values.items() if not name.startswith("_")
             ]
     assert rounded(found) == expected(run)
-    assert named.display_name.startswith("tiny-bart_ep12_bs8_lr")
+    assert named.display_name == name_of(run)
     assert (named.run_id, named.run_group) == (run.name, "seq2seq")
     assert set(named.tags) == {"seq2seq", "toy"}
     said = learnt.train.dialogues[0].turns[0].text.encode()
@@ -159,7 +166,7 @@ def test_trackio_reads_every_point_back_once(run, make, monkeypatch):
     monkeypatch.setattr(sqlite_storage, "TRACKIO_DIR", folder)  # it is read once a process
     twice(run, make, "trackio")
     (held,) = Api().runs(backends.PROJECT)
-    assert held.name.startswith("tiny-bart_ep12_bs8_lr")
+    assert held.name == name_of(run)
     assert held.config["_Group"] == "seq2seq"
     rows = sqlite_storage.SQLiteStorage.get_logs(backends.PROJECT, held.name)
     found = [
