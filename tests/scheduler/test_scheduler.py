@@ -10,10 +10,13 @@ import pytest
 
 from yoyak import messages
 from yoyak.config.project import Project, ResourceLimits
+from yoyak.data import sample
+from yoyak.data.corpus import read_corpus
 from yoyak.errors import DiskFull
 from yoyak.events import RunStatus, StageStarted, Started, TrainStep, Warned
 from yoyak.report.model.load import gather
 from yoyak.report.render import markdown
+from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import create_runs, scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
 
@@ -97,8 +100,6 @@ def test_a_run_that_somebody_works_on_is_left_alone_and_its_holder_named(runs_of
 
 def test_a_run_goes_on_with_data_that_have_moved(runs_of, corpus, data, tmp_path):
     import shutil
-
-    from yoyak.data.corpus import read_corpus
 
     (run,) = runs_of("Steady")
     moved = shutil.copytree(data, tmp_path / "moved")
@@ -211,6 +212,121 @@ def test_the_cards_are_those_that_may_be_seen(monkeypatch, fake_gpus):
     assert gpu_entries() == ("0", "1")
     fake_gpus()
     assert gpu_entries() == (None,)
+
+
+# --- several cores ------------------------------------------------------------------------------
+
+TOY = """
+[model.scratch]
+architecture = "bart"
+vocabulary = 400
+width = 32
+layers = 1
+heads = 2
+"""
+
+
+@pytest.fixture
+def toys_of(tmp_path, workspace, corpus):
+    """Makes runs of toy models: ``name="engine"``, with what the recipe says further."""
+
+    def make(extra=TOY, **engines):
+        paths = [tmp_path / f"{name}.toml" for name in engines]
+        for path, engine in zip(paths, engines.values(), strict=True):
+            path.write_text(f'engine = "doubles:{engine}"\n{extra}', encoding="utf-8")
+        return create_runs.create_runs(workspace, corpus, map(str, paths), Project(), ())
+
+    return make
+
+
+def test_toys_work_side_by_side_on_a_machine_without_a_gpu(toys_of, corpus):
+    runs = toys_of(one="Meeting", two="Meeting")
+    outcomes = line_of(corpus, gpus=(None,), cores=2).run_all(runs)
+    assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 2
+
+
+def test_a_failed_toy_leaves_the_one_beside_it_alone(toys_of, corpus):
+    runs = toys_of(one="Failing", two="Doomed", three="Steady")
+    outcomes = line_of(corpus, gpus=(None,), cores=2).run_all(runs)
+    assert [outcome.run for outcome in outcomes] == runs
+    assert [outcome.result for outcome in outcomes] == [
+        RunResult.FAILED, RunResult.FINISHED, RunResult.FINISHED,
+    ]  # fmt: skip
+
+
+def test_a_stop_request_reaches_all_runs_at_work_and_starts_no_other(
+    toys_of, corpus, monkeypatch, is_alive
+):
+    monkeypatch.setenv("DOUBLES_STEPS", "1000000")
+    runs = toys_of(one="Meeting", two="Meeting", three="Steady")
+    one, two = runs[:2]
+    at_work = set()
+
+    def stop_both(run, event):
+        if isinstance(event, TrainStep):
+            at_work.add(run)
+            if at_work == {one, two}:
+                os.kill(os.getpid(), signal.SIGINT)
+                at_work.add(None)
+
+    line = Scheduler(corpus, stop_both, GENTLE, gpus=(None,), cores=2)
+    assert [outcome.result for outcome in line.run_all(runs)] == [RunResult.INTERRUPTED] * 3
+    assert [run.state().status for run in runs] == [
+        RunStatus.STOPPED, RunStatus.STOPPED, RunStatus.QUEUED,
+    ]  # fmt: skip
+    for run in (one, two):
+        assert (run.folder / "progress").read_text() == str(run.state().step)
+        (start,) = [event for event in run.events() if isinstance(event, Started)]
+        assert not is_alive(start.pid)
+        assert run.holder() is None
+
+
+@pytest.mark.parametrize(
+    ("devices", "extra"),
+    [
+        ({"gpus": (None,), "cores": 1}, TOY),
+        ({"gpus": ("0",), "cores": 8}, TOY),  # on a GPU, toys take turns as all runs do
+        ({"gpus": (None,), "cores": 8}, ""),
+    ],
+    ids=["one core", "one GPU", "no toys"],
+)
+def test_runs_that_cannot_share_take_turns(toys_of, corpus, devices, extra):
+    first, second = toys_of(extra, one="Steady", two="Steady")
+    line_of(corpus, **devices).run_all([first, second])
+    assert second.state().started_at >= first.state().last_at
+
+
+def test_a_run_with_a_model_of_a_real_size_has_the_machine_for_itself(toys_of, corpus):
+    (before,) = toys_of(before="Steady")
+    (real,) = toys_of("", real="Steady")
+    (after,) = toys_of(after="Steady")
+    line_of(corpus, gpus=(None,), cores=8).run_all([before, real, after])
+    assert real.state().started_at >= before.state().last_at
+    assert after.state().started_at >= real.state().last_at
+
+
+@pytest.mark.slow
+def test_the_results_of_toys_do_not_depend_on_their_neighbours(tmp_path, monkeypatch):
+    """Weights and answers of two trained toys, one after the other and side by side."""
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    corpus = read_corpus(sample.folder())
+    sets = ("train.max_steps=4", "evaluate.rows=4", "decode.max_new_tokens=8")
+    results = []
+    for cores in (1, 2):
+        workspace = Workspace(tmp_path / f"on-{cores}")
+        names = ("tiny-bart", "tiny-qlora")
+        runs = create_runs.create_runs(workspace, corpus, names, Project(), sets)
+        outcomes = line_of(corpus, gpus=(None,), cores=cores).run_all(runs)
+        assert [outcome.result for outcome in outcomes] == [RunResult.FINISHED] * 2
+        files = [sorted(run.folder.glob("weights/*.safetensors")) for run in runs]
+        assert all(files)
+        weights = [path.read_bytes() for paths in files for path in paths]
+        answers = [one.raw for run in runs for one in run.predictions("dev")]
+        losses = [
+            event.loss for run in runs for event in run.events() if isinstance(event, TrainStep)
+        ]
+        results.append((weights, answers, losses))
+    assert results[0] == results[1]
 
 
 # --- the machine in danger -----------------------------------------------------------------------

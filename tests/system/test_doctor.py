@@ -36,8 +36,8 @@ def look(data, workspace, monkeypatch, fake_gpus):
 def test_every_line_has_its_place_and_whoever_is_not_ok_a_next_step(data, workspace):
     lines = check(data, workspace, ROOMY)
     assert [line.name for line in lines] == [
-        "python", "libraries", "gpu", "room", "workspace", "models", "tokens", "analyser", "data",
-        "fonts", "locale", "runs",
+        "python", "libraries", "gpu", "resources", "workspace", "models", "tokens", "analyser",
+        "data", "fonts", "locale", "runs",
     ]  # fmt: skip
     assert all(line.found for line in lines)
     assert all(line.next_step for line in lines if line.status is not CheckStatus.OK)
@@ -90,11 +90,11 @@ def test_a_dialogue_that_stands_in_two_splits_is_told(look, data, tmp_path):
 
 
 def test_the_disk_is_held_against_the_projects_limits(look, monkeypatch):
-    (line,) = look("room", limits_=ResourceLimits(disk_free_gb=10.0**9))
+    (line,) = look("resources", limits_=ResourceLimits(disk_free_gb=10.0**9))
     assert line.status is CheckStatus.BAD
     assert line.next_step
     monkeypatch.setattr(limits, "_disk", lambda folder: (None, None))
-    assert look("room")[0].status is CheckStatus.BAD
+    assert look("resources")[0].status is CheckStatus.BAD
 
 
 def test_large_recipes_would_take_long_without_a_gpu(look, fake_gpus):
@@ -231,13 +231,13 @@ def test_who_holds_the_memory_of_the_gpu_is_named(look, fake_gpus):
 )
 def test_a_quota_counts_whatever_the_disk_has_free(look, tool, used, limit, status, left):
     tool("quota", f"echo '     /dev/sda1 {used} {limit} {limit} 0 77 0 0 0'; exit 1")
-    room, quota = look("room")
+    room, quota = look("resources")
     assert room.status is CheckStatus.OK
     assert (quota.status, left in quota.found) == (status, True)
 
 
 def test_no_quota_and_many_places_for_files_are_not_worth_a_line(look, tool, monkeypatch):
     tool("quota", "echo 'Disk quotas for user kim (uid 1000): none'")
-    assert len(look("room")) == 1
+    assert len(look("resources")) == 1
     monkeypatch.setattr(disk_errors, "free_inodes", lambda folder: 12)
-    assert [line.status for line in look("room")] == [CheckStatus.OK, CheckStatus.BAD]
+    assert [line.status for line in look("resources")] == [CheckStatus.OK, CheckStatus.BAD]

@@ -86,3 +86,13 @@ def test_requirements_are_those_of_this_python_and_of_the_extra_alone():
     assert "torch" in training
     assert not always & training
     assert len({"python-mecab-ko", "mecab-python3"} & always) == 1
+
+
+@pytest.mark.parametrize(
+    ("physical", "allowed", "cores"),
+    [(4, {0, 1, 2, 3, 4, 5, 6, 7}, 4), (4, {0}, 1), (None, {0, 1}, 1)],
+)
+def test_cores_are_physical_ones_that_this_process_may_use(monkeypatch, physical, allowed, cores):
+    monkeypatch.setattr("psutil.cpu_count", lambda *, logical: physical)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: allowed)
+    assert probe.physical_cores() == cores

@@ -178,20 +178,20 @@ LINES = (
 
 
 @pytest.mark.parametrize(
-    ("language", "words"),
+    ("language", "words", "names"),
     [
-        ("en", ("✔ ok", "◆ warning", "✖ not ready")),
-        ("ko", ("✔ 준비됨", "◆ 주의", "✖ 안 됨")),
+        ("en", ("✔ ok", "◆ warning", "✖ not ready"), ("python", "fonts", "data")),
+        ("ko", ("✔ 준비됨", "◆ 주의", "✖ 안 됨"), ("Python", "글꼴", "데이터")),
     ],
 )
 @pytest.mark.parametrize("width", [80, 120])
-def test_each_line_has_sign_word_name_and_finding(drawn, columns_of, language, words, width):
+def test_each_line_has_sign_word_name_and_finding(drawn, columns_of, language, words, names, width):
     with messages.speaking(language):
         shown = drawn(system.checks(LINES), width).splitlines()
     starts = set()
-    for line, word in zip(LINES, words, strict=True):
+    for line, word, name in zip(LINES, words, names, strict=True):
         (found,) = (one for one in shown if one.startswith(word))
-        assert found.removeprefix(word).split(maxsplit=1)[0] == line.name
+        assert found.removeprefix(word).split(maxsplit=1)[0] == name
         starts.add(columns_of(found[: found.index(line.found)]))
     assert len(starts) == 1, "findings begin in one column, whatever the language of the words"
 

@@ -14,7 +14,8 @@ from yoyak.messages import text
 from yoyak.runs.run import Run
 
 if TYPE_CHECKING:
-    from yoyak.events import DataFinding
+    from yoyak.events import AnyEvent, DataFinding
+    from yoyak.scheduler.scheduler import OnEvent
 
 Recipes = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
@@ -106,7 +107,8 @@ def run(
     record_plans(runs, context.corpus, context.workspace)
     with live_trackers:
         with showing(runs, sys.stderr) as show:
-            scheduler = Scheduler(context.corpus, live_trackers.wrap(show), context.project.limits)
+            on_event = live_trackers.wrap(_reporting(context, runs, show))
+            scheduler = Scheduler(context.corpus, on_event, context.project.limits)
             outcomes = scheduler.run_all(runs)
         results = {outcome.result for outcome in outcomes}
         if results == {RunResult.ALREADY_DONE}:
@@ -120,6 +122,37 @@ def run(
     failed = [outcome.run.name for outcome in outcomes if outcome.result is RunResult.FAILED]
     if failed:
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
+
+
+def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") -> "OnEvent":
+    """Return ``show``, followed by a new report whenever a run finishes while others go on.
+
+    It takes about a second for a few runs. A report that fails is no reason to stop the runs.
+    """
+    from yoyak.events import Failed, Finished
+    from yoyak.report.model.load import gather
+    from yoyak.report.render.write import write_report
+
+    unfinished = {run.name for run in runs}
+    printed = set[str]()
+
+    def on_event(run: Run, event: "AnyEvent") -> None:
+        show(run, event)
+        if isinstance(event, Finished | Failed):
+            unfinished.discard(run.name)
+        if not isinstance(event, Finished) or not unfinished:
+            return
+        try:
+            view = gather(context.workspace, budget=context.project.budget)
+            html = write_report(context.workspace, view).html
+            line = text("cli.report-so-far", path=context.short(html))
+        except Exception as error:  # noqa: BLE001
+            line = text("cli.report-failed", problem=error)
+        if line not in printed:
+            printed.add(line)
+            print(line, file=sys.stderr)
+
+    return on_event
 
 
 def _audited(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":

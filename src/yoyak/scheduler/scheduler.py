@@ -1,4 +1,4 @@
-"""Schedule runs: one worker process per run, one run per GPU, watched and never orphaned.
+"""Schedule runs: a worker process per run, a GPU or core per worker, watched and never orphaned.
 
 The parent process imports no torch. A failed run does not end the others; a killed worker is
 restarted, a run that is out of memory is retried with smaller batches. The first SIGTERM, SIGINT or
@@ -27,7 +27,7 @@ from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts
 from yoyak.scheduler.stages import is_finished
 from yoyak.scheduler.worker_process import WorkerProcess
-from yoyak.system.probe import gpus
+from yoyak.system.probe import gpus, physical_cores
 from yoyak.values import Corpus
 
 POLL_SECONDS = 0.2
@@ -53,7 +53,10 @@ class RunOutcome(NamedTuple):
 
 
 class Scheduler:
-    """Runs in order, as many at a time as there are GPUs (one where there is none).
+    """Runs in order, one per GPU; without a GPU one at a time, but toy models one per core.
+
+    A toy model computes on one thread of a CPU, so that its result does not depend on its
+    neighbours; a model of a real size gets all cores for itself.
 
     Args:
         corpus: the data of all runs.
@@ -61,6 +64,8 @@ class Scheduler:
         limits_: resource limits at which all runs are stopped.
         gpus: CUDA_VISIBLE_DEVICES of each worker that may run at a time; default: one entry per
             visible GPU.
+        cores: how many toy models may run at a time where there is no GPU; default: the
+            physical cores.
     """
 
     def __init__(
@@ -69,11 +74,13 @@ class Scheduler:
         on_event: OnEvent,
         limits_: ResourceLimits,
         gpus: Sequence[str | None] | None = None,
+        cores: int | None = None,
     ) -> None:
         self._corpus = corpus
         self._on_event = on_event
         self._monitor = ResourceMonitor(limits_, self._stop)
         self._gpus = gpu_entries() if gpus is None else tuple(gpus)
+        self._cores = physical_cores() if cores is None else cores
         self._waiting: deque[Run] = deque()
         self._workers: list[WorkerProcess] = []
         self._restarts: Counter[str] = Counter()
@@ -107,8 +114,8 @@ class Scheduler:
     # --- start and end ---------------------------------------------------------------------------
 
     def _start_runs(self) -> Iterator[RunOutcome]:
-        """Start the next runs on free GPUs; yield the outcome of those that need no worker."""
-        while self._waiting and (self._stops_requested or self._free_gpus()):
+        """Start the next runs on free devices; yield the outcome of those that need no worker."""
+        while self._waiting and (self._stops_requested or self._has_device(self._waiting[0])):
             run = self._waiting.popleft()
             if self._stops_requested:
                 yield RunOutcome(run, RunResult.INTERRUPTED)
@@ -118,8 +125,16 @@ class Scheduler:
                 self._report_lock(run)
                 yield RunOutcome(run, RunResult.INTERRUPTED, Interrupted.exit_code)
             else:
-                gpu = self._free_gpus()[0]
+                gpu = next(iter(self._free_gpus()), None)
                 self._workers.append(WorkerProcess(run, Path(self._corpus.folder), gpu))
+
+    def _has_device(self, run: Run) -> bool:
+        """Return whether a GPU is free, or without one a core beside toy models for another."""
+        if self._free_gpus():
+            return True
+        runs = (run, *(worker.run for worker in self._workers))
+        fits_cores = self._gpus == (None,) and len(runs) <= self._cores
+        return fits_cores and all(one.recipe.model.scratch is not None for one in runs)
 
     def _free_gpus(self) -> list[str | None]:
         taken = [worker.gpu for worker in self._workers]

@@ -182,10 +182,10 @@ def _disk_and_memory(context: DoctorContext) -> Iterator[CheckLine]:
     if isinstance(decision, limits.WithinLimits):
         free = f"{readings.disk_free_gb:.1f}"
         ram = "?" if readings.ram_free_gb is None else f"{readings.ram_free_gb:.1f}"
-        yield _line("room", CheckStatus.OK, "system.check-room", disk=free, ram=ram)
+        yield _line("resources", CheckStatus.OK, "system.check-resources", disk=free, ram=ram)
     else:
         status = CheckStatus.WARN if isinstance(decision, limits.NearLimit) else CheckStatus.BAD
-        yield _line("room", status, decision.key, **decision.fields)
+        yield _line("resources", status, decision.key, **decision.fields)
     yield from _allowances(context.workspace.folder)
 
 
@@ -193,12 +193,14 @@ def _allowances(folder: Path) -> Iterator[CheckLine]:
     """Yield what can run out while the disk has room: inodes, and a user's quota."""
     inodes = disk_errors.free_inodes(folder)
     if inodes is not None and inodes < FEW_INODES:
-        yield _line("room", CheckStatus.BAD, "system.check-inodes", found=f"{inodes:,}")
+        yield _line("resources", CheckStatus.BAD, "system.check-inodes", found=f"{inodes:,}")
     left = quota.left_gb(folder)
     if left is not None:
         little = left < LITTLE_QUOTA_GB
         key = "system.check-quota-little" if little else "system.check-quota"
-        yield _line("room", CheckStatus.BAD if little else CheckStatus.OK, key, left=f"{left:.1f}")
+        yield _line(
+            "resources", CheckStatus.BAD if little else CheckStatus.OK, key, left=f"{left:.1f}"
+        )
 
 
 def _workspace(context: DoctorContext) -> Iterator[CheckLine]:

@@ -193,6 +193,14 @@ def computes_bf16() -> bool | None:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
+def physical_cores() -> int:
+    """Return the physical cores that this process may use; 1 where they cannot be counted."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(psutil.cpu_count(logical=False) or 1, allowed or 1)
+
+
 def threads_for(recipe: Recipe) -> int:
     """Return how many threads a worker computes with: OMP_NUM_THREADS, else one per core.
 

@@ -33,7 +33,7 @@ def checks(lines: Sequence[CheckLine]) -> Iterator[Block]:
     rows: list[tuple[Cell, ...]] = []
     for line in lines:
         status = Badge(_LEVELS[line.status], text(f"report.check-{line.status.value}"))
-        rows.append((status, line.name, line.found))
+        rows.append((status, text(f"system.subject-{line.name}"), line.found))
         if line.next_step is not None:
             rows.append(("", "", CodeBlock(f"→ {line.next_step}")))
     yield Table((TableColumn(""),) * 3, tuple(rows))

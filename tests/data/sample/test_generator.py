@@ -11,6 +11,7 @@ from yoyak.data.audit import audit
 from yoyak.data.corpus import read_corpus
 from yoyak.data.rows import read_rows
 from yoyak.data.sample import generator
+from yoyak.errors import CannotWrite
 from yoyak.korean import particle
 
 DIGEST = "229cae2322f33c38d08a175763db7904e4f27f22a8e80103e1431a6ad3482ffe"
@@ -144,3 +145,14 @@ def test_the_cache_is_written_once_and_again_when_it_was_harmed(folder, monkeypa
     (folder / "dev.csv").write_text("fname,dialogue,summary\n", encoding="utf-8")
     assert generator.generated_folder() == folder
     assert len(read_rows(folder / "dev.csv").rows) == generator.ROWS["dev"]
+
+
+@pytest.mark.parametrize("below", ["/proc/nowhere", "file"])
+def test_a_cache_that_cannot_exist_is_named_with_the_variable_that_sets_it(
+    tmp_path, monkeypatch, below
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / below))
+    with pytest.raises(CannotWrite, match=r"XDG_CACHE_HOME") as found:
+        generator.generated_folder()
+    assert below in str(found.value)

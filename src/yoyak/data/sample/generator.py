@@ -27,6 +27,7 @@ import msgspec
 
 from yoyak.data.rows import read_rows
 from yoyak.data.sample import folder
+from yoyak.errors import CannotWrite
 from yoyak.files import atomic
 from yoyak.korean import with_particle
 from yoyak.values import SplitName, Value
@@ -182,10 +183,15 @@ def generated_folder() -> Path:
     """
     cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cached = Path(cache_home, "yoyak", f"sample-{_identity()[:12]}")
-    if atomic.verify_folder(cached) is None:
-        with atomic.whole_folder(cached) as temporary:
-            for name, content in _files():
-                (temporary / name).write_bytes(content)
+    try:
+        if atomic.verify_folder(cached) is None:
+            with atomic.whole_folder(cached) as temporary:
+                for name, content in _files():
+                    (temporary / name).write_bytes(content)
+    except (OSError, CannotWrite) as error:
+        cause = error.__cause__ or error
+        problem = cause.strerror if isinstance(cause, OSError) else cause
+        raise CannotWrite("data.sample-cache", folder=cached, problem=problem) from error
     return cached
 
 

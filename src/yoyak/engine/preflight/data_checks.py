@@ -85,6 +85,10 @@ def supervised_span(context: DataCheckContext) -> CheckResult:
         kinds[kind] += 1
         if kind == "unlike":
             unlike.append(row.id)
+    if kinds["exact"] == len(context.rows):
+        return check_result(
+            "supervised-span", True, "engine.found-span-exact", rows=len(context.rows)
+        )
     texts = (_summary(tokenizer, context.rows[index].answer_ids) for index in context.examples)
     few = kinds["unknown"] <= UNKNOWN_LIMIT * len(context.rows)
     return check_result(

@@ -59,6 +59,8 @@ class TrainState(Value, frozen=True, kw_only=True):
     """Exponential moving average of the loss per supervised token."""
     loss_variance: float = 0.0
     """Exponential moving average of its squared deviation."""
+    high_losses: int = 0
+    """Consecutive steps whose loss was far above the average."""
 
     @property
     def rolled_back(self) -> bool:

@@ -19,6 +19,8 @@ TOLERATED = 3
 """Consecutive skipped steps after which the run is rolled back."""
 SPIKE_AFTER = 20
 SPIKE_DEVIATIONS = 3.0
+SPIKE_STEPS = 3
+"""Consecutive steps of high loss that make a spike."""
 SMOOTHING = 0.1
 """Weight of the newest loss in its moving average."""
 
@@ -85,20 +87,29 @@ def roll_back(context: TrainContext, state: TrainState) -> TrainState:
 
 
 def detect_loss_spike(context: TrainContext, state: TrainState, loss: float) -> TrainState:
-    """Advance the step counter; warn of a loss more than 3 standard deviations above its mean."""
+    """Advance the step counter; warn of a loss that jumps above its moving average and stays there.
+
+    A single batch of hard rows is no alarm: ``SPIKE_STEPS`` steps in a row have to lie far above
+    the average, which does not follow them meanwhile. It then begins anew at the new level, with
+    noise in proportion, so that one jump is reported once.
+    """
     step = state.step + 1
+    state = msgspec.structs.replace(state, step=step, skipped_steps=0)
     if state.loss_mean is None:
-        return msgspec.structs.replace(state, step=step, skipped_steps=0, loss_mean=loss)
+        return msgspec.structs.replace(state, loss_mean=loss)
     distance = loss - state.loss_mean
     usual = SPIKE_DEVIATIONS * math.sqrt(state.loss_variance)
     if step > SPIKE_AFTER and distance > max(usual, 0.5 * state.loss_mean):
+        if state.high_losses + 1 < SPIKE_STEPS:
+            return msgspec.structs.replace(state, high_losses=state.high_losses + 1)
         mean = f"{state.loss_mean:.3f}"
         context.warn("engine.loss-spike", step=step, loss=f"{loss:.3f}", mean=mean)
+        scaled = state.loss_variance * (loss / state.loss_mean) ** 2
+        return msgspec.structs.replace(state, high_losses=0, loss_mean=loss, loss_variance=scaled)
     variance = (1 - SMOOTHING) * (state.loss_variance + SMOOTHING * distance * distance)
     return msgspec.structs.replace(
         state,
-        step=step,
-        skipped_steps=0,
+        high_losses=0,
         loss_mean=state.loss_mean + SMOOTHING * distance,
         loss_variance=variance,
     )

@@ -33,6 +33,7 @@ from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
 from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, lineup_end, model_table
 from yoyak.report.sections.scorecard import alarm_table
+from yoyak.values import Severity
 
 Blocks = Iterator[Block]
 
@@ -59,17 +60,12 @@ def _unsupported(view: Report) -> tuple[Table, ...]:
 
 
 def alarms(view: Report) -> tuple[Table, ...]:
-    """Return every alarm of a score, a submission or the data, errors first.
+    """Return a table of every alarm of a score, a submission or the data, errors first.
 
     Examples: a system below the constant-sentence floor, identical answers, matches only in tags,
     a warning of a submission's validation, splits that contradict each other.
     """
-    scores = [
-        (one.severity, Link(name(system), quality.record), one.sentence, one.rows)
-        for system in view.systems
-        if (quality := system.quality) is not None
-        for one in quality.alarms
-    ]
+    scores = _score_alarms(view.systems)
     submitted = [
         (one.severity, _submission(each.number, each.record), one.sentence, ())
         for each in view.submissions
@@ -87,6 +83,15 @@ def alarms(view: Report) -> tuple[Table, ...]:
         for issue in view.data_issues
     ]
     return alarm_table([*scores, *answers, *data, *submitted])
+
+
+def _score_alarms(systems: Sequence[System]) -> list[tuple[Severity, Cell, str, Sequence[str]]]:
+    return [
+        (one.severity, Link(name(system), quality.record), one.sentence, one.rows)
+        for system in systems
+        if (quality := system.quality) is not None
+        for one in quality.alarms
+    ]
 
 
 def _submission(number: str, record: str) -> Link:
@@ -243,12 +248,7 @@ def performance(view: Report) -> Blocks:
         ranked = sorted(systems, key=_rank)
         yield from group_heading(view, group)
         if group is not None:
-            columns = ("system", *ROUGE_COLUMNS, "n")
-            title = text("report.quality-title")
-            yield from model_table(view, columns, ranked, floors=group.floors, title=title)
-            compared = [one for one in ranked if one.difference]
-            title = text("report.difference-title", baseline=group.baseline)
-            yield from model_table(view, ("system", "difference", "verdict"), compared, title=title)
+            yield from _scores(view, group, ranked)
         costs = ("system", "status", "params", "precision", "train", "vram", "decode")
         yield from model_table(view, costs, ranked, title=text("report.cost-title"))
         if group is not None:
@@ -256,6 +256,16 @@ def performance(view: Report) -> Blocks:
             data = group.data if len(view.groups) > 1 else ""
             yield from (Chart("comparison", part, data), Chart("lengths", part, data))
             yield Bullets(tuple(notes(group, systems)))
+
+
+def _scores(view: Report, group: SystemGroup, ranked: Sequence[System]) -> Blocks:
+    """Yield the scores of a group beside the trivial baselines, then the differences."""
+    columns = ("system", *ROUGE_COLUMNS, "n")
+    title = text("report.quality-title")
+    yield from model_table(view, columns, ranked, floors=group.floors, title=title)
+    compared = [one for one in ranked if one.difference]
+    title = text("report.difference-title", baseline=group.baseline)
+    yield from model_table(view, ("system", "difference", "verdict"), compared, title=title)
 
 
 def _rank(system: System) -> float:
@@ -384,12 +394,27 @@ def provenance(view: Report) -> Blocks:
 
 
 def run_end(view: Report) -> Blocks:
-    """Yield what the end of ``yoyak run`` shows: scores, costs and every alarm."""
+    """Yield what the end of ``yoyak run`` shows: scores and the alarms of trained systems.
+
+    Of at most ten alarms, without the rows; only an error has its advice. The report has the rest.
+    What the data audit found was printed before the runs began.
+    """
     if not view.groups:
         yield Note(text("report.nothing-scored"))
-    else:
-        yield from performance(view)
-        yield from alarms(view)
+    for group, systems in _by_group(view, view.systems):
+        if group is not None:
+            yield from group_heading(view, group)
+            yield from _scores(view, group, sorted(systems, key=_rank))
+    if any(one.toy and one.quality for one in view.systems):
+        yield Note(f"{TOY} {text('report.toy-note')}")
+    trained = [one for one in view.systems if one.parameters is not None]
+    found = sorted(_score_alarms(trained), key=lambda alarm: alarm[0] is not Severity.ERROR)
+    yield from alarm_table(
+        (severity, named, what if severity is Severity.ERROR else what.partition(" → ")[0], ())
+        for severity, named, what, _ in found[:_ALARMS_SHOWN]
+    )
+    if len(found) > _ALARMS_SHOWN:
+        yield Note(text("report.more-alarms", count=len(found) - _ALARMS_SHOWN))
 
 
 def status(view: Report) -> Blocks:
@@ -416,6 +441,7 @@ def status(view: Report) -> Blocks:
 
 
 _LAST_INCIDENTS = 5
+_ALARMS_SHOWN = 10
 
 
 SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
