@@ -11,6 +11,7 @@ from yoyak import messages
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.runs.workspace import Workspace
+from yoyak.values import Severity
 
 SAME = "#Person1#과 #Person2#는 이야기합니다."
 """The same answer to every dialogue: identical rows, nothing above the constant sentence."""
@@ -67,7 +68,14 @@ def test_the_alarms_of_a_run_are_in_every_view(yoyak, tmp_path, constant):
     yoyak("report")
     folder = tmp_path / "workspace" / "report"
     page, said = ((folder / name).read_text("utf-8") for name in ("index.html", "report.md"))
-    for view in (ended, compared, submitted, page, said):
+    assert_shown(
+        ended,
+        [
+            one if alarm.severity is Severity.ERROR else one.partition(" → ")[0]
+            for alarm, one in zip(alarms, sentences, strict=True)
+        ],
+    )
+    for view in (compared, submitted, page, said):
         assert_shown(view, sentences)
     for view in (ended, compared, submitted, page, said):
         assert_shown(view, floors)
@@ -120,7 +128,7 @@ def test_what_the_audit_finds_in_the_data_is_in_every_view_of_the_run(yoyak, tmp
     yoyak("report")
     report = tmp_path / "workspace" / "report"
     page, said = ((report / name).read_text("utf-8") for name in ("index.html", "report.md"))
-    for view in (ended.stdout, ended.stderr, page, said):
+    for view in (ended.stderr, page, said):
         assert_shown(view, sentences)
     issues = json.loads((report / "report.json").read_text("utf-8"))["data_issues"]
     assert [one["finding"]["name"] for one in issues if one["data"] == "data"] == [

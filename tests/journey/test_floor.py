@@ -125,3 +125,34 @@ def test_a_line_up_that_the_disk_stops_says_so_with_its_own_code(yoyak):
     done = yoyak("run", "lead", check=False)
     assert done.returncode == 74
     assert "GB" in done.stderr
+
+
+@pytest.fixture
+def two_floors(yoyak):
+    for name in ("one", "two"):
+        (yoyak.folder / f"{name}.toml").write_text('extends = "lead"\n', encoding="utf-8")
+    return lambda: yoyak("run", "one.toml", "two.toml", "--data", sample.folder())
+
+
+def test_the_report_is_written_after_the_first_run_already(two_floors):
+    said = two_floors().stderr
+    assert said.index("one: finished") < said.index("report so far") < said.index("two: started")
+    assert said.count("report so far") == 1
+
+
+def test_a_report_that_fails_between_runs_stops_none(two_floors, yoyak, monkeypatch):
+    from yoyak.report.render import write
+
+    original, calls = write.write_report, []
+
+    def fail_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ZeroDivisionError("a fault of the report")
+        return original(*arguments)
+
+    monkeypatch.setattr(write, "write_report", fail_once)
+    said = two_floors()
+    assert "a fault of the report" in said.stderr
+    assert "two: finished" in said.stderr
+    assert (yoyak.folder / "workspace/report/index.html").is_file()

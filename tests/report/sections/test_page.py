@@ -352,3 +352,28 @@ def test_status_says_how_a_run_runs_how_long_it_still_takes_and_when_all_ends(dr
     still = drawn(page.status(build([run], make.rest())), 120)
     assert "interrupted" in still
     assert "Expected to finish" not in still, "nobody works on it"
+
+
+def test_the_end_of_a_run_leaves_the_alarms_of_a_baseline_to_the_report(drawn, alarmed):
+    (lead,) = (one for one in alarmed.systems if one.recipe == "lead")
+    quality = msgspec.structs.replace(lead.quality, alarms=(BELOW,))
+    lead = msgspec.structs.replace(lead, quality=quality)
+    others = tuple(one for one in alarmed.systems if one.recipe != "lead")
+    both = msgspec.structs.replace(alarmed, systems=(lead, *others))
+    assert "WARNING lead" not in " ".join(drawn(page.run_end(both)).split())
+    untrained = (msgspec.structs.replace(one, parameters=None) for one in others)
+    alone = msgspec.structs.replace(alarmed, systems=(lead, *untrained))
+    assert "WARNING lead" in " ".join(drawn(page.run_end(alone)).split())
+
+
+def test_the_end_of_a_run_shows_ten_alarms_and_counts_the_rest(drawn, alarmed):
+    systems = [
+        one if one.parameters is None or one.quality is None
+        else msgspec.structs.replace(
+            one, quality=msgspec.structs.replace(one.quality, alarms=(BELOW,) * 11 + (IDENTICAL,))
+        )
+        for one in alarmed.systems
+    ]  # fmt: skip
+    shown = drawn(page.run_end(msgspec.structs.replace(alarmed, systems=tuple(systems))))
+    assert shown.count("WARNING") + shown.count("ERROR") == 10
+    assert "2 more alarms in the report" in shown

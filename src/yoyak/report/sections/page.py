@@ -394,10 +394,11 @@ def provenance(view: Report) -> Blocks:
 
 
 def run_end(view: Report) -> Blocks:
-    """Yield what the end of ``yoyak run`` shows: scores and the alarms of trained systems.
+    """Yield what the end of ``yoyak run`` shows: scores and at most ten alarms of them.
 
-    Of at most ten alarms, without the rows; only an error has its advice. The report has the rest.
-    What the data audit found was printed before the runs began.
+    An untrained system beside trained ones is a baseline, whose alarms are left to the report, as
+    are the rows, and the advice but for errors. What the data audit found was printed before the
+    runs began.
     """
     if not view.groups:
         yield Note(text("report.nothing-scored"))
@@ -408,7 +409,8 @@ def run_end(view: Report) -> Blocks:
     if any(one.toy and one.quality for one in view.systems):
         yield Note(f"{TOY} {text('report.toy-note')}")
     trained = [one for one in view.systems if one.parameters is not None]
-    found = sorted(_score_alarms(trained), key=lambda alarm: alarm[0] is not Severity.ERROR)
+    alarmed = _score_alarms(trained or view.systems)
+    found = sorted(alarmed, key=lambda alarm: alarm[0] is not Severity.ERROR)
     yield from alarm_table(
         (severity, named, what if severity is Severity.ERROR else what.partition(" → ")[0], ())
         for severity, named, what, _ in found[:_ALARMS_SHOWN]
