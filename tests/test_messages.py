@@ -23,6 +23,8 @@ def test_a_list_ends_after_ten_and_says_how_many_more():
         ("ｄev", r"'\uff44ev'"),
         ("\u1112\u1161", r"'\u1112\u1161'"),
         ("e\u0301", r"'e\u0301'"),
+        ("d\u0435v_0", r"'d\u0435v_0'"),
+        ("dev\u20100", r"'dev\u20100'"),
     ],
 )
 def test_what_looks_the_same_is_written_differently(text, shown):

@@ -15,6 +15,7 @@ from yoyak.data.rows import read_rows
 from yoyak.data.text_file import read_text_file
 from yoyak.errors import BadData, InputMissing
 
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 TEXT = "fname,summary\na,첫째 요약입니다.\n"
 
 
@@ -38,7 +39,9 @@ def zipped(path):
         (workbook, "data.excel", "CSV UTF-8"),
         (zipped, "data.archive", "train.csv, dev.csv"),
         (lambda path: zipped(path)[:60], "data.broken-archive", "unzip -t"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 8, "data.excel", "CSV UTF-8"),
+        (OLE + "Workbook".encode("utf-16-le"), "data.excel", "CSV UTF-8"),
+        (OLE + b"\0" * 8, "data.binary", "HWP"),
+        (b"\x89PNG\r\n\x1a\n", "data.binary", "PNG"),
         (gzip.compress(TEXT.encode()), "data.compressed", "gzip -dc"),
         (b"BZh91AY", "data.compressed", "bzip2 -dc"),
         (b"PAR1\x15\x04", "data.binary-table", "read_parquet"),

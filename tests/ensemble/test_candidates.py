@@ -65,6 +65,12 @@ def test_a_name_without_a_candidate_is_an_error(workspace, corpus, run):
         candidates(workspace, corpus, ["kobart"])
 
 
+def test_a_name_of_other_data_is_refused_with_what_differs(workspace, corpus, run):
+    dev = msgspec.structs.replace(corpus.dev, fingerprint="f" * 64)
+    with pytest.raises(InputMissing, match=r"'lead'.*other data.*: dev\)"):
+        candidates(workspace, msgspec.structs.replace(corpus, dev=dev), ["lead"])
+
+
 def test_another_decode_of_a_run_is_a_candidate_of_its_own(workspace, corpus, run, predicted):
     run.begin_predictions("dev", "g", "beam4")
     run.add_predictions("dev", predicted("dev"), "beam4")

@@ -75,6 +75,18 @@ def test_each_data_set_has_its_own_run_and_its_own_submission(yoyak):
     assert runs(yoyak)[0] in compared.stderr, "it says who was left alone"
 
 
+def test_answers_from_elsewhere_are_compared_with_the_runs_on_their_data(yoyak):
+    """Without names, every run and every import is compared with those on the same data."""
+    answers = [
+        {"fname": row["fname"], "summary": row["summary"][:30]}
+        for row in read(yoyak.folder / "data/dev.csv")
+    ]
+    write(yoyak.folder / "answers/dev.csv", answers)
+    yoyak("import", "team", yoyak.folder / "answers/dev.csv", "--data", yoyak.folder / "data")
+    compared = json.loads(yoyak("compare", "--json").stdout)
+    assert {one["system"] for one in compared["standings"]} == {"team", *runs(yoyak)}
+
+
 def runs(yoyak) -> list[str]:
     return [one["run"] for one in json.loads(yoyak("status", "--json").stdout)["runs"]]
 

@@ -41,5 +41,11 @@ def test_the_recorded_claim_of_94_51_cannot_be_one_run():
     assert keys(51.98, 26.61, 47.03, sum=94.51) == ["sum-broken"]
 
 
+def test_figures_computed_here_are_never_taken_for_a_mix_of_scales():
+    """A weak system has a ROUGE-2 of 0.22 points beside a ROUGE-1 of 10.46."""
+    assert keys(10.46, 0.22, 8.46) == ["mixed-scales"]
+    assert keys(10.46, 0.22, 8.46, stated=False) == []
+
+
 def test_rounded_parts_do_not_break_the_identity():
     assert keys(12.344, 10.004, 11.116, sum=33.47, mean=11.15) == ["unusual-ratio-2"]

@@ -62,7 +62,8 @@ def compare(
     from yoyak.terminal.render import show
 
     context = open_context(None, workspace)
-    evaluated = _evaluate_all(context, systems or _all_runs(context), references)
+    named = systems or _all_systems(context)
+    evaluated = _evaluate_all(context, named, references)
     scorecards = {name: one.card for name, one in evaluated.items()}
     # Named systems must be comparable; of all runs, those that are stand in one table each.
     data = {name: one.dev_sha256 for name, one in evaluated.items() if one.dev_sha256 is not None}
@@ -90,7 +91,7 @@ def compare(
     if alone:
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
     if rows and references is None and not as_json:
-        draw_review(context, systems or _all_runs(context))
+        draw_review(context, named)
 
 
 def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path]) -> None:
@@ -148,8 +149,14 @@ def _display_names(
     return short | marked
 
 
-def _all_runs(context: CommandContext) -> list[str]:
-    return [run.name for run in context.workspace.runs() if run.scorecard("dev") is not None]
+def _all_systems(context: CommandContext) -> list[str]:
+    """Return the names of all scored runs and imports."""
+    from yoyak.ensemble.imports import imports
+
+    workspace = context.workspace
+    taken_in = [one for one in imports(workspace) if workspace.named(one.name) is None]
+    found = [*workspace.runs(), *taken_in]
+    return [one.name for one in found if one.scorecard() is not None]
 
 
 def _evaluate(

@@ -32,6 +32,10 @@ _TO_JSONL = (
     "orient='records', lines=True, force_ascii=False)\" {{file}} {{jsonl}}"
 )
 
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_WORKBOOKS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book"))
+"""Names of the part of an OLE container that makes it an Excel workbook."""
+
 _SIGNATURES = (
     _Signature(b"\x1f\x8b", "gzip", "data.compressed", "gzip -dc {file} > {unpacked}"),
     _Signature(b"BZh", "bzip2", "data.compressed", "bzip2 -dc {file} > {unpacked}"),
@@ -40,7 +44,10 @@ _SIGNATURES = (
     _Signature(b"7z\xbc\xaf\x27\x1c", "7-Zip", "data.compressed", "7z x {file}"),
     _Signature(b"PAR1", "Parquet", "data.binary-table", _TO_JSONL.format("read_parquet")),
     _Signature(b"ARROW1", "Feather", "data.binary-table", _TO_JSONL.format("read_feather")),
-    _Signature(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel", "data.excel"),
+    _Signature(_OLE, "HWP, Word or other Office", "data.binary"),
+    _Signature(b"HWP Document File", "HWP", "data.binary"),
+    _Signature(b"\x89PNG", "PNG", "data.binary"),
+    _Signature(b"\xff\xd8\xff", "JPEG", "data.binary"),
     _Signature(b"%PDF", "PDF", "data.binary"),
     _Signature(b"SQLite format 3\0", "SQLite", "data.binary"),
     _Signature(b"\x80\x04\x95", "pickle", "data.binary"),
@@ -102,6 +109,8 @@ def refuse_other_formats(path: Path, content: bytes) -> None:
     """Raise BadData for a known format that is not text, and for text that stands for a file."""
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         raise _archive(path, content)
+    if content.startswith(_OLE) and any(name in content for name in _WORKBOOKS):
+        raise BadData("data.excel", file=path)
     start = content[:200]
     markup = start.lstrip().lower()
     for one in _SIGNATURES:

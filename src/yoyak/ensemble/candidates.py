@@ -7,6 +7,7 @@ from yoyak.config.schema import BeamSearch, Decode, Greedy, Recipe, Sampling
 from yoyak.ensemble.imports import Import, imports
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import RunState
+from yoyak.messages import listed
 from yoyak.metrics.protocol import OFFICIAL, protocol_of
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.runs.run import Run
@@ -169,10 +170,28 @@ def candidates(
     found = [_under(protocol_of(OFFICIAL, references), one) for one in found] if found else []
     for name in names:
         if not any(name in one.names for one in found):
-            known = ", ".join(dict.fromkeys(one.lineage.system for one in found))
-            raise InputMissing("submission.no-candidate", name=name, known=known)
+            raise _no_candidate(workspace, corpus, name, found)
     chosen = [one for one in found if not names or set(one.names) & set(names)]
     return tuple(sorted(chosen, key=lambda one: (_UNRANKED in one.stale, -one.card.rouge.mean)))
+
+
+def _no_candidate(
+    workspace: Workspace, corpus: Corpus, name: str, found: Sequence[Candidate]
+) -> InputMissing:
+    """Return why ``name`` is not among ``found``: other data, or nothing whole and scored."""
+    run = workspace.named(name)
+    taken_in = next((one for one in imports(workspace) if one.name == name), None)
+    made_from: dict[str, str | None] = {}
+    if run is not None:
+        made_from = {"train": run.identity.train_sha256, "dev": run.identity.dev_sha256}
+    elif taken_in is not None:
+        made_from = {"dev": taken_in.record.data_sha256.get("dev")}
+    now = {"train": corpus.train.fingerprint, "dev": corpus.dev.fingerprint}
+    other = [split for split, made in made_from.items() if made != now[split]]
+    if other:
+        return InputMissing("submission.other-data", name=name, splits=", ".join(other))
+    known = listed(list(dict.fromkeys(one.lineage.system for one in found)))
+    return InputMissing("submission.no-candidate", name=name, known=known or "–")
 
 
 def _under(protocol: Protocol, one: Candidate) -> Candidate:

@@ -118,11 +118,12 @@ def listed(items: Collection[object], limit: int = 10) -> str:
 def visible(text: str) -> str:
     """Quote ``text`` as ``repr`` does, with lookalike characters escaped too.
 
-    Escaped besides what ``repr`` escapes: full-width and half-width forms, and text that is not in
-    NFC, which look the same as other characters.
+    Escaped besides what ``repr`` escapes: full-width and half-width forms, Greek and Cyrillic
+    letters, dashes, and text that is not in NFC, which look the same as other characters.
     """
     is_composed = unicodedata.is_normalized("NFC", text)
-    return re.sub("[\uff00-\uffef]" if is_composed else r"[^\0-\x7f]", _escaped, repr(text))
+    alike = r"[\u0370-\u052f\u2010-\u2015\uff00-\uffef]" if is_composed else r"[^\0-\x7f]"
+    return re.sub(alike, _escaped, repr(text))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -326,4 +326,5 @@ def _triple_alarms(evidence: sanity_checks.SanityInputs) -> tuple[sanity_checks.
         sum=100 * rouge.sum,
         mean=100 * rouge.mean,
         constant_floor=None if says_already else 100 * floor.rouge1,
+        stated=False,
     )

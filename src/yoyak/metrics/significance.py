@@ -156,6 +156,8 @@ class ScorecardGroup(Mapping[str, Scorecard]):
 
 def _refuse_unlike(one: str, ours: Protocol, other: str, theirs: Protocol) -> None:
     differing = unlike(ours, theirs)
+    if differing == ("data_sha256",):
+        raise BadData("metrics.unlike-references", one=one, other=other)
     if differing:
         raise BadData(
             "metrics.unlike-protocols",

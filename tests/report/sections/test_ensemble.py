@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta, timezone
 
+import msgspec
 import pytest
 
 from yoyak import messages
@@ -117,6 +118,16 @@ def test_the_ledger_shows_unknown_scores_as_unknown(drawn):
     assert "11 left until 2026-01-02 00:00 UTC+09:00" in shown
     assert "closes at 2026-01-09 19:00 UTC+09:00" in shown
     assert "–" in next(line for line in shown.splitlines() if line.lstrip().startswith("2 "))
+
+
+def test_submissions_scored_on_other_references_stand_in_tables_of_their_own(drawn):
+    other = entry(3, 0.9, None)
+    dev = msgspec.structs.replace(other.written.dev, signature="other data")
+    other = msgspec.structs.replace(other, written=msgspec.structs.replace(other.written, dev=dev))
+    view = msgspec.structs.replace(board(), entries=(*board().entries, other))
+    shown = drawn(ensemble.ledger(view), 120)
+    assert shown.index("42.00") < shown.index("Protocol: s") < shown.index("90.00")
+    assert "Protocol" not in drawn(ensemble.ledger(board()), 120)
 
 
 def test_the_ledger_says_what_is_not_limited(drawn):

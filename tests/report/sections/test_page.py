@@ -312,6 +312,12 @@ def test_systems_scored_on_other_data_stand_in_tables_of_their_own(drawn, make):
     assert said.count("27.01") == 2, "each with its own floors"
 
 
+def test_status_keeps_scores_on_other_data_in_tables_of_their_own(make):
+    blocks = list(page.status(unlike(make, dev_sha256="f" * 8)))
+    assert [isinstance(block, Note) for block in blocks[:4]] == [True, False] * 2
+    assert [len(block.rows) for block in blocks[1:4:2]] == [1, 1]
+
+
 def test_status_says_where_a_run_was_cut_off_and_what_to_type(drawn, view):
     said = drawn(page.status(view))
     assert "17/24 (71%)" in said

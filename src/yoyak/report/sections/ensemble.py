@@ -258,6 +258,8 @@ def submissions(view: Report) -> Blocks:
     """Yield the submission files and their results, those with one dev protocol together."""
     for signature in dict.fromkeys(one.signature for one in view.submissions):
         yield from _submissions(one for one in view.submissions if one.signature == signature)
+        if any(one.signature != signature for one in view.submissions):
+            yield Note(text("report.protocol-note", signature=signature))
 
 
 def _submissions(found: Iterable[SubmissionSummary]) -> tuple[Table, ...]:
@@ -293,7 +295,17 @@ class LedgerView(Value, frozen=True, kw_only=True):
 
 
 def ledger(view: LedgerView) -> Blocks:
-    """Yield every submission with its scores, today's uploads, and when the contest closes."""
+    """Yield the submissions with one dev protocol together, today's uploads, and the closing."""
+    signatures = dict.fromkeys(entry.written.dev.signature for entry in view.entries)
+    for signature in signatures:
+        found = [one for one in view.entries if one.written.dev.signature == signature]
+        yield from _ledger(found)
+        if len(signatures) > 1:
+            yield Note(text("report.protocol-note", signature=signature))
+    yield from map(Note, _limits(view))
+
+
+def _ledger(entries: "Iterable[Entry]") -> tuple[Table, ...]:
     rows = (
         (
             str(entry.number),
@@ -303,11 +315,10 @@ def ledger(view: LedgerView) -> Blocks:
             score(entry.public, 4),
             score(entry.private, 4),
         )
-        for entry in view.entries
+        for entry in entries
     )
     columns = ("number", "system", "method", "dev", "public", "private")
-    yield from table(columns, rows, text("report.section-submissions"))
-    yield from map(Note, _limits(view))
+    return table(columns, rows, text("report.section-submissions"))
 
 
 def _limits(view: LedgerView) -> Iterable[str]:

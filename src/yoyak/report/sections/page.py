@@ -424,7 +424,9 @@ def status(view: Report) -> Blocks:
     if not view.systems:
         yield Note(text("report.no-runs"))
     columns = ("system", "status", "stage", "progress", "mean", "left")
-    yield from model_table(view, columns, title=text("report.status-title"))
+    for group, systems in _by_group(view, view.systems):
+        yield from group_heading(view, group)
+        yield from model_table(view, columns, systems, title=text("report.status-title"))
     yield from lineup_end(view)
     failed = (
         (proof.name, format.proved(check.name), _check(check))
