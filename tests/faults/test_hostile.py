@@ -27,6 +27,7 @@ HOSTILE = (
         "a candidate is bound to the hashes of data, decoding, weights and answers; what is stale "
         "is refused with the reason",
         ("test_answers_to_a_replaced_test_file_are_refused",
+         "test_a_name_of_other_data_is_refused_with_what_differs",
          "test_another_decoding_of_dev_does_not_go_out_with_the_old_test_answers",
          "test_an_edited_file_is_refused_and_named",
          "test_an_edited_import_is_refused",
@@ -63,7 +64,10 @@ HOSTILE = (
          "test_a_score_under_another_protocol_is_never_ranked_with_the_others",
          "test_answers_to_other_data_are_not_put_beside_these_dialogues",
          "test_runs_on_other_dialogues_with_the_same_references_are_not_compared",
-         "test_each_data_set_has_its_own_run_and_its_own_submission"),
+         "test_each_data_set_has_its_own_run_and_its_own_submission",
+         "test_status_keeps_scores_on_other_data_in_tables_of_their_own",
+         "test_submissions_scored_on_other_references_stand_in_tables_of_their_own",
+         "test_answers_from_elsewhere_are_compared_with_the_runs_on_their_data"),
     ),
     Kind(
         "systems of known difference, simulated",
@@ -104,7 +108,7 @@ HOSTILE = (
          "test_exchanged_files_are_noticed_by_their_faults_or_their_dialogues"),
     ),
     Kind(
-        "ids that differ by blanks, case, width or invisible characters",
+        "ids that differ by blanks, case, width, invisible characters, Cyrillic letters or dashes",
         "they are named as such and printed visibly; lists end after ten",
         ("test_ids_that_look_the_same_are_told_apart",
          "test_ids_that_only_look_the_same_are_named_in_the_alarm",
@@ -120,7 +124,8 @@ HOSTILE = (
          "test_no_bytes_break_the_gate"),
     ),
     Kind(
-        "Excel, ZIP, gzip, Git LFS pointers, web pages, FIFOs and devices in place of data",
+        "Excel, HWP, Word, pictures, ZIP, gzip, Git LFS pointers, web pages, FIFOs and devices in "
+        "place of data",
         "one sentence says what the file is, and the next command",
         ("test_what_is_no_text_is_named_with_the_next_command",
          "test_every_verb_names_a_file_for_what_it_is",
@@ -146,10 +151,12 @@ HOSTILE = (
          "test_a_wrong_recipe_beside_a_right_one_leaves_nothing"),
     ),
     Kind(
-        "events of a newer version, absurd times, a NaN dev loss, a flipped bit in a format number",
+        "events of a newer version, absurd times, a NaN dev loss, a flipped bit in a format number, "
+        "a folder in the place of a record",
         "newer is skipped and counted or refused in one sentence, and told from damage",
         ("test_events_of_a_newer_version_are_skipped_counted_and_named",
          "test_a_newer_record_is_refused_in_one_sentence",
+         "test_a_folder_in_the_place_of_a_record_is_named_in_one_sentence",
          "test_a_time_that_no_calendar_shows_is_a_damaged_line",
          "test_a_flipped_bit_of_the_format_number_is_damage_and_not_a_newer_version",
          "test_a_dev_loss_that_is_not_a_number_is_recorded_and_read"),

@@ -106,3 +106,14 @@ def test_events_of_a_newer_version_are_skipped_counted_and_named(yoyak, old):
     assert "moon.phase (a=1)" in status
     findings = json.loads(yoyak("report", "--json").stdout)["findings"]
     assert [one["what"]["fields"]["lines"] for one in findings] == ["1"]
+
+
+@pytest.mark.parametrize("verb", ["status", "report", "submit"])
+def test_a_folder_in_the_place_of_a_record_is_named_in_one_sentence(yoyak, old, verb):
+    events = old / "runs" / OLD_LEAD / "events.jsonl"
+    events.unlink()
+    events.mkdir()
+    refused = yoyak(verb, check=False)
+    assert refused.returncode == 66
+    assert f"{OLD_LEAD}/events.jsonl" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yoyak.metrics.rouge_consistency import rouge_consistency
+from yoyak.metrics.rouge_consistency import RougeClaim, computed_consistency, rouge_consistency
 from yoyak.metrics.sanity_checks import Severity
 
 
@@ -44,7 +44,7 @@ def test_the_recorded_claim_of_94_51_cannot_be_one_run():
 def test_figures_computed_here_are_never_taken_for_a_mix_of_scales():
     """A weak system has a ROUGE-2 of 0.22 points beside a ROUGE-1 of 10.46."""
     assert keys(10.46, 0.22, 8.46) == ["mixed-scales"]
-    assert keys(10.46, 0.22, 8.46, stated=False) == []
+    assert computed_consistency(RougeClaim(10.46, 0.22, 8.46)) == ()
 
 
 def test_rounded_parts_do_not_break_the_identity():

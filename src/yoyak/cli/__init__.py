@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from yoyak import messages
-from yoyak.errors import YoyakError
+from yoyak.errors import InputMissing, YoyakError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,16 +40,22 @@ def _run(words: Sequence[str]) -> None:
             from yoyak.cli.app import app
 
             app(words, prog_name="yoyak")
-        except YoyakError as error:
+        except (YoyakError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             from yoyak.report.render.escape import printable
             from yoyak.runs.redact import redact
 
             # It may repeat what was typed or what a library said, a token by mistake among it.
-            print(messages.text("cli.error", error=printable(redact(str(error)))), file=sys.stderr)
-            sys.exit(error.exit_code)
+            ours = error if isinstance(error, YoyakError) else _unreadable(error)
+            print(messages.text("cli.error", error=printable(redact(str(ours)))), file=sys.stderr)
+            sys.exit(ours.exit_code)
         except BrokenPipeError:
             # The reader (`| head`) has closed the pipe; the flush at exit must not fail.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unreadable(error: OSError) -> InputMissing:
+    """Return the error that names a record which the system does not let anybody read as a file."""
+    return InputMissing("data.unreadable", file=error.filename, problem=error.strerror)
 
 
 def _language(words: Sequence[str]) -> messages.Language | None:

@@ -35,18 +35,18 @@ def rouge_consistency(
     sum: float | None = None,
     mean: float | None = None,
     constant_floor: float | None = None,
-    stated: bool = True,
 ) -> tuple[Alarm, ...]:
-    """Return the alarms of figures on the 0–100 scale, errors first.
+    """Return the alarms of stated figures on the 0–100 scale, errors first.
 
-    ``sum`` is R1 + R2 + RL (0–300), ``mean`` a third of it (0–100). ``stated`` figures come from
-    elsewhere and may mix the scales 0–1 and 0–100; those computed here cannot. Single rows may break every
+    ``sum`` is R1 + R2 + RL (0–300), ``mean`` a third of it (0–100). Single rows may break every
     rule but RL ≤ R1; the rules are for corpora.
     """
     claim = RougeClaim(rouge1, rouge2, rougeL, sum, mean, constant_floor)
-    scale = tuple(_scale(claim)) if stated else ()
-    if scale:
-        return scale
+    return tuple(_scale(claim)) or computed_consistency(claim)
+
+
+def computed_consistency(claim: RougeClaim) -> tuple[Alarm, ...]:
+    """Return the alarms of figures that were computed here, so that no scales can be mixed."""
     return (*_impossible(claim), *_implausible(claim))
 
 

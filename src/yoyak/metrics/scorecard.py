@@ -319,12 +319,12 @@ def _equal_share(scores: "Floats") -> float:
 def _triple_alarms(evidence: sanity_checks.SanityInputs) -> tuple[sanity_checks.Alarm, ...]:
     rouge, floor = evidence.rouge, evidence.floors.constant
     says_already = rouge.mean < floor.mean
-    return rouge_consistency.rouge_consistency(
+    claim = rouge_consistency.RougeClaim(
         100 * rouge.rouge1,
         100 * rouge.rouge2,
         100 * rouge.rougeL,
         sum=100 * rouge.sum,
         mean=100 * rouge.mean,
         constant_floor=None if says_already else 100 * floor.rouge1,
-        stated=False,
     )
+    return rouge_consistency.computed_consistency(claim)
