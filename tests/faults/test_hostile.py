@@ -151,8 +151,8 @@ HOSTILE = (
          "test_a_wrong_recipe_beside_a_right_one_leaves_nothing"),
     ),
     Kind(
-        "events of a newer version, absurd times, a NaN dev loss, a flipped bit in a format number, "
-        "a folder in the place of a record",
+        "events of a newer version, absurd times, a NaN dev loss, a flipped bit in a format "
+        "number, a folder in the place of a record",
         "newer is skipped and counted or refused in one sentence, and told from damage",
         ("test_events_of_a_newer_version_are_skipped_counted_and_named",
          "test_a_newer_record_is_refused_in_one_sentence",
