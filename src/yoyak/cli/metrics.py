@@ -155,8 +155,8 @@ def _all_systems(context: CommandContext) -> list[str]:
 
     workspace = context.workspace
     taken_in = [one for one in imports(workspace) if workspace.named(one.name) is None]
-    found = [*workspace.runs(), *taken_in]
-    return [one.name for one in found if one.scorecard() is not None]
+    runs = [run.name for run in workspace.runs() if run.scorecard() is not None]
+    return [*runs, *(one.name for one in taken_in if one.scorecard() is not None)]
 
 
 def _evaluate(
