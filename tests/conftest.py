@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,9 @@ from yoyak import messages
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.runs.workspace import Workspace
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow moment of the machine is no finding; what CI finds it has to find again.
 settings.register_profile(
