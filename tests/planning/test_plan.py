@@ -7,7 +7,7 @@ from yoyak.config.project import ResourceLimits
 from yoyak.errors import DiskFull, Unavailable
 from yoyak.planning.disk_estimate import peak_gb
 from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
-from yoyak.planning.plan import PlanTarget, admit, plan
+from yoyak.planning.plan import PendingRun, PlanTarget, admit, plan
 from yoyak.system import limits, probe
 
 RTX_3090 = GPUS["RTX 3090"]
@@ -172,7 +172,8 @@ def half_done(contest, resolved, workspace, fake_gpus, monkeypatch):
 
     def admit_with(room_gb, *, trained):
         monkeypatch.setattr(limits, "room_gb", lambda *_: room_gb)
-        admit({run: trained}, contest, workspace, ResourceLimits(disk_free_gb=0.0))
+        pending = [PendingRun(run.recipe, run, trained)]
+        admit(pending, contest, workspace, ResourceLimits(disk_free_gb=0.0))
 
     return run, admit_with
 
@@ -201,13 +202,13 @@ def test_a_run_that_was_trained_whole_needs_no_base_to_predict(
     contest, workspace, fake_gpus, offline
 ):
     fake_gpus()
-    runs = {
-        name: workspace.find_or_create(load.resolve(name).recipe, contest, lambda: b"{}")
-        for name in ("kobart", "qwen3-4b")
-    }
+
+    def pending(name, *, trained):
+        return PendingRun(load.resolve(name).recipe, None, trained)
+
     roomy = ResourceLimits(disk_free_gb=0.0)
-    admit({runs["kobart"]: True}, contest, workspace, roomy)
+    admit([pending("kobart", trained=True)], contest, workspace, roomy)
     with pytest.raises(Unavailable, match="hub cannot be reached"):
-        admit({runs["kobart"]: False}, contest, workspace, roomy)
+        admit([pending("kobart", trained=False)], contest, workspace, roomy)
     with pytest.raises(Unavailable, match="Qwen3-4B"):
-        admit({runs["qwen3-4b"]: True}, contest, workspace, roomy)
+        admit([pending("qwen3-4b", trained=True)], contest, workspace, roomy)

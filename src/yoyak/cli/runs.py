@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from yoyak.messages import text
 from yoyak.runs.run import Run
 
 if TYPE_CHECKING:
+    from yoyak.config.schema import Recipe
     from yoyak.events import AnyEvent, DataFinding
     from yoyak.scheduler.scheduler import OnEvent
 
@@ -82,10 +84,8 @@ def run(
     ] = False,
 ) -> None:
     """Complete each recipe's run, then write the report and the submission."""
-    from yoyak.planning.plan import admit
     from yoyak.scheduler.create_runs import create_runs, record_audit, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
-    from yoyak.scheduler.stages import is_finished, is_trained
     from yoyak.terminal.progress import showing
     from yoyak.trackers.live import LiveTrackers
 
@@ -96,13 +96,15 @@ def run(
     context.resolve(names, sets or ())
     allowed = (*context.project.data.allow, *(allow or ()))
     findings = _audited(context, allowed)
-    runs = create_runs(context.workspace, context.corpus, names, context.project, sets or ())
+    runs = create_runs(
+        context.workspace,
+        context.corpus,
+        names,
+        context.project,
+        sets or (),
+        admit=None if skip_plan or unplanned else partial(_admit, context),
+    )
     _name_older_runs(context, runs)
-    if not (skip_plan or unplanned):
-        corpus = context.corpus
-        todo = [run for run in runs if run.holder() is None and not is_finished(run, corpus)]
-        trained = {run: is_trained(run, corpus) for run in todo}
-        admit(trained, corpus, context.workspace, context.project.limits)
     record_audit(runs, findings, allowed)
     record_plans(runs, context.corpus, context.workspace)
     with live_trackers:
@@ -122,6 +124,24 @@ def run(
     failed = [outcome.run.name for outcome in outcomes if outcome.result is RunResult.FAILED]
     if failed:
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
+
+
+def _admit(context: CommandContext, found: "Sequence[tuple[Recipe, Run | None]]") -> None:
+    """Ask the plan for what is neither done nor worked on by another process.
+
+    Raises:
+        YoyakError: a base cannot be used, or the line-up does not fit.
+    """
+    from yoyak.planning.plan import PendingRun, admit
+    from yoyak.scheduler.stages import is_finished, is_trained
+
+    corpus = context.corpus
+    pending = [
+        PendingRun(recipe, run, run is not None and is_trained(run, corpus))
+        for recipe, run in found
+        if run is None or (run.holder() is None and not is_finished(run, corpus))
+    ]
+    admit(pending, corpus, context.workspace, context.project.limits)
 
 
 def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") -> "OnEvent":

@@ -7,7 +7,7 @@ setting that does fit. ``yoyak plan``, ``doctor`` and ``run`` refuse by this one
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -146,10 +146,18 @@ def target_here(workspace: Workspace, limits_: ResourceLimits, gpu: GpuSpec | No
     )
 
 
+class PendingRun(NamedTuple):
+    """A recipe to run; ``run`` is what there is of it, if anything, ``trained`` its weights."""
+
+    recipe: Recipe
+    run: Run | None
+    trained: bool
+
+
 def admit(
-    pending: Mapping[Run, bool], corpus: Corpus, workspace: Workspace, limits_: ResourceLimits
+    pending: Sequence[PendingRun], corpus: Corpus, workspace: Workspace, limits_: ResourceLimits
 ) -> None:
-    """Return if ``pending`` may begin: unfinished runs, and whether each is trained already.
+    """Return if ``pending`` may begin.
 
     What the runs hold on the disk, and what could be pruned, counts as room. Without a GPU only the
     disk and the bases can refuse.
@@ -159,7 +167,7 @@ def admit(
     """
     if not pending:
         return
-    recipes = [_to_predict(run.recipe) if pending[run] else run.recipe for run in pending]
+    recipes = [_to_predict(one.recipe) if one.trained else one.recipe for one in pending]
     target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
     refusals = plan(recipes, corpus, target).refusals
     if target.disk_free_gb is not None and any(
@@ -169,9 +177,9 @@ def admit(
         bases = [recipe.model.base for recipe in recipes if recipe.model.base is not None]
         spare = candidates(workspace, hub=limits_.prune_hub, needed_bases=bases)
         room = sum(each.size_bytes for each in spare) + sum(
-            atomic.size_bytes(run.engine_folder / name)
-            for run, trained in pending.items()
-            if not trained
+            atomic.size_bytes(one.run.engine_folder / name)
+            for one in pending
+            if one.run is not None and not one.trained
             for name in ("checkpoints", "weights")
         )
         target = target._replace(disk_free_gb=target.disk_free_gb + room / probe.GB)

@@ -1,7 +1,7 @@
 """Find or create the run of each recipe in the workspace."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -30,11 +30,22 @@ def create_runs(
     names: Iterable[str],
     project: Project,
     sets: Iterable[str],
+    *,
+    admit: Callable[[Sequence[tuple[Recipe, Run | None]]], None] | None = None,
 ) -> list[Run]:
     """Return the run of each recipe on this data, in order; every recipe is checked first.
 
+    Args:
+        workspace: where the runs are.
+        corpus: the data.
+        names: of the recipes.
+        project: the settings of the folder.
+        sets: settings of the command line.
+        admit: called with each recipe and the run that there is of it, before one is created.
+
     Raises:
-        BadRecipe: a recipe or setting is wrong, or one is named twice; nothing was written.
+        BadRecipe: a recipe or setting is wrong, or one is named twice; nothing was written, as
+            where ``admit`` raises.
     """
     sets = tuple(sets)
     resolved = [load.resolve(name, project=project.layers, sets=sets).recipe for name in names]
@@ -42,6 +53,8 @@ def create_runs(
     for recipe in resolved:
         _check_engine(recipe)
         _refuse_secrets(recipe)
+    if admit is not None:
+        admit([(recipe, workspace.find(recipe, corpus)) for recipe in resolved])
     return [_run(workspace, corpus, recipe, sets) for recipe in resolved]
 
 
