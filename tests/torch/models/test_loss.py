@@ -96,6 +96,8 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(architecture, scene):
     whole_loss, whole = found[0]
     for loss, gradient in found[1:]:
         assert loss == pytest.approx(whole_loss, rel=1e-6)
+        length = torch.stack([value.norm() for value in whole.values()]).norm()
         for name, value in gradient.items():
-            rounding = 1e-6 * max(1.0, float(whole[name].abs().max()))
-            assert torch.allclose(value, whole[name], rtol=1e-4, atol=rounding), name
+            # Of a key's bias the exact gradient is zero, and what is left of it is rounding.
+            bound = 1e-5 * whole[name].norm() + 1e-7 * length
+            assert (value - whole[name]).norm() < bound, name

@@ -78,7 +78,8 @@ def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     # Loaded again, they say what they were judged for.
     from yoyak.metrics.rouge import score_rows
 
-    said = answers(asked, asked.dev.dialogues)
+    judged_with = Greedy(max_new_tokens=asked.recipe.decode.max_new_tokens)
+    said = answers(asked, asked.dev.dialogues, judged_with)
     texts = [said[dialogue.id].text for dialogue in asked.dev.dialogues]
     scores = score_rows(texts, [dialogue.references for dialogue in asked.dev.dialogues])
     assert scores[:, :, 2].mean() == pytest.approx(best.rouge.mean, abs=1e-9)
