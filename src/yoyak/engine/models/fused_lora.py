@@ -211,8 +211,8 @@ class LoraGroup:
         return Gradients(total, matrices)
 
     def _scaled_product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        # beta=0: the first operand is never read, and its type and device are what is needed.
-        return torch.addmm(left[0, :1], left, right, beta=0, alpha=self._scaling)
+        # With beta=0 the first operand is never read: any row will do.
+        return torch.addmm(right[0], left, right, beta=0, alpha=self._scaling)
 
     def _drop(self, hidden: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
         rate = getattr(self._dropout, "p", 0.0) if self._dropout.training else 0.0
