@@ -172,7 +172,7 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     """Packing without cross-contamination (cu_seqlens); ``auto``: on a GPU, where a check against
     padded rows passes and it measures faster."""
     kernels: Literal["auto", "torch", "fused", "liger"] = "auto"
-    """``fused``: LoRA layers with gradients by hand; ``auto``: those, where there are any.
+    """``fused``: LoRA layers with gradients by hand; ``auto``: those in blocks of known families.
     ``liger``: kernels of norms, SwiGLU and rotary embeddings; needs a GPU and its extra.
     ``torch``: what transformers and PEFT compute."""
     compile: bool = False

@@ -343,3 +343,11 @@ def test_a_model_without_adapters_is_left_alone_unless_fusing_was_asked_for(toy)
         refuse_unsupported_kernels(
             bundle, TrainSettings(kernels="fused"), Precision(torch.float32, None)
         )
+
+
+@pytest.mark.parametrize(("family", "empty"), [("qwen3", False), ("phi3", True)])
+def test_without_being_asked_only_known_blocks_are_fused(family, empty):
+    options = KernelOptions.of(TrainSettings())
+    assert KernelPatches(bundle_of(build(family)), options).empty is empty
+    asked = KernelOptions.of(TrainSettings(kernels="fused"))
+    assert not KernelPatches(bundle_of(build(family)), asked).empty

@@ -39,9 +39,11 @@ class FusedLora:
 
     Args:
         bundle: the model, adapters in place. Layers whose code is not recognised stay as they are.
+        groups: fuse groups of projections outside known blocks, too.
     """
 
-    def __init__(self, bundle: ModelBundle) -> None:
+    def __init__(self, bundle: ModelBundle, *, groups: bool = True) -> None:
+        self._fuses_groups = groups
         self._groups: list[LoraGroup] = []
         adapted = hasattr(bundle.model, "peft_config")
         self.patches = list(self._find(unwrap_model(bundle.model))) if adapted else []
@@ -58,6 +60,8 @@ class FusedLora:
         for block in filter(_is_known_block, transformer_blocks(model)):
             fused.update(block.modules())
             yield KernelPatch(block, "forward", _FusedBlock(block, self._group))
+        if not self._fuses_groups:
+            return
         for module in model.modules():
             for names in GROUPS:
                 layers = _lora_layers(module, names)

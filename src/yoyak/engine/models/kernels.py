@@ -29,6 +29,7 @@ class KernelOptions(NamedTuple):
 
     packed: bool = False
     fused: bool = False
+    fused_groups: bool = True
     liger: bool = False
     compiled: bool = False
 
@@ -38,6 +39,7 @@ class KernelOptions(NamedTuple):
         return cls(
             # Compiled blocks are the ones that PEFT wrote: the compiler fuses them itself.
             fused=settings.kernels in {"auto", "fused"} and not settings.compile,
+            fused_groups=settings.kernels == "fused",
             liger=settings.kernels == "liger",
             compiled=settings.compile,
         )
@@ -57,7 +59,7 @@ class KernelPatches:
     def __init__(self, bundle: ModelBundle, options: KernelOptions) -> None:
         self._bundle = bundle
         self._patches: list[KernelPatch] = []
-        self._fused = FusedLora(bundle) if options.fused else None
+        self._fused = FusedLora(bundle, groups=options.fused_groups) if options.fused else None
         if self._fused is not None:
             self._patches += self._fused.patches
         if options.liger:
