@@ -6,6 +6,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models.model import (  # noqa: E402
     ModelBundle,
+    attention_function,
     position_limit,
     positions_needed,
     refuse_beyond_positions,
@@ -23,6 +24,26 @@ def test_blocks_and_the_model_below_adapters_are_found(toy, adapted):
     assert type(unwrap_model(wrapped)) is type(toy("llama").model)
     bare = toy("llama").model
     assert unwrap_model(bare) is bare
+
+
+def test_another_attention_counts_inside_its_block_only(toy):
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    model, calls = toy("llama").model, []
+
+    def counted(module, *rest, **settings):
+        calls.append(module.layer_idx)
+        if module.layer_idx == 1:
+            raise ZeroDivisionError
+        return sdpa_attention_forward(module, *rest, **settings)
+
+    def read():
+        model(input_ids=torch.tensor([[5, 6, 7]]))
+
+    with pytest.raises(ZeroDivisionError), attention_function(model.config, "counted", counted):
+        read()
+    read()
+    assert calls == [0, 1]
 
 
 def test_an_encoder_decoder_needs_its_longer_side_and_a_causal_model_the_sum():

@@ -7,7 +7,7 @@ would wait for the device at every token.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch.nn.functional import pad  # noqa: TID253 -- as above
@@ -15,7 +15,7 @@ from torch.nn.functional import pad  # noqa: TID253 -- as above
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.inference.kv_cache import is_supported, preallocated_cache
 from yoyak.engine.models.collate import pad_sources
-from yoyak.engine.models.model import unwrap_model
+from yoyak.engine.models.model import attention_function, unwrap_model
 from yoyak.engine.tokenization.encode import EncodedRow
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PREFILL_TOKENS = {"cuda": 16_384, "cpu": 2_048}
 """Padded tokens of sources in one forward pass: on a GPU about 2 GB of activations for an 8B Llama;
 on a CPU those of a small model stay in its cache."""
 
-SHARED_ATTENTION = "yoyak_shared_cross_attention"
+SHARED_ATTENTION = "yoyak-shared-cross-attention"
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -260,7 +260,9 @@ class _Seq2SeqScores:
 
         last = self._start.expand(len(self._seen)) if tokens is None else tokens
         length = self._own[0].get_seq_length() + 1
-        with _shared_cross_attention(self._model, self._beams // self._copies):
+        config = self._model.get_decoder().config
+        shared = attention_function(config, SHARED_ATTENTION, shared_attention)
+        with shared if self._copies < self._beams else nullcontext():
             output = self._model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=self._hidden),
                 attention_mask=self._masks.of({None: self._seen[:, None, None]}),
@@ -339,24 +341,6 @@ def _slices(
             yield start, batch[start:end]
             start, longest = end, len(row.source_ids)
     yield start, batch[start:]
-
-
-@contextmanager
-def _shared_cross_attention(model: Any, beams: int) -> Iterator[None]:
-    """Let the beams of a source attend to one copy of its keys and values in the block."""
-    if beams == 1:
-        yield
-        return
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(SHARED_ATTENTION, shared_attention)
-    config = model.get_decoder().config
-    before = config._attn_implementation
-    config._attn_implementation = SHARED_ATTENTION
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
 
 
 def shared_attention(

@@ -1,6 +1,7 @@
 """A model in memory with its tokenizer, its parts, and what its parameters are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -30,6 +31,27 @@ def unwrap_model(model: Any) -> Any:
 def text_config(model: torch.nn.Module) -> Any:
     """Return the configuration of the part that writes text, of an encoder-decoder the decoder."""
     return unwrap_model(model).config.get_text_config(decoder=True)
+
+
+@contextmanager
+def attention_function(config: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Compute the attention of the models of ``config`` with ``function`` inside the block.
+
+    Args:
+        config: of the model, or of one half of an encoder-decoder.
+        name: of the function in transformers' ``AttentionInterface``. No mask function has it, so
+            transformers makes no mask.
+        function: as the interface says.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(name, function)
+    before = config._attn_implementation
+    config._attn_implementation = name
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
 def transformer_blocks(model: torch.nn.Module) -> list[torch.nn.Module]:

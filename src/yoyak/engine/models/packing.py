@@ -12,7 +12,7 @@ from typing import Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak import messages
 from yoyak.engine.device import Precision
-from yoyak.engine.models.model import ModelBundle, unwrap_model
+from yoyak.engine.models.model import ModelBundle, attention_function, unwrap_model
 from yoyak.errors import Unavailable
 
 ATTENTION = "yoyak-varlen"
@@ -63,17 +63,9 @@ def varlen_attention(bundle: ModelBundle) -> Iterator[None]:
     reason = _varlen_obstacle(bundle)
     if reason is not None:
         raise Unavailable("engine.cannot-pack", reason=reason)
-    from transformers import AttentionInterface
-
-    # No mask function is registered under this name, so transformers builds no mask.
-    AttentionInterface.register(ATTENTION, varlen_forward)
     config = unwrap_model(bundle.model).config
-    before = config._attn_implementation
-    config._attn_implementation = ATTENTION
-    try:
+    with attention_function(config, ATTENTION, varlen_forward):
         yield
-    finally:
-        config._attn_implementation = before
 
 
 def varlen_forward(
