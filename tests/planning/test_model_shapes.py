@@ -9,8 +9,6 @@ from yoyak.config import load
 from yoyak.config.schema import PublishedBase
 from yoyak.planning.model_shapes import look_up, shape_of, shape_of_config
 
-FULL = ["full_attention"] * 6
-
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
 
 
@@ -73,24 +71,3 @@ def test_the_size_on_the_hub_counts_where_it_is_listed(fake_hub):
     (model,) = look_up([load.resolve("qwen3-4b", sets=["model.base=org/one"]).recipe])
     assert model.download_bytes == 1_000
     assert model.shape.width == 64
-
-
-@pytest.mark.parametrize(
-    ("config", "share"),
-    [
-        # 6 layers of Gemma 3: the last sees everything, five see 512 of 2,048 tokens.
-        ({"model_type": "gemma3_text", "sliding_window": 512}, 1 / 6 + 5 / 6 / 4),
-        ({"model_type": "gemma3_text", "sliding_window": 512, "layer_types": FULL}, 1.0),
-        ({"model_type": "exaone4", "sliding_window": 512, "sliding_window_pattern": "LLLG"}, 0.375),
-        ({"model_type": "mistral", "sliding_window": 512}, 1 / 4),
-        ({"model_type": "mistral", "sliding_window": 4096}, 1.0),
-        ({"model_type": "qwen3", "sliding_window": 512, "use_sliding_window": False}, 1.0),
-        ({"model_type": "llama"}, 1.0),
-    ],
-)
-def test_layers_with_a_window_keep_no_more_than_it(config, share):
-    sizes = {
-        "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "vocab_size": 99,
-        "intermediate_size": 128,
-    }  # fmt: skip
-    assert shape_of_config(sizes | config).cached_share(2_048) == pytest.approx(share)

@@ -1,5 +1,6 @@
 """Time is taken from what was measured here; before that it is arithmetic."""
 
+import msgspec
 import pytest
 
 from yoyak.config import load
@@ -71,12 +72,29 @@ def test_time_is_work_by_speed():
 def test_generation_reads_all_weights_for_each_token_of_a_batch():
     recipe, shape = recipe_and_shape("llama32-ko-3b")
     span = generation_time(shape, recipe, WORK, CARD)
-    # 32 batches of 100 tokens; 2.24 GB packed, then 2.82 billion weights at 4 bytes both ways.
-    read = 2.2425e9 + 4 * 2.8186e9
-    answers = 32 * 100 * read / 936e9 / 0.7
-    # 998 sources of 275 tokens, 2 FLOP a weight and token at 0.55 of 71 TFLOP/s.
-    sources = 998 * 275 * 2 * 2_818_747_392 / 71e12 / 0.55
-    assert span.low_seconds == pytest.approx(answers + sources, rel=0.001)
+    # 2.24 GB packed, then 2.82 billion weights at 4 bytes both ways.
+    weights = 2.2425e9 + 4 * 2.8186e9
+    # 28 layers, 8 heads of 128 keys and values at 2 bytes.
+    token = 28 * 8 * 128 * 2 * 2
+    # Dev and test, 499 rows each: the 22.27 GB beside base, adapters and reserve, of which 0.85
+    # are filled, hold 440 rows of 375 tokens. An answer is half written when its row is read.
+    batches, fitting = 4, 0.85 * 22.27e9 / (375 * token)
+    assert fitting == pytest.approx(440, abs=1)
+    read = batches * 100 * weights + 998 * 100 * (275 + 50) * token
+    # 2 FLOP a weight and token at 0.55 of 71 TFLOP/s, and the head for new tokens only.
+    flop = 2 * 2_818_747_392 * 998 * (275 + 100) + 2 * 394_002_432 * 998 * 100
+    assert span.low_seconds == pytest.approx(read / 936e9 / 0.7 + flop / 71e12 / 0.55, rel=0.001)
+
+
+def test_generation_takes_less_time_where_more_rows_fit_and_more_with_more_sets_of_rows():
+    recipe, shape = recipe_and_shape("llama32-ko-3b")
+    small = msgspec.structs.replace(CARD, memory_gb=8.0)
+    often = msgspec.structs.replace(WORK, generations=10)
+    seconds = [
+        generation_time(shape, recipe, work, card).low_seconds
+        for work, card in ((WORK, CARD), (WORK, small), (often, CARD))
+    ]
+    assert seconds[0] < min(seconds[1:])
 
 
 def test_of_a_toy_and_of_an_unknown_card_no_time_is_claimed():

@@ -21,6 +21,10 @@ MASK_BYTES_CPU = 4
 """A dropped-out activation keeps a boolean on CUDA and a float32 factor on the CPU."""
 GENERATION_TOKENS = 16_384
 """Rows × (source + new) tokens that generation needs room for; what is free beyond is used, too."""
+GENERATION_SHARE = 0.85
+"""Of the memory beside the weights that a batch may fill (engine.inference.batch_memory)."""
+MAX_GENERATION_ROWS = 512
+"""Of a batch (engine.inference.batch_memory)."""
 RESERVE_GB = 0.9
 """CUDA context, libraries and workspaces; an assumption, shown as such."""
 FRAGMENTATION = 1.05
@@ -96,11 +100,8 @@ def least_training_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
 
 def generation_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
     """Return the peak of generation: keys and values of a full batch beside the weights."""
-    element = 4 if recipe.lora is None else 2
     attentions = 2 if shape.encoder_layers else 1  # self and cross
-    longest = recipe.prompt.max_source_tokens + recipe.prompt.max_summary_tokens
-    kept = GENERATION_TOKENS * shape.cached_share(longest)
-    cache = 2 * attentions * shape.layers * shape.key_width * element * kept
+    cache = attentions * row_bytes(shape, recipe, GENERATION_TOKENS)
     if recipe.lora is None:
         weights, adapters, unpacked = 4.0 * shape.parameters, 0, 0.0
     else:
@@ -111,6 +112,26 @@ def generation_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
     return MemoryEstimate(
         weights_gb=weights / GB, learned_gb=adapters / GB, activations_gb=(cache + unpacked) / GB
     )
+
+
+def row_bytes(
+    shape: ModelShape, recipe: Recipe, source: float, new: float = 0.0, beams: int = 1
+) -> float:
+    """Return the keys and values of a row of so many tokens; layers with a window keep all, too.
+
+    The beams of a source share its keys and values in an encoder-decoder only.
+    """
+    element = 4 if recipe.lora is None else 2
+    copies = 1 if shape.encoder_layers else beams
+    return 2.0 * shape.layers * shape.key_width * element * (copies * source + beams * new)
+
+
+def rows_at_once(shape: ModelShape, recipe: Recipe, row: float, memory_gb: float) -> int:
+    """Return how many rows of ``row`` bytes are generated together on a GPU of this memory."""
+    needed = generation_memory(shape, recipe)
+    taken = needed.weights_gb + needed.learned_gb + needed.reserve_gb
+    free = GENERATION_SHARE * max(memory_gb - taken, 0.0) * GB
+    return max(1, min(MAX_GENERATION_ROWS, int(free / row)))
 
 
 def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:

@@ -55,9 +55,6 @@ class ModelShape(Value, frozen=True, kw_only=True):
     keeps_scores: bool = False
     """Attention that no fused kernel computes keeps its scores for the backward pass: T5's learned
     bias, Gemma 2's softcapping."""
-    sliding_layers: int = 0
-    window: int = 0
-    """Tokens that the sliding layers see."""
     bytes_per_weight: int = 2
     """As published."""
     positions: int = 0
@@ -97,11 +94,6 @@ class ModelShape(Value, frozen=True, kw_only=True):
     def lora_parameters(self, rank: int) -> int:
         """Return the size of rank-``rank`` adapters on every linear layer but the head."""
         return sum(rank * (each.inputs + each.outputs) * each.number for each in self.linears)
-
-    def cached_share(self, tokens: int) -> float:
-        """Return the share of ``tokens`` whose keys and values are kept, over all layers."""
-        seen = min(1.0, self.window / tokens) if self.window else 1.0
-        return 1.0 - (1.0 - seen) * self.sliding_layers / self.layers
 
 
 class KnownModel(NamedTuple):
@@ -191,16 +183,14 @@ class _Block(NamedTuple):
     output_bias: bool = False
     mlp_bias: bool = False
     head_bias: bool = False
-    sliding_every: int = 0
-    """Every so many layers see everything, the others a window."""
     keeps_scores: bool = False
 
 
 _BLOCKS: Mapping[str, _Block] = {
     "qwen2": _Block(qkv_bias=True),
     "qwen3": _Block(query_key_norms=1),
-    "gemma2": _Block(norms=4, sliding_every=2, keeps_scores=True),
-    "gemma3_text": _Block(norms=4, query_key_norms=1, sliding_every=6),
+    "gemma2": _Block(norms=4, keeps_scores=True),
+    "gemma3_text": _Block(norms=4, query_key_norms=1),
     "exaone4": _Block(query_key_norms=1),
     "phi3": _Block(fused=True),
     "olmo2": _Block(query_key_norms=2),
@@ -239,7 +229,6 @@ def _causal(config: Config) -> ModelShape:
     sizes = _Sizes(width, heads * head, kv_heads * head, mlp)
     positions = text.get("n_positions", 0) if family == "gpt2" else 0
     tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False)))
-    sliding, window = _sliding(text, block, layers)
     others = layers * _small(text, block, sizes, head)
     others += width * (block.norm_vectors + positions)
     others += text["vocab_size"] if block.head_bias else 0
@@ -251,8 +240,7 @@ def _causal(config: Config) -> ModelShape:
         head_width=head, mlp_width=mlp, vocabulary=text["vocab_size"], tied=tied,
         linears=linears, others=others + _vision_parameters(config),
         block_norms=block.norms, query_key_norms=bool(block.query_key_norms), gated=block.gated,
-        fused=block.fused, keeps_scores=block.keeps_scores, sliding_layers=sliding,
-        window=window, positions=positions,
+        fused=block.fused, keeps_scores=block.keeps_scores, positions=positions,
     )  # fmt: skip
 
 
@@ -297,20 +285,6 @@ def _small(text: Config, block: _Block, sizes: _Sizes, head: int) -> int:
     if block.mlp_bias or text.get("mlp_bias") or text.get("use_bias"):
         found += (2 if block.gated else 1) * mlp + width
     return found
-
-
-def _sliding(text: Config, block: _Block, layers: int) -> tuple[int, int]:
-    """Return how many layers see a window only, and its tokens."""
-    window = text.get("sliding_window") or 0
-    if not window or text.get("use_sliding_window") is False:
-        return 0, 0
-    named = text.get("layer_types")
-    if isinstance(named, list):
-        return named.count("sliding_attention"), window
-    every = text.get("sliding_window_pattern") or block.sliding_every
-    if isinstance(every, str):
-        every = len(every)  # EXAONE 4 writes LLLG
-    return (layers - layers // every if every else layers), window
 
 
 def _qwen35(text: Config, sizes: _Sizes, head: int) -> tuple[tuple[Linear, ...], int]:

@@ -1,5 +1,6 @@
 """Duration of training and generation: measured on this machine, else from data sheets."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from statistics import quantiles
@@ -9,11 +10,12 @@ import msgspec
 from yoyak.config.schema import Recipe, Recompute
 from yoyak.events import PredictionProgress, TrainStep
 from yoyak.planning.gpu_catalogue import GpuSpec
-from yoyak.planning.memory_estimate import frozen_bytes
+from yoyak.planning.memory_estimate import generation_memory, row_bytes, rows_at_once
 from yoyak.planning.model_shapes import ModelShape
 from yoyak.planning.workload import Workload, beams_of
 from yoyak.runs.run import Run
 from yoyak.system import probe
+from yoyak.system.probe import GB
 from yoyak.values import Value
 
 UTILISATION = (0.25, 0.55)
@@ -25,7 +27,6 @@ BANDWIDTH_SHARE = (0.3, 0.7)
 """Share of the memory's bandwidth that decoding reaches: an assumption."""
 RECOMPUTE_FLOP = {Recompute.NOTHING: 0, Recompute.ALTERNATE: 1, Recompute.EVERYTHING: 2}
 """FLOP per weight and token that activation checkpointing adds."""
-GENERATION_ROWS = 32
 MEASURED_STEPS = 10
 MEASURED_BATCHES = 3
 
@@ -81,22 +82,30 @@ def training_time(
 def generation_time(
     shape: ModelShape, recipe: Recipe, work: Workload, gpu: GpuSpec
 ) -> TimeEstimate | None:
-    """Return the seconds of all generation: FLOP for the prompts, bandwidth for the new tokens.
+    """Return the seconds of all generation: FLOP for all tokens, bandwidth for the new ones.
 
-    Each new token of a batch reads all weights once; 4-bit ones are read packed, written unpacked
-    and read again.
+    Each new token of a batch reads all weights once, and the keys and values of its rows; 4-bit
+    weights are read packed, written unpacked and read again.
     """
     if not gpu.tflops or not gpu.bandwidth_gb_per_second or recipe.model.scratch is not None:
         return None
-    read = frozen_bytes(shape, recipe) if recipe.lora else 4.0 * shape.parameters
-    if recipe.model.quantisation is not None:
-        read += 4.0 * shape.linear_parameters
-    forwards = -(-work.generated_rows // GENERATION_ROWS) * work.answer_tokens_p99
-    decoding = forwards * read / (gpu.bandwidth_gb_per_second * 1e9)
-    prompt_tokens = work.generated_rows / beams_of(recipe) * work.mean_source_tokens
-    flops = 2 * (shape.parameters - shape.embedding_parameters) * prompt_tokens
-    prefill = flops / (gpu.tflops * 1e12)
-    return _at_peak(decoding, BANDWIDTH_SHARE) + _at_peak(prefill, UTILISATION)
+    source, new, beams = work.mean_source_tokens, work.answer_tokens_p99, beams_of(recipe)
+    rows = work.generated_rows / beams
+    fitting = rows_at_once(
+        shape, recipe, row_bytes(shape, recipe, source, new, beams), gpu.memory_gb
+    )
+    batches = work.generations * math.ceil(rows / work.generations / fitting)
+    weights = generation_memory(shape, recipe).weights_gb * GB
+    if recipe.model.quantisation is not None and recipe.generate.weights != "merged":
+        weights += 4.0 * shape.linear_parameters
+    kept = rows * row_bytes(shape, recipe, source, new / 2, beams)
+    decoding = new * (batches * weights + kept) / (gpu.bandwidth_gb_per_second * 1e9)
+    body = shape.parameters - shape.embedding_parameters
+    new_tokens = work.generated_rows * new
+    flops = 2 * body * (rows * source + new_tokens)
+    flops += 2 * shape.vocabulary * shape.width * new_tokens
+    computing = flops / (gpu.tflops * 1e12)
+    return _at_peak(decoding, BANDWIDTH_SHARE) + _at_peak(computing, UTILISATION)
 
 
 def _at_peak(seconds: float, reached: tuple[float, float]) -> TimeEstimate:

@@ -41,6 +41,8 @@ class Workload(Value, frozen=True, kw_only=True):
     steps: int
     generated_rows: int
     """All evaluations, dev and test; every beam counts."""
+    generations: int = 2
+    """How many times a set of rows is generated: each evaluation, dev and test."""
     mean_source_tokens: float = 0.0
     """Tokens read before a row's answer, examples included."""
 
@@ -79,6 +81,7 @@ def workload_of(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:
     answers = [_answer_tokens(row, ratio) for row in corpus.train.dialogues]
     per_epoch = -(-len(sources) // train.batch_size)
     steps = min(per_epoch * train.epochs, train.max_steps or per_epoch * train.epochs)
+    evaluations = _evaluations(recipe, steps / per_epoch)
     return Workload(
         rows=len(sources),
         rows_shortened=sum(tokens > prompt.max_source_tokens for tokens in whole),
@@ -88,7 +91,8 @@ def workload_of(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:
         answer_tokens_p99=sorted(answers)[math.ceil(0.99 * len(answers)) - 1],
         steps_per_epoch=per_epoch,
         steps=steps,
-        generated_rows=_generated_rows(recipe, corpus, steps / per_epoch),
+        generated_rows=_generated_rows(recipe, corpus, evaluations),
+        generations=evaluations + 2,
         mean_source_tokens=fmean(sources),
     )
 
@@ -108,12 +112,16 @@ def _example_tokens(recipe: Recipe, corpus: Corpus, ratio: float) -> int:
     return sum(_tokens(row.text, ratio) + question + _answer_tokens(row, ratio) for row in shown)
 
 
-def _generated_rows(recipe: Recipe, corpus: Corpus, epochs: float) -> int:
-    dev, every = len(corpus.dev.dialogues), recipe.evaluate.every_epochs
+def _evaluations(recipe: Recipe, epochs: float) -> int:
+    every = recipe.evaluate.every_epochs
+    if every is None or not epochs:
+        return 0
+    return recipe.evaluate.at_start + math.ceil(epochs / every)
+
+
+def _generated_rows(recipe: Recipe, corpus: Corpus, evaluations: int) -> int:
+    dev = len(corpus.dev.dialogues)
     rows = min(recipe.evaluate.rows or dev, dev)
-    evaluations = 0
-    if every is not None and epochs:
-        evaluations = recipe.evaluate.at_start + math.ceil(epochs / every)
     return (evaluations * rows + dev + len(corpus.test.dialogues)) * beams_of(recipe)
 
 

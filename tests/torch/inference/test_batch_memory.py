@@ -3,9 +3,17 @@
 import pytest
 
 from support.families import FAMILIES, random_rows
-from yoyak.config.schema import BeamSearch, Greedy
+from yoyak.config.schema import BeamSearch, Greedy, Recipe
 from yoyak.engine.inference import next_token
-from yoyak.engine.inference.batch_memory import MAX_ROWS, BatchMemory, batch_memory, make_batches
+from yoyak.engine.inference.batch_memory import (
+    MAX_ROWS,
+    USED_SHARE,
+    BatchMemory,
+    batch_memory,
+    make_batches,
+)
+from yoyak.planning.memory_estimate import GENERATION_SHARE, MAX_GENERATION_ROWS, row_bytes
+from yoyak.planning.model_shapes import shape_of_config
 
 pytestmark = pytest.mark.torch
 
@@ -24,6 +32,22 @@ def test_the_bytes_of_a_row_are_those_that_are_allocated(name, beams, random_mod
     allocated = sum(buffer.nbytes for layer in layers for buffer in layer._buffers)
     source = max(len(row.source_ids) for row in rows) - (bundle.kind == "causal")
     assert allocated == len(rows) * (source * memory.source_bytes + new * memory.new_bytes)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in {"qwen3.5", "longt5"}])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_planner_counts_the_same_bytes(name, beams, random_model):
+    bundle = random_model(name)
+    memory = batch_memory(bundle, BeamSearch(num_beams=beams) if beams > 1 else Greedy())
+    shape = shape_of_config(bundle.model.config.to_dict())
+    planned = row_bytes(shape, Recipe(name="r", engine="seq2seq"), 20, 7, beams)
+    # LongT5 has attention of its own, whose beams share nothing, and is planned as a T5.
+    # These models are in float64, a recipe that trains all weights is in float32.
+    assert 2 * planned == 20 * memory.source_bytes + 7 * memory.new_bytes
+
+
+def test_the_planner_has_the_same_limits():
+    assert (MAX_GENERATION_ROWS, GENERATION_SHARE) == (MAX_ROWS, USED_SHARE)
 
 
 def test_batches_hold_what_fits_and_every_row_once():
