@@ -32,6 +32,7 @@ from yoyak.data.rows import (
     find_separator,
     json_row,
     named_columns,
+    no_rows,
 )
 from yoyak.data.text_file import read_text_file, refuse_other_formats
 from yoyak.errors import BadData, InputMissing, Unavailable
@@ -229,7 +230,7 @@ def _parts(
     """Yield ``rows`` in tables; without ``columns`` each table has those of its own rows."""
     part = tuple(islice(rows, part_rows))
     if not part:
-        raise BadData("data.no-rows", file=path)
+        raise no_rows(path)
     while part:
         yield InputTable(path, columns or columns_of(part), part, sha256="")
         part = tuple(islice(rows, part_rows))

@@ -134,7 +134,7 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     declared = EXCEL_SEPARATOR.match(text)
     start = 0 if declared is None else declared.end()
     if not text[start:].strip():
-        raise BadData("data.no-rows", file=path)
+        raise no_rows(path)
     separator = find_separator(path, text[start:]) if declared is None else declared[1]
     # The limit belongs to the whole process and is there against unclosed quotes, which strict
     # reading finds anyway.
@@ -144,7 +144,7 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     header = csv_header(path, records)
     rows = tuple(csv_row(path, header, *record) for record in records)
     if not rows:
-        raise BadData("data.no-rows", file=path)
+        raise no_rows(path)
     return InputTable(
         path=path,
         columns=named_columns(header),
@@ -153,6 +153,12 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
         ends_with_newline=text.endswith(("\n", "\r")),
         separator=separator if declared is None else None,
     )
+
+
+def no_rows(path: Path) -> BadData:
+    """Return the error of a file without rows: a lone word in a JSON file is no header."""
+    is_json = path.suffix.lower() in {".json", ".jsonl", ".ndjson"}
+    return BadData("data.no-records" if is_json else "data.no-rows", file=path)
 
 
 def find_separator(path: Path, text: str) -> str:
@@ -190,9 +196,10 @@ def csv_header(path: Path, records: Iterator[tuple[int, int, list[str]]]) -> lis
     """Take the header from ``records``.
 
     Raises:
-        BadData: a name occurs twice.
+        BadData: it has a NUL, or a name occurs twice.
     """
-    _, _, header = next(records)
+    number, line, header = next(records)
+    _refuse_nul(path, number, line, header)
     named = named_columns(header)
     repeated = sorted({name for name in named if named.count(name) > 1})
     if repeated:
@@ -211,8 +218,7 @@ def csv_row(path: Path, header: list[str], number: int, line: int, cells: list[s
     Raises:
         BadData: it has a NUL, or another number of cells than the header.
     """
-    if any("\0" in cell for cell in cells):
-        raise BadData("data.nul", file=path, row=number, line=line)
+    _refuse_nul(path, number, line, cells)
     if len(cells) != len(header):
         raise BadData(
             "data.cell-count",
@@ -227,6 +233,11 @@ def csv_row(path: Path, header: list[str], number: int, line: int, cells: list[s
     return _composed(
         number, line, {name: cell for name, cell in named if not _UNNAMED.fullmatch(name)}
     )
+
+
+def _refuse_nul(path: Path, number: int, line: int, cells: list[str]) -> None:
+    if any("\0" in cell for cell in cells):
+        raise BadData("data.nul", file=path, row=number, line=line)
 
 
 def _composed(number: int, line: int, cells: dict[str, str]) -> TableRow:
