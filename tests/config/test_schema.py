@@ -3,7 +3,7 @@
 import msgspec
 
 from yoyak.config import load
-from yoyak.config.schema import RESUMABLE_SETTINGS, TrainSettings
+from yoyak.config.schema import RESUMABLE_SETTINGS, PublishedBase, TrainSettings
 
 
 def test_the_learning_hash_ignores_decoding_words_and_how_steps_are_computed():
@@ -12,6 +12,13 @@ def test_the_learning_hash_ignores_decoding_words_and_how_steps_are_computed():
         other = load.resolve("kobart", sets=sets).recipe
         assert plain.learning_hash == other.learning_hash, sets
         assert plain.full_hash != other.full_hash or "about=x" in sets
+
+
+def test_what_only_describes_a_recipe_is_in_no_hash():
+    plain = load.resolve("kobart").recipe
+    described = {"about": "x", "file": "x.toml", "base": PublishedBase(parameters=1, family="x")}
+    other = msgspec.structs.replace(plain, **described)
+    assert (other.full_hash, other.learning_hash) == (plain.full_hash, plain.learning_hash)
 
 
 HOW_SETS = [

@@ -88,7 +88,7 @@ UNSUPPORTED: Mapping[str, str] = {
 }
 """Settings of other libraries that are something else here, and the sentence that says what."""
 
-REMOVED = frozenset({"train.processes"})
+REMOVED = frozenset({"train.processes", "base.run_here"})
 """Settings that records of earlier versions hold and that mean nothing any more."""
 
 ON_OFF = frozenset({"train.packing", "train.gradient_checkpointing"})

@@ -77,7 +77,7 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
 
 
 class PublishedBase(Settings, frozen=True, kw_only=True):
-    """What the publisher of ``model.base`` says of it; it decides nothing that a run computes.
+    """What is known of ``model.base`` before it is read; it decides nothing that a run computes.
 
     It belongs to that base: a layer that names another base drops it.
     """
@@ -90,9 +90,7 @@ class PublishedBase(Settings, frozen=True, kw_only=True):
     gated: bool | None = None
     """Whether the hub gives it only to who has accepted the terms."""
     source: str | None = None
-    """Where these facts are from."""
-    run_here: bool = False
-    """Whether the authors of yoyak have trained it themselves."""
+    """The publisher's page, where these facts can be checked."""
     tokens_per_character: AboveZero | None = None
     """Measured with its tokenizer on Korean dialogues."""
     config: dict[str, Any] | None = None
@@ -319,7 +317,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     def learning_hash(self) -> str:
         """SHA-256 of what decides the weights: no decoding, no ``RESUMABLE_SETTINGS``, no text."""
         inference = {"decode": Greedy(), "generate": GenerateSettings()}
-        plain = _described(msgspec.structs.replace(self, **inference))
+        plain = _without_description(msgspec.structs.replace(self, **inference))
         for name in RESUMABLE_SETTINGS:
             del plain["train"][name]
         return _sha256(plain)
@@ -327,14 +325,14 @@ class Recipe(Settings, frozen=True, kw_only=True):
     @property
     def full_hash(self) -> str:
         """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
-        return _sha256(_described(self))
+        return _sha256(_without_description(self))
 
 
-def _described(recipe: Recipe) -> dict[str, Any]:
+def _without_description(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe sets, without what only describes it."""
-    found: dict[str, Any] = msgspec.to_builtins(
-        msgspec.structs.replace(recipe, about="", file=None, base=PublishedBase())
-    )
+    found: dict[str, Any] = msgspec.to_builtins(recipe)
+    for name in ("about", "file", "base"):
+        del found[name]
     return found
 
 
