@@ -169,7 +169,8 @@ def admit(
         return
     recipes = [_to_predict(one.recipe) if one.trained else one.recipe for one in pending]
     target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
-    refusals = plan(recipes, corpus, target).refusals
+    models = look_up(recipes)
+    refusals = _plan(models, corpus, target).refusals
     if target.disk_free_gb is not None and any(
         each.exit_code == DiskFull.exit_code for each in refusals
     ):
@@ -183,7 +184,7 @@ def admit(
             for name in ("checkpoints", "weights")
         )
         target = target._replace(disk_free_gb=target.disk_free_gb + room / probe.GB)
-        refusals = plan(recipes, corpus, target).refusals
+        refusals = _plan(models, corpus, target).refusals
     if refusals:
         reasons = "\n".join(str(refusal.error) for refusal in refusals)
         raise _ERRORS[refusals[-1].exit_code]("planning.not-admitted", reasons=reasons)

@@ -129,7 +129,7 @@ class Scheduler:
                 self._workers.append(WorkerProcess(run, Path(self._corpus.folder), gpu))
 
     def _has_device(self, run: Run) -> bool:
-        """Return whether a GPU is free, or without one a core beside toy models for another."""
+        """Return whether a GPU is free; without GPUs, whether a core is, and all are toy models."""
         if self._free_gpus():
             return True
         runs = (run, *(worker.run for worker in self._workers))
