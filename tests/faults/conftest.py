@@ -348,7 +348,8 @@ class Book:
             *matrix_lines(rows, elsewhere | self.results), "", *hostile_lines(),
         ]  # fmt: skip
         path = HERE.parents[1] / "docs" / "reliability.md"
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        page = "\n".join(lines).replace("{day}", time.strftime("%Y-%m-%d"), 1)
+        path.write_text(page + "\n", encoding="utf-8")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -366,8 +367,9 @@ def pytest_configure(config):
 INTRODUCTION = [
     "# Reliability: what was done to runs, and what came of it",
     "",
-    "Figures and faults are written by `make faults` from that very run. Tiny models with",
-    "random weights on two CPU cores go down the code paths of koBART and of the 4-bit LLMs.",
+    "`make faults` writes the figures and the results of faults. It last did so on {day}, and the",
+    "code has changed since: they are that day's. Tiny models with random weights on two CPU",
+    "cores go down the code paths of koBART and of the 4-bit LLMs.",
     "",
     "A checkpoint is written beside its place, every file is forced to the disk, a manifest with",
     "the SHA-256 of each comes last, then the folder gets its name and the folder above is forced",
