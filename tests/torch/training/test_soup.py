@@ -7,7 +7,7 @@ import pytest
 
 from yoyak import engine
 from yoyak.config.schema import Greedy
-from yoyak.engine import GenerateJob
+from yoyak.engine import GenerateJob, base_facts
 from yoyak.errors import BadData, BadRecipe, InputMissing
 
 pytestmark = pytest.mark.torch
@@ -34,7 +34,7 @@ def trained(job, tmp_path):
 
 
 def kind_of(asked):
-    return soup.KINDS[asked.recipe.engine]
+    return base_facts.KINDS[asked.recipe.engine]
 
 
 def logits(folder, asked, dialogues):

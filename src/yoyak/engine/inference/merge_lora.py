@@ -25,8 +25,9 @@ from yoyak.engine.inference.parity import (
     logit_distance,
     teacher_forced_logits,
 )
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
-from yoyak.engine.models.model import Kind, ModelBundle, count_parameters
+from yoyak.engine.models.model import ModelBundle, count_parameters
 from yoyak.engine.models.weights import SavedWeights
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.engine.tokenization.script_filter import blocked_token_ids

@@ -14,8 +14,9 @@ from yoyak.engine.inference.max_length import fit_length_cap
 from yoyak.engine.inference.merge_lora import load_merged
 from yoyak.engine.inference.smoke_check import SmokeCheck, tags_expected, with_smoke_check
 from yoyak.engine.inference.stop import stop_between_tokens
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
-from yoyak.engine.models.model import Kind, ModelBundle
+from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.models.weights import SavedWeights
 from yoyak.engine.tokenization.encode import EncodedRow, encode_rows
 from yoyak.engine.tokenization.script_filter import blocked_token_ids

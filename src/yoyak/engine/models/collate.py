@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 
 if TYPE_CHECKING:
-    from yoyak.engine.models.model import Kind
+    from yoyak.engine.model_classes import Kind
     from yoyak.engine.tokenization.encode import EncodedRow
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 

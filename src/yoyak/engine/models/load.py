@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import Hardware, precision_for
 from yoyak.engine.hub import fetch_config
-from yoyak.engine.models.model import Kind
+from yoyak.engine.model_classes import Kind
 from yoyak.errors import BadRecipe, RunFailed, Unavailable
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import LoraSettings
-from yoyak.engine.models.model import Kind
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models.reach import probe_inputs, unreached_linear_layers
 from yoyak.engine.seed import seed_all
 from yoyak.errors import RunFailed

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.model_classes import Kind
 from yoyak.errors import BadRecipe
 
 if TYPE_CHECKING:
     from yoyak.engine.tokenization.encode import EncodedRow
     from yoyak.engine.tokenization.tokenizer import ModelTokenizer
-
-Kind = Literal["seq2seq", "causal"]
 
 
 class ModelBundle(NamedTuple):

@@ -11,9 +11,10 @@ import msgspec
 
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import load_adapters
-from yoyak.engine.models.model import Kind, ModelBundle
+from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.errors import InputMissing
 from yoyak.files import atomic

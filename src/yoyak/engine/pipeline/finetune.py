@@ -10,12 +10,13 @@ from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
 from yoyak.engine.device import detect, limit_threads, precision_for, silence_libraries
 from yoyak.engine.inference.max_length import default_max_new_tokens
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
 from yoyak.engine.models.kernels import refuse_unsupported_kernels
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import add_lora
-from yoyak.engine.models.model import Kind, ModelBundle, refuse_beyond_positions
+from yoyak.engine.models.model import ModelBundle, refuse_beyond_positions
 from yoyak.engine.models.reach import freeze_unreached
 from yoyak.engine.models.weights import SavedWeights, WeightsForm
 from yoyak.engine.pipeline.base_model import find_base

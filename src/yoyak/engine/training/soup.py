@@ -18,19 +18,18 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Recipe
+from yoyak.engine.base_facts import KINDS
 from yoyak.engine.device import silence_libraries
+from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
 from yoyak.engine.models.load import SCRATCH
-from yoyak.engine.models.model import Kind, ModelBundle
+from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.models.weights import SavedWeights
 from yoyak.engine.training.checkpoint import TENSORS
 from yoyak.errors import BadData, BadRecipe, InputMissing
 from yoyak.files import atomic
 
 Tensors = dict[str, torch.Tensor]
-
-KINDS: dict[str, Kind] = {"seq2seq": "seq2seq", "qlora": "causal"}
-"""The kind of model of each engine whose weights can be averaged."""
 
 
 def average_weights(
