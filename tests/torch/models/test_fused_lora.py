@@ -182,6 +182,29 @@ def test_a_projection_called_alone_or_twice_has_its_own_output():
     torch.testing.assert_close(group.project(1, hidden), expected[2])
 
 
+def test_cross_attention_computes_no_projection_of_another_input(adapted, monkeypatch):
+    made = adapted("bart", dropout=0.0)
+    model = made.model.double().eval()
+    for name, value in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.02)
+
+    def gradients(patches):
+        model.zero_grad(set_to_none=True)
+        with patches.active(packed=False):
+            model(input_ids=tokens(), labels=tokens(length=9)).loss.backward()
+        named = model.named_parameters()
+        return {name: value.grad.clone() for name, value in named if value.grad is not None}
+
+    plain, fused = (
+        KernelPatches(bundle_of(model), KernelOptions(fused=on)) for on in (False, True)
+    )
+    expected = gradients(plain)
+    # A projection called with another input than its group's first is made a group of its own.
+    monkeypatch.setattr(fused_lora, "LoraGroup", lambda layers: pytest.fail("computed in vain"))
+    assert apart(gradients(fused), expected) < 1e-10
+
+
 class Operators(TorchDispatchMode):
     """Counts the operators that are dispatched, views aside."""
 

@@ -4,9 +4,9 @@ PEFT casts its adapters, multiplies, scales, adds and keeps the input in each li
 is done once per group of projections that share an input (q/k/v, gate/up). In a block of the Llama
 and Qwen families everything before attention is one function and everything after it another: a
 norm keeps its input and one scale per token, from which its output is computed again; rotary
-embeddings and SwiGLU's product are not kept. In other models only the groups are fused. A 4-bit
-matrix is unpacked once in the forward and once in the backward pass. Adapters are cast to the dtype
-of matrix products once per optimizer step.
+embeddings and SwiGLU's product are not kept. In other blocks, groups are fused only with
+``train.kernels = "fused"``. A 4-bit matrix is unpacked once in the forward and once in the backward
+pass. Adapters are cast to the dtype of matrix products once per optimizer step.
 
 The gradients are those of PEFT's layers up to rounding; preflight compares them before the first
 step. With dropout, the projections of a group share one mask, where PEFT draws one for each.
@@ -28,6 +28,8 @@ from yoyak.engine.models.model import ModelBundle, transformer_blocks, unwrap_mo
 
 GROUPS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Attributes of projections that a module calls one after the other with the same input."""
+CROSS_ATTENTION = ("encoder_attn", "cross_attn")
+"""Attributes of modules whose queries have another input than keys and values."""
 LINEAR = {"Linear", "Linear4bit"}
 """Classes of torch and bitsandbytes under an adapter; 8-bit and other layers stay as they are."""
 ATTENTIONS = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
@@ -62,9 +64,10 @@ class FusedLora:
             yield KernelPatch(block, "forward", _FusedBlock(block, self._group))
         if not self._fuses_groups:
             return
-        for module in model.modules():
+        for name, module in model.named_modules():
             for names in GROUPS:
-                layers = _lora_layers(module, names)
+                shared = names[1:] if name.endswith(CROSS_ATTENTION) else names
+                layers = _lora_layers(module, shared)
                 if len(layers) > 1 and fused.isdisjoint(layers):
                     fused.update(layers)
                     yield from self._projections(layers)
@@ -151,7 +154,7 @@ class LoraGroup:
             output = self._pending[1].pop(index, None)
             if output is not None:
                 return output
-        if index:  # called out of order or with another input: alone
+        if index:  # out of order, or with another input
             return LoraGroup([self._layers[index]]).project(0, hidden)
         outputs = _apply(_Projections, self, hidden, *self.parameters)
         if len(outputs) > 1:
