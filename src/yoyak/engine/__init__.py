@@ -19,8 +19,8 @@ Emit = Callable[[AnyEvent], None]
 
 ENGINES = {
     "lead": "yoyak.engine.backends.lead:Lead",
-    "seq2seq": "yoyak.engine.backends.seq2seq:Seq2Seq",
-    "qlora": "yoyak.engine.backends.causal_lm:CausalLM",
+    "seq2seq": "yoyak.engine.backends.finetuned:Seq2Seq",
+    "qlora": "yoyak.engine.backends.finetuned:CausalLM",
 }
 
 
