@@ -7,10 +7,13 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from support.architectures import CAUSAL, SEQ2SEQ
 from yoyak import messages
+from yoyak.config.load import resolve
 from yoyak.config.schema import LoraSettings
+from yoyak.engine.check_result import distance_result
 from yoyak.engine.device import Precision
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.preflight.check_context import CheckContext
+from yoyak.engine.preflight.model_checks import WITHOUT
 from yoyak.engine.preflight.run import require, run_checks, title_of
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
@@ -114,6 +117,16 @@ def test_a_red_line_is_an_error_that_shows_what_was_found(toy, dialogues):
     assert "padding" in red(checks)
     with pytest.raises(RunFailed, match=r"the padding token is not EOS.*</s>"):
         require(checks)
+
+
+@pytest.mark.parametrize(("name", "setting"), WITHOUT.items())
+def test_kernels_that_fail_name_the_setting_to_train_without_them(name, setting):
+    resolve("qwen3-4b", sets=[setting])  # it exists
+    failed = distance_result(name, 0.5, 1e-3)
+    for language in ("en", "ko"):
+        with messages.speaking(language), pytest.raises(RunFailed) as caught:
+            require([failed])
+        assert str(caught.value).endswith(f"--set {setting}")
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

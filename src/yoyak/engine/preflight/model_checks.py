@@ -230,6 +230,14 @@ def accumulation(context: CheckContext) -> CheckResult:
     return distance_result("accumulation", worst, context.tolerance.gradient)
 
 
+WITHOUT = {
+    "kernels-equal-torch": "train.kernels=torch",
+    "compiled-equals-eager": "train.compile=false",
+    "packed-equals-padded": "train.packing=off",
+}
+"""The setting without which each check of kernels is not needed."""
+
+
 def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
     """Check each option that the recipe sets, together with those before it."""
     wanted = KernelOptions.of(settings)

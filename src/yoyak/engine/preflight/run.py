@@ -11,7 +11,7 @@ from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.preflight.check_context import CheckContext, light_indices
 from yoyak.engine.preflight.data_checks import DataCheckContext, check_data
 from yoyak.engine.preflight.dry_run import DryRunContext, dry_run
-from yoyak.engine.preflight.model_checks import check_kernels, check_model
+from yoyak.engine.preflight.model_checks import WITHOUT, check_kernels, check_model
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
 from yoyak.events import CheckResult, PreflightCheck, PreflightPassed
@@ -86,10 +86,19 @@ def require_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[Encoded
 
 
 def require(results: Iterable[CheckResult]) -> None:
-    """Raise ``RunFailed`` if a check failed, with the title and the finding of each."""
+    """Raise ``RunFailed`` if a check failed, with the title and the finding of each.
+
+    Where a setting avoids what was checked, it is named.
+    """
     failed = [result for result in results if not result.passed]
     if failed:
         lines = "; ".join(f"{title_of(result)}: {result.found}" for result in failed)
+        avoid = [WITHOUT[result.name] for result in failed if result.name in WITHOUT]
+        if avoid:
+            settings = " ".join(f"--set {each}" for each in avoid)
+            raise RunFailed(
+                "engine.kernels-failed", count=len(failed), lines=lines, settings=settings
+            )
         raise RunFailed("engine.proof-failed", count=len(failed), lines=lines)
 
 
