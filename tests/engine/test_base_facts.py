@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import socket
 import sys
 import threading
@@ -129,6 +130,8 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     assert str(folder / "config.json") in str(inspect_base(recipe_of(folder)).refusal)
 
 
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
 # --- the hub -------------------------------------------------------------------------------------
 
 
@@ -183,8 +186,35 @@ def test_the_snapshot_that_a_download_would_end_in_is_taken_from_the_cache(fake_
     assert inspect_base(recipe_of("org/base", "qwen3-4b", *sets)).folder is None
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"HF_HOME": "~/models"},
+        {"HF_HOME": "$PLACE/models"},
+        {"XDG_CACHE_HOME": "~/caches"},
+        {"HF_HOME": "/other", "HF_HUB_CACHE": "~/hub"},
+        {"HF_HUB_OFFLINE": "true"},
+        {"HF_HUB_OFFLINE": "false"},
+        {"TRANSFORMERS_OFFLINE": "YES"},
+    ],
+)
+def test_environment_variables_mean_what_they_mean_to_the_hubs_client(
+    variables, tmp_path, monkeypatch
+):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HUGGINGFACE_HUB_CACHE", *OFFLINE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"HOME": str(tmp_path), "PLACE": "/mnt"} | variables).items():
+        monkeypatch.setenv(name, value)
+    client = runpy.run_path(constants.__file__)  # read anew, with these variables
+    assert str(base_facts.hub_cache()) == client["HF_HUB_CACHE"]
+    monkeypatch.setattr(base_facts, "_connect", lambda reached: reached.set())
+    assert base_facts.hub_is_reachable() is not client["HF_HUB_OFFLINE"]
+
+
 def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+    for name in OFFLINE:
         monkeypatch.delenv(name, raising=False)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

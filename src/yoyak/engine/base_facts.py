@@ -42,6 +42,8 @@ _PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
 _PART = re.compile(r"-(\d+)-of-(\d+)\.")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_TRUE = {"1", "ON", "YES", "TRUE"}
+"""What the hub's client takes for true, in any case."""
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header that are read: the format's own limit."""
@@ -156,11 +158,10 @@ def find_folder(base: str, revision: str | None) -> Path | None:
 
 def hub_cache() -> Path:
     """Return where the hub's client keeps models, by its own environment variables."""
-    named = os.environ.get("HF_HUB_CACHE")
-    if named:
-        return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    return Path(os.environ.get("HF_HOME", f"{cache}/huggingface")) / "hub"
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("HF_HOME", f"{cache}/huggingface")
+    named = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(Path(named).expanduser()))
 
 
 def hub_folder(base: str) -> Path:
@@ -193,7 +194,7 @@ def hub_is_reachable() -> bool:
 
     False when the hub's client is told to stay offline.
     """
-    if any(os.environ.get(name, "0") not in {"", "0"} for name in _OFFLINE):
+    if any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE):
         return False
     reached = threading.Event()
     # A name lookup has no time limit of its own, so the thread is not waited for.
