@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
+from yoyak import engine
 from yoyak.config.load import resolve
+from yoyak.config.schema import Greedy
 from yoyak.values import Split
 
 SMALL = (
@@ -43,10 +45,9 @@ def recipe_of():
 @pytest.fixture
 def job(tmp_path, dialogues, recipe_of):
     """A training job; what it says is appended to the ``said`` list of the function."""
-    from yoyak.engine import TrainJob
 
     def make(form, *sets, rows=16, folder=None, stop=lambda: False, emit=None):
-        return TrainJob(
+        return engine.TrainJob(
             recipe=recipe_of(form, *sets),
             train=as_split("train", dialogues[:rows]),
             dev=as_split("dev", dialogues[20:26]),
@@ -57,6 +58,26 @@ def job(tmp_path, dialogues, recipe_of):
 
     make.said = []
     return make
+
+
+def run_training(job):
+    """Train as a worker does, preflight checks and all."""
+    engine.load(job.recipe.engine).train(job)
+
+
+def answers(job, dialogues, decode=None, loaded=None):
+    """What the engine of a trained job, loaded or new, predicts, by id."""
+    predictions = (loaded or engine.load(job.recipe.engine)).generate(
+        engine.GenerateJob(
+            recipe=job.recipe,
+            decode=decode or Greedy(),
+            dialogues=dialogues,
+            train=job.train,
+            folder=job.folder,
+            emit=job.emit,
+        )
+    )
+    return {prediction.id: prediction for prediction in predictions}
 
 
 @pytest.fixture

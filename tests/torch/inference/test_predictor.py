@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.training import answers, run_training
 from yoyak import engine
 from yoyak.config.schema import Greedy
 from yoyak.engine import GenerateJob
@@ -13,29 +14,10 @@ from yoyak.engine.inference import predictor as predictor_module  # noqa: E402
 from yoyak.engine.models import weights  # noqa: E402
 
 
-def answers(asked, dialogues, decode=None, speaker=None):
-    speaker = speaker or engine.load(asked.recipe.engine)
-    predictions = speaker.generate(
-        GenerateJob(
-            recipe=asked.recipe,
-            decode=decode or Greedy(),
-            dialogues=dialogues,
-            train=asked.train,
-            folder=asked.folder,
-            emit=asked.emit,
-        )
-    )
-    return {prediction.id: prediction for prediction in predictions}
-
-
-def train(asked):
-    engine.load(asked.recipe.engine).train(asked)
-
-
 @pytest.mark.parametrize("form", ["bart", "nf4"])
 def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monkeypatch):
     asked = job(form, "train.epochs=0")
-    train(asked)
+    run_training(asked)
     speaker, rendered = engine.load(asked.recipe.engine), []
     encode = predictor_module.encode_rows
 
@@ -59,7 +41,7 @@ def test_a_dialogue_is_rendered_once_however_often_it_is_decoded(form, job, monk
 
 def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, monkeypatch):
     asked = job("nf4", "train.epochs=0", "prompt.examples=2", "prompt.max_source_tokens=600")
-    train(asked)
+    run_training(asked)
     shown = weights.read(asked.folder / "weights").examples
     by_id = {row.id: row for row in asked.train.dialogues}
     assert len(shown) == 2
@@ -83,14 +65,14 @@ def test_a_few_shot_system_shows_the_same_train_rows_before_every_question(job, 
 def test_nobody_predicts_without_weights(job):
     asked = job("nf4", "train.max_steps=2", stop=lambda: True)
     with pytest.raises(Interrupted):
-        train(asked)
+        run_training(asked)
     with pytest.raises(InputMissing, match="no complete weights"):
         answers(asked, asked.dev.dialogues)
 
 
 def test_predictions_of_a_damaged_folder_are_refused(job):
     asked = job("bart", "train.max_steps=2")
-    train(asked)
+    run_training(asked)
     victim = asked.folder / "weights" / "model.safetensors"
     content = bytearray(victim.read_bytes())
     content[-1] ^= 1
@@ -102,7 +84,7 @@ def test_predictions_of_a_damaged_folder_are_refused(job):
 def test_a_job_can_leave_nothing_of_its_rows_in_memory(job, monkeypatch):
     """A batch of any length goes through one predictor, part by part."""
     asked = job("bart", "train.epochs=0")
-    train(asked)
+    run_training(asked)
     cached = []
     monkeypatch.setattr(predictor_module, "cache_encoder_outputs", cached.append)
     speaker = engine.load(asked.recipe.engine)
@@ -123,7 +105,7 @@ def test_a_job_can_leave_nothing_of_its_rows_in_memory(job, monkeypatch):
 
 def test_a_job_may_leave_out_the_smoke_check(job, monkeypatch):
     asked = job("bart", "train.epochs=0")
-    train(asked)
+    run_training(asked)
     checked = []
     monkeypatch.setattr(
         predictor_module, "with_smoke_check", lambda rows, generate, _: checked.append(rows) or ()

@@ -11,11 +11,11 @@ from yoyak.errors import BadRecipe, InputMissing, YoyakError  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
 
-@pytest.mark.parametrize("form", ["bart", "nf4"])
-@pytest.mark.parametrize("architecture", ["bart", "llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize(
+    ("form", "architecture"),
+    [("bart", "bart"), ("nf4", "llama"), ("nf4", "qwen2"), ("nf4", "qwen3")],
+)
 def test_a_base_from_scratch_has_the_same_bytes_each_time(form, architecture, job, tmp_path):
-    if (form == "bart") != (architecture == "bart"):
-        return
     found = []
     for name in ("one", "two"):
         asked = job(form, f"model.scratch.architecture={architecture}", folder=tmp_path / name)

@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from yoyak import engine, events
+from support.training import answers, run_training
+from yoyak import events
 from yoyak.config.schema import Greedy
-from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, BadRecipe, Unavailable
 from yoyak.values import StopReason
 
@@ -15,26 +15,6 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models import weights  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
-
-
-def answers(asked, dialogues, decode=None, speaker=None):
-    speaker = speaker or engine.load(asked.recipe.engine)
-    predictions = speaker.generate(
-        GenerateJob(
-            recipe=asked.recipe,
-            decode=decode or Greedy(),
-            dialogues=dialogues,
-            train=asked.train,
-            folder=asked.folder,
-            emit=asked.emit,
-        )
-    )
-    return {prediction.id: prediction for prediction in predictions}
-
-
-def train(asked):
-    engine.load(asked.recipe.engine).train(asked)
-
 
 SURE = ("train.epochs=100", "train.learning_rate=8e-3", "model.scratch.width=64")
 BY_HEART = (
@@ -47,7 +27,7 @@ BY_HEART = (
 
 def test_learns_eight_dialogues_by_heart(job):
     asked = job("bart", *BY_HEART, *SURE, rows=8)
-    train(asked)
+    run_training(asked)
     said = answers(asked, asked.train.dialogues)
     for dialogue in asked.train.dialogues:
         assert said[dialogue.id].text == dialogue.references[0]
@@ -56,7 +36,7 @@ def test_learns_eight_dialogues_by_heart(job):
 
 def test_a_4_bit_base_learns_through_its_adapters(job):
     asked = job("nf4", *BY_HEART, "train.epochs=50", "train.learning_rate=1e-2", rows=8)
-    train(asked)
+    run_training(asked)
     losses = [event.loss for event in job.said if isinstance(event, events.TrainStep)]
     assert losses[-1] < 0.6 * losses[0]
     folder = asked.folder / "weights"
@@ -69,7 +49,7 @@ def test_a_4_bit_base_learns_through_its_adapters(job):
 def test_the_saved_weights_are_those_that_were_judged_best(form, job):
     sets = ("train.epochs=3", "train.learning_rate=5e-3", "evaluate.every_epochs=1")
     asked = job(form, *sets)
-    train(asked)
+    run_training(asked)
     judged = [event for event in job.said if isinstance(event, events.Evaluated)]
     best = [event for event in judged if event.best][-1]
     described = weights.read(asked.folder / "weights")
@@ -94,7 +74,7 @@ def test_a_best_checkpoint_that_was_lost_is_not_pretended(job):
     # The rate is so small that no later judging is better.
     sets = ("train.max_steps=8", "train.learning_rate=1e-9", "evaluate.every_epochs=1")
     asked = job("bart", *sets, emit=harm)
-    train(asked)
+    run_training(asked)
     assert [event.key for event in job.said if isinstance(event, events.Warned)] == [
         "engine.nothing-gained",
         "engine.best-lost",
@@ -106,7 +86,7 @@ def test_a_best_checkpoint_that_was_lost_is_not_pretended(job):
 @pytest.mark.parametrize("form", ["bart", "lora", "nf4"])
 def test_no_epochs_means_the_base_as_it_is(form, job):
     asked = job(form, "train.epochs=0")
-    train(asked)
+    run_training(asked)
     folder = asked.folder / "weights"
     assert weights.read(folder).form == "base"
     assert not list(folder.glob("*.safetensors"))
@@ -116,13 +96,13 @@ def test_no_epochs_means_the_base_as_it_is(form, job):
 
 def test_what_is_done_is_not_done_again(job):
     asked = job("bart", "train.max_steps=2")
-    train(asked)
+    run_training(asked)
     before = atomic.read_manifest(asked.folder / "weights")
     job.said.clear()
-    train(asked)
+    run_training(asked)
     assert job.said == []
     assert atomic.read_manifest(asked.folder / "weights") == before
-    train(job("bart", "train.max_steps=2", folder=asked.folder / "other"))
+    run_training(job("bart", "train.max_steps=2", folder=asked.folder / "other"))
     assert job.said
 
 
@@ -130,19 +110,19 @@ def test_an_engine_refuses_what_is_not_its_kind(job):
     asked = job("nf4")
     wrong = msgspec.structs.replace(asked.recipe, engine="seq2seq")
     with pytest.raises(BadRecipe, match="does not go with"):
-        train(asked._replace(recipe=wrong))
+        run_training(asked._replace(recipe=wrong))
 
 
 def test_weights_that_do_not_fit_their_config_are_named(job):
     short = job("bart", "train.epochs=0")
-    train(short)
+    run_training(short)
     config = short.folder / "base" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"d_model": 64}))
     sets = ("model.scratch=none", f"model.base={config.parent}")
     with pytest.raises(Unavailable, match="could not be loaded"):
-        train(job("bart", *sets, folder=short.folder / "other"))
+        run_training(job("bart", *sets, folder=short.folder / "other"))
 
 
 def test_an_answer_that_is_too_long_is_never_cut(job):
     with pytest.raises(BadData, match="Answers are never truncated"):
-        train(job("bart", "prompt.max_summary_tokens=8"))
+        run_training(job("bart", "prompt.max_summary_tokens=8"))
