@@ -95,6 +95,7 @@ def test_training_lowers_the_loss_and_every_way_to_load_it_gives_the_same_answer
     engine.train(TrainJob(recipe, train, dev, tmp_path / "run", events.append, lambda: False))
     (proof,) = [event for event in events if isinstance(event, PreflightPassed)]
     assert [check for check in proof.checks if not check.passed] == []
+    assert "kernels-equal-torch" in {check.name for check in proof.checks}, "blocks were fused"
     losses = [event.loss for event in events if isinstance(event, TrainStep)]
     assert len(losses) == STEPS
     assert 1.9 < losses[0] < 2.8
