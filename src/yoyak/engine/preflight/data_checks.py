@@ -187,9 +187,11 @@ def _header_test(tokenizer: "ModelTokenizer") -> tuple[str, Callable[[Sequence[i
     if tokenizer.style == "source":
         _, after = tokenizer.source_frame
         size = len(after)
-        return tokenizer.decode_with_special_tokens(
-            after
-        ), lambda ids: tuple(ids[-size:]) == after and tuple(ids[-2 * size : -size]) != after
+
+        def ends_with_frame(ids: Sequence[int]) -> bool:
+            return tuple(ids[-size:]) == after and tuple(ids[-2 * size : -size]) != after
+
+        return tokenizer.decode_with_special_tokens(after), ends_with_frame
     header = tokenizer.chat_format.header.strip(" ")  # decoders set blanks around special tokens
 
     def ends_with_header(ids: Sequence[int]) -> bool:
