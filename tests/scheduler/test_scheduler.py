@@ -368,12 +368,14 @@ def test_a_line_up_that_the_disk_stopped_says_so_with_74(runs_of, corpus):
 # --- signals from outside ------------------------------------------------------------------------
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from yoyak.data.corpus import read_corpus
 from yoyak.runs.run import Run
 from yoyak.config.project import ResourceLimits
 from yoyak.scheduler.scheduler import Scheduler
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started these tests ignores
 limits = ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0)
 line = Scheduler(read_corpus(Path(sys.argv[1])), lambda run, event: None, limits)
 (outcome,) = line.run_all([Run(Path(sys.argv[2]))])

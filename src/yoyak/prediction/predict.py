@@ -1,12 +1,10 @@
 """Summarise a file part by part: read, generate, check, write a shard."""
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import msgspec
@@ -29,13 +27,12 @@ from yoyak.prediction.output import (
     SummaryRow,
     open_output,
 )
+from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.values import Dialogue, Prediction, StopReason, Value
 
 SHARD_ROWS = 2000
 FLAGS = tuple(kind for kind in COUNTED if kind is not ErrorType.NOT_KOREAN)
 """What every scorecard counts, without what can only be told beside references."""
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class BatchProgress(NamedTuple):
@@ -144,19 +141,13 @@ def _finish_shard_on_signal() -> Iterator[_Stop]:
     """
     stop = _Stop()
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
+    def on_signal() -> None:
         if stop.asked:
             raise Interrupted("prediction.stopped-now")
         stop.asked = True
 
-    # A signal that is ignored stays so: `nohup` does that to SIGHUP.
-    numbers = [one for one in _STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
+    with on_stop_signal(on_signal):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Batch:

@@ -14,6 +14,7 @@ import msgspec
 from yoyak.config.schema import Checkpointing, Recipe, TrainSettings
 from yoyak.errors import Interrupted
 from yoyak.events import AnyEvent, Failed, Warned
+from yoyak.runs.stop_signals import STOP_SIGNALS
 
 RESTARTS = 3
 """How often a worker that was killed from outside is started again."""
@@ -25,8 +26,6 @@ PASS_TOKENS = 4_096
 
 KILLED = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS)
 """Signals of the kernel's OOM killer and of driver faults."""
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that request a stop."""
 
 _MEMORY_KINDS = ("OutOfMemoryError", "MemoryError")
 _MEMORY_WORDS = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory")

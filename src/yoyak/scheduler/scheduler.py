@@ -11,10 +11,8 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from yoyak.config.project import ResourceLimits
@@ -22,6 +20,7 @@ from yoyak.errors import DiskFull, Interrupted, YoyakError
 from yoyak.events import AnyEvent, Failed, RunStatus, Warned
 from yoyak.messages import text
 from yoyak.runs.run import Run
+from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.scheduler import retry_policy
 from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts
@@ -100,7 +99,7 @@ class Scheduler:
         """Complete every run; after a stop request the rest is left for the next call."""
         outcomes: dict[str, RunOutcome] = {}
         self._waiting.extend(runs)
-        with self._handling_signals():
+        with on_stop_signal(self._on_stop_signal):
             try:
                 while self._waiting or self._workers:
                     for outcome in (*self._start_runs(), *self._collect_ended()):
@@ -213,17 +212,7 @@ class Scheduler:
 
     # --- stop requests ---------------------------------------------------------------------------
 
-    @contextmanager
-    def _handling_signals(self) -> Iterator[None]:
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        before = {number: signal.signal(number, self._on_signal) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_stop_signal(self) -> None:
         self._stops_requested += 1
         self._forward_stop()
 

@@ -21,6 +21,7 @@ from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, Started
 from yoyak.runs.redact import redact, redact_streams
 from yoyak.runs.run import Run
+from yoyak.runs.stop_signals import STOP_SIGNALS
 from yoyak.scheduler.stages import StageContext, run_stages
 from yoyak.values import Corpus
 
@@ -35,7 +36,7 @@ class StopFlag:
 
     def install(self) -> None:
         """Install the handler for SIGTERM, SIGINT and SIGHUP."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
 
     def __call__(self) -> bool:
