@@ -34,7 +34,7 @@ from yoyak.data.rows import (
     named_columns,
     no_rows,
 )
-from yoyak.data.text_file import read_text_file, refuse_other_formats
+from yoyak.data.text_file import ZIP_STARTS, read_text_file, refuse_other_formats
 from yoyak.errors import BadData, InputMissing, Unavailable
 
 STDIN = Path("-")
@@ -44,8 +44,6 @@ MAX_CHARACTERS = 1 << 24
 _HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
-_SEEN_WHOLE = (b"PK\x03\x04", b"PK\x05\x06")
-"""What is in a ZIP stands at its end, so that naming it takes the whole file."""
 
 
 class RowStream(NamedTuple):
@@ -76,7 +74,7 @@ def open_rows(path: Path, part_rows: int) -> Iterator[RowStream]:
         if head.startswith(_PARQUET):
             yield _parquet(path, part_rows)
             return
-        if head.startswith(_SEEN_WHOLE) and size is not None and path != STDIN:
+        if head.startswith(ZIP_STARTS) and size is not None and path != STDIN:
             refuse_other_formats(path, path.read_bytes())
         tables = _tables(path, head, source, part_rows)
         yield RowStream(path, tables, lambda: raw.tell() / size if size else None)

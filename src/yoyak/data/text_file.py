@@ -32,6 +32,9 @@ _TO_JSONL = (
     "orient='records', lines=True, force_ascii=False)\" {{file}} {{jsonl}}"
 )
 
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+"""How an archive begins. What is in it stands at its end: naming it takes the whole file."""
+
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WORKBOOKS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book"))
 """Names of the part of an OLE container that makes it an Excel workbook."""
@@ -107,7 +110,7 @@ def _pipe_content(path: Path) -> bytes:
 
 def refuse_other_formats(path: Path, content: bytes) -> None:
     """Raise BadData for a known format that is not text, and for text that stands for a file."""
-    if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if content.startswith(ZIP_STARTS):
         raise _archive(path, content)
     if content.startswith(_OLE) and any(name in content for name in _WORKBOOKS):
         raise BadData("data.excel", file=path)
