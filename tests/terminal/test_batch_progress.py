@@ -6,7 +6,6 @@ import pytest
 
 from yoyak import messages
 from yoyak.prediction.predict import BatchProgress
-from yoyak.terminal import batch_progress
 from yoyak.terminal.batch_progress import BatchProgressView, format_pace, line
 
 HALF = BatchProgress(rows=500, expected_rows=1000, new_rows=400, seconds=4.0, stopping=False)
@@ -44,15 +43,13 @@ def test_a_file_gets_a_line_now_and_then_and_each_notice_once():
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
-    from rich.console import Console
-
-    screen = Console(
-        file=io.StringIO(), force_terminal=True, width=80, markup=False, _environ={"TERM": "xterm"}
-    )
-    monkeypatch.setattr(batch_progress, "console", lambda _: screen)
-    with BatchProgressView(io.StringIO()) as view:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    with BatchProgressView(screen) as view:
         view(HALF)
-    drawn = screen.file.getvalue()
+    drawn = screen.getvalue()
     assert "━" in drawn
     assert "500/1,000" in drawn
     assert "100 rows/s" in drawn

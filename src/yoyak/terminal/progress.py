@@ -4,6 +4,7 @@ Receives events as they happen (``progress(run_id, event)``) and keeps one fold 
 files; a failure to draw is never a failure to train.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -117,7 +118,52 @@ class ProgressRow:
         return self.name, status, stage(state.stage), progress, self.loss, mean, self.left
 
 
-class LiveProgress:
+class LiveDisplay(ABC):
+    """Draw ``picture()`` again and again on a terminal, inside a block; print lines anywhere.
+
+    Args:
+        stream: where to; nothing is drawn unless it is a terminal.
+        interval_seconds: minimum time between two progress lines on other streams.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        interval_seconds: float = 10.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._console: Console = console(stream)
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                get_renderable=self.picture, console=self._console, refresh_per_second=4
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    @abstractmethod
+    def picture(self) -> "Group":
+        """Return what is drawn."""
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence that stays, above the picture."""
+        self._console.print(plain(sentence), soft_wrap=True)
+
+
+class LiveProgress(LiveDisplay):
     """Live display of a line-up's events; use as a context manager around the line-up.
 
     Args:
@@ -137,26 +183,8 @@ class LiveProgress:
         interval_seconds: float = 10.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        super().__init__(stream, interval_seconds=interval_seconds, clock=clock)
         self._rows = {run: ProgressRow(name, states.get(run)) for run, name in names.items()}
-        self._console: Console = console(stream)
-        self._interval_seconds = interval_seconds
-        self._clock = clock
-        self._live: Live | None = None
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
-            from rich.live import Live
-
-            self._live = Live(
-                get_renderable=self._picture, console=self._console, refresh_per_second=4
-            )
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
 
     def __call__(self, run_id: str, event: AnyEvent) -> None:
         """Add ``event`` of ``run_id`` and show it."""
@@ -168,12 +196,13 @@ class LiveProgress:
         if line is not None:
             row.printed_at = self._clock()
             if self._live is None or isinstance(event, _PERMANENT):
-                self._console.print(plain(line), soft_wrap=True)
+                self.say(line)
 
     def _is_due(self, row: ProgressRow) -> bool:
         return self._clock() - row.printed_at >= self._interval_seconds
 
-    def _picture(self) -> "Group":
+    def picture(self) -> "Group":
+        """Return a row for each run, and when all of them end."""
         from rich.console import Group
         from rich.text import Text
 
