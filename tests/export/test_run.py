@@ -65,6 +65,12 @@ def test_a_formula_is_disarmed_in_a_table_and_faithful_in_jsonl(make_run, corpus
     assert [msgspec.json.decode(line, type=AnswerRow) for line in lines] == found
 
 
+def test_the_format_does_not_depend_on_the_case_of_the_ending(make_run, corpus, tmp_path):
+    found = list(rows([make_run("lead", ["가"])], corpus.dev))
+    upper, lower = (export_rows(found, tmp_path / name) for name in ("a.CSV", "b.csv"))
+    assert upper.read_bytes() == lower.read_bytes()
+
+
 def test_answers_to_other_data_are_not_put_beside_these_dialogues(make_run, corpus):
     """The ids may be the same: what counts is what the run was asked."""
     run = make_run("lead", ["가"])

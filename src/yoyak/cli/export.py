@@ -26,7 +26,7 @@ def export(
 
     context = open_context(None, workspace)
     check_target(to, (context.workspace.folder, context.data_folder))
-    if to.suffix in TABLES:
+    if to.suffix.lower() in TABLES:
         _rows(context, runs, to)
     else:
         _model(context, runs or [], to)

@@ -125,7 +125,7 @@ def export_rows(found: Sequence[AnswerRow], target: Path) -> Path:
     """
     if os.path.lexists(target):
         raise CannotWrite("report.export-in-the-way", path=target)
-    if target.suffix == ".csv":
+    if target.suffix.lower() == ".csv":
         atomic.write_bytes(target, _table(found).encode("utf-8-sig"))
     else:
         lines = b"".join(msgspec.json.encode(row) + b"\n" for row in found)
