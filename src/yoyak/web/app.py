@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 HOST = "127.0.0.1"
-PORT = 8642
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -69,7 +68,7 @@ class _TryError(msgspec.Struct, frozen=True):
     error: str
 
 
-def serve(workspace: Workspace, port: int = PORT, budget: Budget = NO_BUDGET) -> None:
+def serve(workspace: Workspace, port: int, budget: Budget = NO_BUDGET) -> None:
     """Serve the workspace until the process is asked to stop.
 
     Raises:
