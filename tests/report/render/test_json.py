@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from yoyak.report.render.json import ScoreFile, figures, score_file
+from yoyak.report.model.build import build
+from yoyak.report.render.json import ScoreFile, figures, score_file, status_json
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
 
@@ -63,6 +64,19 @@ def test_a_floor_that_could_not_be_computed_is_absent_and_not_zero(printed, card
     floors = msgspec.structs.replace(card.floors, unrelated=None)
     file = score_file(msgspec.structs.replace(card, floors=floors))
     assert file.floors.keys() == {"constant", "lead"}
+
+
+def test_status_says_which_means_can_be_compared(make):
+    toy = make.toy_run()
+    basis = msgspec.structs.replace(make.basis, dev_sha256="f" * 8)
+    elsewhere = toy._replace(
+        quality=msgspec.structs.replace(toy.quality, basis=basis), difference=None
+    )
+    view = build([make.lead_run(), elsewhere, make.cut_run()], make.rest())
+    lead, other, unscored = json.loads(status_json(view))["runs"]
+    assert lead["basis"] == msgspec.to_builtins(make.basis)
+    assert other["basis"] == {**lead["basis"], "dev_sha256": "f" * 8}
+    assert (unscored["mean"], unscored["basis"]) == (None, None)
 
 
 def test_a_perfect_answer_is_100_and_its_sum_300():

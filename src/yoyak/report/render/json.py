@@ -7,7 +7,7 @@ import msgspec
 from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import Comparison, ScorecardGroup
-from yoyak.report.model.report import Report
+from yoyak.report.model.report import Basis, Report
 from yoyak.values import Rouge, Value
 
 
@@ -88,6 +88,8 @@ class RunStanding(Value, frozen=True, kw_only=True):
     slow_seconds_left: float | None
     """At the pace of the slowest 10 %."""
     mean: float | None
+    basis: Basis | None
+    """What ``mean`` was scored on: only means of one basis can be compared."""
 
 
 def status_json(view: Report) -> str:
@@ -108,6 +110,7 @@ def status_json(view: Report) -> str:
                 seconds_left=forecast.p50_seconds if forecast else None,
                 slow_seconds_left=forecast.p90_seconds if forecast else None,
                 mean=one.quality.mean.value if one.quality else None,
+                basis=one.quality.basis if one.quality else None,
             )
         )
     return msgspec.json.encode({"runs": runs}).decode()
