@@ -28,6 +28,13 @@ class TrivialBaselines(Value, frozen=True, kw_only=True):
     unrelated: Rouge | None
     lead: Rouge | None
 
+    @property
+    def known(self) -> dict[str, Rouge]:
+        """Those that were computed, by name."""
+        return {
+            name: rouge for name, rouge in msgspec.structs.asdict(self).items() if rouge is not None
+        }
+
 
 class Probes(Value, frozen=True, kw_only=True):
     """Scores of the same predictions after a change: what the metric sees and what it misses."""

@@ -7,7 +7,6 @@ from statistics import fmean
 import msgspec
 
 from yoyak.config.project import NO_BUDGET, Budget
-from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import PairComparison, ScorecardGroup, Verdict, compare_pairs
 from yoyak.report.model.report import Basis, Difference, Floor, Measured, Pair, Quality, System
@@ -31,8 +30,7 @@ def quality(card: Scorecard, dev_sha256: str, record: str, *, intervals: bool = 
         basis=Basis(signature=card.protocol.signature, dev_sha256=dev_sha256),
         floors=tuple(
             Floor(name=name, rouge=rouge, record=record)
-            for name in TrivialBaselines.__struct_fields__
-            if (rouge := getattr(card.floors, name)) is not None
+            for name, rouge in card.floors.known.items()
         ),
         alarms=card.alarms,
         record=record,

@@ -66,8 +66,8 @@ def comparison_json(compared: Comparison, group: ScorecardGroup, toys: Collectio
 
 def floor_figures(floors: TrivialBaselines | None) -> dict[str, Figures]:
     """Return the trivial baselines that were computed, times 100."""
-    known = {} if floors is None else msgspec.structs.asdict(floors)
-    return {name: figures(rouge) for name, rouge in known.items() if rouge is not None}
+    known = {} if floors is None else floors.known
+    return {name: figures(rouge) for name, rouge in known.items()}
 
 
 def figures(rouge: Rouge) -> Figures:

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
-from msgspec import structs
-
 from yoyak.messages import text
 from yoyak.metrics.baselines import TrivialBaselines
 from yoyak.metrics.diagnostics.slices import Slice
@@ -73,7 +71,7 @@ def _scales(card: Scorecard) -> Iterator[str]:
 
 def _baselines(card: Scorecard) -> tuple[Table, ...]:
     known = {
-        **structs.asdict(card.floors),
+        **card.floors.known,
         "without-tags": card.probes.without_tags,
         "swapped": card.probes.swapped,
     }
@@ -84,7 +82,6 @@ def _baselines(card: Scorecard) -> tuple[Table, ...]:
             points(card.rouge.mean - rouge.mean),
         )
         for key, rouge in known.items()
-        if rouge is not None
     )
     columns = ("answer", *ROUGE_COLUMNS[:-1], "above")
     return table(columns, rows, text("report.score-floors"))
@@ -215,9 +212,7 @@ def _standings(
         for one in compared.standings
     ]
     rows += [
-        (text(f"report.floor-{key}"), *rouge_cells(rouge))
-        for key, rouge in structs.asdict(floors).items()
-        if rouge is not None
+        (text(f"report.floor-{key}"), *rouge_cells(rouge)) for key, rouge in floors.known.items()
     ]
     title = text("report.score-standings", rows=compared.protocol.items)
     return table(("system", *ROUGE_COLUMNS), rows, title)
