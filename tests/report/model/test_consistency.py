@@ -1,6 +1,10 @@
 """The linter finds what the records do not support, and nothing in records that are whole."""
 
+import re
+import tomllib
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -59,6 +63,15 @@ def test_a_report_that_its_records_support_has_no_finding():
 
 def test_there_is_a_wrong_report_for_every_rule():
     assert list(WRONG) == list(consistency.RULES)
+
+
+def test_the_docs_list_the_rules_that_there_are_and_no_others():
+    docs = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    _, _, section = docs.partition("## Consistency checks of the records")
+    lines = [line for line in section.partition("##")[0].splitlines() if line.startswith("| `")]
+    listed = {rule for line in lines for rule in re.findall("`([a-z-]+)`", line.split("|")[1])}
+    sentences = tomllib.loads((files(messages) / "en" / "report.toml").read_text("utf-8"))
+    assert listed == {key[5:] for key in sentences if key.startswith("lint-")} >= {*WRONG}
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)

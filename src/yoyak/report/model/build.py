@@ -66,7 +66,7 @@ class Rest(NamedTuple):
 
 
 def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
-    """Build the report of ``runs`` in order, without findings (``report.lint`` adds them)."""
+    """Build the report of ``runs`` in order, without the findings of ``consistency``."""
     pairs = [(run, run.state or fold(run.events)) for run in runs]
     groups = _groups(runs, rest.compared)
     by_run = {run.id: _system(run, state) for run, state in pairs}

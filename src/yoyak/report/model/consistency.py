@@ -226,7 +226,7 @@ def _epochs(statements: Statements) -> Iterator[Violation]:
 
 
 def _triple(statements: Statements) -> Iterator[Violation]:
-    """Check the three measures of each run against the algebra of ROUGE; see ``score.triple``."""
+    """Check the three measures of each run against the algebra of ROUGE."""
     for one in statements.models:
         if one.rouge1 is None or one.rouge2 is None or one.rougeL is None:
             continue

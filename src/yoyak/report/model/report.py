@@ -172,7 +172,7 @@ class Blended(Value, frozen=True, kw_only=True):
 
 
 class ReportFinding(Value, frozen=True, kw_only=True):
-    """A statement that the records do not support, found by ``report.lint``."""
+    """A statement that the records do not support, found by ``report.model.consistency``."""
 
     rule: str
     what: Sentence

@@ -9,8 +9,8 @@ from yoyak.report.model.report import DiskForecast, DiskSpace, Risk, Sentence
 _CHECKPOINTS_KEPT = 2
 """The newest checkpoint and the one being written."""
 
-_FULL_CARD = 0.95
-_NEAR_CARD = 0.85
+_FULL_GPU = 0.95
+_NEARLY_FULL_GPU = 0.85
 
 
 def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Risk]:
@@ -18,7 +18,7 @@ def risks(runs: Sequence[RunHistory], disk: DiskForecast | None) -> Iterator[Ris
     if disk is not None:
         yield _disk(disk)
     for run in runs:
-        yield from _card(run)
+        yield from _gpu(run)
 
 
 def disk_forecast(
@@ -77,7 +77,7 @@ def _disk(disk: DiskForecast) -> Risk:
     return Risk(level=level, what=Sentence(key="report.risk-disk", fields=fields), record="")
 
 
-def _card(run: RunHistory) -> Iterator[Risk]:
+def _gpu(run: RunHistory) -> Iterator[Risk]:
     """Yield the risk of the run's highest VRAM use, with the sample that measured it."""
     seen = [
         (event.vram_used_gb / event.vram_total_gb, event, index)
@@ -87,7 +87,7 @@ def _card(run: RunHistory) -> Iterator[Risk]:
     if not seen:
         return
     share, sample, index = max(seen, key=lambda one: one[0])
-    level = "danger" if share > _FULL_CARD else "watch" if share > _NEAR_CARD else "ok"
+    level = "danger" if share > _FULL_GPU else "watch" if share > _NEARLY_FULL_GPU else "ok"
     fields = {
         "model": run.name,
         "used": f"{sample.vram_used_gb:.1f}",
