@@ -9,6 +9,7 @@ from yoyak.data.contest import Contest
 from yoyak.errors import BadData, UsageError
 from yoyak.submission.ledger import (
     Leaderboard,
+    changed_files,
     quota,
     read_ledger,
     record_result,
@@ -121,6 +122,15 @@ def test_a_changed_file_gets_no_score(ledger, folder):
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(BadData, match="not the file that was written as submission 1"):
         record_result(ledger, 1, Leaderboard.PUBLIC, 47.0, submissions=folder / "submissions")
+
+
+def test_changed_files_are_those_that_differ_and_not_those_that_are_gone(ledger, folder):
+    submissions, entries = folder / "submissions", read_ledger(ledger)
+    assert changed_files(entries, submissions) == ()
+    path = submissions / "2" / "submission.csv"
+    path.write_bytes(path.read_bytes() + b"\n")
+    (submissions / "1" / "submission.csv").unlink()
+    assert changed_files(entries, submissions) == (2,)
 
 
 @pytest.mark.parametrize("points", [-0.1, 100.1, 1427.0, float("nan")])

@@ -257,14 +257,15 @@ def _record(context: CommandContext, result: _Result) -> None:
 
 
 def _ledger_view(context: CommandContext, entries: "tuple[Entry, ...]") -> "LedgerView":
-    """Build the view of the ledger and of today's remaining uploads."""
+    """Build the view of the ledger, the files and today's remaining uploads."""
     from yoyak.report.sections.ensemble import LedgerView
-    from yoyak.submission.ledger import quota
+    from yoyak.submission.ledger import changed_files, quota
 
     contest = context.contest
     today = quota(entries, contest)
     return LedgerView(
         entries=entries,
+        changed=changed_files(entries, context.workspace.submissions_folder),
         contest=context.short(context.data_folder / CONTEST),
         used=None if today is None else today.used,
         left=None if today is None else today.left,

@@ -177,6 +177,16 @@ def read_ledger(ledger: Path) -> tuple[Entry, ...]:
     return tuple(entries[number] for number in sorted(entries))
 
 
+def changed_files(entries: Iterable[Entry], submissions: Path) -> tuple[int, ...]:
+    """Return the numbers of the submissions whose file is there and not the one recorded."""
+    return tuple(
+        entry.number
+        for entry in entries
+        if (path := submissions / str(entry.number) / CSV).is_file()
+        and not _is_recorded(path, entry)
+    )
+
+
 def quota(
     entries: Iterable[Entry], contest: Contest, now: float | None = None
 ) -> UploadQuota | None:
@@ -235,8 +245,12 @@ def _entry(entries: Sequence[Entry], number: int) -> Entry:
 def _unchanged(path: Path, entry: Entry) -> None:
     if not path.is_file():
         raise InputMissing("submission.no-file", file=path, problem="not found")
-    if atomic.sha256_file(path) != entry.written.sha256:
+    if not _is_recorded(path, entry):
         raise BadData("submission.changed-file", file=path, number=entry.number)
+
+
+def _is_recorded(path: Path, entry: Entry) -> bool:
+    return atomic.sha256_file(path) == entry.written.sha256
 
 
 def _shown(moment: datetime) -> str:

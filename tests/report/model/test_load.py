@@ -280,6 +280,19 @@ def test_a_submission_has_the_leaderboards_score_only_once_a_person_noted_it(han
     assert after.public_score == 0.4125
 
 
+def test_a_submission_whose_file_changed_needs_checking(handed_in):
+    def found():
+        findings = gather(handed_in).findings
+        return [one for one in findings if one.rule == "changed-submission"]
+
+    assert found() == []
+    path = handed_in.submissions_folder / "1" / "submission.csv"
+    path.write_bytes(b"fname,summary\n")
+    (finding,) = found()
+    assert "submission 1" in finding.what.text
+    assert finding.record == "submissions/1/manifest.json"
+
+
 def test_a_submission_is_called_by_its_recipe_and_leads_to_its_files(handed_in):
     (one,) = submissions(handed_in)
     assert (one.number, one.system) == ("1", "tiny-bart")

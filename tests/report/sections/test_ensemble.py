@@ -102,7 +102,9 @@ def entry(number: int, mean: float, public: float | None) -> Entry:
 
 
 def board(**limits) -> ensemble.LedgerView:
-    known = {"used": None, "left": None, "resets_at": None, "closes_at": None} | limits
+    known = {
+        "changed": (), "used": None, "left": None, "resets_at": None, "closes_at": None
+    } | limits  # fmt: skip
     entries = (entry(1, 0.42, 0.461), entry(2, 0.41, None))
     return ensemble.LedgerView(entries=entries, contest="data/contest.toml", **known)
 
@@ -128,6 +130,12 @@ def test_submissions_scored_on_other_references_stand_in_tables_of_their_own(dra
     shown = drawn(ensemble.ledger(view), 120)
     assert shown.index("42.00") < shown.index("Protocol: s") < shown.index("90.00")
     assert "Protocol" not in drawn(ensemble.ledger(board()), 120)
+
+
+def test_the_ledger_names_submissions_whose_file_has_changed(drawn):
+    assert "no longer the one" not in drawn(ensemble.ledger(board()), 120)
+    shown = drawn(ensemble.ledger(board(changed=(2,))), 120)
+    assert "submission 2: the file is no longer the one that was written" in shown
 
 
 def test_the_ledger_says_what_is_not_limited(drawn):

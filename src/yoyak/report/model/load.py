@@ -36,8 +36,8 @@ from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import edited_outputs
 from yoyak.runs.workspace import Workspace
-from yoyak.submission.ledger import read_ledger
-from yoyak.submission.manifest import CSV, Member, manifests, read_manifest
+from yoyak.submission.ledger import changed_files, read_ledger
+from yoyak.submission.manifest import CSV, MANIFEST, Member, manifests, read_manifest
 from yoyak.values import Corpus, Prediction
 
 _HANGUL = re.compile("[가-힣]")
@@ -56,8 +56,8 @@ class _Read(NamedTuple):
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
     """Build the report of a workspace.
 
-    Without ``compared`` (for ``status``), compute no statistics, run no lint rules, and read only
-    the relevant lines of long logs.
+    Without ``compared`` (for ``status``), compute no statistics, check no consistency, and
+    read only the relevant lines of long logs.
     """
     found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
     runs = [one.run for one in found]
@@ -84,7 +84,8 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     checked = [finding for one in found for finding in one.findings]
     if compared:
         statements = consistency.statements(records, view, disk)
-        checked = [*consistency.check(statements), *checked, *data.findings]
+        changed = _changed_submissions(workspace)
+        checked = [*consistency.check(statements), *checked, *data.findings, *changed]
     return msgspec.structs.replace(view, findings=tuple(checked))
 
 
@@ -259,8 +260,7 @@ def _size_gb(folder: Path) -> float:
 
 def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
     """Yield every written submission, with the leaderboard score where the ledger has one."""
-    ledger = workspace.ledger_path
-    recorded = {entry.number: entry for entry in read_ledger(ledger)} if ledger.is_file() else {}
+    recorded = {entry.number: entry for entry in read_ledger(workspace.ledger_path)}
     for path in manifests(workspace.submissions_folder):
         manifest = read_manifest(path)
         entry = recorded.get(int(path.parent.name))
@@ -278,6 +278,13 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
             warnings=manifest.warnings,
             record=workspace.relative(path),
         )
+
+
+def _changed_submissions(workspace: Workspace) -> Iterator[ReportFinding]:
+    folder = workspace.submissions_folder
+    for number in changed_files(read_ledger(workspace.ledger_path), folder):
+        record = workspace.relative(folder / str(number) / MANIFEST)
+        yield _finding("changed-submission", record, numbers=str(number))
 
 
 def _called(members: Sequence[Member]) -> list[str]:

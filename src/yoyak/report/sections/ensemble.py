@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
-from yoyak.messages import text
+from yoyak.messages import listed, text
 from yoyak.metrics.baselines import TrivialBaselines
-from yoyak.report.model.report import Blended, Report, SubmissionSummary
+from yoyak.report.model.report import Blended, Report
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
     Block,
@@ -83,10 +81,9 @@ def imported(found: "Import") -> Blocks:
 
 def floors(found: TrivialBaselines) -> Blocks:
     """Yield the mean of each trivial baseline on the rows of a dev score."""
-    for key, rouge in structs.asdict(found).items():
-        if rouge is not None:
-            name = text(f"report.floor-{key}")
-            yield Note(text("report.answer-floor", name=name, mean=score(rouge.mean)))
+    for key, rouge in found.known.items():
+        name = text(f"report.floor-{key}")
+        yield Note(text("report.answer-floor", name=name, mean=score(rouge.mean)))
 
 
 def candidates(found: Sequence["Candidate"]) -> Blocks:
@@ -256,27 +253,37 @@ def decode_search(found: "DecodeSearch") -> Blocks:
 
 def submissions(view: Report) -> Blocks:
     """Yield the submission files and their results, those with one dev protocol together."""
-    for signature in dict.fromkeys(one.signature for one in view.submissions):
-        yield from _submissions(one for one in view.submissions if one.signature == signature)
-        if any(one.signature != signature for one in view.submissions):
-            yield Note(text("report.protocol-note", signature=signature))
-
-
-def _submissions(found: Iterable[SubmissionSummary]) -> tuple[Table, ...]:
-    rows = (
+    rows: list[tuple[str, Sequence[Cell]]] = [
         (
-            Link(one.number, one.record),
-            one.system,
-            one.method,
-            format.count(one.rows),
-            score(one.dev_mean),
-            score(one.public_score, 4),
-            Link(one.path, one.path),
-            CodeBlock(one.sha256),
+            one.signature,
+            (
+                Link(one.number, one.record),
+                one.system,
+                one.method,
+                format.count(one.rows),
+                score(one.dev_mean),
+                score(one.public_score, 4),
+                Link(one.path, one.path),
+                CodeBlock(one.sha256),
+            ),
         )
-        for one in found
-    )
-    return table(("number", "system", "method", "n", "dev", "public", "file", "sha256"), rows)
+        for one in view.submissions
+    ]
+    columns = ("number", "system", "method", "n", "dev", "public", "file", "sha256")
+    yield from _by_protocol(columns, rows)
+
+
+def _by_protocol(
+    columns: Sequence[str], rows: Iterable[tuple[str, Sequence[Cell]]], title: str = ""
+) -> Blocks:
+    """Yield a table for each signature of ``rows``, which name it where there are several."""
+    found: dict[str, list[Sequence[Cell]]] = {}
+    for signature, row in rows:
+        found.setdefault(signature, []).append(row)
+    for signature, alike in found.items():
+        yield from table(columns, alike, title)
+        if len(found) > 1:
+            yield Note(text("report.protocol-note", signature=signature))
 
 
 class LedgerView(Value, frozen=True, kw_only=True):
@@ -287,6 +294,8 @@ class LedgerView(Value, frozen=True, kw_only=True):
     """
 
     entries: "tuple[Entry, ...]"
+    changed: tuple[int, ...]
+    """Numbers of the submissions whose file is not the one that was recorded."""
     contest: str
     used: int | None
     left: int | None
@@ -295,30 +304,26 @@ class LedgerView(Value, frozen=True, kw_only=True):
 
 
 def ledger(view: LedgerView) -> Blocks:
-    """Yield the submissions with one dev protocol together, today's uploads, and the closing."""
-    signatures = dict.fromkeys(entry.written.dev.signature for entry in view.entries)
-    for signature in signatures:
-        found = [one for one in view.entries if one.written.dev.signature == signature]
-        yield from _ledger(found)
-        if len(signatures) > 1:
-            yield Note(text("report.protocol-note", signature=signature))
-    yield from map(Note, _limits(view))
-
-
-def _ledger(entries: "Iterable[Entry]") -> tuple[Table, ...]:
-    rows = (
+    """Yield the submissions with one dev protocol together, those changed, and the limits."""
+    rows: list[tuple[str, Sequence[Cell]]] = [
         (
-            str(entry.number),
-            " + ".join(member.system for member in entry.written.members),
-            entry.written.method,
-            score(entry.written.dev.rouge.mean),
-            score(entry.public, 4),
-            score(entry.private, 4),
+            entry.written.dev.signature,
+            (
+                str(entry.number),
+                " + ".join(member.system for member in entry.written.members),
+                entry.written.method,
+                score(entry.written.dev.rouge.mean),
+                score(entry.public, 4),
+                score(entry.private, 4),
+            ),
         )
-        for entry in entries
-    )
+        for entry in view.entries
+    ]
     columns = ("number", "system", "method", "dev", "public", "private")
-    return table(columns, rows, text("report.section-submissions"))
+    yield from _by_protocol(columns, rows, text("report.section-submissions"))
+    if view.changed:
+        yield Note(text("report.lint-changed-submission", numbers=listed(view.changed)))
+    yield from map(Note, _limits(view))
 
 
 def _limits(view: LedgerView) -> Iterable[str]:
