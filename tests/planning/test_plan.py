@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.hub import base_files
 from yoyak.config import load
 from yoyak.config.project import ResourceLimits
 from yoyak.errors import DiskFull, Unavailable
@@ -196,6 +197,22 @@ def test_a_trained_run_only_needs_its_base(half_done):
     admit_with(8.1, trained=True)
     with pytest.raises(DiskFull):
         admit_with(8.0, trained=True)
+
+
+def test_a_base_is_inspected_once_though_a_full_disk_is_looked_at_twice(
+    contest, resolved, workspace, fake_gpus, fake_hub
+):
+    fake_gpus()
+    fake_hub.models["Qwen/Qwen3-4B-Instruct-2507"] = base_files()
+    (recipe,) = resolved("qwen3-4b")
+    with pytest.raises(DiskFull):
+        admit(
+            [PendingRun(recipe, None, False)],
+            contest,
+            workspace,
+            ResourceLimits(disk_free_gb=10.0**9),
+        )
+    assert len([path for path in fake_hub.asked if path.startswith("/api/")]) == 1
 
 
 def test_a_run_that_was_trained_whole_needs_no_base_to_predict(
