@@ -86,7 +86,7 @@ bench: .venv/.ready-dev
 bench-gpu: .venv/.ready-dev
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu.py --budget-gb 24 --model llama3-ko-8b \
 		--model qwen3-4b --model kobart --model qwen25-7b --model llama32-ko-3b
-	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu_speak.py --budget-gb 24 --model llama3-ko-8b
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu_generation.py --budget-gb 24 --model llama3-ko-8b
 
 # One test at a time to whoever is free: these take minutes each. The rest of the suite follows in
 # its long version: what is marked slow, and what draws at random, with many more examples.

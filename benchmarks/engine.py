@@ -28,7 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import history
 from given import Material, Size, build, read_material
-from plain import Plain, Spoken, machine, parts_of, random_steps, they_speak
+from plain import Generated, Plain, machine, parts_of, random_steps, stock_generate
 from stops import plant_stops
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
@@ -156,7 +156,7 @@ def same_rows(bundle: ModelBundle, plain: Plain, rows: Sequence[EncodedRow]) -> 
 # --- generation -----------------------------------------------------------------------------------
 
 
-def speaking(material: Material, size: Size) -> ModelBundle:
+def bundle_to_generate(material: Material, size: Size) -> ModelBundle:
     """A model that ends an answer at every place that twice the mean summary's length divides."""
     model = build(material.tokenizer, size, tied=False).eval()
     model.lm_head.weight.data[material.tokenizer.vocab_size :] = 0.0
@@ -165,22 +165,22 @@ def speaking(material: Material, size: Size) -> ModelBundle:
     return ModelBundle(model, material.tokenizer, "causal", torch.device("cpu"))
 
 
-def we_speak(bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int) -> Spoken:
+def engine_generate(bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int) -> Generated:
     start = time.perf_counter()
     said = generate.generate(bundle, rows, Greedy(), max_new_tokens=cap)
     found = {prediction.id: prediction for prediction in said}
     seconds = time.perf_counter() - start
     ordered = [found[row.id] for row in rows]
-    return Spoken(seconds, [each.raw for each in ordered], [each.tokens for each in ordered])
+    return Generated(seconds, [each.raw for each in ordered], [each.tokens for each in ordered])
 
 
-def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
+def compare_generation(material: Material, size: Size) -> tuple[Generated, Generated]:
     """Ours (before and after, averaged) and theirs."""
-    bundle, rows = speaking(material, size), material.dev[: size.dialogues]
+    bundle, rows = bundle_to_generate(material, size), material.dev[: size.dialogues]
     cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in material.train)
-    first = we_speak(bundle, rows, cap)
-    theirs = they_speak(bundle, rows, cap, MICRO_ROWS)
-    second = we_speak(bundle, rows, cap)
+    first = engine_generate(bundle, rows, cap)
+    theirs = stock_generate(bundle, rows, cap, MICRO_ROWS)
+    second = engine_generate(bundle, rows, cap)
     return first._replace(seconds=(first.seconds + second.seconds) / 2), theirs
 
 
@@ -189,7 +189,7 @@ def speak(material: Material, size: Size) -> tuple[Spoken, Spoken]:
 
 def record_of(material: Material, size: Size) -> dict[str, object]:
     ours, theirs, before, apart = train(material, size)
-    we, they = speak(material, size)
+    we, they = compare_generation(material, size)
     same = sum(map(str.__eq__, we.texts, they.texts))
     return {
         "rows": {"source": material.source, "train": len(material.train), "steps": size.steps},

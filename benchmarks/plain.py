@@ -77,7 +77,7 @@ def filled(rows: list[list[int]], value: int) -> torch.Tensor:
     return torch.tensor([each + [value] * (length - len(each)) for each in rows])
 
 
-class Spoken(NamedTuple):
+class Generated(NamedTuple):
     """What one side of the generation did; texts in file order."""
 
     seconds: float
@@ -86,9 +86,9 @@ class Spoken(NamedTuple):
 
 
 @torch.no_grad()
-def they_speak(
+def stock_generate(
     bundle: ModelBundle, rows: Sequence[EncodedRow], cap: int, micro_rows: int
-) -> Spoken:
+) -> Generated:
     """Rows in file order, so many at a time; every row waits for the longest of its batch."""
     start = time.perf_counter()
     texts, tokens = [], []
@@ -107,7 +107,7 @@ def they_speak(
             answer = new[: stops[0] + 1] if stops else new
             texts.append(bundle.tokenizer.decode(answer))
             tokens.append(len(answer))
-    return Spoken(time.perf_counter() - start, texts, tokens)
+    return Generated(time.perf_counter() - start, texts, tokens)
 
 
 def machine() -> str:

@@ -189,7 +189,7 @@ def test_this_engine_and_a_former_one_give_the_same_ids():
 @pytest.mark.torch
 @pytest.mark.slow
 def test_each_way_to_answer_is_measured_on_the_same_answers():
-    found = run(str(BENCHMARKS / "gpu_speak.py"), "--tiny", "--model", "qwen3-4b")
+    found = run(str(BENCHMARKS / "gpu_generation.py"), "--tiny", "--model", "qwen3-4b")
     assert [line["case"] for line in found] == ["nf4", "merged", "plain"]
     lengths = [line["new_tokens_per_second"] / line["rows_per_second"] for line in found]
     assert lengths == pytest.approx([lengths[0]] * 3), "stops are planted by place"

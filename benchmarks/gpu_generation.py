@@ -1,7 +1,7 @@
 """How fast the LLMs answer at full size, on any CUDA machine, without a model hub.
 
-    python benchmarks/gpu_speak.py --model llama3-ko-8b --budget-gb 24 [--rows N]
-    python benchmarks/gpu_speak.py --tiny          # every model and case, small, on the CPU
+    python benchmarks/gpu_generation.py --model llama3-ko-8b --budget-gb 24 [--rows N]
+    python benchmarks/gpu_generation.py --tiny          # every model and case, small, on the CPU
 
 Random weights with stops planted as in engine.py, so that answers have the mean length of
 summaries; the same rows for every case, each in a process of its own. One JSON line a case, greedy
@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 from on_card import GB, Ratios, parse, rates, run_cases
-from plain import machine, they_speak
+from plain import machine, stock_generate
 from stops import plant_stops
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -77,7 +77,7 @@ def by_the_engine(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
 
 
 def plainly(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
-    return sum(they_speak(bundle, rows, cap, micro_rows=4).tokens)
+    return sum(stock_generate(bundle, rows, cap, micro_rows=4).tokens)
 
 
 def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, object]:
@@ -90,14 +90,14 @@ def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, objec
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
     cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in rows)
     bundle = built(shape, recipe, rows, merged=case == "merged")
-    speak = plainly if case == "plain" else by_the_engine
-    speak(bundle, rows[:4], cap)
+    decode = plainly if case == "plain" else by_the_engine
+    decode(bundle, rows[:4], cap)
     wait = torch.cuda.synchronize if cuda else lambda: None
     seconds, tokens = [], 0
     for _ in range(chosen.repeats):
         wait()
         started = time.perf_counter()
-        tokens = speak(bundle, rows, cap)
+        tokens = decode(bundle, rows, cap)
         wait()
         seconds.append(time.perf_counter() - started)
     return {
@@ -119,7 +119,7 @@ def main() -> None:
     if chosen.here:
         print(json.dumps(line_of(chosen.model[0], chosen.case[0], chosen), ensure_ascii=False))
         return
-    run_cases(__file__, chosen, None if chosen.tiny else Ratios("gpu_speak", against="plain"))
+    run_cases(__file__, chosen, None if chosen.tiny else Ratios("gpu_generation", against="plain"))
 
 
 if __name__ == "__main__":
