@@ -24,5 +24,6 @@ write() {                                          # LOCK ARGUMENT...
 }
 write requirements.lock pyproject.toml --extra train --extra report --extra serve "$@"
 write requirements-dev.lock pyproject.toml --extra train --extra report --extra serve \
-    --extra fast --extra kiwi --extra wandb --extra trackio --extra tensorboard --extra parquet --group dev \
+    --extra fast --extra kiwi --extra wandb --extra trackio --extra tensorboard --extra parquet \
+    --extra tune --extra gguf --extra onnx --group dev \
     --constraint requirements.lock "$@"
