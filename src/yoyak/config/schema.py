@@ -218,6 +218,9 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
     """Rows of dev per evaluation, the same ones each time; the finished run is scored on all."""
+    dev_half: Literal["both", "selection"] = "both"
+    """``selection``: only rows of the half of dev that settings are chosen on, as trials do, so
+    that nothing about a checkpoint was chosen on the half that judges (``data/dev_halves.py``)."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
@@ -273,6 +276,45 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
 
 
+class SearchRange(Settings, frozen=True, kw_only=True):
+    """The values of one setting that a study may try: between two bounds, or a list."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Uniform in the logarithm, as learning rates are searched."""
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values:
+            if self.low is not None or self.high is not None:
+                raise broken_rule("range-or-values")
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise broken_rule("range")
+        elif self.log and self.low <= 0:
+            raise broken_rule("range-log")
+
+
+class SearchSettings(Settings, frozen=True, kw_only=True):
+    """What ``yoyak tune train`` varies; where no range is given, the usual ones of the method.
+
+    Each is named like the setting that it varies, but for ``alpha_ratio``: ``lora_alpha`` over
+    ``r``.
+    """
+
+    learning_rate: SearchRange | None = None
+    epochs: SearchRange | None = None
+    batch_size: SearchRange | None = None
+    warmup_ratio: SearchRange | None = None
+    weight_decay: SearchRange | None = None
+    label_smoothing: SearchRange | None = None
+    r: SearchRange | None = None
+    alpha_ratio: SearchRange | None = None
+    lora_dropout: SearchRange | None = None
+    prune: bool = True
+    """Stop a trial whose evaluations in training are clearly behind those of earlier trials."""
+
+
 LONGEST_NAME = 80
 
 
@@ -293,6 +335,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     evaluate: EvaluateSettings = EvaluateSettings()
     decode: Decode = Greedy()
     generate: GenerateSettings = GenerateSettings()
+    search: SearchSettings | None = None
+    """What a study of this recipe varies; it decides nothing that a run computes."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable() or "/" in self.name:
@@ -324,15 +368,25 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def full_hash(self) -> str:
-        """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
+        """SHA-256 of every setting but ``about``, ``file``, ``base`` and ``search``."""
         return _sha256(_without_description(self))
+
+
+LATER_SETTINGS = (("evaluate", "dev_half"),)
+"""Settings (section, name) that came after format 2 of runs. A hash has them only where they are
+not the default, so that the runs of earlier versions are found and continued."""
 
 
 def _without_description(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe sets, without what only describes it."""
     found: dict[str, Any] = msgspec.to_builtins(recipe)
-    for name in ("about", "file", "base"):
+    for name in ("about", "file", "base", "search"):
         del found[name]
+    for section, name in LATER_SETTINGS:
+        settings = getattr(recipe, section)
+        known = msgspec.structs.fields(settings) if settings is not None else ()
+        if any(each.name == name and each.default == getattr(settings, name) for each in known):
+            del found[section][name]
     return found
 
 
