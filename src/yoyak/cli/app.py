@@ -10,6 +10,7 @@ from yoyak import __version__
 from yoyak.messages import LANGUAGES, text
 
 VERBS = {
+    "init": "init:init",
     "check": "system:check",
     "show": "runs:show",
     "plan": "system:plan",

@@ -69,7 +69,7 @@ def plan(
 
     context = open_context(data, None)
     wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
-    target = target_here(context.workspace, context.project.limits, _spec_of(gpu))
+    target = target_here(context.workspace, context.project.limits, gpu_spec(gpu))
     free_gb = target.disk_free_gb if disk_gb is None else disk_gb
     target = target._replace(disk_free_gb=free_gb, minutes=minutes, elsewhere=gpu is not None)
     made = make_plan(wanted, context.corpus, target)
@@ -83,7 +83,12 @@ def plan(
         raise made.refusals[-1].error
 
 
-def _spec_of(name: str | None) -> "GpuSpec | None":
+def gpu_spec(name: str | None) -> "GpuSpec | None":
+    """Return the GPU of that name, or the first one here, if any.
+
+    Raises:
+        UsageError: there is no data sheet of that name.
+    """
     from yoyak.planning import gpu_catalogue
 
     if name is None:
