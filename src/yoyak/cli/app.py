@@ -24,7 +24,7 @@ VERBS = {
     "submit": "submission:submit",
     "report": "runs:report",
     "predict": "predict:predict",
-    "serve": "runs:serve",
+    "serve": "serving:serve",
     "export": "export:export",
     "backup": "runs:backup",
     "prune": "system:prune",

@@ -1,4 +1,4 @@
-"""The verbs of runs: show, run, status, watch, report, serve, backup."""
+"""The verbs of runs: show, run, status, watch, report, backup."""
 
 import sys
 from collections.abc import Sequence
@@ -299,17 +299,6 @@ def watch(
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(context.workspace, mirror).items():
         print(text("cli.mirrored", run=run, points=points, tracker=mirror))
-
-
-def serve(
-    workspace: WorkspaceFolder = None,
-    port: Annotated[int, typer.Option(help=text("cli.option-port"))] = 8765,
-) -> None:
-    """Serve the live report on 127.0.0.1 until interrupted."""
-    from yoyak.web import app as serving
-
-    context = open_context(None, workspace)
-    serving.serve(context.workspace, port, context.project.budget)
 
 
 def backup(
