@@ -59,7 +59,7 @@ def _unreadable(error: OSError) -> InputMissing:
 
 
 def _language(words: Sequence[str]) -> messages.Language | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         name, _, value = word.partition("=")
         if name == "--lang":
             chosen = value or following

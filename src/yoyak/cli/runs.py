@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yoyak.cli import completion
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import BadData, Interrupted, RunFailed
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from yoyak.scheduler.scheduler import OnEvent
 
 Recipes = Annotated[
-    list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help=text("cli.argument-recipes"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 OneRecipe = Annotated[
-    str | None, typer.Argument(help=text("cli.argument-recipe"), show_default=False)
+    str | None,
+    typer.Argument(
+        help=text("cli.argument-recipe"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yoyak.cli import completion
 from yoyak.cli.context import open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import UsageError
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from yoyak.planning.gpu_catalogue import GpuSpec
 
 Recipes = Annotated[
-    list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help=text("cli.argument-check"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 
 
@@ -48,7 +54,12 @@ def check(
 
 def plan(
     recipe: Annotated[
-        list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help=text("cli.argument-recipes"),
+            show_default=False,
+            autocompletion=completion.recipe_names,
+        ),
     ] = None,
     gpu: Annotated[
         str | None, typer.Option("--gpu", "--card", help=text("cli.option-card"))
