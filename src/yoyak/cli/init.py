@@ -71,7 +71,7 @@ def init(
     recipes: Annotated[str | None, _option("recipes")] = None,
     gpu: Annotated[str | None, typer.Option(help=text("cli.option-card"))] = None,
     yes: Annotated[bool, _option("yes", "--yes", "-y")] = False,
-    force: Annotated[bool, _option("force")] = False,
+    force: Annotated[bool, _option("force", "--force")] = False,
 ) -> None:
     """Find the data, ask what is unclear, check all of it, then write the two files."""
     from yoyak.cli.system import gpu_spec
