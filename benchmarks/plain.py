@@ -14,7 +14,7 @@ from yoyak.config.schema import TrainSettings
 from yoyak.engine.models.collate import pad_sources
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.engine.training import optimizer
+from yoyak.engine.training.adamw import build_optimizer
 
 
 def parts_of(rows: Sequence, size: int) -> list[Sequence]:
@@ -38,7 +38,7 @@ class Plain:
         self.model = bundle.model.train()
         self.bundle, self.settings, self.autocast = bundle, settings, autocast
         self.named = trainable_parameters(bundle.model)
-        self.optimizer = optimizer.build_optimizer(self.named, settings)
+        self.optimizer = build_optimizer(self.named, settings)
 
     def inputs(self, rows: Sequence[EncodedRow]) -> dict[str, torch.Tensor]:
         whole = self.bundle.kind == "causal"

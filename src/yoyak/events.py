@@ -180,7 +180,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
 
     ``best`` by ``metric`` so far, step 0 left out; ``beats_start`` says whether it is better than
     step 0, ``None`` where that is unknown. ``loss`` is per token of the reference summaries of the
-    same rows.
+    same rows. ``averaged``: of the weights' moving average at that step.
     """
 
     step: int
@@ -195,6 +195,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     loss: float | None = None
     loss_interval: Interval | None = None
     beats_start: bool | None = None
+    averaged: bool = False
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):

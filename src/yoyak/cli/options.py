@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from yoyak.cli import completion
 from yoyak.messages import text
 
 DataFolder = Annotated[
@@ -16,21 +15,9 @@ WorkspaceFolder = Annotated[
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="A.B=VALUE",
-        help=text("cli.option-set"),
-        show_default=False,
-        autocompletion=completion.setting_names,
-    ),
+    typer.Option("--set", metavar="A.B=VALUE", help=text("cli.option-set"), show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option-json"))]
 ProtocolName = Annotated[
-    str,
-    typer.Option(
-        "--protocol",
-        help=text("cli.option-protocol"),
-        show_default=True,
-        autocompletion=completion.protocol_names,
-    ),
+    str, typer.Option("--protocol", help=text("cli.option-protocol"), show_default=True)
 ]

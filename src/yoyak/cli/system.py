@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yoyak.cli import completion
 from yoyak.cli.context import open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import UsageError
@@ -15,12 +14,7 @@ if TYPE_CHECKING:
     from yoyak.planning.gpu_catalogue import GpuSpec
 
 Recipes = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help=text("cli.argument-check"),
-        show_default=False,
-        autocompletion=completion.recipe_names,
-    ),
+    list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
 ]
 
 
@@ -54,12 +48,7 @@ def check(
 
 def plan(
     recipe: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help=text("cli.argument-recipes"),
-            show_default=False,
-            autocompletion=completion.recipe_names,
-        ),
+        list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
     ] = None,
     gpu: Annotated[
         str | None, typer.Option("--gpu", "--card", help=text("cli.option-card"))
@@ -80,7 +69,7 @@ def plan(
 
     context = open_context(data, None)
     wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
-    target = target_here(context.workspace, context.project.limits, gpu_spec(gpu))
+    target = target_here(context.workspace, context.project.limits, _spec_of(gpu))
     free_gb = target.disk_free_gb if disk_gb is None else disk_gb
     target = target._replace(disk_free_gb=free_gb, minutes=minutes, elsewhere=gpu is not None)
     made = make_plan(wanted, context.corpus, target)
@@ -94,12 +83,7 @@ def plan(
         raise made.refusals[-1].error
 
 
-def gpu_spec(name: str | None) -> "GpuSpec | None":
-    """Return the GPU of that name, or the first one here, if any.
-
-    Raises:
-        UsageError: there is no data sheet of that name.
-    """
+def _spec_of(name: str | None) -> "GpuSpec | None":
     from yoyak.planning import gpu_catalogue
 
     if name is None:

@@ -20,6 +20,8 @@ Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 AboveZero = Annotated[float, Meta(gt=0.0)]
 Quantile = Annotated[float, Meta(gt=0.0, lt=1.0)]
+PositiveFraction = Annotated[float, Meta(gt=0.0, le=1.0)]
+Ratio = Annotated[float, Meta(ge=1.0)]
 
 
 BROKEN_RULE = "config.rule-"
@@ -104,6 +106,16 @@ class LoraSettings(Settings, frozen=True, kw_only=True):
     lora_alpha: Positive = 32
     lora_dropout: Fraction = 0.05
     target_modules: Literal["all-linear"] = "all-linear"
+    use_rslora: bool = False
+    """Rank-stabilised: scale by lora_alpha / √r, not lora_alpha / r (Kalajdzievski 2023)."""
+    use_dora: bool = False
+    """Train the magnitude of each matrix's rows beside their direction (DoRA, Liu 2024)."""
+    init_lora_weights: Literal["pissa"] | None = None
+    """``pissa``: start from the base's principal singular vectors, which are taken out of the base
+    (Meng 2024). ``None``: A random and B zero."""
+    loraplus_lr_ratio: Ratio | None = None
+    """Learning rate of B as a multiple of A's, which is ``train.learning_rate`` (LoRA+, Hayou
+    2024)."""
 
 
 class PromptSettings(Settings, frozen=True, kw_only=True):
@@ -124,6 +136,29 @@ class LrScheduler(StrEnum):
     COSINE = "cosine"
     LINEAR = "linear"
     CONSTANT = "constant"
+    COSINE_WITH_MIN_LR = "cosine_with_min_lr"
+    """Cosine down to ``min_lr_rate`` × ``learning_rate``."""
+
+
+class Optim(StrEnum):
+    """The implementation of AdamW, by transformers' names."""
+
+    ADAMW = "adamw_torch_fused"
+    ADAMW_8BIT = "adamw_8bit"
+    """Moments in 8 bit, in blocks of 256 (Dettmers 2022)."""
+    PAGED_ADAMW_8BIT = "paged_adamw_8bit"
+    PAGED_ADAMW_32BIT = "paged_adamw_32bit"
+    """Paged: moments go to the CPU's memory while the GPU's is short."""
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether moments may be paged out."""
+        return self in {Optim.PAGED_ADAMW_8BIT, Optim.PAGED_ADAMW_32BIT}
+
+    @property
+    def is_8bit(self) -> bool:
+        """Whether moments are stored in 8 bit."""
+        return self in {Optim.ADAMW_8BIT, Optim.PAGED_ADAMW_8BIT}
 
 
 Checkpointing = Literal["auto", "off", "selective", "on"]
@@ -160,10 +195,24 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     """At most this many padded tokens in one forward pass."""
     learning_rate: AboveZero = 5e-5
     lr_scheduler: LrScheduler = LrScheduler.COSINE
+    min_lr_rate: Fraction | None = None
+    """Floor of ``cosine_with_min_lr``, as a share of ``learning_rate``."""
     warmup_ratio: Fraction = 0.0
+    layerwise_lr_decay: PositiveFraction | None = None
+    """Learning rate of each block as a multiple of the block's above it; the head has
+    ``learning_rate``, embeddings the lowest (ELECTRA, Clark 2020)."""
+    optim: Optim = Optim.ADAMW
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
     max_grad_norm: AboveZero = 1.0
     label_smoothing: Fraction = 0.0
+    neftune_noise_alpha: AboveZero | None = None
+    """Uniform noise of at most alpha / √(tokens × width) on the embeddings (NEFTune, Jain 2023)."""
+    rdrop_alpha: AboveZero | None = None
+    """Weight of the divergence between two forward passes with other dropout (R-Drop, Liang
+    2021)."""
+    ema_decay: Quantile | None = None
+    """Keep an exponential moving average of the weights; it is evaluated beside them, and the
+    better of the two is exported."""
     gradient_checkpointing: Checkpointing = "auto"
     """``auto`` goes from no block to every second, then to every block, when memory runs out."""
     packing: Literal["auto", "on", "off"] = "auto"
@@ -184,6 +233,14 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
             sizes = {"batch": self.batch_size, "micro": self.micro_batch_size}
             raise broken_rule("multiple", **sizes)
+        has_floor = self.lr_scheduler is LrScheduler.COSINE_WITH_MIN_LR
+        if has_floor != (self.min_lr_rate is not None):
+            raise broken_rule("min-lr-rate")
+
+    @property
+    def row_copies(self) -> int:
+        """How often a row is in its forward pass: R-Drop compares two."""
+        return 1 if self.rdrop_alpha is None else 2
 
     @property
     def recomputes(self) -> tuple[Recompute, ...]:
@@ -218,9 +275,6 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
     """Rows of dev per evaluation, the same ones each time; the finished run is scored on all."""
-    dev_half: Literal["both", "selection"] = "both"
-    """``selection``: only rows of the half of dev that settings are chosen on, as trials do, so
-    that nothing about a checkpoint was chosen on the half that judges (``data/dev_halves.py``)."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
@@ -276,45 +330,6 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
 
 
-class SearchRange(Settings, frozen=True, kw_only=True):
-    """The values of one setting that a study may try: between two bounds, or a list."""
-
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    """Uniform in the logarithm, as learning rates are searched."""
-    values: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.values:
-            if self.low is not None or self.high is not None:
-                raise broken_rule("range-or-values")
-        elif self.low is None or self.high is None or not self.low < self.high:
-            raise broken_rule("range")
-        elif self.log and self.low <= 0:
-            raise broken_rule("range-log")
-
-
-class SearchSettings(Settings, frozen=True, kw_only=True):
-    """What ``yoyak tune train`` varies; where no range is given, the usual ones of the method.
-
-    Each is named like the setting that it varies, but for ``alpha_ratio``: ``lora_alpha`` over
-    ``r``.
-    """
-
-    learning_rate: SearchRange | None = None
-    epochs: SearchRange | None = None
-    batch_size: SearchRange | None = None
-    warmup_ratio: SearchRange | None = None
-    weight_decay: SearchRange | None = None
-    label_smoothing: SearchRange | None = None
-    r: SearchRange | None = None
-    alpha_ratio: SearchRange | None = None
-    lora_dropout: SearchRange | None = None
-    prune: bool = True
-    """Stop a trial whose evaluations in training are clearly behind those of earlier trials."""
-
-
 LONGEST_NAME = 80
 
 
@@ -335,8 +350,6 @@ class Recipe(Settings, frozen=True, kw_only=True):
     evaluate: EvaluateSettings = EvaluateSettings()
     decode: Decode = Greedy()
     generate: GenerateSettings = GenerateSettings()
-    search: SearchSettings | None = None
-    """What a study of this recipe varies; it decides nothing that a run computes."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable() or "/" in self.name:
@@ -345,12 +358,22 @@ class Recipe(Settings, frozen=True, kw_only=True):
             raise broken_rule("name-length", most=LONGEST_NAME, found=len(self.name))
         if self.model.quantisation is not None and self.lora is None:
             raise broken_rule("quantised")
+        if self.lora is not None:
+            self._check_adapters(self.lora)
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
             raise broken_rule("examples")
         if self.generate.weights == "merged" and self.lora is None:
             raise broken_rule("merged")
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":
             raise broken_rule("ctranslate2")
+
+    def _check_adapters(self, lora: LoraSettings) -> None:
+        if lora.init_lora_weights == "pissa" and self.model.quantisation is not None:
+            raise broken_rule("pissa-quantised")
+        if lora.use_dora and self.train.kernels == "fused":
+            raise broken_rule("dora-fused")
+        if self.train.layerwise_lr_decay is not None:
+            raise broken_rule("layerwise-adapters")
 
     @property
     def argument(self) -> str:
@@ -368,25 +391,31 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def full_hash(self) -> str:
-        """SHA-256 of every setting but ``about``, ``file``, ``base`` and ``search``."""
+        """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
         return _sha256(_without_description(self))
 
 
-LATER_SETTINGS = (("evaluate", "dev_half"),)
-"""Settings (section, name) that came after format 2 of runs. A hash has them only where they are
-not the default, so that the runs of earlier versions are found and continued."""
+LATER_SETTINGS = {
+    "train": (
+        *("min_lr_rate", "layerwise_lr_decay", "optim"),
+        *("neftune_noise_alpha", "rdrop_alpha", "ema_decay"),
+    ),
+    "lora": ("use_rslora", "use_dora", "init_lora_weights", "loraplus_lr_ratio"),
+}
+"""Settings that recipes of earlier versions did not have. At their defaults they are in no hash, so
+that the runs of those versions are found again."""
 
 
 def _without_description(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe sets, without what only describes it."""
     found: dict[str, Any] = msgspec.to_builtins(recipe)
-    for name in ("about", "file", "base", "search"):
+    for name in ("about", "file", "base"):
         del found[name]
-    for section, name in LATER_SETTINGS:
-        settings = getattr(recipe, section)
-        known = msgspec.structs.fields(settings) if settings is not None else ()
-        if any(each.name == name and each.default == getattr(settings, name) for each in known):
-            del found[section][name]
+    defaults = {"train": TrainSettings(), "lora": LoraSettings()}
+    for section, names in LATER_SETTINGS.items():
+        for name in names if found[section] else ():
+            if found[section][name] == getattr(defaults[section], name):
+                del found[section][name]
     return found
 
 

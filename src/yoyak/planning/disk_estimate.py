@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yoyak.config.schema import Recipe
-from yoyak.planning.memory_estimate import trainable_parameters
+from yoyak.planning.memory_estimate import optimizer_bytes, trainable_parameters
 from yoyak.planning.model_shapes import KnownModel, ModelShape
 from yoyak.system.probe import GB
 from yoyak.values import Value
@@ -23,8 +23,8 @@ class DiskStep(Value, frozen=True, kw_only=True):
 
 
 def checkpoint_bytes(shape: ModelShape, recipe: Recipe) -> float:
-    """Return the size of a checkpoint: trainable parameters and Adam's two moments, float32."""
-    return 12.0 * trainable_parameters(shape, recipe)
+    """Return the size of a checkpoint: trainable parameters, moments and moving average."""
+    return (4.0 + optimizer_bytes(recipe)) * trainable_parameters(shape, recipe)
 
 
 def plan_disk(models: Sequence[KnownModel], *, purge_bases: bool) -> tuple[DiskStep, ...]:

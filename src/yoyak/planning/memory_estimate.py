@@ -16,6 +16,12 @@ NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Per weight: 4 bits, an 8-bit scale per 64, a 32-bit one per 256 of those (Dettmers 2023)."""
 HEAD_BYTES = 16
 """Per logit: bfloat16, float32, its log-softmax, and the gradients of the last two."""
+RDROP_HEAD_BYTES = 12
+"""What R-Drop keeps per logit besides: its own log-softmax, and the divergences' probabilities."""
+DORA_BYTES = 4
+"""What DoRA keeps besides per output of a linear layer: the base's and the adapters', bfloat16."""
+DORA_MATRIX_BYTES = 12
+"""Per weight of the matrix whose norm DoRA takes: B·A, its sum with the base, and a cast of it."""
 MASK_BYTES_CUDA = 1
 MASK_BYTES_CPU = 4
 """A dropped-out activation keeps a boolean on CUDA and a float32 factor on the CPU."""
@@ -49,7 +55,7 @@ class MemoryEstimate(Value, frozen=True, kw_only=True):
 
     weights_gb: float
     learned_gb: float
-    """Trainable parameters: value, gradient and Adam's two moments, float32."""
+    """Trainable parameters: value, gradient, Adam's two moments, and their moving average."""
     activations_gb: float
     head_gb: float = 0.0
     reserve_gb: float = RESERVE_GB
@@ -63,7 +69,27 @@ class MemoryEstimate(Value, frozen=True, kw_only=True):
 
 def trainable_parameters(shape: ModelShape, recipe: Recipe) -> int:
     """Return how many parameters are trained."""
-    return shape.parameters if recipe.lora is None else shape.lora_parameters(recipe.lora.r)
+    if recipe.lora is None:
+        return shape.parameters
+    magnitudes = shape.linear_outputs if recipe.lora.use_dora else 0
+    return shape.lora_parameters(recipe.lora.r) + magnitudes
+
+
+def optimizer_bytes(recipe: Recipe) -> float:
+    """Return the bytes per trained parameter of AdamW's moments and of a moving average.
+
+    8-bit moments have a float32 scale per 256 (Dettmers 2022).
+    """
+    moments = 2 * (1 + 4 / 256) if recipe.train.optim.is_8bit else 8.0
+    return moments + (4.0 if recipe.train.ema_decay is not None else 0.0)
+
+
+def _learned_bytes(recipe: Recipe) -> float:
+    """Return the bytes on the GPU per trained parameter: value, gradient and optimizer's state."""
+    state = optimizer_bytes(recipe)
+    if recipe.train.optim.is_paged:  # moments may wait in the CPU's memory
+        state = 4.0 if recipe.train.ema_decay is not None else 0.0
+    return 8.0 + state
 
 
 def frozen_bytes(shape: ModelShape, recipe: Recipe) -> float:
@@ -79,10 +105,14 @@ def training_memory(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> M
     activations = kept_bytes(shape, recipe, passed) + _dequantised_bytes(shape, recipe)
     return MemoryEstimate(
         weights_gb=frozen_bytes(shape, recipe) / GB,
-        learned_gb=16 * trainable_parameters(shape, recipe) / GB,
+        learned_gb=_learned_bytes(recipe) * trainable_parameters(shape, recipe) / GB,
         activations_gb=activations / GB,
-        head_gb=HEAD_BYTES * shape.vocabulary * passed.answer_tokens / GB,
+        head_gb=_head_bytes(recipe) * shape.vocabulary * passed.answer_tokens / GB,
     )
+
+
+def _head_bytes(recipe: Recipe) -> int:
+    return HEAD_BYTES + (0 if recipe.train.rdrop_alpha is None else RDROP_HEAD_BYTES)
 
 
 def least_training_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
@@ -94,7 +124,9 @@ def least_training_memory(shape: ModelShape, recipe: Recipe) -> MemoryEstimate:
     together = 0 if shape.encoder_layers else prompt.max_summary_tokens
     tokens = prompt.max_source_tokens + together
     recompute = recipe.train.recomputes[-1]
-    row = ForwardPass(tokens, prompt.max_summary_tokens, recompute, row_tokens=tokens)
+    copies = recipe.train.row_copies
+    answer = copies * prompt.max_summary_tokens
+    row = ForwardPass(copies * tokens, answer, recompute, row_tokens=tokens)
     return training_memory(shape, recipe, row)
 
 
@@ -152,6 +184,14 @@ def kept_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
 
 def layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
     """Return what one block keeps for the backward pass; one of each half of an encoder-decoder."""
+    kept = _plain_layer_bytes(shape, recipe, passed)
+    if recipe.lora is None or not recipe.lora.use_dora:
+        return kept
+    layers = max(shape.layers, shape.encoder_layers)
+    return kept + DORA_BYTES * shape.linear_outputs / layers * passed.tokens
+
+
+def _plain_layer_bytes(shape: ModelShape, recipe: Recipe, passed: ForwardPass) -> float:
     if shape.keeps_scores and shape.encoder_layers:
         return _t5_bytes(shape, passed)
     width, query, key, mlp = shape.width, shape.query_width, shape.key_width, shape.mlp_width
@@ -188,5 +228,7 @@ def _t5_bytes(shape: ModelShape, passed: ForwardPass) -> float:
 
 
 def _dequantised_bytes(shape: ModelShape, recipe: Recipe) -> float:
-    """Return the largest 4-bit matrix, unpacked to bfloat16 for its product."""
-    return 0.0 if recipe.model.quantisation is None else 2.0 * shape.largest_linear
+    """Return the largest matrix as far as its product needs copies: 4-bit unpacked, DoRA's norm."""
+    unpacked = 0.0 if recipe.model.quantisation is None else 2.0
+    dora = recipe.lora is not None and recipe.lora.use_dora
+    return (unpacked + (DORA_MATRIX_BYTES if dora else 0.0)) * shape.largest_linear

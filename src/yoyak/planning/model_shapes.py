@@ -95,6 +95,11 @@ class ModelShape(Value, frozen=True, kw_only=True):
         """Return the size of rank-``rank`` adapters on every linear layer but the head."""
         return sum(rank * (each.inputs + each.outputs) * each.number for each in self.linears)
 
+    @property
+    def linear_outputs(self) -> int:
+        """Rows of all linear layers but the head: DoRA trains a magnitude for each."""
+        return sum(each.outputs * each.number for each in self.linears)
+
 
 class KnownModel(NamedTuple):
     """A recipe with what is known of its model, before anything of it is loaded."""

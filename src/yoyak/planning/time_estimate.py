@@ -62,7 +62,8 @@ def training_flops(
     body = shape.parameters - shape.embedding_parameters
     head = shape.vocabulary * shape.width
     each = 4 + (2 if recipe.lora is None else 0) + RECOMPUTE_FLOP[recompute]
-    return each * (body * work.trained_tokens + head * work.trained_answer_tokens)
+    once = each * (body * work.trained_tokens + head * work.trained_answer_tokens)
+    return recipe.train.row_copies * once
 
 
 def training_time(
@@ -185,7 +186,8 @@ class _RunHardware(msgspec.Struct):
 def _is_alike(run: Run, recipe: Recipe, hardware: str) -> bool:
     """Return whether ``run`` had the same model on the same GPU, or processor and threads."""
     path = run.folder / "provenance.json"
-    if (run.recipe.model, run.recipe.lora) != (recipe.model, recipe.lora) or not path.is_file():
+    is_same = (run.recipe.model, run.recipe.lora) == (recipe.model, recipe.lora)
+    if not is_same or run.recipe.train.row_copies != recipe.train.row_copies or not path.is_file():
         return False
     had = msgspec.json.decode(path.read_bytes(), type=_RunHardware)
     if had.gpus:

@@ -60,7 +60,11 @@ class Workload(Value, frozen=True, kw_only=True):
         """Return the padded tokens of the largest forward pass that the recipe's limits allow."""
         rows = recipe.train.micro_batch_size or recipe.train.batch_size
         limit = recipe.train.micro_batch_tokens or PASS_TOKENS
-        return max(self.longest_row, min(limit, rows * self.longest_row))
+        return max(self.least_tokens(recipe), min(limit, rows * self.longest_row))
+
+    def least_tokens(self, recipe: Recipe) -> int:
+        """Return the tokens of a forward pass with the longest row, which cannot be cut."""
+        return recipe.train.row_copies * self.longest_row
 
     def forward_pass(self, tokens: int, recompute: Recompute) -> ForwardPass:
         """Return a pass at its worst: rows of the longest length, each with a long answer."""
@@ -152,15 +156,15 @@ def _passes(recipe: Recipe, work: Workload) -> Iterator[ForwardPass]:
     They are halved down to the longest row, which cannot be cut; small ones come only where nothing
     more can be recomputed.
     """
-    recomputes = recipe.train.recomputes
+    recomputes, row = recipe.train.recomputes, work.least_tokens(recipe)
     for recompute in recomputes:
         last = recompute is recomputes[-1]
-        least = work.longest_row if last else max(work.longest_row, 2 * WORTHWHILE_TOKENS)
+        least = row if last else max(row, 2 * WORTHWHILE_TOKENS)
         tokens = work.pass_tokens(recipe)
         while tokens > least:
             yield work.forward_pass(tokens, recompute)
             tokens //= 2
-        yield work.forward_pass(max(tokens, work.longest_row), recompute)
+        yield work.forward_pass(max(tokens, row), recompute)
 
 
 def longest_source(

@@ -245,7 +245,7 @@ def _stage_done(row: ProgressRow, event: StageDone) -> str | None:
 def _evaluated(row: ProgressRow, event: Evaluated) -> str:
     return _line(
         row,
-        "live-evaluated",
+        "live-evaluated-average" if event.averaged else "live-evaluated",
         step=event.step,
         mean=format.score(event.rouge.mean),
         loss=format.UNKNOWN if event.loss is None else f"{event.loss:.3f}",

@@ -26,7 +26,7 @@ class TrackerMetrics:
     """
 
     def __init__(self) -> None:
-        self._trained = self._evaluated = self._count = 0
+        self._trained = self._evaluated = self._averaged = self._count = 0
 
     def points(self, events: Iterable[AnyEvent]) -> Iterator[TrackerPoint]:
         """Yield the points of the next events of the log."""
@@ -40,6 +40,9 @@ class TrackerMetrics:
     def _is_new(self, event: AnyEvent) -> bool:
         if isinstance(event, TrainStep):
             before, self._trained = self._trained, max(self._trained, event.step)
+            return event.step > before
+        if isinstance(event, Evaluated) and event.averaged:
+            before, self._averaged = self._averaged, max(self._averaged, event.step)
             return event.step > before
         if isinstance(event, Evaluated):
             before, self._evaluated = self._evaluated, max(self._evaluated, event.step)
@@ -59,6 +62,8 @@ def _values(event: AnyEvent) -> dict[str, float]:
             }
         case Evaluated() | Scored():
             prefix = "dev_part" if isinstance(event, Evaluated) else "dev"
+            if isinstance(event, Evaluated) and event.averaged:
+                prefix = "dev_part_ema"
             rouge = event.rouge
             named = {"rouge1": rouge.rouge1, "rouge2": rouge.rouge2, "rougeL": rouge.rougeL}
             scores = named | {"mean": rouge.mean}

@@ -38,7 +38,9 @@ VIEWS = {
 }
 
 
-def build(family="qwen3", *, layers=2, dtype=torch.float32, dropout=0.0, targets="all-linear"):
+def build(
+    family="qwen3", *, layers=2, dtype=torch.float32, dropout=0.0, targets="all-linear", **variant
+):
     """A model with LoRA whose B matrices are not zero; the same one each time."""
     sizes = {
         "vocab_size": 256,
@@ -55,7 +57,9 @@ def build(family="qwen3", *, layers=2, dtype=torch.float32, dropout=0.0, targets
         config = (BLOCKS | OTHERS)[family](**sizes)
         model = hf.AutoModelForCausalLM.from_config(config).to(dtype)
         model.requires_grad_(False)
-        lora = LoraConfig(r=16, lora_alpha=24, lora_dropout=dropout, target_modules=targets)
+        lora = LoraConfig(
+            r=16, lora_alpha=24, lora_dropout=dropout, target_modules=targets, **variant
+        )
         adapted = get_peft_model(model, lora, autocast_adapter_dtype=True)
         for name, value in adapted.named_parameters():
             if "lora_B" in name:
@@ -119,6 +123,18 @@ def test_a_recipe_that_adapts_two_of_the_seven_has_the_same_gradient():
     model = build(targets=["q_proj", "v_proj"])
     assert len(FusedLora(bundle_of(model)).patches) == 4
     assert apart(backward(model, fused=True), backward(model, fused=False)) < 1e-5
+
+
+def test_rank_stabilised_adapters_have_the_same_gradient():
+    model = build(use_rslora=True)
+    assert apart(backward(model, fused=True), backward(model, fused=False)) < 1e-5
+    assert FusedLora(bundle_of(model)).patches
+
+
+def test_layers_of_dora_stay_with_peft():
+    model = build(use_dora=True)
+    assert not FusedLora(bundle_of(model)).patches
+    assert "lora_magnitude_vector" in " ".join(backward(model, fused=True))
 
 
 def test_recomputed_blocks_have_the_same_gradient():

@@ -1,5 +1,7 @@
 """Add LoRA adapters, and load trained ones."""
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.torch
@@ -63,3 +65,79 @@ def test_trained_adapters_come_back_active(adapted_base, tmp_path):
     ids = torch.arange(1, 30).reshape(1, -1)
     with torch.no_grad():
         assert torch.equal(loaded(input_ids=ids).logits, model.eval()(input_ids=ids).logits)
+
+
+VARIANTS = {
+    "rslora": ["lora.use_rslora=true"],
+    "dora": ["lora.use_dora=true"],
+    "pissa": ["lora.init_lora_weights=pissa"],
+    "all": ["lora.use_rslora=true", "lora.use_dora=true", "lora.init_lora_weights=pissa"],
+}
+
+
+def moved(made):
+    """Two optimizer steps, so that the adapters are not what they were."""
+    for _ in range(2):
+        made.optimizer.gradient([made.rows[:2]])
+        made.optimizer.step(1e-2)
+    return made.optimizer.bundle.model.eval()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_saved_adapters_compute_on_the_published_base_what_was_trained(variant, context, tmp_path):
+    made = context("lora", *VARIANTS[variant])
+    before = logits_of(made, made.optimizer.bundle.model.eval())
+    model = moved(made)
+    lora.save_adapters(model, tmp_path / "saved", made.optimizer.bundle.initial_adapters)
+    base = load.BaseModel(str(made.job.folder / load.SCRATCH), None, "")
+    published = load.load_base(base, "causal", made.job.recipe, detect())
+    torch.testing.assert_close(before, logits_of(made, published.eval()), atol=1e-4, rtol=1e-3)
+    loaded = lora.load_adapters(published, tmp_path / "saved")
+    trained = logits_of(made, model)
+    torch.testing.assert_close(logits_of(made, loaded), trained, atol=1e-4, rtol=1e-3)
+    assert (trained - before).abs().max() > 0.01
+
+
+def logits_of(made, model):
+    ids = torch.tensor([made.rows[0].source_ids])
+    with torch.no_grad():
+        return model(input_ids=ids).logits
+
+
+def test_pissa_s_adapters_are_those_that_peft_converts(context, tmp_path):
+    """PEFT subtracts the initial adapters by loading them from a folder of their own."""
+    from safetensors.torch import load_file
+
+    made = context("lora", *VARIANTS["pissa"])
+    model = made.optimizer.bundle.model
+    config = model.peft_config["default"]
+    config.init_lora_weights = True
+    model.save_pretrained(tmp_path / "start", save_embedding_layers=False)
+    config.init_lora_weights = "pissa"
+    moved(made)
+    lora.save_adapters(model, tmp_path / "ours", made.optimizer.bundle.initial_adapters)
+    model.save_pretrained(
+        tmp_path / "theirs",
+        path_initial_model_for_weight_conversion=str(tmp_path / "start"),
+        save_embedding_layers=False,
+    )
+    ours, theirs = (load_file(tmp_path / name / lora.ADAPTERS) for name in ("ours", "theirs"))
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value)
+    settings = [
+        json.loads((tmp_path / name / "adapter_config.json").read_text())
+        for name in ("ours", "theirs")
+    ]
+    assert settings[0] == settings[1]
+
+
+def test_pissa_starts_from_the_principal_singular_vectors(context):
+    made = context("lora", *VARIANTS["pissa"])
+    model = made.optimizer.bundle.model
+    layer = model.get_base_model().model.layers[0].self_attn.q_proj
+    update = layer.get_delta_weight("default")
+    _, kept, _ = torch.linalg.svd(update.detach())
+    _, whole, _ = torch.linalg.svd((layer.base_layer.weight + update).detach())
+    rank = made.job.recipe.lora.r
+    torch.testing.assert_close(kept[:rank], whole[:rank], rtol=1e-3, atol=1e-5)

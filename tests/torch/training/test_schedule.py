@@ -16,11 +16,15 @@ from yoyak.engine.training.schedule import TrainSchedule, learning_rate  # noqa:
 def test_learning_rates_equal_those_of_transformers(schedule, ratio, steps):
     from transformers import get_scheduler
 
-    settings = TrainSettings(learning_rate=3e-4, lr_scheduler=schedule, warmup_ratio=ratio)
+    floor = 0.2 if schedule is LrScheduler.COSINE_WITH_MIN_LR else None
+    settings = TrainSettings(
+        learning_rate=3e-4, lr_scheduler=schedule, warmup_ratio=ratio, min_lr_rate=floor
+    )
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=3e-4)
     name = "constant_with_warmup" if schedule is LrScheduler.CONSTANT else str(schedule)
-    theirs = get_scheduler(name, optimizer, math.ceil(steps * ratio), steps)
+    own = None if floor is None else {"min_lr_rate": floor}
+    theirs = get_scheduler(name, optimizer, math.ceil(steps * ratio), steps, own)
     for step in range(steps):
         rate = learning_rate(step, steps, settings)
         assert rate == pytest.approx(theirs.get_last_lr()[0], rel=1e-12, abs=0)

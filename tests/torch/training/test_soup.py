@@ -77,6 +77,23 @@ def update_of(folder, name):
     return up.float() @ down.float() * config["lora_alpha"] / config["r"]
 
 
+def test_the_soup_of_rank_stabilised_adapters_is_that_run(trained, tmp_path, dialogues):
+    run = trained("lora", "a", "lora.use_rslora=true", "train.learning_rate=5e-3")
+    soup.average_weights([run.folder, run.folder], run.recipe, tmp_path / "soup")
+    ours, theirs = (logits(folder, run, dialogues) for folder in (tmp_path / "soup", run.folder))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+    def with_lora(**settings):
+        lora = msgspec.structs.replace(run.recipe.lora, **settings)
+        return msgspec.structs.replace(run.recipe, lora=lora)
+
+    dora, pissa = with_lora(use_dora=True), with_lora(init_lora_weights="pissa")
+    with pytest.raises(BadRecipe, match="magnitudes"):
+        soup.average_weights([run.folder, run.folder], dora, tmp_path / "refused")
+    with pytest.raises(BadRecipe, match="PiSSA changed"):
+        soup.average_weights([run.folder], pissa, tmp_path / "refused")
+
+
 @pytest.mark.parametrize("form", ["lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_path):
     runs = [trained(form, "a"), trained(form, "b", "train.learning_rate=1e-3")]

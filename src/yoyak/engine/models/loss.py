@@ -8,13 +8,17 @@ BART's bias, Gemma's softcapping, Granite's division) is the architecture's own 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch.nn.functional import cross_entropy  # noqa: TID253 -- as below
+from torch.nn.functional import cross_entropy, kl_div, log_softmax  # noqa: TID253 -- as below
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.models.collate import Batch, Packing
-from yoyak.engine.models.model import unwrap_model
+from yoyak.engine.models.collate import Batch, Packing, collate
+from yoyak.engine.models.model import ModelBundle, unwrap_model
+from yoyak.errors import BadRecipe
+
+if TYPE_CHECKING:
+    from yoyak.engine.tokenization.encode import EncodedRow
 
 
 def loss_sum(model: torch.nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
@@ -25,6 +29,45 @@ def loss_sum(model: torch.nn.Module, batch: Batch, label_smoothing: float = 0.0)
         reduction="sum",
         label_smoothing=label_smoothing,
     )
+
+
+def rdrop_loss_sum(
+    model: torch.nn.Module, batch: Batch, alpha: float, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return R-Drop's loss (Liang 2021) summed over the supervised tokens of half the batch.
+
+    The second half repeats the first, with other dropout: the mean of both cross entropies, plus
+    ``alpha`` times the mean of the two Kullback-Leibler divergences between them.
+    """
+    logits = supervised_logits(model, batch)
+    cross = cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
+    one, other = log_softmax(logits, dim=-1).chunk(2)
+    apart = kl_div(one, other, reduction="sum", log_target=True)
+    apart = apart + kl_div(other, one, reduction="sum", log_target=True)
+    return (cross + alpha * apart) / 2
+
+
+def refuse_without_dropout(bundle: ModelBundle, row: "EncodedRow") -> None:
+    """Check that two forward passes in training mode can differ, as R-Drop needs them to.
+
+    Adapters hide their dropout while B is zero, so a layer of it counts; BART and others drop out
+    without a layer, so two passes are compared.
+
+    Raises:
+        BadRecipe: the model has no dropout.
+    """
+    model = bundle.model
+    if any(isinstance(part, torch.nn.Dropout) and part.p for part in model.modules()):
+        return
+    was_training = model.training
+    devices = [bundle.device] if bundle.device.type == "cuda" else []
+    batch = collate([row], bundle.tokenizer, bundle.kind, bundle.device)
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        model.train()
+        one, other = (supervised_logits(model, batch) for _ in range(2))
+    model.train(was_training)
+    if torch.equal(one, other):
+        raise BadRecipe("engine.no-dropout")
 
 
 def token_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """A model in memory with its tokenizer, its parts, and what its parameters are."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,8 @@ class ModelBundle(NamedTuple):
     tokenizer: "ModelTokenizer"
     kind: Kind
     device: torch.device
+    initial_adapters: Mapping[str, torch.Tensor] | None = None
+    """Copies of adapters that did not start at zero (``lora.initial_adapters``)."""
 
 
 def unwrap_model(model: Any) -> Any:

@@ -13,7 +13,7 @@ from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.model_classes import Kind
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
-from yoyak.engine.models.lora import load_adapters
+from yoyak.engine.models.lora import load_adapters, save_adapters
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.errors import InputMissing
@@ -39,6 +39,8 @@ class SavedWeights(Value, frozen=True, kw_only=True):
     """Limit of generated tokens, from the lengths of the training answers."""
     metric: DevMetric = DevMetric.ROUGE_MEAN
     dev_value: float | None = None
+    averaged: bool = False
+    """They are the moving average over the steps up to ``step`` (``train.ema_decay``)."""
     examples: tuple[str, ...] = ()
     """Ids of the train rows that are the few-shot examples of every prompt."""
 
@@ -65,10 +67,11 @@ def write(folder: Path, weights: SavedWeights, bundle: ModelBundle) -> None:
 
 
 def _save(bundle: ModelBundle, folder: Path, *, adapters: bool) -> None:
-    # Asked about embeddings, PEFT would look up the base model on the hub.
-    options = {"save_embedding_layers": False} if adapters else {}
     model: Any = bundle.model
-    model.save_pretrained(folder, **options)
+    if adapters:
+        save_adapters(model, folder, bundle.initial_adapters)
+    else:
+        model.save_pretrained(folder)
 
 
 def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, SavedWeights]:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from yoyak.data.dev_halves import halves
 from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
 from yoyak.engine.device import detect, limit_threads, precision_for, silence_libraries
@@ -16,7 +15,8 @@ from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
 from yoyak.engine.models.kernels import refuse_unsupported_kernels
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
-from yoyak.engine.models.lora import add_lora
+from yoyak.engine.models.lora import add_lora, initial_adapters
+from yoyak.engine.models.loss import refuse_without_dropout
 from yoyak.engine.models.model import ModelBundle, refuse_beyond_positions
 from yoyak.engine.models.reach import freeze_unreached
 from yoyak.engine.models.weights import SavedWeights, WeightsForm
@@ -30,9 +30,10 @@ from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.engine.training.evaluation import Evaluator, evaluation_rows
-from yoyak.engine.training.optimizer import ModelOptimizer
+from yoyak.engine.training.optimizer import model_optimizer
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
+from yoyak.engine.training.weight_average import average_of
 from yoyak.errors import BadRecipe
 from yoyak.events import Warned
 from yoyak.files import atomic
@@ -81,13 +82,17 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
     rows = cache.training_rows(tokenizer, job.train.dialogues, recipe.prompt, folder)
     model: Any = load_base(base, kind, recipe, hardware)
     _warn_of_slow_attention(job, model)
+    initial = None
     if recipe.train.epochs:
         if recipe.lora is None:
             freeze_unreached(model)
         else:
             model = add_lora(model, recipe.lora, kind, recipe.train.seed)
-    bundle = ModelBundle(model, tokenizer, kind, hardware.device)
+            initial = initial_adapters(model, recipe.lora)
+    bundle = ModelBundle(model, tokenizer, kind, hardware.device, initial)
     refuse_beyond_positions(bundle, rows)
+    if recipe.train.epochs and recipe.train.rdrop_alpha is not None:
+        refuse_without_dropout(bundle, rows[0])
     refuse_unsupported_kernels(bundle, recipe.train, precision_for(recipe, hardware))
     return FinetuneInputs(
         bundle, base, rows, default_max_new_tokens(len(row.answer_ids) for row in rows)
@@ -111,7 +116,7 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
     )
     return TrainContext(
         job=job,
-        optimizer=ModelOptimizer(ready.bundle, recipe.train, autocast_dtype),
+        optimizer=model_optimizer(ready.bundle, recipe, autocast_dtype),
         rows=ready.rows,
         shapes=shapes,
         schedule=TrainSchedule(recipe, shapes),
@@ -122,10 +127,7 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
 
 def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     recipe = job.recipe
-    rows = job.dev.dialogues
-    if recipe.evaluate.dev_half == "selection":
-        rows = tuple(halves(rows)[0])
-    dialogues = evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
+    dialogues = evaluation_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
     return Evaluator(
         ready.bundle,
         dialogues,
@@ -137,14 +139,25 @@ def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
 
 
 def _load_best(context: TrainContext, state: TrainState) -> TrainState:
-    """Load the best checkpoint's weights, if training went on after it."""
-    best = state.best_step
+    """Load the best checkpoint's weights, or their moving average where that was better.
+
+    Without an evaluation, the last step is taken, and its average if there is one.
+    """
+    best, optimizer = state.best_step, context.optimizer
     if best is None or best == state.step:
+        if optimizer.average is not None and (best is None or state.best_averaged):
+            optimizer.load(optimizer.average.tensors)
+            return msgspec.structs.replace(state, best_averaged=True)
         return state
     if not context.checkpoints.is_whole(best):
         context.warn("engine.best-lost", step=best)
-        return msgspec.structs.replace(state, best_step=None, best_value=None)
-    context.optimizer.load(context.checkpoints.tensors(best, context.optimizer.bundle.device))
+        lost = msgspec.structs.replace(state, best_step=None, best_value=None)
+        return msgspec.structs.replace(lost, best_averaged=False)
+    device = optimizer.bundle.device
+    if state.best_averaged:
+        optimizer.load(average_of(context.checkpoints.optimizer_state(best, device)))
+    else:
+        optimizer.load(context.checkpoints.tensors(best, device))
     return state
 
 
@@ -163,6 +176,7 @@ def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> Saved
         max_new_tokens=ready.max_new_tokens,
         metric=recipe.evaluate.metric,
         dev_value=state.best_value,
+        averaged=state.best_averaged,
         examples=tuple(row.id for row in shots),
     )
 

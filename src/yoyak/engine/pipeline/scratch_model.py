@@ -15,7 +15,7 @@ from yoyak.config.schema import PromptSettings, Recipe, ScratchSettings, TrainSe
 from yoyak.engine.seed import seed_all
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer
 from yoyak.engine.tokenization.train_tokenizer import train_tokenizer
-from yoyak.engine.training.optimizer import build_optimizer, set_lr
+from yoyak.engine.training.adamw import build_optimizer, set_lr
 from yoyak.engine.training.sampler import epoch_order
 from yoyak.engine.training.schedule import learning_rate
 from yoyak.files import atomic

@@ -24,7 +24,7 @@ from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.preflight.check_context import CheckContext, distance, undisturbed
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.engine.training.optimizer import ModelOptimizer
+from yoyak.engine.training.optimizer import model_optimizer
 from yoyak.events import CheckResult
 from yoyak.values import Dialogue, Prediction
 
@@ -94,7 +94,7 @@ def _stages(context: DryRunContext) -> CheckResult:
 def _one_step(context: DryRunContext) -> None:
     """Make a step at the full learning rate: trained weights must differ from the initial ones."""
     autocast_dtype = precision_for(context.recipe, detect()).autocast
-    optimizer = ModelOptimizer(context.bundle, context.recipe.train, autocast_dtype)
+    optimizer = model_optimizer(context.bundle, context.recipe, autocast_dtype)
     optimizer.gradient([context.rows])
     optimizer.clip()
     optimizer.step(context.recipe.train.learning_rate)

@@ -53,6 +53,8 @@ class TrainState(Value, frozen=True, kw_only=True):
     best_step: int | None = None
     best_value: float | None = None
     """The recipe's metric at ``best_step``."""
+    best_averaged: bool = False
+    """The moving average at ``best_step`` was better than the weights themselves."""
     stale: int = 0
     """Consecutive evaluations without an improvement, for early stopping."""
     loss_mean: float | None = None

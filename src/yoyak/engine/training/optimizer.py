@@ -1,68 +1,41 @@
-"""AdamW over the trainable parameters, and one optimizer step of a model."""
+"""One optimizer step of a model: gradient, clipping, AdamW."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.config.schema import Recompute, TrainSettings
+from yoyak.config.schema import Recipe, Recompute, TrainSettings
 from yoyak.engine.device import autocast
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
-from yoyak.engine.models.loss import loss_sum
+from yoyak.engine.models.loss import loss_sum, rdrop_loss_sum
 from yoyak.engine.models.model import (
     ModelBundle,
     trainable_parameters,
     transformer_blocks,
     unwrap_model,
 )
-from yoyak.errors import RunFailed
+from yoyak.engine.models.neftune import noisy_embeddings
+from yoyak.engine.training.adamw import (
+    build_optimizer,
+    copy_tensors,
+    load_optimizer_state,
+    optimizer_state,
+    set_lr,
+)
+from yoyak.engine.training.learning_rates import lr_scales
+from yoyak.engine.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
-    from torch.optim import AdamW
-
     from yoyak.engine.tokenization.encode import EncodedRow
 
-STATE_NAMES = ("step", "exp_avg", "exp_avg_sq")
 
-
-def build_optimizer(named: Mapping[str, torch.nn.Parameter], settings: TrainSettings) -> "AdamW":
-    """Build AdamW (Loshchilov 2019) with its moments allocated: memory use is known at the start.
-
-    Weight decay applies to matrices, not to biases and norms.
-    """
-    matrices = [value for value in named.values() if value.ndim > 1]
-    vectors = [value for value in named.values() if value.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=settings.learning_rate, fused=True
-    )
-    for value in named.values():
-        optimizer.state[value] = {
-            "step": torch.zeros((), dtype=torch.float32, device=value.device),
-            "exp_avg": torch.zeros_like(value),
-            "exp_avg_sq": torch.zeros_like(value),
-        }
-    return optimizer
-
-
-def optimizer_state(
-    optimizer: "AdamW", named: Mapping[str, torch.nn.Parameter]
-) -> dict[str, torch.Tensor]:
-    """Return the optimizer's state as named tensors: ``exp_avg/<parameter>`` and so on."""
-    return {
-        f"{kind}/{name}": optimizer.state[value][kind]
-        for name, value in named.items()
-        for kind in STATE_NAMES
-    }
-
-
-def set_lr(optimizer: "AdamW", lr: float) -> None:
-    """Set the learning rate of every parameter group."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+def model_optimizer(
+    bundle: ModelBundle, recipe: Recipe, autocast_dtype: torch.dtype | None = None
+) -> "ModelOptimizer":
+    """Return the optimizer of a recipe, its learning rates by parameter included."""
+    scales = lr_scales(bundle.model, trainable_parameters(bundle.model), recipe)
+    return ModelOptimizer(bundle, recipe.train, autocast_dtype, scales)
 
 
 class ModelOptimizer:
@@ -72,6 +45,10 @@ class ModelOptimizer:
         bundle: the model, adapters in place; parameters that require a gradient are trained.
         settings: of the optimizer.
         autocast_dtype: of matrix products; ``None`` for the dtype of their operands.
+        lr_scales: learning rates by parameter, as multiples of the schedule's.
+
+    Attributes:
+        average: the moving average of the weights, if the settings ask for one.
     """
 
     def __init__(
@@ -79,12 +56,15 @@ class ModelOptimizer:
         bundle: ModelBundle,
         settings: TrainSettings,
         autocast_dtype: torch.dtype | None = None,
+        lr_scales: Mapping[str, float] | None = None,
     ) -> None:
         self.bundle = bundle
         self.named = trainable_parameters(bundle.model)
+        decay = settings.ema_decay
+        self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
         self._autocast_dtype = autocast_dtype
-        self._optimizer = build_optimizer(self.named, settings)
+        self._optimizer = build_optimizer(self.named, settings, lr_scales)
         self._kernels = KernelPatches(bundle, KernelOptions.of(settings))
 
     def gradient(
@@ -108,12 +88,24 @@ class ModelOptimizer:
         total = torch.zeros((), dtype=torch.float64, device=bundle.device)
         with self._kernels.active(packed=packed):
             for group in groups:
-                batch = collate(group, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
-                with autocast(bundle.device, self._autocast_dtype):
-                    summed = loss_sum(bundle.model, batch, self._settings.label_smoothing)
+                summed = self._loss_sum(group, packed=packed)
                 (summed / tokens).backward()  # type: ignore[no-untyped-call]
                 total += summed.detach()
         return float(total) / tokens
+
+    def _loss_sum(self, rows: Sequence["EncodedRow"], *, packed: bool) -> torch.Tensor:
+        """Return the training loss of one micro-batch, summed over its supervised tokens."""
+        bundle, settings = self.bundle, self._settings
+        if settings.rdrop_alpha is not None:
+            rows = [*rows, *rows]
+        batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
+        noise = noisy_embeddings(bundle, rows, batch, settings.neftune_noise_alpha)
+        with autocast(bundle.device, self._autocast_dtype), noise:
+            if settings.rdrop_alpha is None:
+                return loss_sum(bundle.model, batch, settings.label_smoothing)
+            return rdrop_loss_sum(
+                bundle.model, batch, settings.rdrop_alpha, settings.label_smoothing
+            )
 
     def clip(self) -> float:
         """Clip the gradient to ``max_grad_norm``; return its norm before clipping."""
@@ -126,6 +118,8 @@ class ModelOptimizer:
         """Make one optimizer step at learning rate ``lr`` and set gradients to ``None``."""
         set_lr(self._optimizer, lr)
         self._optimizer.step()
+        if self.average is not None:
+            self.average.update()
         self.zero_grad()
 
     def zero_grad(self) -> None:
@@ -150,9 +144,13 @@ class ModelOptimizer:
         for index, block in enumerate(transformer_blocks(self.bundle.model)):
             block.gradient_checkpointing = level is Recompute.EVERYTHING or index % 2 == 0
 
+    @property
+    def _average_state(self) -> dict[str, torch.Tensor]:
+        return {} if self.average is None else self.average.state()
+
     def optimizer_state(self) -> dict[str, torch.Tensor]:
-        """Return the optimizer's state, by name; the tensors are the live ones."""
-        return optimizer_state(self._optimizer, self.named)
+        """Return the state of the optimizer and of the moving average, by name."""
+        return optimizer_state(self._optimizer, self.named) | self._average_state
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Copy saved weights into the trainable parameters.
@@ -160,27 +158,15 @@ class ModelOptimizer:
         Raises:
             RunFailed: a name, shape or dtype differs.
         """
-        _copy(tensors, self.named)
+        copy_tensors(tensors, self.named)
 
     def load_optimizer_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Copy a saved optimizer state into the optimizer.
+        """Copy a saved state into the optimizer and the moving average.
 
         Raises:
             RunFailed: a name, shape or dtype differs.
         """
-        _copy(tensors, self.optimizer_state())
-
-
-@torch.no_grad()
-def _copy(source: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
-    unlike = [
-        name
-        for name in sorted({*source, *target})
-        if name not in source
-        or name not in target
-        or (source[name].shape, source[name].dtype) != (target[name].shape, target[name].dtype)
-    ]
-    if unlike:
-        raise RunFailed("engine.other-tensors", count=len(unlike), first=unlike[0])
-    for name, tensor in target.items():
-        tensor.copy_(source[name])
+        average = self._average_state
+        copy_tensors({name: tensors[name] for name in average if name in tensors}, average)
+        own = {name: value for name, value in tensors.items() if name not in average}
+        load_optimizer_state(self._optimizer, self.named, own)

@@ -117,16 +117,16 @@ def detect_loss_spike(context: TrainContext, state: TrainState, loss: float) -> 
 
 def micro_batch_limits(context: TrainContext, state: TrainState) -> MicroBatchLimits:
     """Return the limits of one forward pass."""
-    settings = context.job.recipe.train
-    return MicroBatchLimits(
-        settings.micro_batch_size or settings.batch_size, state.budget_tokens, state.packed
-    )
+    settings, copies = context.job.recipe.train, context.job.recipe.train.row_copies
+    rows = settings.micro_batch_size or settings.batch_size
+    return MicroBatchLimits(max(1, rows // copies), state.budget_tokens // copies, state.packed)
 
 
 def _smaller(context: TrainContext, state: TrainState, cut: Sequence[Sequence[int]]) -> TrainState:
     """Return the state with half the token budget or more activation checkpointing; warn."""
     tokens_of = micro_batch_limits(context, state).tokens_of
     tokens = max(tokens_of([context.shapes[row] for row in part]) for part in cut)
+    tokens *= context.job.recipe.train.row_copies
     levels = context.job.recipe.train.recomputes
     further = [each for each in levels if each.saves_over(state.recompute)]
     alone = all(len(part) == 1 for part in cut)

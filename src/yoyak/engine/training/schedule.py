@@ -13,7 +13,7 @@ def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
     """Return the learning rate of the optimizer step that follows ``step`` of ``steps`` others.
 
     Same values as transformers' schedulers: linear warm-up from 0 over ⌈ratio × steps⌉ steps, then
-    half a cosine or a line to 0, or constant.
+    half a cosine to 0 or a floor, or a line to 0, or constant.
     """
     warmup = math.ceil(steps * settings.warmup_ratio)
     if step < warmup:
@@ -26,6 +26,9 @@ def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
             share = 1.0 - progress
         case LrScheduler.CONSTANT:
             share = 1.0
+        case LrScheduler.COSINE_WITH_MIN_LR:
+            floor = settings.min_lr_rate or 0.0
+            share = floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
     return settings.learning_rate * max(0.0, share)
 
 

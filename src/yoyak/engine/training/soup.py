@@ -70,10 +70,13 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
     Raises:
         InputMissing: a run has no whole weights.
         BadData: they are not fine-tunes of one base in the same form.
+        BadRecipe: they have DoRA's magnitudes, for which there is no average of the update.
     """
     described = _alike(folders)
     bundle, _ = weights.load(folders[0], kind, recipe)
     if described.form == "adapters":
+        if recipe.lora is not None and recipe.lora.use_dora:
+            raise BadRecipe("engine.no-dora-soup")
         _average_adapters(bundle.model, folders)
     else:
         each = [_read(folder / weights.FOLDER) for folder in folders]
@@ -89,8 +92,11 @@ def soup_of_checkpoints(
     Raises:
         InputMissing: the run has no whole weights, fewer than two whole checkpoints, or none of
             ``step``.
+        BadRecipe: PiSSA's checkpoints belong to a base that only the run had.
     """
     described = _alike([folder])
+    if recipe.lora is not None and recipe.lora.init_lora_weights is not None:
+        raise BadRecipe("engine.no-pissa-checkpoints", folder=folder)
     found = sorted(path for path in (folder / "checkpoints").glob("step-*"))
     whole = [path for path in found if atomic.verify_folder(path) is not None]
     if step is not None:
@@ -168,6 +174,8 @@ def _average_adapters(model: Any, folders: Sequence[Path]) -> None:
     model.set_adapter(names[0])
     model.delete_adapter("default")
     shares = [1 / len(names)] * len(names)
+    # PEFT gives the result the first one's config: its factors hold their scale already.
+    model.peft_config[names[0]].use_rslora = False
     model.add_weighted_adapter(names, shares, adapter_name="default", combination_type="cat")
     model.set_adapter("default")
     for name in names:
@@ -198,5 +206,5 @@ def _write(target: Path, source: Path, described: SavedWeights, bundle: ModelBun
     """Write the averaged weights, and copy the base from scratch that adapters need."""
     if described.base == SCRATCH and described.form == "adapters":
         shutil.copytree(source / SCRATCH, target / SCRATCH, dirs_exist_ok=True)
-    about = msgspec.structs.replace(described, dev_value=None)
+    about = msgspec.structs.replace(described, dev_value=None, averaged=False)
     weights.write(target / weights.FOLDER, about, bundle)

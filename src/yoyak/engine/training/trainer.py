@@ -105,13 +105,28 @@ def _is_over(context: TrainContext, state: TrainState) -> bool:
 
 
 def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
-    """Evaluate dev; the state is unchanged if a stop request interrupted it."""
-    metrics = context.evaluator(context.job.stop_asked) if context.evaluator else None
-    return state if metrics is None else _record_evaluation(context, state, metrics)
+    """Evaluate dev with the weights and with their moving average, if there is one.
+
+    The state is unchanged if a stop request interrupted it.
+    """
+    evaluator, average = context.evaluator, context.optimizer.average
+    metrics = evaluator(context.job.stop_asked) if evaluator else None
+    if evaluator is None or metrics is None:
+        return state
+    if average is None or state.step == 0:
+        return _record_evaluation(context, state, metrics)
+    with average.in_place():
+        averaged = evaluator(context.job.stop_asked)
+    if averaged is None:
+        return state
+    own = _record_evaluation(context, state, metrics)
+    both = _record_evaluation(context, own, averaged, averaged=True)
+    stale = 0 if both.best_step == state.step else state.stale + 1
+    return msgspec.structs.replace(both, stale=stale)
 
 
 def _record_evaluation(
-    context: TrainContext, state: TrainState, metrics: EvalMetrics
+    context: TrainContext, state: TrainState, metrics: EvalMetrics, *, averaged: bool = False
 ) -> TrainState:
     """Emit the metrics and update the best checkpoint; step 0 is a baseline and never the best."""
     metric = context.job.recipe.evaluate.metric
@@ -133,6 +148,7 @@ def _record_evaluation(
             metric=metric,
             loss=metrics.loss,
             loss_interval=metrics.loss_interval,
+            averaged=averaged,
         )
     )
     if at_start:
@@ -142,6 +158,7 @@ def _record_evaluation(
         evaluated_step=state.step,
         best_step=state.step if best else state.best_step,
         best_value=value if best else state.best_value,
+        best_averaged=averaged if best else state.best_averaged,
         stale=0 if best else state.stale + 1,
     )
 

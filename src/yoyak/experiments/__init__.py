@@ -1,1 +1,0 @@
-"""Line-ups of ordinary runs that answer a question: studies, screens, folds, data experiments."""
