@@ -115,6 +115,19 @@ def test_records_are_given_out_and_nothing_else(client, workspace, tmp_path):
         assert client.get(f"/records/{path}").status_code == 404, path
 
 
+def test_a_submission_is_downloaded_as_its_bytes(client, workspace):
+    folder = workspace.submissions_folder / "1"
+    folder.mkdir(parents=True)
+    written = "fname,summary\r\ntest_0,#Person1#은 갑니다.\r\n".encode()
+    (folder / "submission.csv").write_bytes(written)
+    (workspace.runs()[0].folder / "submission.csv").write_bytes(b"")
+    got = client.get("/records/submissions/1/submission.csv")
+    assert (got.status_code, got.content) == (200, written)
+    assert got.headers["content-disposition"].startswith("attachment")
+    run = workspace.runs()[0].name
+    assert client.get(f"/records/runs/{run}/submission.csv").status_code == 404
+
+
 def test_a_pasted_dialogue_is_answered_by_every_finished_system(client):
     answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
     assert answer.status_code == 200

@@ -44,6 +44,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "manifest.json")
+SUBMISSION_FILE = "submission.csv"
+_DOWNLOAD = {"Content-Disposition": f'attachment; filename="{SUBMISSION_FILE}"'}
 _MOST_BYTES = 9 * playground.MOST_CHARACTERS + 1_000
 """Limit of a request body: a Hangul syllable takes nine bytes in a form, six in JSON."""
 
@@ -143,6 +145,8 @@ class _Pages:
         path = self._record_path(str(request.path_params.get("path", "")))
         if path is None:
             return _response("", status=404)
+        if path.name == SUBMISSION_FILE:
+            return _response(path.read_bytes(), kind="text/csv", headers=_DOWNLOAD)
         return _response(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
 
     def _record_path(self, wanted: str) -> Path | None:
@@ -152,7 +156,14 @@ class _Pages:
             is_file = path.is_file()
         except (ValueError, OSError):  # NUL, or a name too long for the file system
             return None
-        allowed = path.name in _RECORDS or (path.suffix == ".json" and path.parent.name == "scores")
+        allowed = (
+            path.name in _RECORDS
+            or (path.suffix == ".json" and path.parent.name == "scores")
+            or (
+                path.name == SUBMISSION_FILE
+                and self._workspace.submissions_folder.resolve() in path.parents
+            )
+        )
         inside = path.is_relative_to(root) and not any(
             part.startswith(".") for part in path.relative_to(root).parts
         )
@@ -233,7 +244,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _response(
-    body: str,
+    body: str | bytes,
     *,
     status: int = 200,
     kind: str = "text/html",
