@@ -1,9 +1,8 @@
 # yoyak in a container, from the lock of the repository.
 #
-#   docker build -t yoyak .                                  the torch of the package index
-#   docker build -t yoyak --build-arg TORCH_INDEX=URL .      torch from PyTorch's own index for
-#                                                            the CPU (small) or for one CUDA release
-#   docker run --rm -v "$PWD:/workspace" yoyak run           --gpus all where the build is for CUDA
+#   docker build -t yoyak .                              for the CPU
+#   docker build -t yoyak:cuda --target cuda .           for CUDA 13; CUDA 12: --build-arg CUDA=cu129
+#   docker run --rm -v "$PWD:/workspace" yoyak run       with yoyak:cuda also --gpus all
 #
 # A folder that is mounted has to belong to user 1000, or pass `--user "$(id -u):$(id -g)"`.
 ARG PYTHON=3.12
@@ -15,22 +14,28 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 yoyak
 
-FROM base AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/yoyak
-ENV PATH=/opt/yoyak/bin:$PATH
+# The lock has everything but torch and its CUDA libraries (docs/adr/0009-locked-without-torch.md);
+# uv knows where PyTorch keeps its builds.
+FROM base AS locked
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_PYTHON=/opt/yoyak/bin/python
 WORKDIR /src
+COPY scripts/uv.sh scripts/uv.sh
+RUN python -m venv /opt/yoyak && scripts/uv.sh --version
 COPY requirements.lock ./
-# The lock has everything but torch and its CUDA libraries: docs/adr/0009-locked-without-torch.md.
-RUN pip install --require-hashes --no-deps -r requirements.lock
-ARG TORCH_INDEX=""
-COPY Makefile ./
-RUN torch=$(sed -n 's/^TORCH := //p' Makefile) \
-    && test -n "$torch" \
-    && PIP_EXTRA_INDEX_URL="$TORCH_INDEX" pip install "$torch"
-COPY pyproject.toml README.md LICENSE ./
+RUN scripts/uv.sh pip install --require-hashes --no-deps --requirement requirements.lock
+COPY Makefile pyproject.toml README.md LICENSE ./
 COPY src src
-RUN pip install --no-deps . && pip check
+
+FROM locked AS build-cpu
+RUN scripts/uv.sh pip install --torch-backend=cpu "$(sed -n 's/^TORCH := //p' Makefile)" \
+    && scripts/uv.sh pip install --no-deps . \
+    && scripts/uv.sh pip check
+
+FROM locked AS build-cuda
+ARG CUDA=cu130
+RUN scripts/uv.sh pip install --torch-backend="$CUDA" "$(sed -n 's/^TORCH := //p' Makefile)" \
+    && scripts/uv.sh pip install --no-deps . \
+    && scripts/uv.sh pip check
 
 # Where the tests and the tools are run: .devcontainer/devcontainer.json builds up to here.
 FROM base AS dev
@@ -39,8 +44,7 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/*
 USER yoyak
 
-FROM base
-COPY --from=build /opt/yoyak /opt/yoyak
+FROM base AS runtime
 ENV PATH=/opt/yoyak/bin:$PATH LANG=C.UTF-8 PYTHONUNBUFFERED=1
 RUN mkdir /workspace && chown yoyak:yoyak /workspace
 USER yoyak
@@ -48,3 +52,10 @@ WORKDIR /workspace
 VOLUME /workspace
 ENTRYPOINT ["yoyak"]
 CMD ["--help"]
+
+FROM runtime AS cuda
+COPY --from=build-cuda /opt/yoyak /opt/yoyak
+
+# The last stage is the one that is built when no target is named.
+FROM runtime AS cpu
+COPY --from=build-cpu /opt/yoyak /opt/yoyak

@@ -45,7 +45,7 @@ check: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README*.md docs/*.md
 
 # All tests, what fails soonest first. The three are each a target: `make test-fast` is for between
 # two thoughts; the rest needs the contest files or a browser, and skips by name what is not there.
@@ -70,7 +70,7 @@ coverage: .venv/.ready-dev
 	$(BIN)/coverage report
 
 docs: .venv/.ready-dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README*.md docs/*.md
 
 # Ratios are kept in benchmarks/history.jsonl and compared with the last on the same machine.
 bench: .venv/.ready-dev

@@ -61,3 +61,10 @@ def test_output_in_any_encoding_ends_in_no_traceback(encoding, tmp_path):
     assert done.returncode == 0
     assert done.stderr == b""
     assert b"\\u" in done.stdout if encoding == "ascii" else "실행".encode(encoding) in done.stdout
+
+
+def test_no_word_shows_the_help_and_no_traceback(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code in {0, 2}
+    assert "Usage: yoyak" in "".join(capsys.readouterr())

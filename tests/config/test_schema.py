@@ -57,6 +57,36 @@ def test_whatever_else_of_training_changes_is_another_training():
         assert changed.learning_hash != plain.learning_hash, name
 
 
+def test_runs_of_before_a_later_setting_came_are_found_again():
+    # What this recipe's hash was before the first of LATER_SETTINGS came.
+    plain = load.resolve("kobart").recipe
+    assert plain.learning_hash.startswith("baf57e13d9fa33e0")
+    other = load.resolve("kobart", sets=["evaluate.dev_half=selection"]).recipe
+    assert other.learning_hash != plain.learning_hash
+
+
+def test_what_a_study_may_vary_is_in_no_hash():
+    plain = load.resolve("kobart").recipe
+    other = load.resolve("kobart", sets=["search.epochs.values=[1, 2]"]).recipe
+    assert other.search.epochs.values == (1, 2)
+    assert (other.full_hash, other.learning_hash) == (plain.full_hash, plain.learning_hash)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("search.epochs.low=3", "needs low < high"),
+        ("search={learning_rate={low=2e-3, high=1e-3}}", "needs low < high"),
+        ("search={learning_rate={low=0, high=1e-3, log=true}}", "begins above 0"),
+        ("search={epochs={low=1, high=3, values=[1]}}", "not both"),
+        ("search.rate.low=1", "no such setting"),
+    ],
+)
+def test_a_range_that_means_nothing_is_refused_with_its_origin(given, problem):
+    with pytest.raises(BadRecipe, match=problem):
+        load.resolve("kobart", sets=[given])
+
+
 def test_a_setting_that_earlier_versions_lacked_is_in_no_hash_at_its_default():
     """Hashes of the version before: the runs recorded with them are found again."""
     before = {

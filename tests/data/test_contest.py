@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from yoyak import messages
-from yoyak.data.contest import Contest, read_contest
-from yoyak.errors import BadData
+from yoyak.data.contest import Contest, contest_of, read_contest
+from yoyak.data.corpus import split_file
+from yoyak.errors import BadData, InputMissing
 
 
 def write(folder, text):
@@ -81,3 +82,16 @@ def test_another_encoding_is_refused_and_not_guessed(tmp_path):
     (tmp_path / "contest.toml").write_bytes("\ufeffuploads_per_day = 3".encode())
     with pytest.raises(BadData, match="utc_offset"):
         read_contest(tmp_path)
+
+
+def test_declared_files_are_the_splits_and_a_missing_one_is_named(tmp_path):
+    (tmp_path / "raw").mkdir()
+    write(tmp_path, '[files]\ndev = "raw/valid.csv"\n')
+    with pytest.raises(InputMissing, match=r"valid\.csv"):
+        split_file(tmp_path, "dev")
+    (tmp_path / "raw/valid.csv").write_text("x", encoding="utf-8")
+    (tmp_path / "dev.csv").write_text("x", encoding="utf-8")
+    assert split_file(tmp_path, "dev") == tmp_path / "raw/valid.csv"
+    assert contest_of(tmp_path / "raw/valid.csv") == read_contest(tmp_path)
+    assert contest_of(tmp_path / "raw/other.csv") is None
+    assert contest_of(tmp_path / "test.csv") == read_contest(tmp_path)

@@ -36,8 +36,8 @@ def look(data, workspace, monkeypatch, fake_gpus):
 def test_every_line_has_its_place_and_whoever_is_not_ok_a_next_step(data, workspace):
     lines = check(data, workspace, ROOMY)
     assert [line.name for line in lines] == [
-        "python", "libraries", "gpu", "resources", "workspace", "models", "tokens", "analyser",
-        "data", "fonts", "locale", "runs",
+        "python", "libraries", "extras", "gpu", "resources", "workspace", "models", "tokens",
+        "analyser", "data", "fonts", "locale", "runs",
     ]  # fmt: skip
     assert all(line.found for line in lines)
     assert all(line.next_step for line in lines if line.status is not CheckStatus.OK)
@@ -179,6 +179,19 @@ def test_a_library_outside_its_range_is_named(look, monkeypatch):
     monkeypatch.setattr(probe, "installed", lambda name: None if name == "torch" else real(name))
     (line,) = look("libraries")
     assert (line.status, "torch" in line.found) == (CheckStatus.WARN, True)
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(look, monkeypatch):
+    monkeypatch.setattr(probe, "installed", lambda name: "1.0")
+    (line,) = look("extras")
+    assert line.next_step is None
+    assert "serve" in line.found
+    assert "train" not in line.found
+    gone = {"ctranslate2", "uvicorn"}
+    monkeypatch.setattr(probe, "installed", lambda name: None if name in gone else "1.0")
+    (line,) = look("extras")
+    assert line.status is CheckStatus.OK, "nothing is wrong without them"
+    assert line.next_step.startswith("pip install 'yoyak[fast,serve]'")
 
 
 @pytest.mark.parametrize(

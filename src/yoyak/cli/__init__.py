@@ -37,9 +37,18 @@ def _run(words: Sequence[str]) -> None:
     with messages.speaking(_language(words)):
         try:
             # Help texts are looked up while the application is built, in the language just chosen.
-            from yoyak.cli.app import app
+            import typer
 
-            app(words, prog_name="yoyak")
+            from yoyak.cli.app import app
+            from yoyak.cli.help import usage_error
+
+            try:
+                sys.exit(app(words, prog_name="yoyak", standalone_mode=False))
+            except typer.TyperException as error:
+                print(usage_error(error), file=sys.stderr)
+                sys.exit(error.exit_code)
+            except typer.Abort:
+                sys.exit(130)
         except (YoyakError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             from yoyak.report.render.escape import printable
             from yoyak.runs.redact import redact
@@ -59,7 +68,7 @@ def _unreadable(error: OSError) -> InputMissing:
 
 
 def _language(words: Sequence[str]) -> messages.Language | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         name, _, value = word.partition("=")
         if name == "--lang":
             chosen = value or following

@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from yoyak import __version__
+from yoyak.cli.help import LocalCommand, LocalGroup
 from yoyak.messages import LANGUAGES, text
 
 VERBS = {
+    "init": "init:init",
     "check": "system:check",
     "show": "runs:show",
     "plan": "system:plan",
@@ -23,7 +24,7 @@ VERBS = {
     "submit": "submission:submit",
     "report": "runs:report",
     "predict": "predict:predict",
-    "serve": "runs:serve",
+    "serve": "serving:serve",
     "export": "export:export",
     "backup": "runs:backup",
     "prune": "system:prune",
@@ -38,15 +39,18 @@ def load_verb(name: str) -> Any:
     module, _, attribute = VERBS[ALIASES.get(name, name)].partition(":")
     found = getattr(import_module(f"yoyak.cli.{module}"), attribute)
     if isinstance(found, typer.Typer):
+        found.info.cls = LocalGroup
+        for one in found.registered_commands:
+            one.cls = LocalCommand
         return typer.main.get_group(found)
     single = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
-    single.command(name, help=_help_of(name))(found)
+    single.command(name, cls=LocalCommand, help=_help_of(name))(found)
     return typer.main.get_command(single)
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(LocalGroup):
     """A group whose commands are placeholders with a name and a help line until one is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

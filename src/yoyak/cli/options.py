@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from yoyak.cli import completion
 from yoyak.messages import text
 
 DataFolder = Annotated[
@@ -15,9 +16,21 @@ WorkspaceFolder = Annotated[
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help=text("cli.option-set"), show_default=False),
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help=text("cli.option-set"),
+        show_default=False,
+        autocompletion=completion.setting_names,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option-json"))]
 ProtocolName = Annotated[
-    str, typer.Option("--protocol", help=text("cli.option-protocol"), show_default=True)
+    str,
+    typer.Option(
+        "--protocol",
+        help=text("cli.option-protocol"),
+        show_default=True,
+        autocompletion=completion.protocol_names,
+    ),
 ]

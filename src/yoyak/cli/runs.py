@@ -1,4 +1,4 @@
-"""The verbs of runs: show, run, status, watch, report, serve, backup."""
+"""The verbs of runs: show, run, status, watch, report, backup."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yoyak.cli import completion
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import BadData, Interrupted, RunFailed
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from yoyak.scheduler.scheduler import OnEvent
 
 Recipes = Annotated[
-    list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help=text("cli.argument-recipes"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 OneRecipe = Annotated[
-    str | None, typer.Argument(help=text("cli.argument-recipe"), show_default=False)
+    str | None,
+    typer.Argument(
+        help=text("cli.argument-recipe"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 
 
@@ -299,17 +310,6 @@ def watch(
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(context.workspace, mirror).items():
         print(text("cli.mirrored", run=run, points=points, tracker=mirror))
-
-
-def serve(
-    workspace: WorkspaceFolder = None,
-    port: Annotated[int, typer.Option(help=text("cli.option-port"))] = 8765,
-) -> None:
-    """Serve the live report on 127.0.0.1 until interrupted."""
-    from yoyak.web import app as serving
-
-    context = open_context(None, workspace)
-    serving.serve(context.workspace, port, context.project.budget)
 
 
 def backup(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yoyak.cli import completion
 from yoyak.cli.context import open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
 from yoyak.errors import UsageError
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from yoyak.planning.gpu_catalogue import GpuSpec
 
 Recipes = Annotated[
-    list[str] | None, typer.Argument(help=text("cli.argument-check"), show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help=text("cli.argument-check"),
+        show_default=False,
+        autocompletion=completion.recipe_names,
+    ),
 ]
 
 
@@ -48,7 +54,12 @@ def check(
 
 def plan(
     recipe: Annotated[
-        list[str] | None, typer.Argument(help=text("cli.argument-recipes"), show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help=text("cli.argument-recipes"),
+            show_default=False,
+            autocompletion=completion.recipe_names,
+        ),
     ] = None,
     gpu: Annotated[
         str | None, typer.Option("--gpu", "--card", help=text("cli.option-card"))
@@ -69,7 +80,7 @@ def plan(
 
     context = open_context(data, None)
     wanted = [one.recipe for one in context.resolve(context.lineup(recipe), sets or ())]
-    target = target_here(context.workspace, context.project.limits, _spec_of(gpu))
+    target = target_here(context.workspace, context.project.limits, gpu_spec(gpu))
     free_gb = target.disk_free_gb if disk_gb is None else disk_gb
     target = target._replace(disk_free_gb=free_gb, minutes=minutes, elsewhere=gpu is not None)
     made = make_plan(wanted, context.corpus, target)
@@ -83,7 +94,12 @@ def plan(
         raise made.refusals[-1].error
 
 
-def _spec_of(name: str | None) -> "GpuSpec | None":
+def gpu_spec(name: str | None) -> "GpuSpec | None":
+    """Return the GPU of that name, or the first one here, if any.
+
+    Raises:
+        UsageError: there is no data sheet of that name.
+    """
     from yoyak.planning import gpu_catalogue
 
     if name is None:

@@ -275,6 +275,9 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
     """Rows of dev per evaluation, the same ones each time; the finished run is scored on all."""
+    dev_half: Literal["both", "selection"] = "both"
+    """``selection``: only rows of the half of dev that settings are chosen on, as trials do, so
+    that nothing about a checkpoint was chosen on the half that judges (``data/dev_halves.py``)."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
@@ -330,6 +333,45 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
 
 
+class SearchRange(Settings, frozen=True, kw_only=True):
+    """The values of one setting that a study may try: between two bounds, or a list."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Uniform in the logarithm, as learning rates are searched."""
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values:
+            if self.low is not None or self.high is not None:
+                raise broken_rule("range-or-values")
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise broken_rule("range")
+        elif self.log and self.low <= 0:
+            raise broken_rule("range-log")
+
+
+class SearchSettings(Settings, frozen=True, kw_only=True):
+    """What ``yoyak tune train`` varies; where no range is given, the usual ones of the method.
+
+    Each is named like the setting that it varies, but for ``alpha_ratio``: ``lora_alpha`` over
+    ``r``.
+    """
+
+    learning_rate: SearchRange | None = None
+    epochs: SearchRange | None = None
+    batch_size: SearchRange | None = None
+    warmup_ratio: SearchRange | None = None
+    weight_decay: SearchRange | None = None
+    label_smoothing: SearchRange | None = None
+    r: SearchRange | None = None
+    alpha_ratio: SearchRange | None = None
+    lora_dropout: SearchRange | None = None
+    prune: bool = True
+    """Stop a trial whose evaluations in training are clearly behind those of earlier trials."""
+
+
 LONGEST_NAME = 80
 
 
@@ -350,6 +392,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
     evaluate: EvaluateSettings = EvaluateSettings()
     decode: Decode = Greedy()
     generate: GenerateSettings = GenerateSettings()
+    search: SearchSettings | None = None
+    """What a study of this recipe varies; it decides nothing that a run computes."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable() or "/" in self.name:
@@ -391,31 +435,31 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
     @property
     def full_hash(self) -> str:
-        """SHA-256 of every setting; ``about``, ``file`` and ``base`` only describe."""
+        """SHA-256 of every setting but ``about``, ``file``, ``base`` and ``search``."""
         return _sha256(_without_description(self))
 
 
-LATER_SETTINGS = {
-    "train": (
-        *("min_lr_rate", "layerwise_lr_decay", "optim"),
-        *("neftune_noise_alpha", "rdrop_alpha", "ema_decay"),
-    ),
-    "lora": ("use_rslora", "use_dora", "init_lora_weights", "loraplus_lr_ratio"),
-}
-"""Settings that recipes of earlier versions did not have. At their defaults they are in no hash, so
-that the runs of those versions are found again."""
+LATER_SETTINGS = (
+    ("evaluate", "dev_half"),
+    *(("lora", name) for name in ("use_rslora", "use_dora")),
+    *(("lora", name) for name in ("init_lora_weights", "loraplus_lr_ratio")),
+    *(("train", name) for name in ("min_lr_rate", "layerwise_lr_decay", "optim")),
+    *(("train", name) for name in ("neftune_noise_alpha", "rdrop_alpha", "ema_decay")),
+)
+"""Settings (section, name) that came after format 2 of runs. A hash has them only where they are
+not the default, so that the runs of earlier versions are found and continued."""
 
 
 def _without_description(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe sets, without what only describes it."""
     found: dict[str, Any] = msgspec.to_builtins(recipe)
-    for name in ("about", "file", "base"):
+    for name in ("about", "file", "base", "search"):
         del found[name]
-    defaults = {"train": TrainSettings(), "lora": LoraSettings()}
-    for section, names in LATER_SETTINGS.items():
-        for name in names if found[section] else ():
-            if found[section][name] == getattr(defaults[section], name):
-                del found[section][name]
+    for section, name in LATER_SETTINGS:
+        settings = getattr(recipe, section)
+        known = msgspec.structs.fields(settings) if settings is not None else ()
+        if any(each.name == name and each.default == getattr(settings, name) for each in known):
+            del found[section][name]
     return found
 
 

@@ -6,13 +6,13 @@ The file is optional, and so is every key of it: what is not set is not limited.
 import tomllib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 
 from yoyak.data.encoding import decode
 from yoyak.errors import BadData
-from yoyak.values import Value
+from yoyak.values import SplitName, Value
 
 FILE = "contest.toml"
 
@@ -40,12 +40,26 @@ class Columns(Value, frozen=True, kw_only=True):
             raise ValueError(f"[columns] names {twice[0]!r} twice")
 
 
+class SplitFiles(Value, frozen=True, kw_only=True):
+    """Files or folders of the splits, relative to the data folder; ``None`` has the usual name."""
+
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+
+    def of(self, split: str) -> str | None:
+        """Return what is declared for ``split``; nothing can be for further references."""
+        return getattr(self, split) if split in self.__struct_fields__ else None
+
+
 class Contest(Value, frozen=True, kw_only=True):
     """How a folder's files are written and what a contest limits.
 
     ``None``, an empty list and ``false`` limit nothing.
     """
 
+    files: SplitFiles = SplitFiles()
+    """Where the files are not called train, dev and test."""
     columns: Columns | None = None
     """Where the files do not have the contest's names of columns."""
     tag_speakers_in_summaries: bool = False
@@ -92,6 +106,22 @@ def read_contest(folder: Path) -> Contest:
     except (tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
         known = ", ".join(Contest.__struct_fields__)
         raise BadData("data.bad-contest", file=path, problem=error, known=known) from error
+
+
+def contest_of(path: Path) -> Contest | None:
+    """Return the contest whose split ``path`` is; ``None`` for any other file.
+
+    It stands beside a file called train, dev or test, or in a folder above, where it names it.
+    """
+    if path.stem in get_args(SplitName):
+        return read_contest(path.parent)
+    resolved = path.resolve()
+    folder = next((folder for folder in resolved.parents if (folder / FILE).is_file()), None)
+    if folder is None:
+        return None
+    contest = read_contest(folder)
+    named = filter(None, map(contest.files.of, get_args(SplitName)))
+    return contest if resolved in [(folder / name).resolve() for name in named] else None
 
 
 def _offset(text: str) -> timedelta:

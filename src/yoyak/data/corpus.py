@@ -8,7 +8,7 @@
 | sample_submission.csv (optional) | fname, summary; ids and order of test | an unnamed index |
 
 Each but the last may be ``.csv``, ``.tsv``, ``.json`` or ``.jsonl``, or a folder of such files
-(AI Hub has one for each topic, NIKL one for each dialogue). Other names of columns are
+(AI Hub has one for each topic, NIKL one for each dialogue). Other names of files and columns are
 declared in ``contest.toml``; those of SAMSum and DialogSum (``id``, ``summary1``) are known, and
 NIKL and AI Hub records are converted (``published_formats``). Names of speakers become tags.
 """
@@ -33,7 +33,7 @@ from yoyak.data.columns import (
     with_contest_columns,
     with_speaker_tags,
 )
-from yoyak.data.contest import Contest, read_contest
+from yoyak.data.contest import Contest, contest_of, read_contest
 from yoyak.data.rows import InputTable, TableRow, read_folder, read_rows
 from yoyak.data.speakers import tag_names
 from yoyak.data.text_file import read_text_file
@@ -80,45 +80,62 @@ class ContestRows(NamedTuple):
         return [record.id for record in self.rows]
 
 
-def read_corpus(folder: Path) -> Corpus:
+def read_corpus(folder: Path, contest: Contest | None = None) -> Corpus:
     """Read the three splits of ``folder``, cleaned, with every rule of the contract checked.
 
-    A reference in ``dev_references.csv`` that ``dev.csv`` has too counts once.
+    A reference in ``dev_references.csv`` that ``dev.csv`` has too counts once. ``contest`` takes
+    the place of the folder's ``contest.toml``.
 
     Raises:
         InputMissing: the folder or one of the three files is not there.
         BadData: a file breaks the contract; the message names file, row and fname.
     """
-    paths = {name: split_file(folder, name) for name in get_args(SplitName)}
+    contest = read_contest(folder) if contest is None else contest
+    paths = {name: split_file(folder, name, contest) for name in get_args(SplitName)}
     missing = [f"{name}.csv" for name, path in paths.items() if path is None]
     if missing:
         ends = ", ".join(EXTENSIONS[1:])
         raise InputMissing("data.no-corpus", folder=folder, missing=", ".join(missing), ends=ends)
-    contest = read_contest(folder)
     train, dev, test = (
         read_split(name, path, contest) for name, path in paths.items() if path is not None
     )
     refuse_shared_ids((train, dev, test))
-    further = read_further_references(split_file(folder, "dev_references"), dev, contest)
+    further = read_further_references(split_file(folder, "dev_references", contest), dev, contest)
+    sample = read_sample_submission(folder / "sample_submission.csv", test)
+    return corpus_of(folder, train, dev, test, further, sample)
+
+
+def corpus_of(
+    folder: Path,
+    train: ContestRows,
+    dev: ContestRows,
+    test: ContestRows,
+    further: dict[str, tuple[str, ...]] | None = None,
+    sample_submission: str | None = None,
+) -> Corpus:
+    """Return the corpus of rows that were read and checked; ``further`` are references of dev."""
     return Corpus(
         folder=str(folder),
         train=_split("train", train),
         dev=_split("dev", dev, further),
         test=_split("test", test),
-        sample_submission=read_sample_submission(folder / "sample_submission.csv", test),
+        sample_submission=sample_submission,
     )
 
 
-def split_file(folder: Path, name: str) -> Path | None:
+def split_file(folder: Path, name: str, contest: Contest | None = None) -> Path | None:
     """Return the file of a split, whichever of ``EXTENSIONS`` it has, or else its folder of files.
 
+    What ``contest.toml`` declares comes first.
+
     Raises:
+        InputMissing: the declared one is not there.
         BadData: there are two, or it is a pipe, which the worker of a run could not read again.
     """
-    found = [path for end in EXTENSIONS if (path := folder / f"{name}{end}").exists()]
-    if len(found) > 1:
-        names = listed([path.name for path in found])
-        raise BadData("data.two-files", folder=folder, names=names, split=name)
+    declared = (read_contest(folder) if contest is None else contest).files.of(name)
+    if declared is not None and not (folder / declared).exists():
+        raise InputMissing("data.no-declared-file", file=folder / declared, split=name)
+    found = [folder / declared] if declared is not None else _called(folder, name)
     if found and found[0].is_fifo():
         raise BadData("data.pipe", file=found[0])
     if not found and (folder / name).is_dir():
@@ -126,10 +143,18 @@ def split_file(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
+def _called(folder: Path, name: str) -> list[Path]:
+    found = [path for end in EXTENSIONS if (path := folder / f"{name}{end}").exists()]
+    if len(found) > 1:
+        names = listed([path.name for path in found])
+        raise BadData("data.two-files", folder=folder, names=names, split=name)
+    return found
+
+
 def read_table(path: Path) -> InputTable:
     """Read the rows of a file, or of all files of a folder that ``split_file`` returned."""
-    is_split = path.name in {*get_args(SplitName), "dev_references"}
-    return read_folder(path, EXTENSIONS) if is_split and path.is_dir() else read_rows(path)
+    is_split = path.name == "dev_references" or contest_of(path) is not None
+    return read_folder(path, EXTENSIONS) if path.is_dir() and is_split else read_rows(path)
 
 
 def parse_turns(text: str) -> tuple[Turn, ...]:
@@ -202,7 +227,7 @@ def read_split(name: SplitName, path: Path, contest: Contest = NO_RULES) -> Cont
     """
     labelled = name != "test"
     needed = (ID, DIALOGUE, SUMMARY) if labelled else (ID, DIALOGUE)
-    table, unread = with_contest_columns(_read_whole(path), contest.columns, is_test=not labelled)
+    table, unread = with_contest_columns(read_complete(path), contest.columns, is_test=not labelled)
     check_columns(table, needed, (TOPIC, *summary_columns(table)) if labelled else (TOPIC,))
     table = with_speaker_tags(table)
     rows = tuple(_record(table, row, labelled, contest) for row in table.rows)
@@ -216,7 +241,7 @@ def read_further_references(
     """Read references of dev beyond those in its own file, by id; ``{}`` where there are none."""
     if path is None:
         return {}
-    table, _ = with_contest_columns(_read_whole(path), None)
+    table, _ = with_contest_columns(read_complete(path), None)
     check_columns(table, (ID, SUMMARY), (TOPIC, DIALOGUE))
     speakers = {record.id: record.row.speakers for record in dev.rows}
     found: dict[str, tuple[str, ...]] = {}
@@ -283,8 +308,13 @@ def check_columns(table: InputTable, needed: Sequence[str], allowed: Sequence[st
 # --- one row -------------------------------------------------------------------------------------
 
 
-def _read_whole(path: Path) -> InputTable:
-    table = read_table(path)
+def read_complete(path: Path) -> InputTable:
+    """Read the rows of a split from its file or folder.
+
+    Raises:
+        BadData: a file breaks off.
+    """
+    table = read_folder(path, EXTENSIONS) if path.is_dir() else read_rows(path)
     if not table.ends_with_newline:
         last = table.rows[-1]
         raise table.error("data.no-final-newline", last, id=last.cells.get(ID, "?"))

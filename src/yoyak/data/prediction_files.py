@@ -8,17 +8,16 @@ more than one column could be meant, nothing is picked: the error lists them.
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
 
 from yoyak.data.clean import clean
 from yoyak.data.columns import DIALOGUE, TOPIC, with_contest_columns, with_speaker_tags
-from yoyak.data.contest import Contest, read_contest
+from yoyak.data.contest import Contest, contest_of
 from yoyak.data.corpus import parse_turns, read_table
 from yoyak.data.rows import ID_COLUMNS, InputTable, TableRow, column_key, read_rows
 from yoyak.data.speakers import tag_names
 from yoyak.errors import BadData
 from yoyak.messages import listed
-from yoyak.values import Dialogue, PredictedTexts, SplitName
+from yoyak.values import Dialogue, PredictedTexts
 
 PREDICTIONS = (
     frozenset((
@@ -86,7 +85,7 @@ def read_references(*paths: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _references(path: Path) -> dict[str, tuple[str, ...]]:
-    contest = _contest_of(path)
+    contest = contest_of(path) or Contest()
     table = _as_declared(path, contest)
     columns = _reference_columns(table)
     found: dict[str, tuple[str, ...]] = {}
@@ -109,7 +108,7 @@ def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
     """
     found: dict[str, Dialogue] = {}
     for path in paths:
-        table = _as_declared(path, _contest_of(path), is_test=True)
+        table = _as_declared(path, contest_of(path) or Contest(), is_test=True)
         if DIALOGUE not in table.columns:
             continue
         column = id_column(table)
@@ -119,11 +118,6 @@ def read_dialogues(*paths: Path) -> dict[str, Dialogue]:
             topic = row.cells.get(TOPIC) or None
             found.setdefault(key, Dialogue(id=key, turns=parse_turns(text), topic=topic))
     return found
-
-
-def _contest_of(path: Path) -> Contest:
-    """Return the contest.toml beside a file of train, dev or test; else one without rules."""
-    return read_contest(path.parent) if path.stem in get_args(SplitName) else Contest()
 
 
 def _as_declared(path: Path, contest: Contest, *, is_test: bool = False) -> InputTable:

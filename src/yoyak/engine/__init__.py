@@ -45,7 +45,8 @@ class GenerateJob(NamedTuple):
     ``decode`` is apart from the recipe because the same weights are decoded in several ways.
     ``stop_asked`` is polled once a token. With ``smoke_check`` the first answers are checked for
     total failures before the others are generated. Without ``keep_rows`` nothing of the dialogues
-    stays in memory for later jobs.
+    stays in memory for later jobs. ``on_text`` is called with a dialogue's id and its summary as
+    far as it is written, where engine and decoding can tell.
     """
 
     recipe: Recipe
@@ -57,6 +58,7 @@ class GenerateJob(NamedTuple):
     stop_asked: Callable[[], bool] = lambda: False
     smoke_check: bool = True
     keep_rows: bool = True
+    on_text: Callable[[str, str], None] | None = None
 
 
 class GenerationStopped(Exception):

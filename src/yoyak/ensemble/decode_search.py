@@ -13,20 +13,18 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np  # noqa: TID253 -- this module is only imported where a search runs
 
 from yoyak.config.schema import BeamSearch, Decode, Greedy, Sampling
+from yoyak.data.dev_halves import SEED, halves
 from yoyak.ensemble.candidates import name_of
-from yoyak.ensemble.cross_validation import SEED, gain_over
+from yoyak.ensemble.cross_validation import gain_over
 from yoyak.ensemble.gain import Gain
 from yoyak.errors import BadData
 from yoyak.metrics.rouge import score_rows
 from yoyak.values import Dialogue, Prediction, Split, StopReason, Value
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from yoyak.metrics.bootstrap import Floats
 
 Axes = Mapping[str, Sequence[float | None]]
 
@@ -109,7 +107,7 @@ def search_decodes(
         axes: what is varied for each kind of decoding.
         seed: of the split.
     """
-    searched, checked = _halves(dev, seed)
+    searched, checked = halves(dev.dialogues, seed)
     trials = _Trials(searched, generate)
     best = trials.trial(baseline, baseline)
     for start in (baseline, *starts):
@@ -128,19 +126,6 @@ def search_decodes(
         checked=gain,
         seconds=trials.seconds + seconds,
         seed=seed,
-    )
-
-
-def _halves(dev: Split, seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
-    order = np.random.default_rng(seed).permutation(len(dev.dialogues))
-    half = len(order) // 2
-    if half < 2:
-        raise BadData("submission.too-few-rows", rows=len(order))
-    chosen = set(order[:half].tolist())
-    rows = list(enumerate(dev.dialogues))
-    return (
-        [dialogue for at, dialogue in rows if at in chosen],
-        [dialogue for at, dialogue in rows if at not in chosen],
     )
 
 

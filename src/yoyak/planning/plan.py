@@ -170,7 +170,7 @@ def admit(
     recipes = [_to_predict(one.recipe) if one.trained else one.recipe for one in pending]
     target = target_here(workspace, limits_, next(iter(installed_gpus()), None))
     models = look_up(recipes)
-    refusals = _plan(models, corpus, target).refusals
+    refusals = plan_known(models, corpus, target).refusals
     if target.disk_free_gb is not None and any(
         each.exit_code == DiskFull.exit_code for each in refusals
     ):
@@ -184,7 +184,7 @@ def admit(
             for name in ("checkpoints", "weights")
         )
         target = target._replace(disk_free_gb=target.disk_free_gb + room / probe.GB)
-        refusals = _plan(models, corpus, target).refusals
+        refusals = plan_known(models, corpus, target).refusals
     if refusals:
         reasons = "\n".join(str(refusal.error) for refusal in refusals)
         raise _ERRORS[refusals[-1].exit_code]("planning.not-admitted", reasons=reasons)
@@ -192,10 +192,11 @@ def admit(
 
 def plan(recipes: Sequence[Recipe], corpus: Corpus, target: PlanTarget) -> Plan:
     """Return the plan of a line-up; refusals are part of it, so that everything can be shown."""
-    return _plan(look_up(recipes), corpus, target)
+    return plan_known(look_up(recipes), corpus, target)
 
 
-def _plan(models: Sequence[KnownModel], corpus: Corpus, target: PlanTarget) -> Plan:
+def plan_known(models: Sequence[KnownModel], corpus: Corpus, target: PlanTarget) -> Plan:
+    """Return the plan of models that were looked up already; asks no hub."""
     planned = tuple(_plan_recipe(model, corpus, target) for model in models)
     steps = plan_disk(models, purge_bases=target.purge_bases)
     made = Plan(recipes=planned, disk=steps, gpu=target.gpu)
@@ -327,7 +328,7 @@ def _refused_time(
 
     def low_seconds(epochs: int) -> float:
         fewer = [model._replace(recipe=with_epochs(model.recipe, epochs)) for model in models]
-        estimate = _plan(fewer, corpus, target._replace(minutes=None)).time
+        estimate = plan_known(fewer, corpus, target._replace(minutes=None)).time
         return math.inf if estimate is None else estimate.low_seconds
 
     asked = max(model.recipe.train.epochs for model in models)

@@ -127,6 +127,28 @@ def _libraries(_: DoctorContext) -> Iterator[CheckLine]:
         yield _line("libraries", CheckStatus.OK, "system.check-libraries", versions=listed)
 
 
+def _extras(_: DoctorContext) -> Iterator[CheckLine]:
+    """Yield which optional parts can be used, and the command that adds the others."""
+    found = {
+        extra: all(probe.installed(each.name) for each in probe.requirements(extra))
+        for extra in probe.extras()
+        if extra != "train"  # the line of the libraries
+    }
+    installed = ", ".join(name for name, is_there in found.items() if is_there) or "-"
+    missing = [name for name, is_there in found.items() if not is_there]
+    if missing:
+        yield _line(
+            "extras",
+            CheckStatus.OK,
+            "system.check-extras-missing",
+            installed=installed,
+            missing=", ".join(missing),
+            all=",".join(missing),
+        )
+    else:
+        yield _line("extras", CheckStatus.OK, "system.check-extras", installed=installed)
+
+
 def _gpu(context: DoctorContext) -> Iterator[CheckLine]:
     found = probe.visible_gpus()
     large = [
@@ -322,6 +344,6 @@ def _locks(context: DoctorContext) -> Iterator[CheckLine]:
 
 
 _LOOKS: tuple[Callable[[DoctorContext], Iterator[CheckLine]], ...] = (
-    _python, _libraries, _gpu, _disk_and_memory, _workspace, _models, _tokens, _analyser, _data,
-    _fonts, _locale, _locks,
+    _python, _libraries, _extras, _gpu, _disk_and_memory, _workspace, _models, _tokens, _analyser,
+    _data, _fonts, _locale, _locks,
 )  # fmt: skip

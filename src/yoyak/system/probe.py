@@ -223,6 +223,11 @@ def torch_cuda() -> str | None:
     return built[1] if built else None
 
 
+def extras() -> list[str]:
+    """Return the names of the package's extras, in the order of its metadata."""
+    return metadata.metadata("yoyak").get_all("Provides-Extra") or []
+
+
 def requirements(extra: str | None) -> Iterator["Requirement"]:
     """Yield what the package needs on this Python, always (``None``) or for one of its extras."""
     from packaging.requirements import Requirement

@@ -41,22 +41,28 @@ def checks(lines: Sequence[CheckLine]) -> Iterator[Block]:
 
 def plan(made: Plan, *, now: float | None = None) -> Iterator[Block]:
     """Yield the whole plan without its refusals, which the error that follows reports."""
-    yield from _runs(made.recipes)
+    yield from plan_runs(made)
     yield from map(Note, _arithmetic(made))
     yield from _memory(made)
     yield from map(Note, _recomputed(made.recipes))
     yield from _disk(made)
-    now = time.time() if now is None else now
-    end = made.finishes(now)
-    if end is not None:
-        low, high = end
-        yield Note(format.ends(now, Forecast(p50_seconds=low - now, p90_seconds=high - now)))
+    yield from plan_end(made, now=now)
     yield Note(text("report.plan-note"))
     for note in made.notes:
         yield Note(text("report.plan-notice", note=note.error))
 
 
-def _runs(recipes: Sequence[RecipePlan]) -> tuple[Table, ...]:
+def plan_end(made: Plan, *, now: float | None = None) -> Iterator[Note]:
+    """Yield when a line-up that starts now will end, if all of its runs can be estimated."""
+    now = time.time() if now is None else now
+    end = made.finishes(now)
+    if end is not None:
+        low, high = end
+        yield Note(format.ends(now, Forecast(p50_seconds=low - now, p90_seconds=high - now)))
+
+
+def plan_runs(made: Plan) -> tuple[Table, ...]:
+    """Return the table of rows, steps and minutes of each run."""
     columns = (
         "recipe", "n", "shortened", "training-tokens", "steps", "pass-tokens", "plan-minutes",
         "download",
@@ -68,7 +74,7 @@ def _runs(recipes: Sequence[RecipePlan]) -> tuple[Table, ...]:
             _minutes(each.time),
             f"{each.download_gb:.1f}" if each.download_gb else format.UNKNOWN,
         )
-        for each in recipes
+        for each in made.recipes
     )
     return table(columns, rows, text("report.plan-title-runs"))
 

@@ -4,9 +4,11 @@ Binds to 127.0.0.1, checks hosts (DNS rebinding), shares nothing across origins,
 framing and sniffing in every response. Only the try-it form accepts POST, from this origin only.
 """
 
+import math
 import os
+import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -18,11 +20,14 @@ import msgspec
 from yoyak import messages
 from yoyak.config.project import NO_BUDGET, Budget
 from yoyak.errors import Unavailable, YoyakError
+from yoyak.prediction.resident_model import ResidentModel
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.render import html
+from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.runs.workspace import Workspace
 from yoyak.web import playground
+from yoyak.web.api import Api
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -70,27 +75,77 @@ class _TryError(msgspec.Struct, frozen=True):
     error: str
 
 
-def serve(workspace: Workspace, port: int, budget: Budget = NO_BUDGET) -> None:
-    """Serve the workspace until the process is asked to stop.
+def serve(
+    app: "Starlette",
+    host: str,
+    port: int,
+    *,
+    drain_seconds: float = 5.0,
+    on_start: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Serve until the process is asked to stop; open requests are answered first.
+
+    Args:
+        app: what to serve.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        drain_seconds: how long open requests may go on after the first stop signal.
+        on_start: called with the port when the server listens.
 
     Raises:
-        Unavailable: the ``[serve]`` extra is not installed.
+        Unavailable: the ``[serve]`` extra is not installed, or the port is taken.
     """
     try:
         import uvicorn
     except ModuleNotFoundError as error:
         raise Unavailable("report.no-serve") from error
-    uvicorn.run(application(workspace, budget), host=HOST, port=port, log_level="warning")
+    try:
+        listener = socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise Unavailable("serving.no-port", host=host, port=port, reason=error) from error
+    with listener:
+        on_start(listener.getsockname()[1])
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=math.ceil(drain_seconds)
+        )
+        server = uvicorn.Server(config)
+
+        def stop() -> None:
+            server.should_exit = True
+
+        # For a signal before uvicorn's own handlers; it raises theirs again when all is answered.
+        with on_stop_signal(stop):
+            server.run(sockets=[listener])
 
 
-def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette":
-    """Return the pages of one workspace as an ASGI application in the current language."""
+def api_application(api: Api) -> "Starlette":
+    """Return the API alone as an ASGI application, for callers from other machines."""
+    from starlette.applications import Starlette
+
+    return Starlette(routes=api.routes())
+
+
+def application(
+    workspace: Workspace,
+    budget: Budget = NO_BUDGET,
+    *,
+    models: Sequence[ResidentModel] = (),
+    api: Api | None = None,
+) -> "Starlette":
+    """Return the pages of one workspace as an ASGI application in the current language.
+
+    Args:
+        workspace: what the pages show.
+        budget: of disk, as in ``yoyak.toml``.
+        models: what answers the try-it form, instead of every finished run loaded for each form.
+        api: its routes are served beside the pages.
+    """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    pages = _Pages(workspace, messages.language(), budget)
+    pages = _Pages(workspace, messages.language(), budget, models)
     return Starlette(
         routes=[
             Route("/", pages.page),
@@ -100,6 +155,7 @@ def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette"
             Route("/api/try", pages.try_api, methods=["POST"]),
             Route("/try", pages.try_page, methods=["GET", "POST"]),
             Route("/records/{path:path}", pages.record),
+            *(api.routes() if api is not None else ()),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
@@ -110,10 +166,17 @@ def application(workspace: Workspace, budget: Budget = NO_BUDGET) -> "Starlette"
 class _Pages:
     """One method per page; records are read in a separate thread."""
 
-    def __init__(self, workspace: Workspace, language: messages.Language, budget: Budget) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        language: messages.Language,
+        budget: Budget,
+        models: Sequence[ResidentModel],
+    ) -> None:
         self._workspace = workspace
         self._budget = budget
         self._language = language
+        self._models = models
         self._one_at_a_time = threading.Lock()
 
     async def page(self, _: "Request") -> "Response":
@@ -200,11 +263,13 @@ class _Pages:
 
     async def _summaries(self, pasted: str) -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
         def work() -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
-            with self._one_at_a_time:
-                try:
+            try:
+                if self._models:
+                    return tuple(playground.ask_models(self._models, pasted)), ""
+                with self._one_at_a_time:
                     return tuple(playground.try_all(self._workspace, pasted)), ""
-                except YoyakError as error:
-                    return (), str(error)
+            except YoyakError as error:
+                return (), str(error)
 
         return await self._in_language(work)
 

@@ -1,7 +1,8 @@
 """Summarise a pasted dialogue with every finished system of a workspace, each timed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from yoyak import engine as engines
@@ -13,6 +14,7 @@ from yoyak.data.speakers import names_speakers, tag_speakers
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, Interrupted, YoyakError
 from yoyak.events import RunStatus
+from yoyak.prediction.resident_model import QueueFull, ResidentModel
 from yoyak.report.render.html import environment
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
@@ -70,15 +72,33 @@ def try_all(workspace: Workspace, pasted: str) -> Iterator[PlaygroundAnswer]:
     if not newest:
         raise BadData("report.try-nothing")
     for run in newest.values():
-        yield _try(run, dialogue)
+        recipe = run.recipe
+        yield _timed(recipe, partial(_predict, run, recipe, dialogue))
 
 
-def _try(run: Run, dialogue: Dialogue) -> PlaygroundAnswer:
-    recipe = run.recipe
+def ask_models(models: Sequence[ResidentModel], pasted: str) -> Iterator[PlaygroundAnswer]:
+    """Yield the answer of each resident model, in their order.
+
+    Raises:
+        BadData: the text is not a dialogue.
+    """
+    dialogue = dialogue_of(pasted)
+    for resident in models:
+        yield _timed(resident.model.recipe, partial(_ask, resident, dialogue))
+
+
+def _ask(resident: ResidentModel, dialogue: Dialogue) -> Prediction:
+    try:
+        return resident.submit(dialogue).result.result().prediction
+    except QueueFull as error:
+        raise Interrupted("serving.full") from error
+
+
+def _timed(recipe: Recipe, predict: Callable[[], Prediction]) -> PlaygroundAnswer:
     began = time.monotonic()
     prediction, problem = None, None
     try:
-        prediction = _predict(run, recipe, dialogue)
+        prediction = predict()
     except YoyakError as error:
         problem = str(error)
     return PlaygroundAnswer(

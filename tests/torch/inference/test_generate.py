@@ -1,4 +1,5 @@
 import hashlib
+from itertools import pairwise
 
 import pytest
 
@@ -178,3 +179,21 @@ def test_nothing_is_disturbed(decoding, toy, encoded):
     assert fingerprint(model.model) == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     assert model.model.training
+
+
+@pytest.mark.parametrize("architecture", ["bart", "qwen3"])
+def test_texts_are_told_while_they_are_written(architecture, taught, encoded):
+    """At each read of the host, longer each time, and never other than the final text begins."""
+    model = taught(architecture)
+    rows, parts = encoded(model), {}
+    answers = generate.generate(
+        model, rows, Greedy(), max_new_tokens=NEW,
+        on_text=lambda id_, text: parts.setdefault(id_, []).append(text),
+    )  # fmt: skip
+    for answer in answers:
+        heard = parts[answer.id]
+        assert heard[-1] == answer.text
+        for shorter, longer in pairwise(heard):
+            assert longer.startswith(shorter.rpartition(" ")[0])
+    assert parts.keys() == {row.id for row in rows}
+    assert max(map(len, parts.values())) > 1

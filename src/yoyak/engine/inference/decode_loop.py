@@ -3,7 +3,7 @@
 The host looks at the tokens every ``SYNC_STEPS`` tokens only, so that a GPU never waits for it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -22,6 +22,9 @@ SYNC_STEPS = 8
 Finished = list[tuple[int, list[int]]]
 """Rows of a batch by index, with their new token ids, EOS included if it was generated."""
 
+OnRead = Callable[[int, list[int]], None]
+"""Gets a row of the batch by index, and its new token ids so far."""
+
 
 def generate_tokens(
     bundle: "ModelBundle",
@@ -29,8 +32,12 @@ def generate_tokens(
     decode: Greedy | Sampling,
     max_new_tokens: int,
     blocked: Sequence[int] = (),
+    on_read: OnRead = lambda _row, _ids: None,
 ) -> Iterator[Finished]:
-    """Decode ``batch`` greedily or by sampling; yield its rows as they finish."""
+    """Decode ``batch`` greedily or by sampling; yield its rows as they finish.
+
+    ``on_read`` is called for each row whenever the host has read tokens of it.
+    """
     head = next_token_scores(bundle, batch, max_new_tokens)
     rules = TokenRules(bundle, decode, blocked)
     sample = TokenSampler(decode, [row.id for row in batch], max_new_tokens, bundle.device)
@@ -47,6 +54,7 @@ def generate_tokens(
         unread = answers[:, step - step % SYNC_STEPS : step + 1].tolist()
         for row, new in zip(rows, unread, strict=True):
             written[row] += cut_after_stop(new, bundle.tokenizer.stop_ids)
+            on_read(row, written[row])
         ended = [is_last or written[row][-1] in bundle.tokenizer.stop_ids for row in rows]
         if any(ended):
             yield [(row, written[row]) for row, end in zip(rows, ended, strict=True) if end]

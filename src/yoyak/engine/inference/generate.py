@@ -30,6 +30,10 @@ RowCap = Callable[[EncodedRow], int]
 """Gives the most new tokens of one row, EOS included."""
 
 
+OnText = Callable[[str, str], None]
+"""Gets a row's id and its summary as far as it is written."""
+
+
 class DecodeJob(NamedTuple):
     """What stays the same from batch to batch."""
 
@@ -38,6 +42,7 @@ class DecodeJob(NamedTuple):
     max_new_tokens: int
     blocked: tuple[int, ...]
     decoder: "BatchDecoder | None" = None
+    on_text: OnText | None = None
 
 
 BatchDecoder = Callable[[DecodeJob, Sequence[EncodedRow]], list[list[int]]]
@@ -54,6 +59,7 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
     blocked: Sequence[int] = (),
     decoder: "BatchDecoder | None" = None,
     on_progress: ProgressCallback | None = None,
+    on_text: OnText | None = None,
 ) -> Iterator[Prediction]:
     """Yield one prediction a row, longest sources first.
 
@@ -70,6 +76,7 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
         blocked: token ids that are never generated, as from ``blocked_token_ids``.
         decoder: decodes batches instead of the built-in loops.
         on_progress: called with (rows done, rows in all) whenever rows were done.
+        on_text: called while rows are written; not in beam search, whose texts change to the end.
 
     Raises:
         RunFailed: a row exceeds the model's positions, or one row alone does not fit in memory.
@@ -79,7 +86,7 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
     done = 0
     memory = batch_memory(bundle, decode)
     for lower, group in _group_by_cap(rows, cap, row_cap):
-        job = DecodeJob(bundle, decode, lower, tuple(blocked), decoder)
+        job = DecodeJob(bundle, decode, lower, tuple(blocked), decoder, on_text)
         for batch in make_batches(group, lower, memory):
             started = time.perf_counter()
             for finished in decode_batch(job, batch):
@@ -156,7 +163,17 @@ def _decode(job: DecodeJob, batch: Sequence[EncodedRow]) -> Iterator[Finished]:
         return iter([list(enumerate(job.decoder(job, batch)))])
     if isinstance(job.decode, BeamSearch):
         return beam_search(job.bundle, batch, job.decode, job.max_new_tokens, job.blocked)
-    return generate_tokens(job.bundle, batch, job.decode, job.max_new_tokens, job.blocked)
+    tokenizer = job.bundle.tokenizer
+
+    def on_read(row: int, ids: list[int]) -> None:
+        if job.on_text is not None:
+            job.on_text(batch[row].id, _summary(tokenizer, tokenizer.decode(ids)))
+
+    return generate_tokens(job.bundle, batch, job.decode, job.max_new_tokens, job.blocked, on_read)
+
+
+def _summary(tokenizer: "ModelTokenizer", raw: str) -> str:
+    return summary_of(raw, tags_are_tokens=tokenizer.tags_are_tokens)
 
 
 def _prediction(
@@ -166,7 +183,7 @@ def _prediction(
     stopped = bool(ids) and ids[-1] in tokenizer.stop_ids
     return Prediction(
         id=id_,
-        text=summary_of(raw, tags_are_tokens=tokenizer.tags_are_tokens),
+        text=_summary(tokenizer, raw),
         raw=raw,
         tokens=len(ids),
         stop=StopReason.STOP_TOKEN if stopped else StopReason.LENGTH,

@@ -64,6 +64,7 @@ class Predictor:
             row_cap=self._row_cap(bundle, job),
             blocked=decode_job.blocked,
             decoder=self._decoder(job, decode_job, rows),
+            on_text=job.on_text,
         )
         check = SmokeCheck(
             tokenizer=bundle.tokenizer,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from yoyak.data.dev_halves import halves
 from yoyak.data.few_shot import choose_examples
 from yoyak.engine import TrainJob
 from yoyak.engine.device import detect, limit_threads, precision_for, silence_libraries
@@ -127,7 +128,10 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
 
 def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     recipe = job.recipe
-    dialogues = evaluation_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
+    rows = job.dev.dialogues
+    if recipe.evaluate.dev_half == "selection":
+        rows = tuple(halves(rows)[0])
+    dialogues = evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
     return Evaluator(
         ready.bundle,
         dialogues,

@@ -1,0 +1,1 @@
+"""Line-ups of ordinary runs that answer a question: studies, screens, folds, data experiments."""
