@@ -2,13 +2,15 @@
 
 import json
 import math
+import re
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoyak import events
+from yoyak import events, messages
+from yoyak.errors import RunFailed
 from yoyak.events import (  # fmt: skip
     AnyEvent,
     DataAudited,
@@ -16,6 +18,8 @@ from yoyak.events import (  # fmt: skip
     Evaluated,
     Failed,
     Finished,
+    MessageList,
+    MessageRecord,
     PredictionProgress,
     Queued,
     RunState,
@@ -148,3 +152,39 @@ def test_numbers_that_are_not_finite_survive_the_file_as_json():
 @given(st.sampled_from(LOG))
 def test_encoding_is_the_inverse_of_decoding(event):
     assert decode_event(encode_event(event)) == event
+
+
+def test_a_failure_is_read_in_the_readers_language_whoever_wrote_it():
+    """Also the errors and the lists of checks inside its sentence."""
+    checks = MessageList(
+        MessageRecord(
+            key="engine.check-line",
+            fields={
+                "title": MessageRecord(key="engine.proof-tags"),
+                "found": MessageRecord(key="engine.found-tags", fields={"tags": "3", "lost": "1"}),
+            },
+        )
+        for _ in range(2)
+    )
+    inner = RunFailed("engine.proof-failed", count=2, lines=checks)
+    with messages.speaking("en"):
+        error = RunFailed("cli.error", error=inner)
+        written = encode_event(
+            Failed(at=0, kind=error.key, message=str(error), reason=MessageRecord.of(error))
+        )
+        english = str(error)
+    assert "preflight checks failed: 2" in english
+    assert english.count("speaker tags survive") == 2
+    with messages.speaking("ko"):
+        korean = decode_event(written).said
+        assert korean == str(error)
+    assert korean != english
+    assert not re.search("preflight checks|survive", korean)
+    hidden = decode_event(written).reason.redacted(lambda text: text.replace("3", "***"))
+    with messages.speaking("en"):
+        assert "*** kinds of tags" in str(hidden)
+
+
+def test_a_failure_of_an_earlier_version_says_what_was_written():
+    line = b'{"event":"failed","at":1,"kind":"engine.diverged","message":"as it was"}'
+    assert decode_event(line).said == "as it was"

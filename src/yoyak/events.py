@@ -9,7 +9,7 @@ unknown events are left out by ``decode_event`` and counted by its callers.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from yoyak import messages
+from yoyak.errors import YoyakError
 from yoyak.values import DevMetric, Interval, Rouge, Severity
 
 Moment = Annotated[float, Meta(ge=0, le=32_503_680_000)]
@@ -81,6 +82,56 @@ class StageDone(Event, frozen=True, kw_only=True, tag="stage_done"):
     seconds: float
     inputs: dict[str, str] = {}
     output_sha256: str | None = None
+
+
+class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it is recorded, to be read in any language; fields may be messages themselves.
+
+    ``key`` and ``fields`` are those of the message catalogue.
+    """
+
+    key: str
+    fields: dict[str, "str | MessageRecord | list[MessageRecord]"] = {}
+
+    @classmethod
+    def of(cls, error: YoyakError) -> "MessageRecord":
+        """Return the record of what an error says."""
+        fields = {name: _recorded_field(value) for name, value in error.fields.items()}
+        return cls(key=error.key, fields=fields)
+
+    def __str__(self) -> str:
+        """Return the message in the language in use."""
+        return messages.recorded(self.key, {name: _said(one) for name, one in self.fields.items()})
+
+    def redacted(self, redact: Callable[[str], str]) -> "MessageRecord":
+        """Return the record with every text in it passed through ``redact``."""
+        fields: dict[str, str | MessageRecord | list[MessageRecord]] = {}
+        for name, value in self.fields.items():
+            if isinstance(value, str):
+                fields[name] = redact(value)
+            elif isinstance(value, list):
+                fields[name] = [one.redacted(redact) for one in value]
+            else:
+                fields[name] = value.redacted(redact)
+        return msgspec.structs.replace(self, fields=fields)
+
+
+class MessageList(list[MessageRecord]):
+    """Messages that read as one text."""
+
+    def __str__(self) -> str:
+        """Return the messages in the language in use, one after the other."""
+        return _said(self)
+
+
+def _recorded_field(value: object) -> str | MessageRecord | list[MessageRecord]:
+    if isinstance(value, YoyakError):
+        return MessageRecord.of(value)
+    return value if isinstance(value, MessageRecord | MessageList) else str(value)
+
+
+def _said(value: str | MessageRecord | list[MessageRecord]) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,7 +306,14 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
 
     kind: str
     message: str
+    """The reason in the language of the writer, for what is no message of ours."""
     trace: str = ""
+    reason: MessageRecord | None = None
+
+    @property
+    def said(self) -> str:
+        """The reason in the language in use, as far as it was recorded so."""
+        return self.message if self.reason is None else str(self.reason)
 
 
 class Finished(Event, frozen=True, kw_only=True, tag="finished"):

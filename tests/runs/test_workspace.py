@@ -101,3 +101,22 @@ def test_the_data_folder_is_remembered(workspace, tmp_path):
     (workspace.folder / "workspace.json").write_bytes(b"\xff\xff")
     with pytest.raises(BadData, match=r"workspace\.json"):
         _ = workspace.memory
+
+
+@pytest.mark.parametrize("record", ["identity.json", "recipe.json"])
+def test_a_damaged_run_is_named_and_hides_no_other(record, workspace, recipe, corpus):
+    good = make(workspace, recipe, corpus)
+    shutil.copytree(good.folder, workspace.runs_folder / "damaged")
+    (workspace.runs_folder / "damaged" / record).write_bytes(b'{"format": 2, "seq')
+    assert [each.name for each in workspace.runs()] == [good.name]
+    assert make(workspace, recipe, corpus).folder == good.folder
+    assert list(workspace.damaged_runs()) == ["damaged"]
+    assert record in str(workspace.damaged_runs()["damaged"])
+
+
+def test_a_run_of_a_newer_version_is_no_damage(workspace, recipe, corpus):
+    run = make(workspace, recipe, corpus)
+    path = run.folder / "identity.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 2', b'"format": 999'))
+    with pytest.raises(BadData, match="999"):
+        workspace.runs()

@@ -12,6 +12,7 @@ from yoyak.submission.ledger import (
     changed_files,
     quota,
     read_ledger,
+    readable_ledger,
     record_result,
     record_upload,
     record_written,
@@ -146,3 +147,14 @@ def test_an_unknown_number_is_refused(ledger):
 
 def test_an_empty_ledger_has_no_entries(tmp_path):
     assert read_ledger(tmp_path / "ledger.jsonl") == ()
+
+
+def test_a_damaged_line_hides_no_other_from_views_and_nothing_is_recorded(ledger):
+    whole = read_ledger(ledger)
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(lines[0] + b'{"bro\xff\n' + lines[1])
+    entries, damaged = readable_ledger(ledger)
+    assert entries == whole
+    assert [error.fields["line"] for error in damaged] == [2]
+    with pytest.raises(BadData, match="line 2"):
+        record_upload(ledger, 1, CONTEST, now=korean("2025-10-01 10:00"))

@@ -229,12 +229,14 @@ def _ledger(context: CommandContext, words: str, as_json: bool) -> None:
     import msgspec
 
     from yoyak.report.sections import ensemble
-    from yoyak.submission.ledger import read_ledger
+    from yoyak.submission.ledger import readable_ledger
     from yoyak.terminal.render import show
 
     if words != LIST:
         _record(context, _parsed(words))
-    entries = read_ledger(context.workspace.ledger_path)
+    entries, damaged = readable_ledger(context.workspace.ledger_path)
+    for error in damaged:
+        print(text("cli.error", error=error), file=sys.stderr)
     if not entries:
         raise InputMissing("cli.no-submission", workspace=context.workspace.folder)
     shown = _ledger_view(context, entries)

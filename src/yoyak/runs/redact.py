@@ -135,9 +135,9 @@ def redact_words(words: Iterable[str]) -> tuple[str, ...]:
 def redact_event(event: AnyEvent) -> AnyEvent:
     """Return ``event`` with its free text redacted; numbers and our own names are left alone."""
     if isinstance(event, Failed):
-        return msgspec.structs.replace(
-            event, message=redact(event.message), trace=redact(event.trace)
-        )
+        reason = None if event.reason is None else event.reason.redacted(redact)
+        message, trace = redact(event.message), redact(event.trace)
+        return msgspec.structs.replace(event, message=message, trace=trace, reason=reason)
     if isinstance(event, Warned):
         return _with_fields_redacted(event)
     if isinstance(event, DataAudited):

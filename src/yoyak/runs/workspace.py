@@ -61,8 +61,17 @@ class Workspace:
             atomic.write_bytes(self.folder / "workspace.json", msgspec.json.encode(changed))
 
     def runs(self) -> list[Run]:
-        """Return every run, oldest first (by sequence number: clocks may jump)."""
-        return sorted(self._runs(), key=lambda run: run.identity.sequence)
+        """Return every run, oldest first (by sequence number: clocks may jump).
+
+        Runs whose identity or recipe is damaged are left out: see ``damaged_runs``.
+        """
+        readable = [run for run in self._runs() if _damage(run) is None]
+        return sorted(readable, key=lambda run: run.identity.sequence)
+
+    def damaged_runs(self) -> dict[str, BadData]:
+        """Return the folders below ``runs`` that look like runs and are none, with the reason."""
+        found = {run.name: _damage(run) for run in self._runs()}
+        return {name: error for name, error in sorted(found.items()) if error is not None}
 
     def find(self, recipe: Recipe, corpus: Corpus) -> Run | None:
         """Return the newest run that trains this recipe on this data, in the current format.
@@ -141,6 +150,17 @@ class Workspace:
         stem = atomic.checked_name(f"{day}-{_ascii_name(identity.recipe)}-{digest}")
         folder = self.runs_folder / stem
         return folder if not folder.exists() else folder.with_name(f"{stem}-{identity.sequence}")
+
+
+def _damage(run: Run) -> BadData | None:
+    """Return why identity or recipe of ``run`` cannot be read; a newer format is no damage."""
+    try:
+        _ = run.recipe
+    except BadData as error:
+        if error.key != "runs.bad-record":
+            raise
+        return error
+    return None
 
 
 def _ascii_name(recipe: str) -> str:

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoyak.config.project import ResourceLimits
-from yoyak.errors import DiskFull, Interrupted, YoyakError
-from yoyak.events import AnyEvent, Failed, RunStatus, Warned
-from yoyak.messages import text
+from yoyak.errors import DiskFull, Interrupted, RunFailed, YoyakError
+from yoyak.events import AnyEvent, Failed, MessageRecord, RunStatus, Warned
 from yoyak.runs.run import Run
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.scheduler import retry_policy
@@ -237,8 +236,9 @@ def gpu_entries() -> tuple[str | None, ...]:
 def _record_death(run: Run, code: int) -> None:
     """Write the failure of a worker that crashed, or could not start, and recorded none."""
     found = _signal_name(code) if code < 0 else str(code)
-    message = text("scheduler.worker-died", found=found, log=run.folder / "worker.log")
-    run.emit(Failed(at=time.time(), kind="scheduler.worker-died", message=message))
+    error = RunFailed("scheduler.worker-died", found=found, log=run.folder / "worker.log")
+    reason = MessageRecord.of(error)
+    run.emit(Failed(at=time.time(), kind=error.key, message=str(error), reason=reason))
 
 
 def _signal_name(code: int) -> str:

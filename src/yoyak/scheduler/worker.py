@@ -18,7 +18,7 @@ from types import FrameType
 
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
-from yoyak.events import Failed, Started
+from yoyak.events import Failed, MessageRecord, Started
 from yoyak.runs.redact import redact, redact_streams
 from yoyak.runs.run import Run
 from yoyak.runs.stop_signals import STOP_SIGNALS
@@ -85,9 +85,12 @@ def _complete(run: Run, data: Path, stop: StopFlag) -> int:
 
 
 def _failure(error: Exception) -> Failed:
-    trace = "" if isinstance(error, YoyakError) else redact(traceback.format_exc())
-    kind = error.key if isinstance(error, YoyakError) else type(error).__name__
-    return Failed(at=time.time(), kind=kind, message=redact(str(error)), trace=trace)
+    message = redact(str(error))
+    if isinstance(error, YoyakError):
+        reason = MessageRecord.of(error)
+        return Failed(at=time.time(), kind=error.key, message=message, reason=reason)
+    trace = redact(traceback.format_exc())
+    return Failed(at=time.time(), kind=type(error).__name__, message=message, trace=trace)
 
 
 def corpus_of(run: Run, data: Path) -> Corpus:

@@ -165,16 +165,29 @@ def read_ledger(ledger: Path) -> tuple[Entry, ...]:
     Raises:
         BadData: a line is not one that yoyak wrote; the message names it.
     """
+    entries, damaged = readable_ledger(ledger)
+    if damaged:
+        raise damaged[0]
+    return entries
+
+
+def readable_ledger(ledger: Path) -> tuple[tuple[Entry, ...], tuple[BadData, ...]]:
+    """Return what can be read of the log, for views, and an error for each line that cannot be."""
     entries: dict[int, Entry] = {}
+    damaged: list[BadData] = []
     for line, record in enumerate(_records(ledger), 1):
-        if isinstance(record, Written):
+        if isinstance(record, BadData):
+            damaged.append(record)
+        elif isinstance(record, Written):
             entries[record.number] = Entry(number=record.number, written=record)
-            continue
-        if record.number not in entries:
+        elif record.number in entries:
+            entries[record.number] = _after(entries[record.number], record)
+        else:
             problem = f"submission {record.number}"
-            raise BadData("submission.bad-record", file=ledger, line=line, problem=problem)
-        entries[record.number] = _after(entries[record.number], record)
-    return tuple(entries[number] for number in sorted(entries))
+            damaged.append(
+                BadData("submission.bad-record", file=ledger, line=line, problem=problem)
+            )
+    return tuple(entries[number] for number in sorted(entries)), tuple(damaged)
 
 
 def changed_files(entries: Iterable[Entry], submissions: Path) -> tuple[int, ...]:
@@ -215,17 +228,15 @@ def _after(entry: Entry, record: Uploaded | LeaderboardResult) -> Entry:
     return msgspec.structs.replace(entry, private=record.score)
 
 
-def _records(ledger: Path) -> Iterable[Record]:
+def _records(ledger: Path) -> Iterable[Record | BadData]:
+    """Yield each line's record, or what is wrong with it; a newer format is refused."""
     decoder = msgspec.json.Decoder(Record)
     for number, line in enumerate(jsonl.read_lines(ledger), 1):
         try:
             LEDGER.check(line, ledger)
             yield decoder.decode(line)
-        except msgspec.DecodeError as error:
-            problem = str(error)
-            raise BadData(
-                "submission.bad-record", file=ledger, line=number, problem=problem
-            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            yield BadData("submission.bad-record", file=ledger, line=number, problem=str(error))
 
 
 def _append(ledger: Path, *records: Record) -> None:

@@ -284,7 +284,7 @@ _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str | None]] = {
         row, "live-scored", mean=format.score(event.rouge.mean), rows=event.rows
     ),
     Stopped: lambda row, event: _line(row, "live-stopped", step=event.step),
-    Failed: lambda row, event: _line(row, "live-failed", problem=event.message),
+    Failed: lambda row, event: _line(row, "live-failed", problem=event.said),
     Finished: lambda row, event: _line(row, "live-finished", time=format.duration(event.seconds)),
     Warned: lambda row, event: _line(row, "live-warned", what=recorded(event.key, event.fields)),
 }

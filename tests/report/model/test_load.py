@@ -63,6 +63,19 @@ def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("compared", [False, True])
+def test_damaged_records_are_named_and_the_rest_is_shown(workspace, compared):
+    (good,) = workspace.runs()
+    shutil.copytree(good.folder, workspace.runs_folder / "bad")
+    (workspace.runs_folder / "bad" / "identity.json").write_bytes(b"{")
+    workspace.ledger_path.write_bytes(b"no record\n")
+    view = gather(workspace, compared=compared)
+    assert [system.id for system in view.systems] == [good.name]
+    found = {one.rule: one.what.text for one in view.findings}
+    assert set(found) == {"damaged-run", "damaged-ledger"}
+    assert "bad/identity.json" in found["damaged-run"]
+
+
 def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):
     recipe = load.resolve("lead", sets=["train.seed=7"]).recipe
     record = msgspec.json.encode(recorded.gather(corpus))

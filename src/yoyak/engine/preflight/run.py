@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from yoyak import messages
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect, precision_for
 from yoyak.engine.models.model import ModelBundle
@@ -14,7 +13,7 @@ from yoyak.engine.preflight.dry_run import DryRunContext, dry_run
 from yoyak.engine.preflight.model_checks import WITHOUT, check_kernels, check_model
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
-from yoyak.events import CheckResult, PreflightCheck, PreflightPassed
+from yoyak.events import CheckResult, MessageList, MessageRecord, PreflightCheck, PreflightPassed
 from yoyak.values import Dialogue
 
 if TYPE_CHECKING:
@@ -92,7 +91,16 @@ def require(results: Iterable[CheckResult]) -> None:
     """
     failed = [result for result in results if not result.passed]
     if failed:
-        lines = "; ".join(f"{title_of(result)}: {result.found}" for result in failed)
+        lines = MessageList(
+            MessageRecord(
+                key="engine.check-line",
+                fields={
+                    "title": MessageRecord(key=f"engine.proof-{result.name}"),
+                    "found": MessageRecord(key=result.key, fields={**result.fields}),
+                },
+            )
+            for result in failed
+        )
         avoid = [WITHOUT[result.name] for result in failed if result.name in WITHOUT]
         if avoid:
             settings = " ".join(f"--set {each}" for each in avoid)
@@ -100,11 +108,6 @@ def require(results: Iterable[CheckResult]) -> None:
                 "engine.kernels-failed", count=len(failed), lines=lines, settings=settings
             )
         raise RunFailed("engine.proof-failed", count=len(failed), lines=lines)
-
-
-def title_of(result: CheckResult) -> str:
-    """Return what the check asserts, in the reader's language."""
-    return messages.text(f"engine.proof-{result.name}")
 
 
 def _dry_run(

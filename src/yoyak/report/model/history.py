@@ -186,7 +186,7 @@ def _reported(event: Stopped | Failed | Warned) -> Sentence:
             fields = {"step": str(event.step), "reason": event.reason}
             return Sentence(key="report.incident-stopped", fields=fields)
         case Failed():
-            return Sentence(key="report.incident-failed", fields={"problem": event.message})
+            return Sentence(key="report.incident-failed", fields={"problem": event.said})
         case Warned():
             return Sentence(key=event.key, fields=event.fields)
 

@@ -36,7 +36,7 @@ from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import edited_outputs
 from yoyak.runs.workspace import Workspace
-from yoyak.submission.ledger import changed_files, read_ledger
+from yoyak.submission.ledger import changed_files, readable_ledger
 from yoyak.submission.manifest import CSV, MANIFEST, Member, manifests, read_manifest
 from yoyak.values import Corpus, Prediction
 
@@ -53,13 +53,17 @@ class _Read(NamedTuple):
     findings: tuple[ReportFinding, ...]
 
 
+DAMAGED_RUN, DAMAGED_LEDGER = "damaged-run", "damaged-ledger"
+
+
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
     """Build the report of a workspace.
 
     Without ``compared`` (for ``status``), compute no statistics, check no consistency, and
     read only the relevant lines of long logs.
     """
-    found = _named_apart([_read(workspace, run, compared) for run in workspace.runs()])
+    readable, damaged = _readable(workspace, compared)
+    found = _named_apart(readable)
     runs = [one.run for one in found]
     disk = _disk(workspace)
     data = _data(workspace, runs) if compared else _Data({}, ())
@@ -81,12 +85,34 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
     )
     view = build(records, rest)
-    checked = [finding for one in found for finding in one.findings]
+    checked = [*damaged, *(finding for one in found for finding in one.findings)]
     if compared:
         statements = consistency.statements(records, view, disk)
         changed = _changed_submissions(workspace)
         checked = [*consistency.check(statements), *checked, *data.findings, *changed]
     return msgspec.structs.replace(view, findings=tuple(checked))
+
+
+def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[ReportFinding]]:
+    """Return the runs that can be read, and a finding for each damaged one and the ledger."""
+    found, damaged = [], dict(workspace.damaged_runs())
+    for run in workspace.runs():
+        try:
+            found.append(_read(workspace, run, compared))
+        except BadData as error:
+            if error.key != "runs.bad-record":
+                raise
+            damaged[run.name] = error
+    findings = [
+        _finding(DAMAGED_RUN, f"runs/{name}", run=name, problem=str(error))
+        for name, error in damaged.items()
+    ]
+    ledger = workspace.ledger_path
+    findings += [
+        _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=str(error))
+        for error in readable_ledger(ledger)[1]
+    ]
+    return found, findings
 
 
 def _blended(workspace: Workspace, corpora: Mapping[str, Corpus]) -> Blended | None:
@@ -260,7 +286,7 @@ def _size_gb(folder: Path) -> float:
 
 def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
     """Yield every written submission, with the leaderboard score where the ledger has one."""
-    recorded = {entry.number: entry for entry in read_ledger(workspace.ledger_path)}
+    recorded = {entry.number: entry for entry in readable_ledger(workspace.ledger_path)[0]}
     for path in manifests(workspace.submissions_folder):
         manifest = read_manifest(path)
         entry = recorded.get(int(path.parent.name))
@@ -282,7 +308,7 @@ def submissions(workspace: Workspace) -> Iterator[SubmissionSummary]:
 
 def _changed_submissions(workspace: Workspace) -> Iterator[ReportFinding]:
     folder = workspace.submissions_folder
-    for number in changed_files(read_ledger(workspace.ledger_path), folder):
+    for number in changed_files(readable_ledger(workspace.ledger_path)[0], folder):
         record = workspace.relative(folder / str(number) / MANIFEST)
         yield _finding("changed-submission", record, numbers=str(number))
 
