@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist worksteal
 
-.PHONY: setup run fix check test test-fast test-rest test-torch test-hard coverage docs bench bench-gpu faults
+.PHONY: setup run fix check test test-fast test-rest test-torch test-docs test-hard coverage docs site bench bench-gpu faults
 .DEFAULT_GOAL := run
 
 setup: .venv/.ready
@@ -45,7 +45,7 @@ check: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README*.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README*.md docs/*.md docs/reference/*.md
 
 # All tests, what fails soonest first. The three are each a target: `make test-fast` is for between
 # two thoughts; the rest needs the contest files or a browser, and skips by name what is not there.
@@ -60,6 +60,10 @@ test-rest: .venv/.ready-dev
 test-torch: .venv/.ready-dev
 	$(PYTEST) -m "torch and not slow"
 
+# What a reader sees: the site, every shell command of the documents, the notebook. Minutes of CPU.
+test-docs: .venv/.ready-dev
+	$(PYTEST) --dist loadfile tests/docs
+
 # The tests where others run them: fewer instructions, one thread or two, a busy machine. An hour.
 test-hard: .venv/.ready-dev
 	scripts/test_hard.sh
@@ -70,7 +74,11 @@ coverage: .venv/.ready-dev
 	$(BIN)/coverage report
 
 docs: .venv/.ready-dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README*.md docs/*.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README*.md docs/*.md docs/reference/*.md
+
+# The pages as a site in build/site; a warning, a dead link or anchor among them, is an error.
+site: .venv/.ready-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Ratios are kept in benchmarks/history.jsonl and compared with the last on the same machine.
 bench: .venv/.ready-dev

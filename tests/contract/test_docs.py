@@ -1,14 +1,16 @@
-"""The documents speak of what exists: verbs, make targets, tests, files."""
+"""The documents speak of what exists: verbs with their options, make targets, tests, files."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 
+from support.documents import ROOT, fences
+from support.shell import commands
 from yoyak import messages
 
-ROOT = Path(__file__).parents[2]
 # Records of a past run speak of what was there then. One is written by `make faults`, and
 # tests/faults/test_matrix.py holds that what it would name now exists; the other by a line-up.
 RECORDS = {ROOT / "docs" / "reliability.md", *(ROOT / "docs" / "example").rglob("*.md")}
@@ -46,6 +48,58 @@ def test_every_call_in_a_document_is_one_that_can_be_made(document):
     assert unknown == []
     below = [f"{verb} {word}" for verb, word in calls if verbs()[verb] and word]
     assert [call for call in below if call.split()[1] not in verbs()[call.split()[0]]] == []
+
+
+SHELL = [
+    document for document in DOCUMENTS if any(one.language == "sh" for one in fences(document))
+]
+
+
+@pytest.mark.parametrize("document", SHELL, ids=named)
+def test_every_command_of_a_shell_block_is_one_that_the_command_line_takes(document):
+    refused = {}
+    for fence in fences(document):
+        if fence.language == "sh":
+            for words in commands(fence.body):
+                problem = problem_of(words)
+                if problem:
+                    refused[" ".join(words)] = problem
+    assert refused == {}
+
+
+def problem_of(words: list[str]) -> str:
+    """What the command line has against a command of yoyak before it starts; empty for nothing."""
+    from yoyak.cli.app import ALIASES, VERBS, load_verb
+
+    called, *words = words
+    if called != "yoyak":
+        return ""
+    name, *words = words[2:] if words[0] == "--lang" else words
+    if name not in (*VERBS, *ALIASES):
+        return f"no command {name}"
+    command = load_verb(name)
+    if hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands.get(name)
+        if command is None:
+            return f"no command {name}"
+    [usage_error] = typer.BadParameter.__bases__
+    try:
+        command.make_context(name, words)
+    except usage_error as error:
+        return error.format_message()
+    return ""
+
+
+def test_a_wrong_command_is_found():
+    assert problem_of(["yoyak", "run", "--no-such-option"])
+    assert problem_of(["yoyak", "score", "only-one-file.csv"])
+    assert problem_of(["yoyak", "tune", "decode"])
+    assert problem_of(["yoyak", "tune", "nothing", "RUN"])
+    assert problem_of(["yoyak", "score", "pred.csv", "dev.csv", "--json"]) == ""
+    script = "A=1 nohup yoyak run x > log 2>&1 &\nfor i in 1 2; do yoyak plan && break; done"
+    found = [words for words in commands(script) if words[0] == "yoyak"]
+    assert found == [["yoyak", "run", "x"], ["yoyak", "plan"]]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)

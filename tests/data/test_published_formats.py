@@ -129,7 +129,7 @@ def test_several_references_of_one_record():
 
 def test_every_example_of_the_documentation_is_read(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "data-formats.md").read_text(encoding="utf-8")
-    examples = re.findall(r"^```json (\S+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    examples = re.findall(r'^```json title="(\S+)"\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
     assert len(examples) == 5
     for name, content in examples:
         path = tmp_path / name

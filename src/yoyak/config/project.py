@@ -23,7 +23,9 @@ class ResourceLimits(Value, frozen=True, kw_only=True):
     disk_free_gb: float = 2.0
     """Stop before less than this is free."""
     ram_free_gb: float = 0.5
+    """Stop before less memory than this is free."""
     vram_free_gb: float | None = None
+    """Stop before less GPU memory than this is free."""
     prune_hub: bool = False
     """Bases in the hub's cache may be removed once no run of the line-up needs them."""
 
@@ -36,25 +38,33 @@ class ResourceLimits(Value, frozen=True, kw_only=True):
 
 
 class _Data(Value, frozen=True, kw_only=True):
+    """The data of this folder's runs."""
+
     folder: str | None = None
+    """Data folder where the command names none."""
     allow: tuple[str, ...] = ()
     """Findings of the audit that would stop training, and shall not."""
 
 
 class _Workspace(Value, frozen=True, kw_only=True):
+    """Where the runs of this folder are."""
+
     folder: str | None = None
+    """Workspace where the command names none."""
 
 
 class Mirrors(Value, frozen=True, kw_only=True):
     """The trackers that ``yoyak run`` logs to during a run."""
 
     trackers: tuple[str, ...] = ()
+    """``wandb``, ``trackio``, ``tensorboard``."""
 
 
 class Backups(Value, frozen=True, kw_only=True):
     """Automatic backups by ``yoyak run``."""
 
     after_each_run: bool = False
+    """Make a backup after each run."""
     push: str | None = None
     """Name of the git remote that each backup is pushed to."""
 
@@ -63,8 +73,11 @@ class Budget(Value, frozen=True, kw_only=True):
     """The most that a model may cost to be compared; ``None`` sets no limit of that kind."""
 
     train_minutes: float | None = None
+    """Minutes of training."""
     vram_gb: float | None = None
+    """Peak GPU memory."""
     seconds_per_summary: float | None = None
+    """Seconds of generation per summary."""
 
 
 NO_BUDGET = Budget()
@@ -94,6 +107,7 @@ class Project(Value, frozen=True, kw_only=True):
     backup: Backups = Backups()
     budget: Budget = Budget()
     recipes: dict[str, dict[str, Any]] = {}
+    """Settings by recipe name, as ``[recipes.kobart]``."""
 
     @property
     def layers(self) -> dict[str, Any]:

@@ -47,10 +47,15 @@ class ScratchSettings(Settings, frozen=True, kw_only=True):
     """
 
     architecture: Literal["bart", "llama", "qwen2", "qwen3"]
+    """Class of the model: its layers, at the sizes below."""
     vocabulary: Positive
+    """Tokens of the trained tokenizer."""
     width: Positive
+    """Hidden size."""
     layers: Positive
+    """Blocks of the decoder, and as many of the encoder."""
     heads: Positive
+    """Attention heads of a layer."""
     pretrain_epochs: Annotated[int, Meta(ge=0)] = 0
     """Epochs of summarising train without a prompt first: adapters need a trained base."""
 
@@ -63,7 +68,9 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
     """Where the weights come from: a hub id or local folder, or from scratch."""
 
     base: str | None = None
+    """Hub id such as ``org/name``, or a local folder."""
     revision: str | None = None
+    """Commit, tag or branch of the hub; the newest where none is given."""
     alternative: str | None = None
     """Another base that is known to fit this recipe; documentation, set it with ``model.base``."""
     quantisation: Literal["nf4"] | None = None
@@ -72,6 +79,7 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
     """Load weights that are a pickle (``pytorch_model.bin``); safetensors are taken where both are
     there."""
     scratch: ScratchSettings | None = None
+    """Build the model from scratch instead of loading ``base``."""
 
     def __post_init__(self) -> None:
         if self.base is not None and self.scratch is not None:
@@ -85,8 +93,11 @@ class PublishedBase(Settings, frozen=True, kw_only=True):
     """
 
     family: str | None = None
+    """Name under which the base is listed."""
     parameters: Positive | None = None
+    """Number of weights."""
     licence: str | None = None
+    """Name of the licence."""
     context: Positive | None = None
     """Tokens, as published."""
     gated: bool | None = None
@@ -103,9 +114,13 @@ class LoraSettings(Settings, frozen=True, kw_only=True):
     """Low-rank adapters (Hu 2021) on every linear layer; no bias is trained."""
 
     r: Positive = 16
+    """Rank of the adapters."""
     lora_alpha: Positive = 32
+    """Scale of the update: it is multiplied by ``lora_alpha / r``."""
     lora_dropout: Fraction = 0.05
+    """Share of the inputs of an adapter that are set to zero in training."""
     target_modules: Literal["all-linear"] = "all-linear"
+    """Layers that get an adapter: every linear one but the head."""
     use_rslora: bool = False
     """Rank-stabilised: scale by lora_alpha / √r, not lora_alpha / r (Kalajdzievski 2023)."""
     use_dora: bool = False
@@ -122,12 +137,17 @@ class PromptSettings(Settings, frozen=True, kw_only=True):
     """The prompt; only fields that test.csv has can enter it."""
 
     style: Literal["chat", "source"]
+    """``chat``: the base's chat template; ``source``: the dialogue alone, for encoder-decoders."""
     system: str = ""
+    """System turn of a chat."""
     instruction: str = ""
+    """What is asked of the model, before the dialogue."""
     examples: Annotated[int, Meta(ge=0)] = 0
     """Few-shot examples from train, for models that are not trained."""
     max_source_tokens: Positive = 1024
+    """Longest dialogue; of a longer one the middle is left out."""
     max_summary_tokens: Positive = 256
+    """Longest summary; train with a longer one is refused."""
 
 
 class LrScheduler(StrEnum):
@@ -187,6 +207,7 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=0)] = 1
     """At most this many, because early stopping is on; 0 means zero-shot."""
     max_steps: Positive | None = None
+    """Stop after this many steps, whatever ``epochs`` says."""
     batch_size: Positive = 8
     """Rows of one optimizer step (the effective batch); it never changes silently."""
     micro_batch_size: Positive | None = None
@@ -194,17 +215,24 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     micro_batch_tokens: Positive | None = None
     """At most this many padded tokens in one forward pass."""
     learning_rate: AboveZero = 5e-5
+    """Highest learning rate of AdamW, after the warm-up."""
     lr_scheduler: LrScheduler = LrScheduler.COSINE
+    """How the learning rate falls after the warm-up."""
     min_lr_rate: Fraction | None = None
     """Floor of ``cosine_with_min_lr``, as a share of ``learning_rate``."""
     warmup_ratio: Fraction = 0.0
+    """Share of the steps over which the learning rate rises from zero."""
     layerwise_lr_decay: PositiveFraction | None = None
     """Learning rate of each block as a multiple of the block's above it; the head has
     ``learning_rate``, embeddings the lowest (ELECTRA, Clark 2020)."""
     optim: Optim = Optim.ADAMW
+    """The implementation of AdamW; 8-bit and paged ones take less GPU memory."""
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Decoupled weight decay of AdamW."""
     max_grad_norm: AboveZero = 1.0
+    """Gradients are clipped to this norm."""
     label_smoothing: Fraction = 0.0
+    """Share of the probability that the loss spreads over all tokens."""
     neftune_noise_alpha: AboveZero | None = None
     """Uniform noise of at most alpha / √(tokens × width) on the embeddings (NEFTune, Jain 2023)."""
     rdrop_alpha: AboveZero | None = None
@@ -225,9 +253,11 @@ class TrainSettings(Settings, frozen=True, kw_only=True):
     compile: bool = False
     """``torch.compile`` of each block of the model."""
     save_every_steps: Positive = 200
+    """Steps between checkpoints."""
     deterministic: bool = True
     """On a GPU, bitwise reproducible kernels, if two short runs before the first step agree."""
     seed: int = 42
+    """Seed of the order of rows, of dropout and of new weights."""
 
     def __post_init__(self) -> None:
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
@@ -290,28 +320,41 @@ class Greedy(Settings, frozen=True, kw_only=True, tag_field="kind", tag="greedy"
     length_cap_quantile: Quantile | None = None
     """Caps each summary where this share of training summaries of dialogues as long have ended."""
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] = 0
+    """No n-gram of this size occurs twice in a summary; 0 allows all."""
 
 
 class BeamSearch(Settings, frozen=True, kw_only=True, tag_field="kind", tag="beam"):
     """Beam search: deterministic."""
 
     num_beams: Annotated[int, Meta(ge=2)] = 4
+    """Hypotheses that are kept at each token."""
     length_penalty: float = 1.0
+    """Exponent of the length by which a score is divided; larger favours longer summaries."""
     min_new_tokens: Annotated[int, Meta(ge=0)] = 0
+    """No summary ends before this many tokens."""
     max_new_tokens: Positive | None = None
+    """``None``: from the training summaries' lengths (99.9th percentile and a margin)."""
     length_cap_quantile: Quantile | None = None
+    """Caps each summary where this share of training summaries of dialogues as long have ended."""
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] = 0
+    """No n-gram of this size occurs twice in a summary; 0 allows all."""
 
 
 class Sampling(Settings, frozen=True, kw_only=True, tag_field="kind", tag="sample"):
     """Sampling: never the default for scoring; ``seed`` makes it reproducible."""
 
     temperature: AboveZero = 0.7
+    """Divides the logits: lower is closer to greedy."""
     top_p: Fraction = 0.9
+    """Tokens are drawn from the likeliest ones that together have this probability."""
     max_new_tokens: Positive | None = None
+    """``None``: from the training summaries' lengths (99.9th percentile and a margin)."""
     length_cap_quantile: Quantile | None = None
+    """Caps each summary where this share of training summaries of dialogues as long have ended."""
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] = 0
+    """No n-gram of this size occurs twice in a summary; 0 allows all."""
     seed: int = 42
+    """Seed of the draws."""
 
 
 Decode = Greedy | BeamSearch | Sampling
@@ -337,10 +380,13 @@ class SearchRange(Settings, frozen=True, kw_only=True):
     """The values of one setting that a study may try: between two bounds, or a list."""
 
     low: float | None = None
+    """Lower bound."""
     high: float | None = None
+    """Upper bound."""
     log: bool = False
     """Uniform in the logarithm, as learning rates are searched."""
     values: tuple[float, ...] = ()
+    """These values instead of bounds."""
 
     def __post_init__(self) -> None:
         if self.values:
@@ -353,7 +399,7 @@ class SearchRange(Settings, frozen=True, kw_only=True):
 
 
 class SearchSettings(Settings, frozen=True, kw_only=True):
-    """What ``yoyak tune train`` varies; where no range is given, the usual ones of the method.
+    """What a study varies; where no range is given, the usual ones of the method.
 
     Each is named like the setting that it varies, but for ``alpha_ratio``: ``lora_alpha`` over
     ``r``.
@@ -379,7 +425,9 @@ class Recipe(Settings, frozen=True, kw_only=True):
     """Everything that decides what a run trains and predicts."""
 
     name: str
+    """Name of the recipe: that of its file."""
     engine: str
+    """``lead`` copies first turns, ``seq2seq`` is an encoder-decoder, ``qlora`` a chat model."""
     about: str = ""
     """A one-line description."""
     file: str | None = None
@@ -387,6 +435,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     model: ModelSettings = ModelSettings()
     base: PublishedBase = PublishedBase()
     lora: LoraSettings | None = None
+    """Adapters; without this section all weights are trained."""
     prompt: PromptSettings = PromptSettings(style="source")
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

@@ -21,10 +21,13 @@ class Columns(Value, frozen=True, kw_only=True):
     """The names of the columns in a folder's files; ``None`` stands for the contest's own name."""
 
     id: str | None = None
+    """Column of the ids."""
     dialogue: str | None = None
+    """Column of the dialogues."""
     summary: str | tuple[str, ...] | None = None
     """One name, or one for each reference."""
     topic: str | None = None
+    """Column of the topics."""
 
     @property
     def summaries(self) -> tuple[str, ...]:

@@ -1,0 +1,54 @@
+"""The site has the same pages in English and Korean, with the same structure and code."""
+
+import re
+
+import pytest
+
+from support.documents import DOCS, fences, korean, levels, pages
+
+# Pages that are not translated yet.
+ENGLISH_ONLY = {
+    "architecture.md",
+    "bases.md",
+    "data-formats.md",
+    "engine.md",
+    "metrics.md",
+    "predict.md",
+    "reliability.md",
+    "report.md",
+    "scheduler.md",
+    "serve.md",
+    "submission.md",
+}
+TRANSLATED = [page for page in pages() if page.relative_to(DOCS).as_posix() not in ENGLISH_ONLY]
+
+
+def test_every_page_is_there_in_both_languages():
+    assert [str(page) for page in TRANSLATED if not korean(page).is_file()] == []
+    alone = [path for path in DOCS.rglob("*.ko.md") if "example" not in path.parts]
+    assert [
+        str(one) for one in alone if not one.with_name(one.name.replace(".ko", "")).exists()
+    ] == []
+    assert len(TRANSLATED) > 15
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.stem)
+def test_both_languages_have_the_same_headings_code_and_tables(page):
+    assert levels(page) == levels(korean(page))
+    assert _code(page) == _code(korean(page))
+    assert _tables(page) == _tables(korean(page))
+
+
+def _code(page):
+    """Language and text of each block without its comments, and whether it has a title."""
+    return [
+        (one.language, one.title is None, re.sub(r"\s*# .*$", "", one.body, flags=re.MULTILINE))
+        for one in fences(page)
+        if one.language != "console"  # what a program prints is in the reader's language
+    ]
+
+
+def _tables(page):
+    """Columns of each row of each table, in order."""
+    text = page.read_text("utf-8").replace("\\|", "")
+    return [line.count("|") for line in text.splitlines() if line.startswith("|")]
