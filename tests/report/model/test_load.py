@@ -62,7 +62,6 @@ def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
     assert "events.jsonl#L" not in markdown.render(view), "the lines' numbers are not the events'"
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("compared", [False, True])
 def test_damaged_records_are_named_and_the_rest_is_shown(workspace, compared):
     (good,) = workspace.runs()
@@ -70,12 +69,13 @@ def test_damaged_records_are_named_and_the_rest_is_shown(workspace, compared):
     (workspace.runs_folder / "bad" / "identity.json").write_bytes(b"{")
     workspace.ledger_path.write_bytes(b"no record\n")
     view = gather(workspace, compared=compared)
-    assert [system.id for system in view.systems] == [good.name]
+    assert [system.run for system in view.systems] == [good.name]
     found = {one.rule: one.what.text for one in view.findings}
     assert set(found) == {"damaged-run", "damaged-ledger"}
     assert "bad/identity.json" in found["damaged-run"]
 
 
+@pytest.mark.process
 def test_two_runs_of_one_recipe_are_told_apart(workspace, corpus):
     recipe = load.resolve("lead", sets=["train.seed=7"]).recipe
     record = msgspec.json.encode(recorded.gather(corpus))

@@ -14,7 +14,7 @@ from yoyak.engine.device import Precision
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.preflight.check_context import CheckContext
 from yoyak.engine.preflight.model_checks import WITHOUT
-from yoyak.engine.preflight.run import require, run_checks, title_of
+from yoyak.engine.preflight.run import require, run_checks
 from yoyak.engine.tokenization.encode import encode_rows
 from yoyak.errors import RunFailed
 from yoyak.events import CheckResult
@@ -133,7 +133,7 @@ def test_kernels_that_fail_name_the_setting_to_train_without_them(name, setting)
 def test_every_line_has_a_title(language, toy, dialogues):
     checks = card(toy("bart"), dialogues)
     with messages.speaking(language):
-        assert len({title_of(line) for line in checks}) == len(NAMES)
+        assert len({messages.text(f"engine.proof-{line.name}") for line in checks}) == len(NAMES)
 
 
 def test_what_was_found_is_read_in_the_readers_language(adapted, dialogues):
