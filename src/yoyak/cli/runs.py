@@ -231,6 +231,7 @@ def _conclude(context: CommandContext) -> None:
     view = gather(context.workspace, budget=context.project.budget)
     show(run_end(view), sys.stdout)
     paths = write_report(context.workspace, view)
+    print()
     print(text("cli.report-at", path=context.short(paths.html)))
     if submitted is not None:
         print(text("cli.submission-at", path=context.short(Path(submitted.path))))

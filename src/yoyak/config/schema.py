@@ -308,6 +308,9 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     dev_half: Literal["both", "selection"] = "both"
     """``selection``: only rows of the half of dev that settings are chosen on, as trials do, so
     that nothing about a checkpoint was chosen on the half that judges (``data/dev_halves.py``)."""
+    max_new_tokens: Positive | None = None
+    """Limit of each summary while training; ``None`` as for ``decode.max_new_tokens``, whose value
+    does not count here: the best checkpoint does not depend on how the run is decoded later."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
@@ -489,7 +492,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
 
 LATER_SETTINGS = (
-    ("evaluate", "dev_half"),
+    *(("evaluate", name) for name in ("dev_half", "max_new_tokens")),
     *(("lora", name) for name in ("use_rslora", "use_dora")),
     *(("lora", name) for name in ("init_lora_weights", "loraplus_lr_ratio")),
     *(("train", name) for name in ("min_lr_rate", "layerwise_lr_decay", "optim")),

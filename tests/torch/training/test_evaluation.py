@@ -86,8 +86,8 @@ def test_without_at_start_nothing_is_judged_before_the_first_step(context):
 
 
 @pytest.mark.parametrize(("limit", "longest"), [(5, 5), (500, 9)])
-def test_no_evaluation_writes_more_than_decoding_will(limit, longest, context, monkeypatch):
-    made = context("lora", *SETS, f"decode.max_new_tokens={limit}")
+def test_no_evaluation_writes_more_than_its_limit(limit, longest, context, monkeypatch):
+    made = context("lora", *SETS, f"evaluate.max_new_tokens={limit}", "decode.max_new_tokens=3")
     caps = []
 
     def watched(bundle, rows, decode, *, max_new_tokens, blocked):

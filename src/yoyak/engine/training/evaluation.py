@@ -1,7 +1,7 @@
 """Evaluate during training: ROUGE of generated dev summaries, and the loss of the references.
 
-Decoding is greedy and the rows are always the same, whatever the recipe's way of decoding; of it
-only ``max_new_tokens`` counts, where that is lower: no evaluation writes what would be cut later.
+Decoding is greedy and the rows are always the same, whatever the recipe's way of decoding, which
+may change after training and must not change which checkpoint was the best.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ class Evaluator:
     Args:
         bundle: the model; its weights, mode and random state are left unchanged.
         dialogues: the dev rows, with references.
-        recipe: has the prompt settings, the seed, and a limit of new tokens for its decoding.
+        recipe: has the prompt settings, the seed, and a limit of new tokens for evaluation.
         max_new_tokens: of each summary, if the recipe has no lower limit.
         blocked: token ids that are never generated.
         autocast_dtype: of matrix products when measuring the loss; ``None`` for their operands'.
@@ -91,7 +91,7 @@ class Evaluator:
         )
         self._autocast_dtype = autocast_dtype
         self._references = {dialogue.id: dialogue.references for dialogue in dialogues}
-        self._max_new_tokens = min(max_new_tokens, recipe.decode.max_new_tokens or max_new_tokens)
+        self._max_new_tokens = min(max_new_tokens, recipe.evaluate.max_new_tokens or max_new_tokens)
         self._blocked = blocked
         self._seed = recipe.train.seed
 

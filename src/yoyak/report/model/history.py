@@ -11,6 +11,7 @@ from yoyak.events import (
     Evaluated,
     Event,
     Failed,
+    Finished,
     PredictionProgress,
     RunState,
     RunStatus,
@@ -171,8 +172,11 @@ def incidents(run: RunHistory, state: RunState) -> Iterator[Incident]:
         if isinstance(event, Started):
             if not ended:
                 lost = _lost(run.steps[stepped : stepped + 1], step)
-                yield _incident(run, index, step, _resumed(step), lost)
+                at = step if run.whole else None
+                yield _incident(run, index, step, _resumed(at), lost)
             ended = False
+        elif isinstance(event, Finished):
+            ended = True
         elif isinstance(event, Stopped | Failed | Warned):
             ended = ended or not isinstance(event, Warned)
             yield _incident(run, index, step, _reported(event), None)
@@ -203,7 +207,10 @@ def _incident(run: RunHistory, index: int, step: int, what: Sentence, lost: int 
     )
 
 
-def _resumed(step: int) -> Sentence:
+def _resumed(step: int | None) -> Sentence:
+    """Return the sentence; without a step where the log was not read as a whole."""
+    if step is None:
+        return Sentence(key="report.incident-resumed-somewhere")
     return Sentence(key="report.incident-resumed", fields={"step": str(step)})
 
 
