@@ -64,7 +64,7 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
             rouge = Rouge(rouge1=value, rouge2=value, rougeL=value)
         loss = value if metric is DevMetric.EVAL_LOSS else 1.0
         interval = Interval(low=0.0, high=1.0)
-        return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0)
+        return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0, {})
 
     progress = train(made._replace(evaluator=judge))
     lower = metric is DevMetric.EVAL_LOSS

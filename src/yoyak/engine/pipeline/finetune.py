@@ -57,7 +57,7 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         BadRecipe, BadData, Unavailable, RunFailed: as the message says.
     """
     _refuse_other_kind(job, kind)
-    if _is_done(job):
+    if is_done(job):
         return
     ready = prepare(job, kind)
     state = TrainState(budget_tokens=0)
@@ -65,10 +65,10 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         context = build_context(job, ready)
         start = load_checkpoint(context)
         if start is None:
-            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, state))
+            run_preflight(job, ready.bundle, ready.rows, describe(job, ready, state))
             start = start_state(context)
-        state = _load_best(context, train(context, start))
-    described = _described(job, ready, state)
+        state = load_best(context, train(context, start))
+    described = describe(job, ready, state)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 
 
@@ -142,12 +142,18 @@ def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     )
 
 
+<<<<<<< HEAD
 def _load_best(context: TrainContext, state: TrainState) -> TrainState:
     """Load the best checkpoint's weights, or their moving average where that was better.
 
     Without an evaluation, the last step is taken, and its average if there is one.
     """
     best, optimizer = state.best_step, context.optimizer
+=======
+def load_best(context: TrainContext, state: TrainState) -> TrainState:
+    """Load the best checkpoint's weights, if training went on after it."""
+    best = state.best_step
+>>>>>>> afe2667 (Train with the metric as reward after supervised training)
     if best is None or best == state.step:
         if optimizer.average is not None and (best is None or state.best_averaged):
             optimizer.load(optimizer.average.tensors)
@@ -165,7 +171,8 @@ def _load_best(context: TrainContext, state: TrainState) -> TrainState:
     return state
 
 
-def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
+def describe(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
+    """Return the description of the weights of ``state``."""
     recipe = job.recipe
     trained: WeightsForm = "whole" if recipe.lora is None else "adapters"
     shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
@@ -189,7 +196,8 @@ def _data_sha256(job: TrainJob) -> str:
     return atomic.sha256_of(job.train.fingerprint, job.dev.fingerprint)
 
 
-def _is_done(job: TrainJob) -> bool:
+def is_done(job: TrainJob) -> bool:
+    """Return whether the weights of this job are there, whole."""
     found = weights.read(job.folder / weights.FOLDER)
     return (
         found is not None

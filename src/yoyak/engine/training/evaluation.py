@@ -6,7 +6,7 @@ may change after training and must not change which checkpoint was the best.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -35,7 +35,8 @@ NO_LIMIT = 1_000_000
 class EvalMetrics(NamedTuple):
     """Metrics of one evaluation, fractions 0 to 1; ``seconds`` for generating and scoring.
 
-    ``loss`` is per token of the reference summaries, whatever their length.
+    ``loss`` is per token of the reference summaries, whatever their length; ``texts`` are the
+    summaries that were generated, by id.
     """
 
     rouge: Rouge
@@ -45,6 +46,7 @@ class EvalMetrics(NamedTuple):
     rows: int
     signature: str
     seconds: float
+    texts: Mapping[str, str]
 
     def value(self, metric: DevMetric) -> float:
         """Return the value of one metric."""
@@ -135,6 +137,7 @@ class Evaluator:
             rows=len(ids),
             signature=protocol_of(OFFICIAL, self._references).signature,
             seconds=time.perf_counter() - started,
+            texts=texts,
         )
 
     @torch.no_grad()
