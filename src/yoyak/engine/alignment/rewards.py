@@ -83,7 +83,9 @@ def length_distance(texts: Sequence[str], references: Sequence[tuple[str, ...]])
     import numpy as np
 
     def tokens(of: Sequence[str]) -> "Floats":
-        counted: Floats = np.array([max(1.0, len(code)) for code in encoder(OFFICIAL).encode(of)[0]])
+        counted: Floats = np.array(
+            [max(1.0, len(code)) for code in encoder(OFFICIAL).encode(of)[0]]
+        )
         return counted
 
     theirs = [tokens(row).mean() for row in references]
@@ -107,7 +109,7 @@ class RewardPool:
     def __init__(self, settings: AlignSettings) -> None:
         self._settings = settings
         self._pool = ProcessPoolExecutor(
-            processes(), mp_context=get_context("spawn"), initializer=_begin_worker
+            _worker_count(), mp_context=get_context("spawn"), initializer=_begin_worker
         )
         self.waited_seconds = 0.0
 
@@ -138,7 +140,7 @@ class RewardPool:
             self.waited_seconds += perf_counter() - started
 
 
-def processes() -> int:
+def _worker_count() -> int:
     """Return how many worker processes compute rewards: half of the cores, four at most."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return min(MOST_PROCESSES, max(1, cores // 2))

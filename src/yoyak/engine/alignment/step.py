@@ -162,8 +162,8 @@ class AlignStepper:
                 step=after.step,
                 epoch=context.schedule.epoch(after.step),
                 loss=loss,
-                reward=_mean(rewards),
-                reward_spread=_mean(rewards.std(-1, keepdim=True)),
+                reward=float(rewards.mean()) if groups else 0.0,
+                reward_spread=float(rewards.std(-1, correction=0).mean()) if groups else 0.0,
                 kl=step.kl,
                 learning_rate=made.learning_rate,
                 grad_norm=made.grad_norm,
@@ -279,7 +279,7 @@ class _Step:
             else list(group.rewards)
             for group in self._groups
         ]
-        return torch.tensor(found, dtype=torch.float64)
+        return torch.tensor(found or [[]], dtype=torch.float64)
 
     def _divergence(self, logps: TokenLogps) -> float | None:
         if self._reference is None:
@@ -293,7 +293,3 @@ def _records(step: int, groups: Sequence[Group], rewards: torch.Tensor) -> list[
         StepSamples(step=step, id=group.row.id, texts=tuple(group.texts), rewards=tuple(values))
         for group, values in zip(groups, rewards.tolist(), strict=True)
     ]
-
-
-def _mean(values: torch.Tensor) -> float:
-    return float(values.mean()) if values.numel() else 0.0
