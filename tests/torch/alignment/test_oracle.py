@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 trl = pytest.importorskip("trl")
 from yoyak.engine.alignment.policy import Policy, ReferenceModel  # noqa: E402
 from yoyak.engine.alignment.samples import Candidates, StepRecords  # noqa: E402
-from yoyak.engine.alignment.step import Alignment, AlignStepper  # noqa: E402
+from yoyak.engine.alignment.step import AlignInputs, AlignStepper  # noqa: E402
 from yoyak.engine.pipeline import finetune  # noqa: E402
 
 STEPS, SIZE, RATE = 3, 4, 1e-3
@@ -78,7 +78,7 @@ def ours(job, tmp_path):
         optimizer = context.optimizer
         tokenizer = ready.bundle.tokenizer
         settings = asked.recipe.align
-        alignment = Alignment(
+        alignment = AlignInputs(
             settings=settings,
             policy=Policy(optimizer, 1.0),
             reference=ReferenceModel(optimizer.named),

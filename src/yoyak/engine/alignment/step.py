@@ -38,7 +38,7 @@ DEFAULT_BETA = {"simpo": 2.0}
 DEFAULT_MARGIN = {"simpo": 1.0, "brio": 0.001}
 
 
-class Alignment(NamedTuple):
+class AlignInputs(NamedTuple):
     """What steps work with.
 
     ``candidates`` are the samples of each dialogue for methods that rank them, by id; ``reference``
@@ -130,7 +130,7 @@ def _margin(settings: AlignSettings) -> float:
 class AlignStepper:
     """Makes steps of metric-aware training, as ``TrainContext.step``."""
 
-    def __init__(self, alignment: Alignment) -> None:
+    def __init__(self, alignment: AlignInputs) -> None:
         self._with = alignment
 
     def __call__(self, context: TrainContext, state: TrainState) -> TrainState:
@@ -209,7 +209,7 @@ class _Step:
     """The sequences of one step, whose gradient may be asked for several times."""
 
     def __init__(
-        self, alignment: Alignment, rows: Sequence[EncodedRow], groups: Sequence[Group]
+        self, alignment: AlignInputs, rows: Sequence[EncodedRow], groups: Sequence[Group]
     ) -> None:
         self._with = alignment
         self._groups = groups

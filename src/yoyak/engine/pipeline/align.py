@@ -13,7 +13,7 @@ from yoyak.engine.alignment.checks import check_advantages, check_rewards, check
 from yoyak.engine.alignment.policy import Policy, ReferenceModel, disable_dropout
 from yoyak.engine.alignment.rewards import RewardPool, SampledGroup, rewards
 from yoyak.engine.alignment.samples import Candidates, Sampler, StepRecords
-from yoyak.engine.alignment.step import Alignment, AlignStepper
+from yoyak.engine.alignment.step import AlignInputs, AlignStepper
 from yoyak.engine.inference.stop import stop_between_tokens
 from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
@@ -98,7 +98,7 @@ def _train(
 
 def _alignment(
     context: TrainContext, settings: AlignSettings, ready: FinetuneInputs, pool: RewardPool
-) -> Alignment:
+) -> AlignInputs:
     job, recipe = context.job, context.job.recipe
     sampler = Sampler(
         bundle=ready.bundle,
@@ -110,7 +110,7 @@ def _alignment(
         blocked=blocked_token_ids(ready.bundle.tokenizer),
         seed=recipe.train.seed,
     )
-    alignment = Alignment(
+    alignment = AlignInputs(
         settings=settings,
         policy=Policy(context.optimizer, settings.temperature),
         reference=ReferenceModel(context.optimizer.named) if settings.needs_reference else None,
@@ -125,7 +125,7 @@ def _alignment(
     return alignment._replace(candidates=_candidates(context, alignment))
 
 
-def _candidates(context: TrainContext, alignment: Alignment) -> dict[str, Candidates]:
+def _candidates(context: TrainContext, alignment: AlignInputs) -> dict[str, Candidates]:
     """Sample the dialogues that steps will learn from, as far as that was not done yet.
 
     Stored chunk by chunk: what a killed run has not stored is sampled again, in the same chunks.
@@ -165,7 +165,7 @@ def _candidates(context: TrainContext, alignment: Alignment) -> dict[str, Candid
     return by_id
 
 
-def _sampled(alignment: Alignment, rows: Sequence[EncodedRow], start: int) -> list[Candidates]:
+def _sampled(alignment: AlignInputs, rows: Sequence[EncodedRow], start: int) -> list[Candidates]:
     waiting = {}
     for index, token_ids, texts in alignment.sampler.groups(rows, f"candidates/{start}"):
         group = SampledGroup(tuple(texts), alignment.references[rows[index].id])
@@ -181,7 +181,7 @@ def _sampled(alignment: Alignment, rows: Sequence[EncodedRow], start: int) -> li
     ]
 
 
-def _preflight(job: TrainJob, rows: Sequence[EncodedRow], alignment: Alignment) -> None:
+def _preflight(job: TrainJob, rows: Sequence[EncodedRow], alignment: AlignInputs) -> None:
     """Check rewards and model before the first step; emit each result, and all of them.
 
     Raises:
@@ -196,7 +196,7 @@ def _preflight(job: TrainJob, rows: Sequence[EncodedRow], alignment: Alignment) 
 
 
 def _checks(
-    job: TrainJob, rows: Sequence[EncodedRow], alignment: Alignment
+    job: TrainJob, rows: Sequence[EncodedRow], alignment: AlignInputs
 ) -> Iterator[CheckResult]:
     settings, pool, sampler = alignment.settings, alignment.pool, alignment.sampler
     yield from check_rewards(job.train.dialogues, settings, pool)
