@@ -246,9 +246,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     loss: float | None = None
     loss_interval: Interval | None = None
     beats_start: bool | None = None
-<<<<<<< HEAD
     averaged: bool = False
-=======
     stage: str = "train"
 
 
@@ -291,7 +289,6 @@ class RewardWatched(Event, frozen=True, kw_only=True, tag="reward_watched"):
     outside: dict[str, float]
     outside_start: dict[str, float]
     alarms: tuple[str, ...]
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):

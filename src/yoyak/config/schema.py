@@ -527,12 +527,21 @@ class Recipe(Settings, frozen=True, kw_only=True):
             self._check_adapters(self.lora)
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
             raise broken_rule("examples")
+        self._check_generate()
+        if self.align is not None:
+            self._check_align()
+
+    def _check_generate(self) -> None:
         if self.generate.weights == "merged" and self.lora is None:
             raise broken_rule("merged")
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":
             raise broken_rule("ctranslate2")
-        if self.align is not None and not self.train.epochs:
+
+    def _check_align(self) -> None:
+        if not self.train.epochs:
             raise broken_rule("align-untrained")
+        if self.lora is not None and self.lora.init_lora_weights == "pissa":
+            raise broken_rule("align-pissa")
 
     def _check_adapters(self, lora: LoraSettings) -> None:
         if lora.init_lora_weights == "pissa" and self.model.quantisation is not None:
@@ -567,6 +576,9 @@ class Recipe(Settings, frozen=True, kw_only=True):
             learning_rate=align.learning_rate,
             warmup_ratio=align.warmup_ratio,
             label_smoothing=0.0,
+            neftune_noise_alpha=None,
+            rdrop_alpha=None,
+            ema_decay=None,
             packing="off",
         )
         evaluate = msgspec.structs.replace(

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence  # noqa: TID253 -- as below
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import autocast
-from yoyak.engine.models.collate import Batch, collate
+from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.optimizer import ModelOptimizer
@@ -97,9 +97,7 @@ class Policy:
         found: dict[int, torch.Tensor] = {}
         for part in cut:
             group = [rows[index] for index in part]
-            batch = collate(group, bundle.tokenizer, bundle.kind, bundle.device)
-            with autocast(bundle.device, self.optimizer.autocast_dtype):
-                values = self._token_logps(batch)
+            values = self._token_logps(group)
             lengths = [len(row.answer_ids) for row in group]
             found.update(zip(part, torch.split(values, lengths), strict=True))
         bundle.model.train(was_training)
@@ -121,11 +119,15 @@ class Policy:
             for part in cut
         ]
 
-        def loss(number: int, batch: Batch) -> torch.Tensor:
-            return (self._token_logps(batch) * each[number]).sum()
+        def loss(number: int) -> torch.Tensor:
+            return (self._token_logps(groups[number]) * each[number]).sum()
 
-        self.optimizer.accumulate(groups, loss)
+        self.optimizer.accumulate(len(groups), loss)
 
-    def _token_logps(self, batch: Batch) -> torch.Tensor:
-        logits = supervised_logits(self.optimizer.bundle.model, batch) / self._temperature
-        return -cross_entropy(logits, batch.targets, reduction="none")
+    def _token_logps(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        """Return the log-probabilities of the answers' tokens, one row after the other, [n]."""
+        bundle = self.optimizer.bundle
+        batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device)
+        with autocast(bundle.device, self.optimizer.autocast_dtype):
+            logits = supervised_logits(bundle.model, batch) / self._temperature
+            return -cross_entropy(logits, batch.targets, reduction="none")

@@ -22,6 +22,7 @@ from yoyak.engine.pipeline.finetune import (
     FinetuneInputs,
     build_context,
     describe,
+    evaluated_dialogues,
     is_done,
     load_best,
     prepare,
@@ -32,7 +33,7 @@ from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
-from yoyak.engine.training.evaluation import EvalMetrics, evaluation_rows
+from yoyak.engine.training.evaluation import EvalMetrics
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
 from yoyak.errors import BadRecipe, Interrupted
@@ -209,8 +210,7 @@ def _watch(
     job: TrainJob, settings: AlignSettings
 ) -> Callable[[TrainContext, TrainState, EvalMetrics], TrainState]:
     """Return what compares each evaluation with the first one, and warns of what gets worse."""
-    recipe = job.recipe
-    dialogues = evaluation_rows(job.dev.dialogues, recipe.evaluate.rows, recipe.train.seed)
+    dialogues = evaluated_dialogues(job)
 
     def watch(context: TrainContext, state: TrainState, metrics: EvalMetrics) -> TrainState:
         texts = [metrics.texts[row.id] for row in dialogues]

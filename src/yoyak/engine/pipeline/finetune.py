@@ -38,6 +38,7 @@ from yoyak.engine.training.weight_average import average_of
 from yoyak.errors import BadRecipe
 from yoyak.events import Warned
 from yoyak.files import atomic
+from yoyak.values import Dialogue
 
 
 class FinetuneInputs(NamedTuple):
@@ -126,15 +127,19 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
     )
 
 
-def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
-    recipe = job.recipe
-    rows = job.dev.dialogues
+def evaluated_dialogues(job: TrainJob) -> list[Dialogue]:
+    """Return the rows of dev that are evaluated during training."""
+    recipe, rows = job.recipe, job.dev.dialogues
     if recipe.evaluate.dev_half == "selection":
         rows = tuple(halves(rows)[0])
-    dialogues = evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
+    return evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
+
+
+def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
+    recipe = job.recipe
     return Evaluator(
         ready.bundle,
-        dialogues,
+        evaluated_dialogues(job),
         recipe,
         max_new_tokens=ready.max_new_tokens,
         blocked=blocked_token_ids(ready.bundle.tokenizer),
@@ -142,18 +147,12 @@ def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     )
 
 
-<<<<<<< HEAD
-def _load_best(context: TrainContext, state: TrainState) -> TrainState:
+def load_best(context: TrainContext, state: TrainState) -> TrainState:
     """Load the best checkpoint's weights, or their moving average where that was better.
 
     Without an evaluation, the last step is taken, and its average if there is one.
     """
     best, optimizer = state.best_step, context.optimizer
-=======
-def load_best(context: TrainContext, state: TrainState) -> TrainState:
-    """Load the best checkpoint's weights, if training went on after it."""
-    best = state.best_step
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
     if best is None or best == state.step:
         if optimizer.average is not None and (best is None or state.best_averaged):
             optimizer.load(optimizer.average.tensors)

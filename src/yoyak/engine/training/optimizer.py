@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Recipe, Recompute, TrainSettings
 from yoyak.engine.device import autocast
-from yoyak.engine.models.collate import Batch, collate
+from yoyak.engine.models.collate import collate
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum, rdrop_loss_sum
 from yoyak.engine.models.model import (
@@ -63,13 +63,8 @@ class ModelOptimizer:
         decay = settings.ema_decay
         self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
-<<<<<<< HEAD
-        self._autocast_dtype = autocast_dtype
-        self._optimizer = build_optimizer(self.named, settings, lr_scales)
-=======
         self.autocast_dtype = autocast_dtype
-        self._optimizer = build_optimizer(self.named, settings)
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
+        self._optimizer = build_optimizer(self.named, settings, lr_scales)
         self._kernels = KernelPatches(bundle, KernelOptions.of(settings))
 
     def gradient(
@@ -89,44 +84,29 @@ class ModelOptimizer:
         """
         tokens = sum(len(row.answer_ids) for group in groups for row in group)
 
-        def loss(_: int, batch: Batch) -> torch.Tensor:
-            return loss_sum(self.bundle.model, batch, self._settings.label_smoothing) / tokens
+        def loss(number: int) -> torch.Tensor:
+            return self._loss_sum(groups[number], packed=packed) / tokens
 
-        return self.accumulate(groups, loss, packed=packed)
+        return self.accumulate(len(groups), loss, packed=packed)
 
     def accumulate(
-        self,
-        groups: Sequence[Sequence["EncodedRow"]],
-        loss_of: Callable[[int, Batch], torch.Tensor],
-        *,
-        packed: bool = False,
+        self, count: int, loss_of: Callable[[int], torch.Tensor], *, packed: bool = False
     ) -> float:
         """Accumulate the gradient of a loss over micro-batches; return the sum of the losses.
 
         Args:
-            groups: the rows of each micro-batch.
-            loss_of: gives the loss of a micro-batch, from its number and tensors.
-            packed: concatenate the rows of a micro-batch instead of padding them.
+            count: of the micro-batches.
+            loss_of: computes the loss of one, from its number.
+            packed: rows of a micro-batch are concatenated instead of padded.
         """
-        bundle = self.bundle
-        bundle.model.train()
-        total = torch.zeros((), dtype=torch.float64, device=bundle.device)
+        self.bundle.model.train()
+        total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
         with self._kernels.active(packed=packed):
-<<<<<<< HEAD
-            for group in groups:
-                summed = self._loss_sum(group, packed=packed)
-                (summed / tokens).backward()  # type: ignore[no-untyped-call]
-                total += summed.detach()
-        return float(total) / tokens
-=======
-            for number, group in enumerate(groups):
-                batch = collate(group, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
-                with autocast(bundle.device, self.autocast_dtype):
-                    loss = loss_of(number, batch)
+            for number in range(count):
+                loss = loss_of(number)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
         return float(total)
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
 
     def _loss_sum(self, rows: Sequence["EncodedRow"], *, packed: bool) -> torch.Tensor:
         """Return the training loss of one micro-batch, summed over its supervised tokens."""
@@ -135,7 +115,7 @@ class ModelOptimizer:
             rows = [*rows, *rows]
         batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
         noise = noisy_embeddings(bundle, rows, batch, settings.neftune_noise_alpha)
-        with autocast(bundle.device, self._autocast_dtype), noise:
+        with autocast(bundle.device, self.autocast_dtype), noise:
             if settings.rdrop_alpha is None:
                 return loss_sum(bundle.model, batch, settings.label_smoothing)
             return rdrop_loss_sum(

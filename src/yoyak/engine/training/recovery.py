@@ -168,12 +168,8 @@ def _smaller(
 ) -> TrainState:
     """Return the state with half the token budget or more activation checkpointing; warn."""
     tokens_of = micro_batch_limits(context, state).tokens_of
-<<<<<<< HEAD
-    tokens = max(tokens_of([context.shapes[row] for row in part]) for part in cut)
-    tokens *= context.job.recipe.train.row_copies
-=======
     tokens = max(tokens_of([part.shapes[row] for row in rows]) for rows in cut)
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
+    tokens *= context.job.recipe.train.row_copies
     levels = context.job.recipe.train.recomputes
     further = [each for each in levels if each.saves_over(state.recompute)]
     alone = all(len(rows) == 1 for rows in cut)

@@ -121,7 +121,6 @@ def _is_over(context: TrainContext, state: TrainState) -> bool:
 
 
 def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
-<<<<<<< HEAD
     """Evaluate dev with the weights and with their moving average, if there is one.
 
     The state is unchanged if a stop request interrupted it.
@@ -131,7 +130,8 @@ def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
     if evaluator is None or metrics is None:
         return state
     if average is None or state.step == 0:
-        return _record_evaluation(context, state, metrics)
+        state = _record_evaluation(context, state, metrics)
+        return context.watch(context, state, metrics) if context.watch else state
     with average.in_place():
         averaged = evaluator(context.job.stop_asked)
     if averaged is None:
@@ -140,14 +140,6 @@ def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
     both = _record_evaluation(context, own, averaged, averaged=True)
     stale = 0 if both.best_step == state.step else state.stale + 1
     return msgspec.structs.replace(both, stale=stale)
-=======
-    """Evaluate dev; the state is unchanged if a stop request interrupted it."""
-    metrics = context.evaluator(context.job.stop_asked) if context.evaluator else None
-    if metrics is None:
-        return state
-    state = _record_evaluation(context, state, metrics)
-    return context.watch(context, state, metrics) if context.watch else state
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
 
 
 def _record_evaluation(
@@ -173,11 +165,8 @@ def _record_evaluation(
             metric=metric,
             loss=metrics.loss,
             loss_interval=metrics.loss_interval,
-<<<<<<< HEAD
             averaged=averaged,
-=======
             stage=context.stage,
->>>>>>> afe2667 (Train with the metric as reward after supervised training)
         )
     )
     if at_start:
