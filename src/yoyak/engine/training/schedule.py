@@ -82,10 +82,12 @@ class TrainSchedule:
     def is_save_step(self, step: int) -> bool:
         """Return whether a checkpoint is due after ``step`` steps.
 
-        The one before the first step costs little and finds a disk that cannot hold it.
+        The one before the first step costs little and finds a disk that cannot hold it; without
+        one at each evaluation, the best could not be gone back to.
         """
         ends_epoch = step % self.steps_per_epoch == 0
-        return ends_epoch or step == self.steps or step % self._train.save_every_steps == 0
+        at_interval = step % self._train.save_every_steps == 0
+        return ends_epoch or at_interval or step == self.steps or self.is_evaluation_step(step)
 
     def _epoch_steps(self, epoch: int) -> list[list[int]]:
         return epoch_steps(self._shapes, self._train.batch_size, seed=self._train.seed, epoch=epoch)
