@@ -468,6 +468,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     last_step: TrainStep | None = None
     best: Evaluated | None = None
     watched: RewardWatched | None = None
+    """Of the evaluation in metric-aware training whose weights are kept."""
     last_saved: CheckpointSaved | None = None
     prediction: PredictionProgress | None = None
     scored: Scored | None = None
@@ -543,7 +544,8 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case AlignStep():
             return {"step": event.step, "prediction": None}
         case RewardWatched():
-            return {"watched": event}
+            is_best = state.best is not None and state.best.step == event.step
+            return {"watched": event} if is_best else {}
         case Evaluated():
             return {"best": event} if event.best else {}
         case CheckpointSaved():

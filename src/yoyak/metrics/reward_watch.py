@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from yoyak.events import RewardWatched
 from yoyak.metrics.diagnostics import text_patterns
 from yoyak.metrics.protocol import OFFICIAL, Definition
 from yoyak.metrics.rouge import score_rows
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.token_codes import encoder
-from yoyak.values import Dialogue, Value
+from yoyak.values import Dialogue, Severity, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,6 +112,26 @@ def compare(start: WatchedSummaries, now: WatchedSummaries) -> RewardHacking:
             trait.value for trait in Trait if now.outside[trait] - start.outside[trait] > FURTHER
         ]
     return RewardHacking(optimised, characters, tuple(alarms))
+
+
+def alarms(watched: RewardWatched) -> tuple[Alarm, ...]:
+    """Return the alarms of an evaluation, as those of a score."""
+    return tuple(
+        Alarm(
+            key=f"metrics.alarm-reward-{name}",
+            severity=Severity.WARNING,
+            evidence=_evidence(watched, name),
+        )
+        for name in watched.alarms
+    )
+
+
+def _evidence(watched: RewardWatched, name: str) -> dict[str, str]:
+    fields = {"step": str(watched.step), "optimised": f"{100 * watched.optimised_change:+.2f}"}
+    if name == "characters":
+        return fields | {"characters": f"{100 * watched.characters_change:+.2f}"}
+    start, now = watched.outside_start[name], watched.outside[name]
+    return fields | {"start": f"{100 * start:.0f}", "now": f"{100 * now:.0f}"}
 
 
 def _paired(before: Sequence[float], after: Sequence[float]) -> PairedChange:

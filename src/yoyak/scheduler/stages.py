@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from yoyak import engine as engines
 from yoyak.config.schema import Recipe
 from yoyak.engine import Engine, GenerateJob, GenerationStopped, TrainJob
@@ -28,7 +30,7 @@ from yoyak.events import (
     Stopped,
 )
 from yoyak.files import atomic
-from yoyak.metrics import scorecard
+from yoyak.metrics import reward_watch, scorecard
 from yoyak.metrics.protocol import OFFICIAL
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import (
@@ -222,6 +224,9 @@ def _store(
 
 def _score(context: StageContext) -> None:
     card = scorecard.evaluate(context.run.predictions("dev"), context.corpus.dev, OFFICIAL)
+    watched = context.run.state().watched
+    if watched is not None:
+        card = msgspec.structs.replace(card, alarms=(*card.alarms, *reward_watch.alarms(watched)))
     context.run.write_scorecard("dev", card)
     context.run.emit(
         Scored(

@@ -220,36 +220,21 @@ def _watch(
         if start is None:
             return msgspec.structs.replace(state, watched_start=now)
         found = reward_watch.compare(start, now)
-        context.job.emit(
-            RewardWatched(
-                at=time.time(),
-                step=state.step,
-                rows=len(dialogues),
-                optimised_change=found.optimised.mean,
-                characters_change=found.characters.mean,
-                characters_error=found.characters.error,
-                outside={trait.value: share for trait, share in now.outside.items()},
-                outside_start={trait.value: share for trait, share in start.outside.items()},
-                alarms=found.alarms,
-            )
+        watched = RewardWatched(
+            at=time.time(),
+            step=state.step,
+            rows=len(dialogues),
+            optimised_change=found.optimised.mean,
+            characters_change=found.characters.mean,
+            characters_error=found.characters.error,
+            outside={trait.value: share for trait, share in now.outside.items()},
+            outside_start={trait.value: share for trait, share in start.outside.items()},
+            alarms=found.alarms,
         )
-        for alarm in found.alarms:
-            if alarm not in state.reward_alarms:
-                context.warn(f"engine.reward-{alarm}", **_evidence(state.step, start, now, alarm))
+        context.job.emit(watched)
+        for name, alarm in zip(found.alarms, reward_watch.alarms(watched), strict=True):
+            if name not in state.reward_alarms:
+                context.warn(alarm.key, **alarm.evidence)
         return msgspec.structs.replace(state, reward_alarms=found.alarms)
 
     return watch
-
-
-def _evidence(
-    step: int,
-    start: reward_watch.WatchedSummaries,
-    now: reward_watch.WatchedSummaries,
-    alarm: str,
-) -> dict[str, object]:
-    found = reward_watch.compare(start, now)
-    fields: dict[str, object] = {"step": step, "optimised": f"{100 * found.optimised.mean:+.2f}"}
-    if alarm == "characters":
-        return fields | {"characters": f"{100 * found.characters.mean:+.2f}"}
-    before, after = (each.outside[reward_watch.Trait(alarm)] for each in (start, now))
-    return fields | {"start": f"{100 * before:.0f}", "now": f"{100 * after:.0f}"}

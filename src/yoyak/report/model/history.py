@@ -263,7 +263,7 @@ def curve(run: RunHistory) -> Curve:
         [event for _, event in run.of(SystemMetrics)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    evaluations = [event for _, event in run.of(Evaluated)]
+    evaluations = [event for _, event in run.of(Evaluated) if event.stage == "train"]
     signature = evaluations[-1].signature if evaluations else ""
     by_evaluation = {event.step: event for event in evaluations if event.signature == signature}
     evaluated = thinned(list(by_evaluation.values()), lambda event: event.rouge.mean)
