@@ -1,30 +1,40 @@
-"""How much faster a training step is with fused LoRA layers than with PEFT's, on one CPU thread.
+"""How much faster the engine makes an optimizer step of LoRA than PEFT, on one CPU thread.
 
     python benchmarks/adapters.py [--steps N] [--tiny]
 
-A Qwen3 with random weights, LoRA of rank 16 on all seven projections, no dropout: loss, backward
-pass and AdamW, both sides in turns on the same rows. Narrow models are bound by operators
-and Python, as one of any width is on a fast card; the wider ones show where arithmetic takes over.
-CPU seconds, so that other work on the machine counts little.
+A Qwen3 with random weights, LoRA of rank 16 on all seven projections, no dropout. The engine's step
+is that of a run: batch, loss, backward pass, clipping, AdamW. PEFT's is the usual loop around the
+same model: loss of the same tokens, backward pass, clipping, PyTorch's fused AdamW. Both train from
+the same start on the same rows in turns, and their losses have to stay the same. Narrow models are
+bound by operators and Python, as one of any width is on a fast card; the wider ones show where
+arithmetic takes over. CPU seconds, so that other work on the machine counts little.
 """
 
 import argparse
 import json
 import os
 import time
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import history
 
 import torch  # noqa: TID253 -- a benchmark loads what it compares
+from yoyak.config.schema import TrainSettings
 from yoyak.engine.device import silence_libraries
-from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.model import ModelBundle, trainable_parameters
+from yoyak.engine.tokenization.encode import EncodedRow
+from yoyak.engine.training.optimizer import ModelOptimizer
 
 CASES = ((24, 64), (24, 128), (12, 256))
 """Layers and width."""
-ROWS, LENGTH = 1, 64
+LENGTH = 64
+SETTINGS = TrainSettings(learning_rate=1e-4)
+LARGEST_DISTANCE = 1e-4
+"""Of the two losses of a step, relative: both are float32, and rounding adds up over steps."""
 
 
 def build(layers: int, width: int) -> torch.nn.Module:
@@ -51,24 +61,56 @@ def build(layers: int, width: int) -> torch.nn.Module:
     return adapted.train()
 
 
-def compare(layers: int, width: int, steps: int) -> tuple[list[float], list[float]]:
-    """Return the CPU seconds of each step, PEFT's and fused, after three to warm up."""
-    model = build(layers, width)
-    named = trainable_parameters(model)
-    optimizer = torch.optim.AdamW(named.values(), lr=1e-5, fused=True)
-    bundle = ModelBundle(model, None, "causal", torch.device("cpu"))  # type: ignore[arg-type]
-    sides = [KernelPatches(bundle, KernelOptions(fused=fused)) for fused in (False, True)]
-    ids = torch.randint(0, 256, (ROWS, LENGTH))
-    spent: tuple[list[float], list[float]] = ([], [])
-    for _ in range(steps + 3):
-        for side, patches in enumerate(sides):
-            start = time.process_time()
-            with patches.active(packed=False):
-                model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            spent[side].append(time.process_time() - start)
-    return spent[0][3:], spent[1][3:]
+class Step(NamedTuple):
+    """What an optimizer step took, in CPU seconds, and its loss per token."""
+
+    seconds: float
+    loss: float
+
+
+def engine_steps(model: torch.nn.Module, rows: Sequence[EncodedRow]) -> Iterator[Step]:
+    """Make one optimizer step a row as the engine makes it."""
+    tokenizer: Any = SimpleNamespace(pad_id=0)
+    bundle = ModelBundle(model, tokenizer, "causal", torch.device("cpu"))
+    optimizer = ModelOptimizer(bundle, SETTINGS)
+    for row in rows:
+        start = time.process_time()
+        loss = optimizer.gradient([[row]])
+        optimizer.clip()
+        optimizer.step(SETTINGS.learning_rate)
+        yield Step(time.process_time() - start, loss)
+
+
+def peft_steps(model: torch.nn.Module, rows: Sequence[EncodedRow]) -> Iterator[Step]:
+    """Make one optimizer step a row in the usual loop around PEFT's model."""
+    named = trainable_parameters(model).values()
+    optimizer = torch.optim.AdamW(
+        named, lr=SETTINGS.learning_rate, weight_decay=SETTINGS.weight_decay, fused=True
+    )
+    for row in rows:
+        start = time.process_time()
+        ids = torch.tensor([[*row.source_ids, *row.answer_ids]])
+        logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits[0].float(), ids[0, 1:])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(named, SETTINGS.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        found = float(loss.detach())
+        yield Step(time.process_time() - start, found)
+
+
+def compare(layers: int, width: int, steps: int) -> tuple[list[Step], list[Step]]:
+    """Return the steps of PEFT and of the engine, made in turns, without three to warm up."""
+    generator = torch.Generator().manual_seed(1)
+    rows = [
+        EncodedRow(str(number), tuple(ids[:1]), tuple(ids[1:]), shortened=False)
+        for number in range(steps + 3)
+        for ids in [torch.randint(1, 256, (LENGTH + 1,), generator=generator).tolist()]
+    ]
+    sides = [made(build(layers, width), rows) for made in (peft_steps, engine_steps)]
+    pairs = list(zip(*sides, strict=True))[3:]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def main() -> None:
@@ -81,8 +123,15 @@ def main() -> None:
     torch.set_num_threads(1)
     for layers, width in ((2, 64),) if given.tiny else CASES:
         plain, fused = compare(layers, width, 2 if given.tiny else given.steps)
-        ratio, spread = history.compare_times(plain, fused)
-        found = {"layers": layers, "width": width, "peft": min(plain), "fused": min(fused)}
+        apart = max(
+            abs(one.loss - two.loss) / one.loss for one, two in zip(plain, fused, strict=True)
+        )
+        if apart > LARGEST_DISTANCE:
+            raise SystemExit(f"the losses of the two sides are {apart:.1e} apart")
+        slow, fast = ([step.seconds for step in side] for side in (plain, fused))
+        ratio, spread = history.compare_times(slow, fast)
+        found = {"layers": layers, "width": width, "peft": min(slow), "fused": min(fast)}
+        found |= {"losses_apart": apart}
         print(json.dumps(found | {"ratio": ratio, "spread": spread}))
         history.record(f"adapters.{layers}x{width}", ratio, spread)
 

@@ -28,7 +28,6 @@ VERBS = {
     "export": "export:export",
     "backup": "runs:backup",
     "prune": "system:prune",
-    "help": "topics:help_",
 }
 """Verb to ``module:name`` in this package, in the order of ``--help``; a name may be a group."""
 

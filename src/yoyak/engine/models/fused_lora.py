@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from torch.nn.functional import linear, silu  # noqa: TID253 -- as below
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.models.flat_parameters import adjacent
 from yoyak.engine.models.liger import KernelPatch
 from yoyak.engine.models.model import ModelBundle, transformer_blocks, unwrap_model
 
@@ -46,14 +47,15 @@ class FusedLora:
 
     def __init__(self, bundle: ModelBundle, *, groups: bool = True) -> None:
         self._fuses_groups = groups
-        self._groups: list[LoraGroup] = []
+        self._copies = AdapterCopies()
+        self._rotary = _Rotary()
         adapted = hasattr(bundle.model, "peft_config")
         self.patches = list(self._find(unwrap_model(bundle.model))) if adapted else []
 
     def reset(self) -> None:
-        """Drop cast adapters and kept tensors: the weights are about to change."""
-        for group in self._groups:
-            group.reset()
+        """Drop what holds for one optimizer step: the weights are about to change."""
+        self._copies.reset()
+        self._rotary.reset()
 
     def _find(self, model: torch.nn.Module) -> Iterator[KernelPatch]:
         """Yield the patches; what a block or a group computes is not patched again alone."""
@@ -61,7 +63,7 @@ class FusedLora:
         block: Any
         for block in filter(_is_known_block, transformer_blocks(model)):
             fused.update(block.modules())
-            yield KernelPatch(block, "forward", _FusedBlock(block, self._group))
+            yield KernelPatch(block, "forward", _FusedBlock(block, self._group, self._rotary))
         if not self._fuses_groups:
             return
         for name, module in model.named_modules():
@@ -81,28 +83,46 @@ class FusedLora:
             yield KernelPatch(layer, "forward", partial(group.project, index))
 
     def _group(self, layers: Sequence[Any]) -> "LoraGroup":
-        self._groups.append(LoraGroup(layers))
-        return self._groups[-1]
+        return LoraGroup(layers, self._copies)
 
 
-class CastAdapters(NamedTuple):
-    """A group's adapters in the dtype of their products.
+class AdapterCopies:
+    """The adapters of groups in the dtype of their products, copied once per optimizer step."""
 
-    ``a`` is [rank of all layers, in]; ``b`` has one [out, r] per layer.
-    """
+    def __init__(self) -> None:
+        self._groups: list[LoraGroup] = []
+        self._dtype: torch.dtype | None = None
+        self._targets: list[torch.Tensor] = []
+        self._sources: list[torch.Tensor] = []
+        self.fresh = False
 
-    a: torch.Tensor
-    b: tuple[torch.Tensor, ...]
+    def add(self, group: "LoraGroup") -> None:
+        """Copy the adapters of a group from now on."""
+        self._groups.append(group)
+        self._dtype = None
 
-    def parts(self, tensor: torch.Tensor, dim: int = 1) -> Sequence[torch.Tensor]:
-        """Return views of a tensor, one per layer, whose dimension ``dim`` is all ranks."""
-        if len(self.b) == 1:
-            return (tensor,)
-        return torch.split_with_sizes(tensor, [b.shape[1] for b in self.b], dim)
+    def reset(self) -> None:
+        """Copy again before the next product, and drop outputs that were not fetched."""
+        self.fresh = False
+        for group in self._groups:
+            group.pending = None
+
+    @torch.no_grad()
+    def refresh(self, device: torch.device) -> None:
+        """Copy all adapters to autocast's dtype, else to their own."""
+        own = self._groups[0].parameters[0].dtype
+        amp = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if amp else own
+        if dtype is not self._dtype:
+            self._dtype = dtype
+            self._targets = [each for group in self._groups for each in group.allocate(dtype)]
+            self._sources = [each.detach() for group in self._groups for each in group.parameters]
+        torch._foreach_copy_(self._targets, self._sources)
+        self.fresh = True
 
 
 class Products(NamedTuple):
-    """What a group computed: outputs per layer [tokens, out] and ``low`` = alpha / r · input · aᵀ.
+    """What a group computed: outputs per layer [tokens, out] and ``low`` = input · all Aᵀ.
 
     ``mask`` [tokens, in] is dropout's, scaled; ``None`` without dropout.
     """
@@ -110,134 +130,160 @@ class Products(NamedTuple):
     outputs: list[torch.Tensor]
     low: torch.Tensor
     mask: torch.Tensor | None
-    adapters: CastAdapters
-
-
-class Gradients(NamedTuple):
-    """Gradients of a group: of its input (if asked for), and of the adapters, all A before all B.
-
-    Adapters' gradients have the adapters' dtype, which is float32 in training.
-    """
-
-    hidden: torch.Tensor | None
-    adapters: list[torch.Tensor]
 
 
 class LoraGroup:
     """PEFT's LoRA layers that share an input, in the order of their calls.
 
-    ``parameters`` are their trained matrices: A of each layer [r, in], then B of each [out, r].
+    Gradients of the adapters are added to their ``grad`` in the backward pass itself, as autograd
+    would do after it with an operator more for each matrix.
+
+    Args:
+        layers: of PEFT.
+        copies: of the adapters of all groups; this group's own by default.
     """
 
-    def __init__(self, layers: Sequence[Any]) -> None:
+    def __init__(self, layers: Sequence[Any], copies: AdapterCopies | None = None) -> None:
         name = layers[0].active_adapters[0]
         self.parameters: list[torch.Tensor] = [
             *(layer.lora_A[name].weight for layer in layers),
             *(layer.lora_B[name].weight for layer in layers),
         ]
+        """A of each layer [r, in], then B of each [out, r]; float32 in training."""
+        self.pending: tuple[torch.Tensor, dict[int, torch.Tensor]] | None = None
         self._layers = layers
+        self._count = len(layers)
         self._bases = [_base_product(layer.base_layer) for layer in layers]
         self._matrices = [layer.base_layer.weight for layer in layers]
-        self._dtype = self.parameters[0].dtype
+        self._ranks = [each.shape[0] for each in self.parameters[: self._count]]
         self._scaling: float = layers[0].scaling[name]
         self._dropout = layers[0].lora_dropout[name]
-        self._cast: CastAdapters | None = None
-        self._pending: tuple[torch.Tensor, dict[int, torch.Tensor]] | None = None
+        self._a = self._a_transposed = torch.empty(0)
+        self._b: list[torch.Tensor] = []
+        self._b_transposed: list[torch.Tensor] = []
+        self._gradients: list[torch.Tensor] = []
+        self._gradient_of_a: torch.Tensor | None = None
+        self._copies = AdapterCopies() if copies is None else copies
+        self._copies.add(self)
 
-    def reset(self) -> None:
-        """Drop cast adapters and outputs that were not fetched."""
-        self._cast = self._pending = None
+    def allocate(self, dtype: torch.dtype) -> list[torch.Tensor]:
+        """Make room for copies of the adapters; return where each goes."""
+        first, device = self.parameters[0], self.parameters[0].device
+        self._a = torch.empty(sum(self._ranks), first.shape[1], dtype=dtype, device=device)
+        self._a_transposed = self._a.t()
+        self._b = [
+            torch.empty(each.shape, dtype=dtype, device=device)
+            for each in self.parameters[self._count :]
+        ]
+        self._b_transposed = [each.t() for each in self._b]
+        return [*self._a.split_with_sizes(self._ranks), *self._b]
 
     def project(self, index: int, hidden: torch.Tensor) -> torch.Tensor:
         """Return the output of one layer; the first layer's call computes all of the group."""
-        if index and self._pending is not None and self._pending[0] is hidden:
-            output = self._pending[1].pop(index, None)
+        if index and self.pending is not None and self.pending[0] is hidden:
+            output = self.pending[1].pop(index, None)
             if output is not None:
                 return output
         if index:  # out of order, or with another input
             return LoraGroup([self._layers[index]]).project(0, hidden)
-        outputs = _apply(_Projections, self, hidden, *self.parameters)
+        outputs = _apply(_Projections, self, hidden, self.parameters[0])
         if len(outputs) > 1:
-            self._pending = (hidden, dict(enumerate(outputs[1:], start=1)))
+            self.pending = (hidden, dict(enumerate(outputs[1:], start=1)))
         first: torch.Tensor = outputs[0]
         return first
 
     def multiply(self, hidden: torch.Tensor) -> Products:
         """Compute the outputs for ``hidden`` [tokens, in]."""
+        if not self._copies.fresh:
+            self._copies.refresh(hidden.device)
         outputs = [product(hidden) for product in self._bases]
-        adapters = self._adapters(hidden)
-        mask, dropped = self._drop(hidden)
-        low = self._scaled_product(dropped.to(adapters.a.dtype), adapters.a.t())
-        for output, part, b in zip(outputs, adapters.parts(low), adapters.b, strict=True):
-            if output.dtype is b.dtype:
-                output.addmm_(part, b.t())
-            else:
-                output.add_(part @ b.t())
-        return Products(outputs, low, mask, adapters)
+        mask, dropped = self._drop(hidden) if self._dropout.training else (None, hidden)
+        low = _as(dropped, self._a.dtype) @ self._a_transposed
+        for output, part, b in zip(outputs, self._parts(low, 1), self._b_transposed, strict=True):
+            _add_product(output, part, b, self._scaling)
+        return Products(outputs, low, mask)
 
     def differentiate(
         self,
         hidden: torch.Tensor,
         low: torch.Tensor,
         mask: torch.Tensor | None,
-        adapters: CastAdapters,
         outer: Sequence[torch.Tensor],
         *,
         needs_hidden: bool,
-    ) -> Gradients:
-        """Compute the gradients from those of the outputs, ``outer`` [tokens, out] per layer.
+    ) -> torch.Tensor | None:
+        """Add the adapters' gradients to their own; return that of the input, if it is needed.
 
         Args:
             hidden: the input, [tokens, in].
-            low: of ``Products``, as ``mask`` and ``adapters``.
+            low: of ``Products``, as ``mask``.
             mask: as above.
-            adapters: as above.
-            outer: gradients of the outputs.
+            outer: gradients of the outputs, [tokens, out] per layer.
             needs_hidden: whether the gradient of the input is needed.
         """
-        cast = [each.to(low.dtype) for each in outer]
-        parts = [each @ b for each, b in zip(cast, adapters.b, strict=True)]
-        outer_low = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        of_b = [
-            (each.t() @ part).to(self._dtype)
-            for each, part in zip(cast, adapters.parts(low), strict=True)
-        ]
-        dropped = hidden if mask is None else hidden * mask
-        of_a = self._scaled_product(outer_low.t(), dropped.to(low.dtype))
-        matrices = [*adapters.parts(of_a.to(self._dtype), dim=0), *of_b]
+        cast = [_as(each, low.dtype) for each in outer]
+        parts = [each @ b for each, b in zip(cast, self._b, strict=True)]
+        outer_low = parts[0] if self._count == 1 else torch.cat(parts, dim=1)
+        dropped = _as(hidden if mask is None else hidden * mask, low.dtype)
+        self._accumulate(dropped, low, cast, outer_low)
         if not needs_hidden:
-            return Gradients(None, matrices)
+            return None
         total = outer[0] @ _weight(self._matrices[0], outer[0].dtype)
         for each, matrix in zip(outer[1:], self._matrices[1:], strict=True):
             total.addmm_(each, _weight(matrix, each.dtype))
-        if mask is None and total.dtype is low.dtype:
-            total.addmm_(outer_low, adapters.a, alpha=self._scaling)
+        if mask is None:
+            _add_product(total, outer_low, self._a, self._scaling)
         else:
-            through = self._scaled_product(outer_low, adapters.a)
-            total.add_(through if mask is None else through * mask)
-        return Gradients(total, matrices)
+            total.addcmul_(outer_low @ self._a, mask, value=self._scaling)
+        return total
 
-    def _scaled_product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        # With beta=0 the first operand is never read: any row will do.
-        return torch.addmm(right[0], left, right, beta=0, alpha=self._scaling)
+    def _accumulate(
+        self,
+        hidden: torch.Tensor,
+        low: torch.Tensor,
+        outer: Sequence[torch.Tensor],
+        outer_low: torch.Tensor,
+    ) -> None:
+        """Add the gradients of A and B to those there are."""
+        of = self._gradients
+        if not of or any(p.grad is not each for p, each in zip(self.parameters, of, strict=True)):
+            self._find_gradients()
+            of = self._gradients
+        turned = outer_low.t()
+        if self._gradient_of_a is not None:
+            _add_product(self._gradient_of_a, turned, hidden, self._scaling)
+        else:
+            for total, part in zip(of, self._parts(turned, 0), strict=False):
+                _add_product(total, part, hidden, self._scaling)
+        for total, each, part in zip(of[self._count :], outer, self._parts(low, 1), strict=True):
+            _add_product(total, each.t(), part, self._scaling)
+
+    def _find_gradients(self) -> None:
+        """Note where gradients are added; where there are none, to zeros."""
+        matrices = self.parameters[: self._count]
+        if all(each.grad is None for each in matrices):
+            zeros = matrices[0].new_zeros(sum(self._ranks), matrices[0].shape[1])
+            for each, part in zip(matrices, zeros.split_with_sizes(self._ranks), strict=True):
+                each.grad = part
+        for each in self.parameters:
+            if each.grad is None:
+                each.grad = torch.zeros_like(each)
+        self._gradients = [each.grad for each in self.parameters if each.grad is not None]
+        together = adjacent(self._gradients[: self._count])
+        self._gradient_of_a = None if together is None else together.view(self._a.shape)
+
+    def _parts(self, tensor: torch.Tensor, dim: int) -> Sequence[torch.Tensor]:
+        """Return views of a tensor, one per layer, whose dimension ``dim`` is all ranks."""
+        if self._count == 1:
+            return (tensor,)
+        return tensor.split_with_sizes(self._ranks, dim)
 
     def _drop(self, hidden: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-        rate = getattr(self._dropout, "p", 0.0) if self._dropout.training else 0.0
+        rate = getattr(self._dropout, "p", 0.0)
         if not rate:
             return None, hidden
         mask = torch.empty_like(hidden).bernoulli_(1 - rate).div_(1 - rate)
         return mask, hidden * mask
-
-    def _adapters(self, hidden: torch.Tensor) -> CastAdapters:
-        """Return the adapters in autocast's dtype, else in their own; cast once until reset."""
-        if self._cast is None:
-            count, device = len(self._layers), hidden.device.type
-            amp = torch.is_autocast_enabled(device)
-            dtype = torch.get_autocast_dtype(device) if amp else self._dtype
-            a = torch.cat(self.parameters[:count]) if count > 1 else self.parameters[0]
-            b = tuple(each.to(dtype) for each in self.parameters[count:])
-            self._cast = CastAdapters(a.to(dtype), b)
-        return self._cast
 
 
 def _apply(function: type[torch.autograd.Function], *given: Any) -> Any:
@@ -245,29 +291,31 @@ def _apply(function: type[torch.autograd.Function], *given: Any) -> Any:
 
 
 class _Projections(torch.autograd.Function):
-    """The outputs of a group of LoRA layers for one input."""
+    """The outputs of a group of LoRA layers for one input.
+
+    Of the adapters one is an input, so that there is a backward pass where nothing else needs it.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, group: LoraGroup, hidden: torch.Tensor, *_adapters: torch.Tensor
+        ctx: Any, group: LoraGroup, hidden: torch.Tensor, _adapter: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         made = group.multiply(hidden.flatten(0, -2))
-        ctx.group, ctx.adapters = group, made.adapters
+        ctx.group = group
         ctx.save_for_backward(hidden, made.low, made.mask)
         return tuple(each.view(*hidden.shape[:-1], -1) for each in made.outputs)
 
     @staticmethod
     def backward(ctx: Any, *outer: torch.Tensor) -> Any:
         hidden, low, mask = ctx.saved_tensors
-        found = ctx.group.differentiate(
+        inner = ctx.group.differentiate(
             hidden.flatten(0, -2),
             low,
             mask,
-            ctx.adapters,
             [each.flatten(0, -2) for each in outer],
             needs_hidden=ctx.needs_input_grad[1],
         )
-        return None, _like(found.hidden, hidden), *found.adapters
+        return None, _like(inner, hidden), None
 
 
 class _Norm(NamedTuple):
@@ -282,8 +330,9 @@ class _Norm(NamedTuple):
         return cls(weight, torch.tensor(module.variance_epsilon, device=weight.device))
 
     def scale(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return the reciprocal root mean square of each row, [..., 1], float32."""
-        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=torch.float32)
+        """Return the reciprocal root mean square of each row, [..., 1], at least float32."""
+        dtype = torch.float64 if hidden.dtype is torch.float64 else torch.float32
+        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=dtype)
         width = hidden.shape[-1]
         return torch.addcmul(self.epsilon, length, length, value=1 / width).rsqrt_()
 
@@ -291,30 +340,57 @@ class _Norm(NamedTuple):
         """Return the normalised rows, rounded as transformers rounds them."""
         return _scaled(hidden, scale, hidden.dtype) * self.weight
 
+    def again(self, hidden: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows scaled, in float32, and the output; for the backward pass."""
+        normal = hidden * scale
+        return normal, _as(normal, hidden.dtype) * self.weight
+
     def differentiate(
-        self, hidden: torch.Tensor, scale: torch.Tensor, outer: torch.Tensor
+        self, normal: torch.Tensor, scale: torch.Tensor, outer: torch.Tensor
     ) -> torch.Tensor:
-        """Return the gradient of ``hidden`` from that of the output."""
-        weighted, scaled = outer * self.weight, hidden * scale
-        along = (weighted * scaled).sum(-1, keepdim=True)
-        change = torch.addcmul(weighted, scaled, along, value=-1 / hidden.shape[-1])
-        return _scaled(change, scale, hidden.dtype)
+        """Return the gradient of the input from that of the output; ``normal`` is of ``again``."""
+        weighted = outer * self.weight
+        along = (weighted * normal).sum(-1, keepdim=True)
+        change = torch.addcmul(weighted, normal, along, value=-1 / normal.shape[-1])
+        return _scaled(change, scale, outer.dtype)
+
+
+class _Rotary:
+    """Cosines and signed sines of a forward pass, shared by its blocks."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last positions."""
+        self._given: torch.Tensor | None = None
+        self._made: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def angles(self, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``_rotate`` takes, [batch, tokens, 1, width], from transformers' angles."""
+        if self._made is None or self._given is not sin:
+            signed = sin.clone()
+            signed[..., : sin.shape[-1] // 2].neg_()
+            self._given, self._made = sin, (cos.unsqueeze(2), signed.unsqueeze(2))
+        return self._made
 
 
 class _FusedBlock:
     """The ``forward`` of a decoder layer: norm, attention, norm, SwiGLU, with LoRA on all seven."""
 
-    def __init__(self, block: Any, group: Callable[[Sequence[Any]], LoraGroup]) -> None:
+    def __init__(
+        self, block: Any, group: Callable[[Sequence[Any]], LoraGroup], rotary: _Rotary
+    ) -> None:
         attention, mlp = block.self_attn, block.mlp
         self.attention = attention
         self.qkv = group([attention.q_proj, attention.k_proj, attention.v_proj])
         self.out = group([attention.o_proj])
         self.gate_up = group([mlp.gate_proj, mlp.up_proj])
         self.down = group([mlp.down_proj])
-        self._after = [*self.out.parameters, *self.gate_up.parameters, *self.down.parameters]
         self.input_norm = _Norm.of(block.input_layernorm)
         self.mlp_norm = _Norm.of(block.post_attention_layernorm)
         self.head_norm = _head_norm(attention)
+        self._rotary = rotary
         self._plain = block.forward
         config = attention.config
         self._interface = _attention_interface(attention)
@@ -339,14 +415,12 @@ class _FusedBlock:
                 position_embeddings=position_embeddings,
                 **given,
             )
-        qkv = _apply(
-            _BeforeAttention, self, hidden_states, *position_embeddings, *self.qkv.parameters
-        )
+        angles = self._rotary.angles(*position_embeddings)
+        qkv = _apply(_BeforeAttention, self, hidden_states, *angles, self.qkv.parameters[0])
         dropout = self._given["dropout"] if self.attention.training else 0.0
         settings = given | self._given | {"dropout": dropout}
         attended, _ = self._interface(self.attention, *qkv, attention_mask, **settings)
-        attended = attended.reshape(*hidden_states.shape[:-1], -1)
-        return _apply(_AfterAttention, self, hidden_states, attended, *self._after)
+        return _apply(_AfterAttention, self, hidden_states, attended.flatten(2))
 
 
 class _BeforeAttention(torch.autograd.Function):
@@ -362,44 +436,54 @@ class _BeforeAttention(torch.autograd.Function):
         hidden: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        *_adapters: torch.Tensor,
+        _adapter: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        scale = block.input_norm.scale(hidden)
-        made = block.qkv.multiply(block.input_norm.output(hidden, scale).flatten(0, -2))
-        heads = [each.view(*hidden.shape[:-1], -1, cos.shape[-1]) for each in made.outputs]
-        both = torch.cat(heads[:2], dim=2)
+        rows = hidden.flatten(0, -2)
+        scale = block.input_norm.scale(rows)
+        made = block.qkv.multiply(block.input_norm.output(rows, scale))
+        query, key, value = made.outputs
+        heads = (*hidden.shape[:-1], -1, cos.shape[-1])
+        both = torch.cat((query, key), dim=1).view(heads)
         raw = head_scale = None
         if block.head_norm is not None:
             raw, head_scale = both, block.head_norm.scale(both)
             both = block.head_norm.output(both, head_scale)
-        turned = _rotate(both, cos, sin, 1)
-        ctx.block, ctx.adapters = block, made.adapters
-        ctx.sizes = [each.shape[2] for each in heads[:2]]
+        turned = _rotate(both, cos, sin, 1).transpose(1, 2)
+        ctx.block, ctx.queries = block, query.shape[1] // cos.shape[-1]
         ctx.save_for_backward(hidden, scale, made.low, made.mask, cos, sin, raw, head_scale)
-        query, key = torch.split_with_sizes(turned, ctx.sizes, 2)
-        return query.transpose(1, 2), key.transpose(1, 2), heads[2].transpose(1, 2)
+        return (
+            turned[:, : ctx.queries],
+            turned[:, ctx.queries :],
+            value.view(heads).transpose(1, 2),
+        )
 
     @staticmethod
     def backward(ctx: Any, *outer: torch.Tensor) -> Any:
         hidden, scale, low, mask, cos, sin, raw, head_scale = ctx.saved_tensors
         block: _FusedBlock = ctx.block
-        query, key, value = (each.transpose(1, 2) for each in outer)
-        both = _rotate(torch.cat([query, key], dim=2), cos, sin, -1)
+        both = torch.cat(outer[:2], dim=1).transpose(1, 2)
+        both = _rotate(both, cos, sin, -1)
         if block.head_norm is not None:
-            both = block.head_norm.differentiate(raw, head_scale, both)
-        parts = [*torch.split_with_sizes(both, ctx.sizes, 2), value]
-        found = block.qkv.differentiate(
-            block.input_norm.output(hidden, scale).flatten(0, -2),
+            both = block.head_norm.differentiate(raw * head_scale, head_scale, both)
+        rows = hidden.flatten(0, -2)
+        normal, output = block.input_norm.again(rows, scale)
+        inner = block.qkv.differentiate(
+            output,
             low,
             mask,
-            ctx.adapters,
-            [each.flatten(2).flatten(0, 1) for each in parts],
+            [
+                each.reshape(len(rows), -1)
+                for each in (
+                    both[:, :, : ctx.queries],
+                    both[:, :, ctx.queries :],
+                    outer[2].transpose(1, 2),
+                )
+            ],
             needs_hidden=ctx.needs_input_grad[1],
         )
-        inner = None
-        if found.hidden is not None:
-            inner = block.input_norm.differentiate(hidden, scale, found.hidden.view_as(hidden))
-        return None, inner, None, None, *found.adapters
+        if inner is not None:
+            inner = block.input_norm.differentiate(normal, scale, inner).view(hidden.shape)
+        return None, inner, None, None, None
 
 
 class _AfterAttention(torch.autograd.Function):
@@ -407,64 +491,47 @@ class _AfterAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        block: _FusedBlock,
-        residual: torch.Tensor,
-        attended: torch.Tensor,
-        *_adapters: torch.Tensor,
+        ctx: Any, block: _FusedBlock, residual: torch.Tensor, attended: torch.Tensor
     ) -> torch.Tensor:
+        rows = residual.flatten(0, -2)
         out = block.out.multiply(attended.flatten(0, -2))
-        hidden = _sum(out.outputs[0].view_as(residual), residual)
+        hidden = _sum(out.outputs[0], rows)
         scale = block.mlp_norm.scale(hidden)
-        made = block.gate_up.multiply(block.mlp_norm.output(hidden, scale).flatten(0, -2))
+        made = block.gate_up.multiply(block.mlp_norm.output(hidden, scale))
         gate, up = made.outputs
         down = block.down.multiply(silu(gate).mul_(up))
         ctx.block = block
-        ctx.adapters = (out.adapters, made.adapters, down.adapters)
         ctx.save_for_backward(
             *(attended, out.low, out.mask, hidden, scale),
             *(gate, up, made.low, made.mask, down.low, down.mask),
         )
-        return _sum(down.outputs[0].view_as(residual), hidden)
+        return _sum(down.outputs[0], hidden).view(residual.shape)
 
     @staticmethod
     def backward(ctx: Any, outer: torch.Tensor) -> Any:
         attended, out_low, out_mask, hidden, scale, *rest = ctx.saved_tensors
         gate, up, low, mask, down_low, down_mask = rest
         block: _FusedBlock = ctx.block
+        rows = outer.flatten(0, -2)
         activated = silu(gate)
-        down = block.down.differentiate(
-            activated * up,
-            down_low,
-            down_mask,
-            ctx.adapters[2],
-            [outer.flatten(0, -2).to(gate.dtype)],
-            needs_hidden=True,
+        of_down = block.down.differentiate(
+            activated * up, down_low, down_mask, [_as(rows, gate.dtype)], needs_hidden=True
         )
-        assert down.hidden is not None  # noqa: S101 -- it was asked for
-        of_up = down.hidden * activated
-        of_gate = torch.ops.aten.silu_backward(down.hidden.mul_(up), gate)
-        gate_up = block.gate_up.differentiate(
-            block.mlp_norm.output(hidden, scale).flatten(0, -2),
-            low,
-            mask,
-            ctx.adapters[1],
-            [of_gate, of_up],
-            needs_hidden=True,
-        )
-        assert gate_up.hidden is not None  # noqa: S101 -- it was asked for
-        of_hidden = block.mlp_norm.differentiate(hidden, scale, gate_up.hidden.view_as(hidden))
-        of_hidden.add_(outer)
-        out = block.out.differentiate(
+        assert of_down is not None  # noqa: S101 -- it was asked for
+        of_up = of_down * activated
+        of_gate = torch.ops.aten.silu_backward(of_down.mul_(up), gate)
+        normal, output = block.mlp_norm.again(hidden, scale)
+        inner = block.gate_up.differentiate(output, low, mask, [of_gate, of_up], needs_hidden=True)
+        assert inner is not None  # noqa: S101 -- it was asked for
+        of_hidden = block.mlp_norm.differentiate(normal, scale, inner).add_(rows)
+        of_attended = block.out.differentiate(
             attended.flatten(0, -2),
             out_low,
             out_mask,
-            ctx.adapters[0],
-            [of_hidden.flatten(0, -2).to(attended.dtype)],
+            [_as(of_hidden, attended.dtype)],
             needs_hidden=ctx.needs_input_grad[2],
         )
-        adapters = [*out.adapters, *gate_up.adapters, *down.adapters]
-        return None, of_hidden, _like(out.hidden, attended), *adapters
+        return None, of_hidden.view(outer.shape), _like(of_attended, attended)
 
 
 def _rotate(both: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, sign: int) -> torch.Tensor:
@@ -472,17 +539,26 @@ def _rotate(both: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, sign: int)
 
     Args:
         both: [batch, tokens, heads, width].
-        cos: [batch, tokens, width]; its halves are equal, as those of ``sin``.
-        sin: as ``cos``.
+        cos: [batch, tokens, 1, width]; its halves are equal.
+        sin: as ``cos``, its first half negated.
         sign: of the angle.
     """
-    cos, sin = cos.unsqueeze(2), sin.unsqueeze(2)
-    both = both.to(cos.dtype)
-    half = both.shape[-1] // 2
-    turned = both * cos
-    turned[..., :half].addcmul_(both[..., half:], sin[..., half:], value=-sign)
-    turned[..., half:].addcmul_(both[..., :half], sin[..., :half], value=sign)
-    return turned
+    both = _as(both, cos.dtype)
+    return torch.addcmul(both * cos, both.roll(both.shape[-1] // 2, -1), sin, value=sign)
+
+
+def _as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor if tensor.dtype is dtype else tensor.to(dtype)
+
+
+def _add_product(
+    total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, factor: float
+) -> None:
+    """Add factor · left · right, which have one dtype, in place."""
+    if total.dtype is left.dtype:
+        total.addmm_(left, right, alpha=factor)
+    else:
+        total.add_(left @ right, alpha=factor)
 
 
 def _scaled(tensor: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -514,8 +590,7 @@ def _weight(weight: Any, dtype: torch.dtype) -> torch.Tensor:
         from bitsandbytes.functional import dequantize_4bit
 
         weight = dequantize_4bit(weight.data, state)
-    cast: torch.Tensor = weight.to(dtype)
-    return cast
+    return _as(weight, dtype)
 
 
 def _head_norm(attention: Any) -> _Norm | None:

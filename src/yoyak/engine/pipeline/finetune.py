@@ -38,7 +38,6 @@ from yoyak.engine.training.weight_average import average_of
 from yoyak.errors import BadRecipe
 from yoyak.events import Warned
 from yoyak.files import atomic
-from yoyak.values import Dialogue
 
 
 class FinetuneInputs(NamedTuple):
@@ -58,7 +57,7 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         BadRecipe, BadData, Unavailable, RunFailed: as the message says.
     """
     _refuse_other_kind(job, kind)
-    if is_done(job):
+    if _is_done(job):
         return
     ready = prepare(job, kind)
     state = TrainState(budget_tokens=0)
@@ -66,10 +65,10 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         context = build_context(job, ready)
         start = load_checkpoint(context)
         if start is None:
-            run_preflight(job, ready.bundle, ready.rows, describe(job, ready, state))
+            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, state))
             start = start_state(context)
-        state = load_best(context, train(context, start))
-    described = describe(job, ready, state)
+        state = _load_best(context, train(context, start))
+    described = _described(job, ready, state)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 
 
@@ -127,19 +126,15 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
     )
 
 
-def evaluated_dialogues(job: TrainJob) -> list[Dialogue]:
-    """Return the rows of dev that are evaluated during training."""
-    recipe, rows = job.recipe, job.dev.dialogues
-    if recipe.evaluate.dev_half == "selection":
-        rows = tuple(halves(rows)[0])
-    return evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
-
-
 def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     recipe = job.recipe
+    rows = job.dev.dialogues
+    if recipe.evaluate.dev_half == "selection":
+        rows = tuple(halves(rows)[0])
+    dialogues = evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
     return Evaluator(
         ready.bundle,
-        evaluated_dialogues(job),
+        dialogues,
         recipe,
         max_new_tokens=ready.max_new_tokens,
         blocked=blocked_token_ids(ready.bundle.tokenizer),
@@ -147,7 +142,7 @@ def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     )
 
 
-def load_best(context: TrainContext, state: TrainState) -> TrainState:
+def _load_best(context: TrainContext, state: TrainState) -> TrainState:
     """Load the best checkpoint's weights, or their moving average where that was better.
 
     Without an evaluation, the last step is taken, and its average if there is one.
@@ -170,8 +165,7 @@ def load_best(context: TrainContext, state: TrainState) -> TrainState:
     return state
 
 
-def describe(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
-    """Return the description of the weights of ``state``."""
+def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
     recipe = job.recipe
     trained: WeightsForm = "whole" if recipe.lora is None else "adapters"
     shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
@@ -195,8 +189,7 @@ def _data_sha256(job: TrainJob) -> str:
     return atomic.sha256_of(job.train.fingerprint, job.dev.fingerprint)
 
 
-def is_done(job: TrainJob) -> bool:
-    """Return whether the weights of this job are there, whole."""
+def _is_done(job: TrainJob) -> bool:
     found = weights.read(job.folder / weights.FOLDER)
     return (
         found is not None

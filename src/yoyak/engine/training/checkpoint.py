@@ -16,7 +16,6 @@ from yoyak.config.load import settings_of
 from yoyak.config.schema import RESUMABLE_SETTINGS, Recipe, Recompute
 from yoyak.errors import RunFailed
 from yoyak.files import atomic
-from yoyak.metrics.reward_watch import WatchedSummaries
 from yoyak.values import Value
 
 TENSORS = "trainables.safetensors"
@@ -64,10 +63,6 @@ class TrainState(Value, frozen=True, kw_only=True):
     """Exponential moving average of its squared deviation."""
     high_losses: int = 0
     """Consecutive steps whose loss was far above the average."""
-    watched_start: WatchedSummaries | None = None
-    """What is watched for reward hacking, before the first step of metric-aware training."""
-    reward_alarms: tuple[str, ...] = ()
-    """What the last evaluation raised an alarm for."""
 
     @property
     def rolled_back(self) -> bool:
@@ -251,4 +246,9 @@ def _read(path: Path, device: torch.device) -> dict[str, torch.Tensor]:
 def _write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    # Adapters have one count of AdamW's steps under many names, which safetensors refuses.
+    own = {
+        name: tensor.detach().contiguous() if tensor.ndim else tensor.detach().clone()
+        for name, tensor in tensors.items()
+    }
+    save_file(own, path)

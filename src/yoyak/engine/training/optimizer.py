@@ -1,12 +1,13 @@
 """One optimizer step of a model: gradient, clipping, AdamW."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.config.schema import Recipe, Recompute, TrainSettings
+from yoyak.config.schema import Optim, Recipe, Recompute, TrainSettings
 from yoyak.engine.device import autocast
 from yoyak.engine.models.collate import collate
+from yoyak.engine.models.flat_parameters import flat_adapters
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum, rdrop_loss_sum
 from yoyak.engine.models.model import (
@@ -63,8 +64,11 @@ class ModelOptimizer:
         decay = settings.ema_decay
         self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
-        self.autocast_dtype = autocast_dtype
-        self._optimizer = build_optimizer(self.named, settings, lr_scales)
+        self._autocast_dtype = autocast_dtype
+        is_plain = settings.optim is Optim.ADAMW and not lr_scales
+        self._flat = flat_adapters(bundle.model, self.named) if is_plain else None
+        self._optimized = self.named if self._flat is None else {"adapters": self._flat.value}
+        self._optimizer = build_optimizer(self._optimized, settings, lr_scales)
         self._kernels = KernelPatches(bundle, KernelOptions.of(settings))
 
     def gradient(
@@ -82,31 +86,17 @@ class ModelOptimizer:
             groups: the rows of each micro-batch.
             packed: concatenate the rows of a micro-batch instead of padding them.
         """
+        bundle = self.bundle
+        bundle.model.train()
         tokens = sum(len(row.answer_ids) for group in groups for row in group)
-
-        def loss(number: int) -> torch.Tensor:
-            return self._loss_sum(groups[number], packed=packed) / tokens
-
-        return self.accumulate(len(groups), loss, packed=packed)
-
-    def accumulate(
-        self, count: int, loss_of: Callable[[int], torch.Tensor], *, packed: bool = False
-    ) -> float:
-        """Accumulate the gradient of a loss over micro-batches; return the sum of the losses.
-
-        Args:
-            count: of the micro-batches.
-            loss_of: computes the loss of one, from its number.
-            packed: rows of a micro-batch are concatenated instead of padded.
-        """
-        self.bundle.model.train()
-        total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
+        total = torch.zeros((), dtype=torch.float64, device=bundle.device)
+        self._attach_gradients()
         with self._kernels.active(packed=packed):
-            for number in range(count):
-                loss = loss_of(number)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-        return float(total)
+            for group in groups:
+                summed = self._loss_sum(group, packed=packed)
+                (summed / tokens).backward()  # type: ignore[no-untyped-call]
+                total += summed.detach()
+        return float(total) / tokens
 
     def _loss_sum(self, rows: Sequence["EncodedRow"], *, packed: bool) -> torch.Tensor:
         """Return the training loss of one micro-batch, summed over its supervised tokens."""
@@ -115,7 +105,7 @@ class ModelOptimizer:
             rows = [*rows, *rows]
         batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
         noise = noisy_embeddings(bundle, rows, batch, settings.neftune_noise_alpha)
-        with autocast(bundle.device, self.autocast_dtype), noise:
+        with autocast(bundle.device, self._autocast_dtype), noise:
             if settings.rdrop_alpha is None:
                 return loss_sum(bundle.model, batch, settings.label_smoothing)
             return rdrop_loss_sum(
@@ -124,14 +114,16 @@ class ModelOptimizer:
 
     def clip(self) -> float:
         """Clip the gradient to ``max_grad_norm``; return its norm before clipping."""
+        self._attach_gradients()
         norm = torch.nn.utils.clip_grad_norm_(
-            self.named.values(), self._settings.max_grad_norm, foreach=True
+            self._optimized.values(), self._settings.max_grad_norm, foreach=True
         )
         return float(norm)
 
     def step(self, lr: float) -> None:
         """Make one optimizer step at learning rate ``lr`` and set gradients to ``None``."""
         set_lr(self._optimizer, lr)
+        self._attach_gradients()
         self._optimizer.step()
         if self.average is not None:
             self.average.update()
@@ -139,7 +131,14 @@ class ModelOptimizer:
 
     def zero_grad(self) -> None:
         """Set gradients to ``None``."""
-        self._optimizer.zero_grad(set_to_none=True)
+        if self._flat is None:
+            self._optimizer.zero_grad(set_to_none=True)
+        else:
+            self._flat.zero_grad()
+
+    def _attach_gradients(self) -> None:
+        if self._flat is not None:
+            self._flat.attach()
 
     def set_activation_checkpointing(self, level: Recompute) -> None:
         """Recompute the activations of these blocks in the backward pass (gradient checkpointing).
@@ -165,7 +164,10 @@ class ModelOptimizer:
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """Return the state of the optimizer and of the moving average, by name."""
-        return optimizer_state(self._optimizer, self.named) | self._average_state
+        state = optimizer_state(self._optimizer, self._optimized)
+        if self._flat is not None:
+            state = self._flat.split(state)
+        return state | self._average_state
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Copy saved weights into the trainable parameters.
@@ -184,4 +186,7 @@ class ModelOptimizer:
         average = self._average_state
         copy_tensors({name: tensors[name] for name in average if name in tensors}, average)
         own = {name: value for name, value in tensors.items() if name not in average}
-        load_optimizer_state(self._optimizer, self.named, own)
+        if self._flat is None:
+            load_optimizer_state(self._optimizer, self.named, own)
+        else:  # all state is tensors, and these are the live ones
+            copy_tensors(own, self._flat.split(optimizer_state(self._optimizer, self._optimized)))

@@ -7,7 +7,7 @@ any point and resumed ends with the same weights.
 
 import math
 import time
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -51,7 +51,7 @@ def train(context: TrainContext, state: TrainState) -> TrainState:
             return state
         if interrupted or context.job.stop_asked():
             _stop(context, state, saved)
-        state = (context.step or supervised_step)(context, state)
+        state = _step(context, state)
         if state.skipped_steps == TOLERATED:
             state = saved = roll_back(context, state)
 
@@ -59,19 +59,20 @@ def train(context: TrainContext, state: TrainState) -> TrainState:
 def _stop(context: TrainContext, state: TrainState, saved: TrainState | None) -> NoReturn:
     if state != saved:
         _write_checkpoint(context, state)
-    context.job.emit(events.Stopped(at=time.time(), step=state.step, reason=context.stage))
+    context.job.emit(events.Stopped(at=time.time(), step=state.step, reason="train"))
     raise Interrupted("engine.stopped", step=state.step, steps=context.schedule.steps)
 
 
-def supervised_step(context: TrainContext, state: TrainState) -> TrainState:
-    """Make one step on the cross entropy of the reference summaries."""
+def _step(context: TrainContext, state: TrainState) -> TrainState:
     started = time.perf_counter()
     step_rows = context.schedule.rows(state.step)
     with deterministic_kernels(enabled=state.deterministic):
         loss, state = accumulate_gradients(context, state, step_rows)
-        update = update_weights(context, state, loss)
-    if update is None:
-        return skip_step(context, state)
+        norm = context.optimizer.clip()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return skip_step(context, state)
+        lr = context.schedule.learning_rate(state.step) * state.rate_scale
+        context.optimizer.step(lr)
     rows = [context.rows[row] for row in step_rows]
     state = detect_loss_spike(context, state, loss)
     context.job.emit(
@@ -80,33 +81,16 @@ def supervised_step(context: TrainContext, state: TrainState) -> TrainState:
             step=state.step,
             epoch=context.schedule.epoch(state.step),
             loss=loss,
-            learning_rate=update.learning_rate,
-            grad_norm=update.grad_norm,
+            learning_rate=lr,
+            grad_norm=norm,
             tokens=sum(len(row.source_ids) + len(row.answer_ids) for row in rows),
             supervised_tokens=sum(len(row.answer_ids) for row in rows),
             rows=len(rows),
             seconds=time.perf_counter() - started,
-            clipped=update.grad_norm > context.job.recipe.train.max_grad_norm,
+            clipped=norm > context.job.recipe.train.max_grad_norm,
         )
     )
     return state
-
-
-class Update(NamedTuple):
-    """One optimizer step; ``grad_norm`` is before clipping."""
-
-    learning_rate: float
-    grad_norm: float
-
-
-def update_weights(context: TrainContext, state: TrainState, loss: float) -> Update | None:
-    """Clip the gradient and make the optimizer step; ``None``, and no step, if not finite."""
-    norm = context.optimizer.clip()
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        return None
-    lr = context.schedule.learning_rate(state.step) * state.rate_scale
-    context.optimizer.step(lr)
-    return Update(lr, norm)
 
 
 def _is_evaluation_due(context: TrainContext, state: TrainState) -> bool:
@@ -130,8 +114,7 @@ def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
     if evaluator is None or metrics is None:
         return state
     if average is None or state.step == 0:
-        state = _record_evaluation(context, state, metrics)
-        return context.watch(context, state, metrics) if context.watch else state
+        return _record_evaluation(context, state, metrics)
     with average.in_place():
         averaged = evaluator(context.job.stop_asked)
     if averaged is None:
@@ -166,7 +149,6 @@ def _record_evaluation(
             loss=metrics.loss,
             loss_interval=metrics.loss_interval,
             averaged=averaged,
-            stage=context.stage,
         )
     )
     if at_start:

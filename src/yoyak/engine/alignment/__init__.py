@@ -1,1 +1,0 @@
-"""Metric-aware training after supervised training: objectives, rewards, preflight, the step."""
