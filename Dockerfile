@@ -24,6 +24,7 @@ RUN python -m venv /opt/yoyak && scripts/uv.sh --version
 COPY requirements.lock ./
 RUN scripts/uv.sh pip install --require-hashes --no-deps --requirement requirements.lock
 COPY Makefile pyproject.toml README.md LICENSE ./
+COPY docs docs
 COPY src src
 
 FROM locked AS build-cpu

@@ -338,7 +338,38 @@ def files() -> None:
         row(f"`{name}`", str(number.number) if number else "–", about, names)
 
 
-PAGES = (settings, project, contest, commands, exits, events, files)
+def reliability() -> None:
+    """Print docs/reliability.md, which the tests of faults write in English, cell by cell."""
+    text = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text("utf-8")
+    head, *sections = text.split("\n## ")
+    for paragraph in head.strip().split("\n\n")[1:]:
+        day = re.search(r"\d{4}-\d{2}-\d{2}", paragraph)
+        english = _sentence(paragraph.replace(day[0], "{day}") if day else paragraph)
+        print(translated(english).replace("{day}", day[0] if day else "") + "\n")
+    for section in sections:
+        title, *lines = section.splitlines()
+        print(f"## {translated(title)}\n")
+        for line in lines:
+            if line.startswith("| "):
+                row(*(_cell(cell) for cell in line[2:-2].split(" | ")))
+            elif line:
+                print(line)
+        print()
+
+
+def _cell(cell: str) -> str:
+    """Translate a cell; of figures and results the words, and names of tests not at all."""
+    if not cell.strip() or cell.startswith("`") or re.fullmatch(r"[\d#]+", cell):
+        return cell
+    if re.search(r": [\d.]+%?(;|$)", cell):
+        pairs = [part.rpartition(": ") for part in cell.split("; ")]
+        return "; ".join(f"{translated(label)}: {figure}" for label, _, figure in pairs)
+    if re.fullmatch(r"(\w+ \(\d+\)(, )?)+", cell):
+        return re.sub(r"\w+(?= \()", lambda outcome: translated(outcome[0]), cell)
+    return translated(cell)
+
+
+PAGES = (settings, project, contest, commands, exits, events, files, reliability)
 
 
 def main(page: str, chosen: str) -> None:

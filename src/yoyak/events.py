@@ -247,6 +247,48 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     loss_interval: Interval | None = None
     beats_start: bool | None = None
     averaged: bool = False
+    stage: str = "train"
+
+
+class AlignStep(Event, frozen=True, kw_only=True, tag="align_step", gc=False):
+    """One step of metric-aware training.
+
+    ``loss`` is that of the method, ``reward`` the mean over samples, ``reward_spread`` the mean
+    standard deviation within a group; ``kl`` is per token, ``None`` without a reference model.
+    Sampling took ``sampled_seconds`` of ``seconds``, and the step waited for rewards
+    ``waited_seconds`` of them.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    reward: float
+    reward_spread: float
+    kl: float | None
+    learning_rate: float
+    grad_norm: float
+    groups: int
+    tokens: int
+    seconds: float
+    sampled_seconds: float
+    waited_seconds: float
+
+
+class RewardWatched(Event, frozen=True, kw_only=True, tag="reward_watched"):
+    """An evaluation of metric-aware training was watched for reward hacking.
+
+    Changes are those since before the first step, fractions; ``outside`` is the share of summaries
+    beyond the references' range, by trait, and ``outside_start`` what it was then.
+    """
+
+    step: int
+    rows: int
+    optimised_change: float
+    characters_change: float
+    characters_error: float
+    outside: dict[str, float]
+    outside_start: dict[str, float]
+    alarms: tuple[str, ...]
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint_saved"):
@@ -335,6 +377,8 @@ AnyEvent = (
     | Prepared
     | TrainStep
     | Evaluated
+    | AlignStep
+    | RewardWatched
     | CheckpointSaved
     | PredictionProgress
     | Scored
@@ -423,6 +467,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     step: int = 0
     last_step: TrainStep | None = None
     best: Evaluated | None = None
+    watched: RewardWatched | None = None
+    """Of the evaluation in metric-aware training whose weights are kept."""
     last_saved: CheckpointSaved | None = None
     prediction: PredictionProgress | None = None
     scored: Scored | None = None
@@ -455,6 +501,13 @@ def _after(state: RunState, event: AnyEvent) -> RunState:
     return msgspec.structs.replace(state, last_at=event.at, **_change(state, event))
 
 
+def _merged(before: PreflightPassed | None, after: PreflightPassed) -> PreflightPassed:
+    """Return the results of both; those of a check that was repeated are the later ones."""
+    repeated = {check.name for check in after.checks}
+    kept = [check for check in (before.checks if before else ()) if check.name not in repeated]
+    return msgspec.structs.replace(after, checks=(*kept, *after.checks))
+
+
 def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912
     # One case per event: a table of what each event changes.
     match event:
@@ -485,9 +538,14 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case DataAudited():
             return {"audit": event}
         case PreflightPassed():
-            return {"preflight": event}
+            return {"preflight": _merged(state.preflight, event)}
         case TrainStep():
             return {"step": event.step, "last_step": event}
+        case AlignStep():
+            return {"step": event.step, "prediction": None}
+        case RewardWatched():
+            is_best = state.best is not None and state.best.step == event.step
+            return {"watched": event} if is_best else {}
         case Evaluated():
             return {"best": event} if event.best else {}
         case CheckpointSaved():

@@ -13,7 +13,7 @@ from yoyak import messages
 
 # Records of a past run speak of what was there then. One is written by `make faults`, and
 # tests/faults/test_matrix.py holds that what it would name now exists; the other by a line-up.
-RECORDS = {ROOT / "docs" / "reliability.md", *(ROOT / "docs" / "example").rglob("*.md")}
+RECORDS = {*(ROOT / "docs").glob("reliability*.md"), *(ROOT / "docs" / "example").rglob("*.md")}
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - RECORDS)
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 CALL = re.compile(r"(?<![\w/.-])yoyak (?:--lang \w+ )?([a-z]+)(?: ([a-z]+))?")

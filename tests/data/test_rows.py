@@ -138,8 +138,8 @@ BAD = [
     ("plain text", "t.txt", "한 줄\n두 줄\n", "data.plain-text", "no id for each line"),
     ("NUL", "t.csv", "id,a\nx,y\nz,a\0b\n", "data.nul", "row 2 (line 3)"),
     ("NUL only", "t.csv", "\0" * 40, "data.nul", "row 0 (line 1)"),
-    ("text in JSON", "t.json", '"hello"', "data.no-records", "holds no record"),
-    ("null in JSONL", "t.jsonl", "null\n", "data.no-records", "holds no record"),
+    ("text in JSON", "t.json", '"hello"', "data.lone-value", "one value (string)"),
+    ("null in JSONL", "t.jsonl", "null\n", "data.lone-value", "one value (null)"),
     ("NUL in JSON", "t.jsonl", '{"a": "\\u0000"}', "data.nul", "row 1 (line 1)"),
     ("cut JSON", "t.jsonl", '{"a": "b"}\n{"a": ', "data.bad-json", "row 2 (line 2)"),
     ("JSON list", "t.jsonl", '["a"]', "data.bad-json", "row 1 (line 1)"),
@@ -183,3 +183,22 @@ def test_a_file_that_may_not_be_read_is_told(file, monkeypatch):
     with pytest.raises(InputMissing, match="cannot be read") as caught:
         read_rows(path)
     assert_speaks(caught.value, path, "Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('"하나, 둘"\n', "string"), ("42", "number"), ("null", "null"), ("true", "boolean")],
+)
+def test_json_that_is_one_value_is_named_for_what_it_is(text, kind, file):
+    with pytest.raises(BadData) as raised:
+        read_rows(file("train.json", text))
+    assert (raised.value.key, raised.value.fields["kind"]) == ("data.lone-value", kind)
+
+
+def test_a_nul_is_named_also_where_it_leaves_a_quote_open(file):
+    """A block of NULs is what a disk leaves of a file's end."""
+    path = file("train.csv", b'fname,dialogue\na,"b"\nc,"d' + b"\0" * 100)
+    with pytest.raises(BadData) as raised:
+        read_rows(path)
+    assert raised.value.key == "data.nul"
+    assert (raised.value.fields["row"], raised.value.fields["line"]) == (2, 3)

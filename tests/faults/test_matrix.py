@@ -83,7 +83,7 @@ MATRIX = {
          "test_every_rung_keeps_the_batch_and_divides_it"),
     ),
     10: Row(
-        "the kernel kills the worker", "taken up again, three times, then left for later",
+        "the kernel kills the worker", "resumed, three times, then left for later",
         ("test_a_worker_that_is_always_killed_is_left_for_later_after_three_times",
          "test_four_runs_end_with_three_usable_ones_and_one_honest_failure"),
     ),

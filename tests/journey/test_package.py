@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from yoyak.cli.topics import TOPICS
+
 ROOT = Path(__file__).parents[2]
 EPOCH = "1767574800"
 
@@ -72,6 +74,8 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_test(built):
     assert expected - held == set()
     assert {name for name in held if name.startswith("tests")} == set()
     assert {"yoyak/py.typed", "yoyak/data/sample/dev.csv"} <= held
+    assert {f"yoyak/docs/{topic.page}.md" for topic in TOPICS.values()} <= held
+    assert {name for name in held if "/docs/example" in name or "/docs/adr" in name} == set()
 
 
 def test_the_description_names_no_machine_and_every_python(built):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from support.alignment import *  # noqa: F403
 from support.architectures import SEQ2SEQ, Shape, config_of
 from support.families import *  # noqa: F403
 from support.inference import *  # noqa: F403

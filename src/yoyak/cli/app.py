@@ -28,6 +28,7 @@ VERBS = {
     "export": "export:export",
     "backup": "runs:backup",
     "prune": "system:prune",
+    "help": "topics:help_",
 }
 """Verb to ``module:name`` in this package, in the order of ``--help``; a name may be a group."""
 

@@ -106,14 +106,14 @@ def run(
     names = context.lineup(recipe)
     context.resolve(names, sets or ())
     allowed = (*context.project.data.allow, *(allow or ()))
-    findings = _audited(context, allowed)
+    findings = audit_data(context, allowed)
     runs = create_runs(
         context.workspace,
         context.corpus,
         names,
         context.project,
         sets or (),
-        admit=None if skip_plan or unplanned else partial(_admit, context),
+        admit=None if skip_plan or unplanned else partial(admit_runs, context),
     )
     _name_older_runs(context, runs)
     record_audit(runs, findings, allowed)
@@ -137,7 +137,7 @@ def run(
         raise RunFailed("cli.failed-runs", runs=", ".join(failed))
 
 
-def _admit(context: CommandContext, found: "Sequence[tuple[Recipe, Run | None]]") -> None:
+def admit_runs(context: CommandContext, found: "Sequence[tuple[Recipe, Run | None]]") -> None:
     """Ask the plan for what is neither done nor worked on by another process.
 
     Raises:
@@ -186,7 +186,7 @@ def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") ->
     return on_event
 
 
-def _audited(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":
+def audit_data(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":
     """Print what the audit finds in the data; the sample's repetitions only go on record.
 
     Raises:
@@ -231,6 +231,7 @@ def _conclude(context: CommandContext) -> None:
     view = gather(context.workspace, budget=context.project.budget)
     show(run_end(view), sys.stdout)
     paths = write_report(context.workspace, view)
+    print()
     print(text("cli.report-at", path=context.short(paths.html)))
     if submitted is not None:
         print(text("cli.submission-at", path=context.short(Path(submitted.path))))

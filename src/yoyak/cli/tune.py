@@ -1,10 +1,11 @@
-"""The commands tune decode and tune soup."""
+"""The commands of yoyak tune; those that start studies are in ``cli/studies.py``."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from yoyak.cli import studies
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, WorkspaceFolder
 from yoyak.errors import UsageError
@@ -14,6 +15,7 @@ from yoyak.runs.run import Run
 RunName = Annotated[str, typer.Argument(help=text("cli.argument-run"), metavar="RUN")]
 
 tune = typer.Typer(help=text("cli.verb-tune"), no_args_is_help=True, rich_markup_mode=None)
+tune.command("train", help=text("cli.verb-tune-train"))(studies.train)
 
 
 @tune.command("decode", help=text("cli.verb-tune-decode"))

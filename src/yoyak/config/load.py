@@ -165,8 +165,8 @@ def _read(name: str) -> tuple[str, Table]:
         raise BadRecipe("config.other-format", path=name, format=_OTHER_FORMATS[Path(name).suffix])
     if name not in _bundled():
         close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"'{close[0]}'" if close else ", ".join(names())
-        raise BadRecipe("config.unknown", recipe=name, suggestion=hint, known=", ".join(names()))
+        meant = text("config.meant", near=close[0]) if close else ""
+        raise BadRecipe("config.unknown", recipe=name, meant=meant, count=len(names()))
     origin = f"recipes/{name}.toml"
     return origin, parse_toml((RECIPES / f"{name}.toml").read_text(encoding="utf-8"), origin)
 
@@ -263,10 +263,10 @@ def _check_word(key: str, value: object, kind: type[StrEnum], origin: str) -> No
         return
     by_lower = {word.lower(): word for word in words}
     close = difflib.get_close_matches(str(value).lower(), by_lower, n=1)
-    hint = by_lower[close[0]] if close else words[0]
+    meant = text("config.meant", near=by_lower[close[0]]) if close else ""
     known = ", ".join(words)
     raise BadRecipe(
-        "config.unknown-word", key=key, value=value, suggestion=hint, known=known, origin=origin
+        "config.unknown-word", key=key, value=value, meant=meant, known=known, origin=origin
     )
 
 
@@ -274,8 +274,8 @@ def _unknown(key: str, name: str, known: Mapping[str, Any], origin: str) -> BadR
     if key in UNSUPPORTED:
         return BadRecipe(UNSUPPORTED[key], key=key, origin=origin)
     close = difflib.get_close_matches(name, known, n=1)
-    hint = close[0] if close else ", ".join(sorted(known))
-    return BadRecipe("config.unknown-key", key=key, suggestion=hint, origin=origin)
+    meant = text("config.meant", near=close[0]) if close else ""
+    return BadRecipe("config.unknown-key", key=key, meant=meant, origin=origin)
 
 
 def _sections(kind: Any) -> list[type[Settings]]:

@@ -294,6 +294,74 @@ RESUMABLE_SETTINGS = (
 a run may be resumed with others, and says so."""
 
 
+AlignMethod = Literal["mrt", "grpo", "dpo", "simpo", "ipo", "brio"]
+ONLINE_METHODS = ("mrt", "grpo")
+"""They sample anew at every step; the others rank samples of the supervised model once."""
+
+
+class AlignSettings(Settings, frozen=True, kw_only=True):
+    """Metric-aware training after supervised training, with ROUGE of sampled summaries as reward.
+
+    ``mrt`` is minimum risk training, ``grpo`` group-relative policy optimisation; ``dpo``,
+    ``simpo`` and ``ipo`` learn from the best and the worst sample, ``brio`` from the ranking.
+    """
+
+    method: AlignMethod
+    samples: Annotated[int, Meta(ge=2)] = 8
+    """Summaries that are sampled for each dialogue."""
+    temperature: AboveZero = 1.0
+    rouge_weights: tuple[
+        Annotated[float, Meta(ge=0.0)],
+        Annotated[float, Meta(ge=0.0)],
+        Annotated[float, Meta(ge=0.0)],
+    ] = (1.0, 1.0, 1.0)
+    """Weights of ROUGE-1, ROUGE-2 and ROUGE-L in the reward."""
+    rank_by: Literal["reference", "mbr"] = "reference"
+    """``mbr``: by the mean ROUGE to the other samples, without looking at the references."""
+    length_penalty: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Taken from the reward for each unit of |ln(length ÷ length of the references)|."""
+    length_normalised: bool = True
+    """Average a sequence's log-probabilities over its tokens (``mrt``, ``grpo``, ``brio``)."""
+    sharpness: AboveZero = 1.0
+    """``mrt``: exponent of the renormalised distribution over the samples."""
+    kl: Annotated[float, Meta(ge=0.0)] = 0.02
+    """``mrt`` and ``grpo``: weight of the divergence from the supervised model."""
+    clip: AboveZero = 0.2
+    updates: Positive = 1
+    """``grpo``: optimizer steps on the same samples."""
+    scale_rewards: bool = True
+    """``grpo``: divide advantages by the standard deviation of their group."""
+    beta: AboveZero | None = None
+    """``None``: 0.1, for ``simpo`` 2."""
+    margin: Annotated[float, Meta(ge=0.0)] | None = None
+    """``None``: 1 for ``simpo``, 0.001 for each rank of ``brio``."""
+    likelihood_weight: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Weight of the reference summary's loss per token beside the objective."""
+    epochs: Positive = 1
+    max_steps: Positive | None = None
+    batch_size: Positive = 8
+    """Dialogues of one step."""
+    learning_rate: AboveZero = 1e-6
+    warmup_ratio: Fraction = 0.0
+    evaluate_every_steps: Positive = 50
+
+    def __post_init__(self) -> None:
+        if not sum(self.rouge_weights):
+            raise broken_rule("rouge-weights")
+        if self.rank_by == "mbr" and self.is_online:
+            raise broken_rule("mbr-online")
+
+    @property
+    def is_online(self) -> bool:
+        """Whether every step samples from the model as it is then."""
+        return self.method in ONLINE_METHODS
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether steps ask for log-probabilities of the supervised model."""
+        return self.method in {"dpo", "ipo"} or (self.is_online and self.kl > 0)
+
+
 class EvaluateSettings(Settings, frozen=True, kw_only=True):
     """Evaluation on generated dev summaries during training."""
 
@@ -308,6 +376,9 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     dev_half: Literal["both", "selection"] = "both"
     """``selection``: only rows of the half of dev that settings are chosen on, as trials do, so
     that nothing about a checkpoint was chosen on the half that judges (``data/dev_halves.py``)."""
+    max_new_tokens: Positive | None = None
+    """Limit of each summary while training; ``None`` as for ``decode.max_new_tokens``, whose value
+    does not count here: the best checkpoint does not depend on how the run is decoded later."""
     patience: Positive | None = 3
     """Stop after this many evaluations in a row without a better ``metric``."""
 
@@ -438,6 +509,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     """Adapters; without this section all weights are trained."""
     prompt: PromptSettings = PromptSettings(style="source")
     train: TrainSettings = TrainSettings()
+    align: AlignSettings | None = None
     evaluate: EvaluateSettings = EvaluateSettings()
     decode: Decode = Greedy()
     generate: GenerateSettings = GenerateSettings()
@@ -455,10 +527,21 @@ class Recipe(Settings, frozen=True, kw_only=True):
             self._check_adapters(self.lora)
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
             raise broken_rule("examples")
+        self._check_generate()
+        if self.align is not None:
+            self._check_align()
+
+    def _check_generate(self) -> None:
         if self.generate.weights == "merged" and self.lora is None:
             raise broken_rule("merged")
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":
             raise broken_rule("ctranslate2")
+
+    def _check_align(self) -> None:
+        if not self.train.epochs:
+            raise broken_rule("align-untrained")
+        if self.lora is not None and self.lora.init_lora_weights == "pissa":
+            raise broken_rule("align-pissa")
 
     def _check_adapters(self, lora: LoraSettings) -> None:
         if lora.init_lora_weights == "pissa" and self.model.quantisation is not None:
@@ -472,6 +555,39 @@ class Recipe(Settings, frozen=True, kw_only=True):
     def argument(self) -> str:
         """What names the recipe on the command line: its file, or the name of a bundled one."""
         return shlex.quote(self.file or self.name)
+
+    @property
+    def supervised(self) -> "Recipe":
+        """The recipe of supervised training alone."""
+        return msgspec.structs.replace(self, align=None)
+
+    @property
+    def aligning(self) -> "Recipe":
+        """The recipe whose [train] and [evaluate] are those of metric-aware training."""
+        if self.align is None:
+            return self
+        align, metric = self.align, self.evaluate.metric
+        train = msgspec.structs.replace(
+            self.train,
+            epochs=align.epochs,
+            max_steps=align.max_steps,
+            batch_size=align.batch_size,
+            micro_batch_size=None,
+            learning_rate=align.learning_rate,
+            warmup_ratio=align.warmup_ratio,
+            label_smoothing=0.0,
+            neftune_noise_alpha=None,
+            rdrop_alpha=None,
+            ema_decay=None,
+            packing="off",
+        )
+        evaluate = msgspec.structs.replace(
+            self.evaluate,
+            at_start=True,
+            every_epochs=1,
+            metric=DevMetric.ROUGE_MEAN if metric is DevMetric.EVAL_LOSS else metric,
+        )
+        return msgspec.structs.replace(self, train=train, evaluate=evaluate)
 
     @property
     def learning_hash(self) -> str:
@@ -489,7 +605,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
 
 LATER_SETTINGS = (
-    ("evaluate", "dev_half"),
+    *(("evaluate", name) for name in ("dev_half", "max_new_tokens")),
     *(("lora", name) for name in ("use_rslora", "use_dora")),
     *(("lora", name) for name in ("init_lora_weights", "loraplus_lr_ratio")),
     *(("train", name) for name in ("min_lr_rate", "layerwise_lr_decay", "optim")),
@@ -509,6 +625,8 @@ def _without_description(recipe: Recipe) -> dict[str, Any]:
         known = msgspec.structs.fields(settings) if settings is not None else ()
         if any(each.name == name and each.default == getattr(settings, name) for each in known):
             del found[section][name]
+    if recipe.align is None:  # as before there was this table
+        del found["align"]
     return found
 
 

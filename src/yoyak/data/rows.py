@@ -94,8 +94,11 @@ def read_rows(path: Path) -> InputTable:
         BadData: it is no such text, or breaks off; the message names file and row.
     """
     file = read_text_file(path)
-    if file.text.lstrip().startswith(("{", "[")):
+    start = file.text.lstrip()[:1]
+    if start in {"{", "["}:
         return _read_json(path, file.text, file.sha256)
+    if path.suffix.lower() in _JSON_NAMES and (kind := _lone_value(file.text)):
+        raise BadData("data.lone-value", file=path, kind=kind)
     if path.suffix.lower() == ".txt":
         raise BadData("data.plain-text", file=path)
     return _read_csv(path, file.text, file.sha256)
@@ -123,6 +126,18 @@ def read_folder(folder: Path, extensions: Collection[str]) -> InputTable:
     )
 
 
+_JSON_NAMES = frozenset({".json", ".jsonl", ".ndjson"})
+
+
+def _lone_value(text: str) -> str | None:
+    """Return what a text is that is JSON and neither object nor array; ``None`` for no JSON."""
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    return {str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")
+
+
 # --- CSV -----------------------------------------------------------------------------------------
 
 _SEPARATORS = (",", "\t", ";", "|")
@@ -142,7 +157,10 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     lines = io.StringIO(text[start:], newline="")
     records = csv_records(path, lines, separator, 1 if declared is None else 2)
     header = csv_header(path, records)
-    rows = tuple(csv_row(path, header, *record) for record in records)
+    try:
+        rows = tuple(csv_row(path, header, *record) for record in records)
+    except BadData as error:
+        raise _nul_before(path, text, error) from error
     if not rows:
         raise no_rows(path)
     return InputTable(
@@ -155,9 +173,18 @@ def _read_csv(path: Path, text: str, sha256: str) -> InputTable:
     )
 
 
+def _nul_before(path: Path, text: str, error: BadData) -> BadData:
+    """Return the error of a NUL where one made a cell open or end in the wrong place."""
+    at = text.find("\0")
+    if at < 0 or error.key == "data.nul":
+        return error
+    line = text.count("\n", 0, at) + 1
+    return BadData("data.nul", file=path, row=error.fields["row"], line=line)
+
+
 def no_rows(path: Path) -> BadData:
     """Return the error of a file without rows: a lone word in a JSON file is no header."""
-    is_json = path.suffix.lower() in {".json", ".jsonl", ".ndjson"}
+    is_json = path.suffix.lower() in _JSON_NAMES
     return BadData("data.no-records" if is_json else "data.no-rows", file=path)
 
 

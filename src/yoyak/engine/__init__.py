@@ -29,6 +29,8 @@ class TrainJob(NamedTuple):
 
     ``folder`` is the engine's own: it keeps ``checkpoints/`` and the final ``weights/`` there and
     resumes from the newest checkpoint that verifies. ``stop_asked`` is polled once a step.
+    ``supervised`` is the folder of a job whose weights are trained on with the metric as reward;
+    without it, training is supervised.
     """
 
     recipe: Recipe
@@ -37,6 +39,7 @@ class TrainJob(NamedTuple):
     folder: Path
     emit: Emit
     stop_asked: Callable[[], bool]
+    supervised: Path | None = None
 
 
 class GenerateJob(NamedTuple):

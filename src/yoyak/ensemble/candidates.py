@@ -18,6 +18,7 @@ from yoyak.runs.stage_records import (
     provenance,
     stale_outputs,
 )
+from yoyak.runs.study import hidden_runs
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Corpus, Prediction, Protocol, Split, Value
 
@@ -160,7 +161,8 @@ def candidates(
     Args:
         workspace: runs and imports.
         corpus: only what was made from these data counts.
-        names: runs, recipes (their newest run) or imports; none means all.
+        names: runs, recipes (their newest run) or imports; none means all but the trials of
+            studies.
 
     Raises:
         InputMissing: a name has no candidate.
@@ -171,7 +173,12 @@ def candidates(
     for name in names:
         if not any(name in one.names for one in found):
             raise _no_candidate(workspace, corpus, name, found)
-    chosen = [one for one in found if not names or set(one.names) & set(names)]
+    hidden = hidden_runs(workspace.studies_folder)
+    chosen = [
+        one
+        for one in found
+        if (set(one.names) & set(names) if names else one.lineage.system not in hidden)
+    ]
     return tuple(sorted(chosen, key=lambda one: (_UNRANKED in one.stale, -one.card.rouge.mean)))
 
 

@@ -14,6 +14,7 @@ submission             2       1: no baselines, alarms or toys (``submissions/<n
 ledger                 1       (each line of ``ledger.jsonl``)
 workspace              1       (``workspace.json``)
 batch output           1       (``job.json`` of ``yoyak predict``)
+study                  1       (``studies/<name>/study.json``)
 =====================  ======  ==================================================================
 
 A newer record is refused with one sentence. Event logs are the exception: unknown events are
@@ -55,6 +56,7 @@ SUBMISSION = DiskFormat("submission", 2)
 LEDGER = DiskFormat("ledger", 1)
 WORKSPACE = DiskFormat("workspace", 1)
 BATCH = DiskFormat("batch output", 1)
+STUDY = DiskFormat("study", 1)
 
 
 class _Numbered(msgspec.Struct):

@@ -8,24 +8,25 @@ those of the whole log; of the rest a few are kept for the shape of the curve.
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from yoyak.events import SystemMetrics, TrainStep, tags_of
+from yoyak.events import AlignStep, SystemMetrics, TrainStep, tags_of
 
 NEWEST = 500
 """As many as the forecast measures the speed on."""
 OLDER = 100
 
-_STEP, _SAMPLE = (
+_FREQUENT = [
     tuple(f'{{"event":"{tag}"'.encode() for tag in tags_of(kind))
-    for kind in (TrainStep, SystemMetrics)
-)
+    for kind in (TrainStep, AlignStep, SystemMetrics)
+]
 
 
 def state_events(lines: Sequence[bytes]) -> list[bytes]:
     """Return the lines that decide the state, in order; a line of an unknown kind is kept."""
-    steps = [place for place, line in enumerate(lines) if line.startswith(_STEP)]
-    samples = [place for place, line in enumerate(lines) if line.startswith(_SAMPLE)]
-    others = sorted(set(range(len(lines))).difference(steps, samples))
-    kept = {*others, *_chosen(steps, others), *_chosen(samples, others)}
+    frequent = [
+        [place for place, line in enumerate(lines) if line.startswith(kind)] for kind in _FREQUENT
+    ]
+    others = sorted(set(range(len(lines))).difference(*frequent))
+    kept = {*others, *(place for places in frequent for place in _chosen(places, others))}
     return [lines[place] for place in sorted(kept)]
 
 

@@ -25,6 +25,7 @@ from yoyak.config.aliases import recorded_settings
 from yoyak.config.schema import Recipe
 from yoyak.errors import BadData, InputMissing, Interrupted
 from yoyak.events import (
+    AlignStep,
     AnyEvent,
     PredictionProgress,
     RunState,
@@ -44,7 +45,7 @@ from yoyak.runs.redact import redact_event
 from yoyak.values import Prediction, SplitName, Value
 
 _PREDICTION = msgspec.json.Decoder(Prediction)
-_FREQUENT = (TrainStep, SystemMetrics, PredictionProgress)
+_FREQUENT = (TrainStep, AlignStep, SystemMetrics, PredictionProgress)
 """Events that are not fsynced: a power cut loses points of a curve, never a state."""
 
 _T = TypeVar("_T")
@@ -99,6 +100,13 @@ class Run:
     def engine_folder(self) -> Path:
         """The folder in which the engine keeps ``checkpoints/`` and ``weights/``."""
         return self.folder
+
+    @property
+    def supervised_folder(self) -> Path:
+        """The engine's folder of supervised training: its own only where another stage follows."""
+        if self.recipe.align is None:
+            return self.engine_folder
+        return self.engine_folder / "supervised"
 
     @property
     def log_path(self) -> Path:

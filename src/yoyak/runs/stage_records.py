@@ -33,8 +33,16 @@ class StageInputs(NamedTuple):
 
 
 def train_inputs(run: Run, corpus: Corpus) -> StageInputs:
-    """Hash what training depends on: the recipe, train and dev."""
-    parts = {"recipe": run.recipe.learning_hash}
+    """Hash what supervised training depends on: the recipe, train and dev."""
+    parts = {"recipe": run.recipe.supervised.learning_hash}
+    parts |= {split.name: split.fingerprint for split in (corpus.train, corpus.dev)}
+    return StageInputs(atomic.sha256_of(*parts.values()), parts)
+
+
+def align_inputs(run: Run, corpus: Corpus) -> StageInputs:
+    """Hash what metric-aware training depends on: the recipe, supervised weights, train and dev."""
+    supervised = weights_fingerprint(run.supervised_folder) or _NO_WEIGHTS
+    parts = {"recipe": run.recipe.learning_hash, "weights": supervised}
     parts |= {split.name: split.fingerprint for split in (corpus.train, corpus.dev)}
     return StageInputs(atomic.sha256_of(*parts.values()), parts)
 

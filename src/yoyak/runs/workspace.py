@@ -2,7 +2,8 @@
 
 ::
 
-    workspace/workspace.json  runs/…  imports/…  blends/…  submissions/<n>/…  ledger.jsonl  report/
+    workspace/workspace.json  runs/…  imports/…  studies/…  blends/…  submissions/<n>/…
+              ledger.jsonl  report/
 """
 
 import fcntl
@@ -38,6 +39,7 @@ class Workspace:
         self.folder = folder
         self.runs_folder = folder / "runs"
         self.imports_folder = folder / "imports"
+        self.studies_folder = folder / "studies"
         self.blends_folder = folder / "blends"
         self.submissions_folder = folder / "submissions"
         self.ledger_path = folder / "ledger.jsonl"

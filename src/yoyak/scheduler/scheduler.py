@@ -109,6 +109,12 @@ class Scheduler:
                     worker.end()
         return [outcomes[run.name] for run in runs]
 
+    def stop_run(self, run: Run) -> None:
+        """Let the worker of one run save and exit, from a call of ``on_event``; others go on."""
+        for worker in self._workers:
+            if worker.run.name == run.name:
+                worker.request_stop(1)
+
     # --- start and end ---------------------------------------------------------------------------
 
     def _start_runs(self) -> Iterator[RunOutcome]:

@@ -1,4 +1,6 @@
-"""Run the stages train, predict-dev, predict-test and score, each once for its inputs.
+"""Run the stages train, align, predict-dev, predict-test and score, each once for its inputs.
+
+The stage align, metric-aware training, is there where the recipe asks for it.
 
 A stage is done when a ``StageDone`` event holds the fingerprint that its inputs have today and its
 output is, byte for byte, the one that was recorded (``yoyak.runs.stage_records``). Another decoding
@@ -11,6 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from yoyak import engine as engines
 from yoyak.config.schema import Recipe
@@ -26,11 +30,12 @@ from yoyak.events import (
     Stopped,
 )
 from yoyak.files import atomic
-from yoyak.metrics import scorecard
+from yoyak.metrics import reward_watch, scorecard
 from yoyak.metrics.protocol import OFFICIAL
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import (
     StageInputs,
+    align_inputs,
     discard_edited_predictions,
     is_output_recorded,
     own_predict_inputs,
@@ -67,8 +72,11 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
     the newest whole checkpoint.
     """
     state = run.state()
+    aligns = run.recipe.align is not None
+    align = ("align", align_inputs(run, corpus), _trained(run.engine_folder, state))
     stages = (
-        ("train", train_inputs(run, corpus), _trained(run, state)),
+        ("train", train_inputs(run, corpus), _trained(run.supervised_folder, state)),
+        *([align] if aligns else []),
         ("predict-dev", own_predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
         ("predict-test", own_predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
         ("score", score_inputs(run, corpus), _scored(run)),
@@ -94,7 +102,7 @@ def is_finished(run: Run, corpus: Corpus) -> bool:
 
 def is_trained(run: Run, corpus: Corpus) -> bool:
     """Return whether at most prediction and scoring are left to do."""
-    return "train" not in pending(run, corpus)
+    return not {"train", "align"} & {*pending(run, corpus)}
 
 
 def run_stages(context: StageContext) -> None:
@@ -110,6 +118,9 @@ def run_stages(context: StageContext) -> None:
     if "train" in todo:
         with _stage(context, "train", lambda: train_inputs(context.run, context.corpus)):
             _train(context, engine)
+    if "align" in todo:
+        with _stage(context, "align", lambda: align_inputs(context.run, context.corpus)):
+            _align(context, engine)
     for split in (context.corpus.dev, context.corpus.test):
         if f"predict-{split.name}" in todo:
             inputs = own_predict_inputs(context.run, split).fingerprint
@@ -135,12 +146,26 @@ def _stage(context: StageContext, name: str, inputs: Callable[[], StageInputs]) 
 def _train(context: StageContext, engine: Engine) -> None:
     engine.train(
         TrainJob(
+            recipe=context.recipe.supervised,
+            train=context.corpus.train,
+            dev=context.corpus.dev,
+            folder=context.run.supervised_folder,
+            emit=context.run.emit,
+            stop_asked=context.stop_requested,
+        )
+    )
+
+
+def _align(context: StageContext, engine: Engine) -> None:
+    engine.train(
+        TrainJob(
             recipe=context.recipe,
             train=context.corpus.train,
             dev=context.corpus.dev,
             folder=context.run.engine_folder,
             emit=context.run.emit,
             stop_asked=context.stop_requested,
+            supervised=context.run.supervised_folder,
         )
     )
 
@@ -199,6 +224,9 @@ def _store(
 
 def _score(context: StageContext) -> None:
     card = scorecard.evaluate(context.run.predictions("dev"), context.corpus.dev, OFFICIAL)
+    watched = context.run.state().watched
+    if watched is not None:
+        card = msgspec.structs.replace(card, alarms=(*card.alarms, *reward_watch.alarms(watched)))
     context.run.write_scorecard("dev", card)
     context.run.emit(
         Scored(
@@ -215,17 +243,14 @@ def _score(context: StageContext) -> None:
 # --- whether its output is there -----------------------------------------------------------------
 
 
-def _weights(run: Run) -> Path:
-    return run.engine_folder / "weights"
-
-
-def _trained(run: Run, state: RunState) -> bool:
+def _trained(engine_folder: Path, state: RunState) -> bool:
     """Return whether the weights are there; an engine without weights emits no ``Prepared``."""
-    return state.prepared is None or atomic.read_manifest(_weights(run)) is not None
+    return state.prepared is None or atomic.read_manifest(engine_folder / "weights") is not None
 
 
 def _weights_are_whole(run: Run) -> bool:
-    return not _weights(run).exists() or atomic.verify_folder(_weights(run)) is not None
+    folders = {run.supervised_folder / "weights", run.engine_folder / "weights"}
+    return all(not each.exists() or atomic.verify_folder(each) is not None for each in folders)
 
 
 def _predicted(run: Run, split: Split) -> bool:

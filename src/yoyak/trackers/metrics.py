@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from yoyak.events import AnyEvent, Evaluated, Scored, SystemMetrics, TrainStep
+from yoyak.events import AlignStep, AnyEvent, Evaluated, Scored, SystemMetrics, TrainStep
 
 
 class TrackerPoint(NamedTuple):
@@ -27,19 +27,31 @@ class TrackerMetrics:
 
     def __init__(self) -> None:
         self._trained = self._evaluated = self._averaged = self._count = 0
+        self._aligned = self._align_evaluated = 0
 
     def points(self, events: Iterable[AnyEvent]) -> Iterator[TrackerPoint]:
         """Yield the points of the next events of the log."""
         for event in events:
             values = _values(event) if self._is_new(event) else {}
             if values:
-                step = max(self._trained, self._evaluated)
+                # Metric-aware training goes on where supervised training ended.
+                aligned = max(self._aligned, self._align_evaluated)
+                step = max(self._trained, self._evaluated) + aligned
                 yield TrackerPoint(self._count, step, event.at, values)
                 self._count += 1
 
     def _is_new(self, event: AnyEvent) -> bool:
         if isinstance(event, TrainStep):
             before, self._trained = self._trained, max(self._trained, event.step)
+            return event.step > before
+        if isinstance(event, AlignStep):
+            before, self._aligned = self._aligned, max(self._aligned, event.step)
+            return event.step > before
+        if isinstance(event, Evaluated) and event.stage == "align":
+            before, self._align_evaluated = (
+                self._align_evaluated,
+                max(self._align_evaluated, event.step),
+            )
             return event.step > before
         if isinstance(event, Evaluated) and event.averaged:
             before, self._averaged = self._averaged, max(self._averaged, event.step)
@@ -60,6 +72,16 @@ def _values(event: AnyEvent) -> dict[str, float]:
                 "train/epoch": event.epoch,
                 "train/seconds_per_step": event.seconds,
             }
+        case AlignStep():
+            values = {
+                "align/loss": event.loss,
+                "align/reward": event.reward,
+                "align/reward_spread": event.reward_spread,
+                "align/grad_norm": event.grad_norm,
+                "align/learning_rate": event.learning_rate,
+                "align/seconds_per_step": event.seconds,
+            }
+            return values if event.kl is None else values | {"align/kl": event.kl}
         case Evaluated() | Scored():
             prefix = "dev_part" if isinstance(event, Evaluated) else "dev"
             if isinstance(event, Evaluated) and event.averaged:

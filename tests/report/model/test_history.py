@@ -7,6 +7,7 @@ from yoyak import messages
 from yoyak.events import (
     Evaluated,
     Failed,
+    Finished,
     PredictionProgress,
     RunStatus,
     Started,
@@ -197,3 +198,22 @@ def test_a_queued_run_has_made_no_progress_that_could_be_mistaken_for_some(make)
     run = make.cut_run()._replace(events=make.cut_run().events[:1], status=RunStatus.QUEUED)
     now = history.progress(run, fold(run.events))
     assert (now.done, now.of, now.loss, now.rows_seen, now.forecast) == (0, None, None, None, None)
+
+
+def test_a_start_after_the_end_is_no_interruption(make):
+    """Predictions that are redone after a run was finished begin a new attempt."""
+    run = make.cut_run()
+    at = make.noon + 1000
+    again = Started(at=at + 1, pid=8, host="box", attempt=2)
+    done = run._replace(
+        events=(*run.events, Finished(at=at, seconds=9.0), again), status=RunStatus.RUNNING
+    )
+    assert list(history.incidents(done, fold(done.events))) == []
+
+
+def test_without_the_whole_log_no_step_is_named(make):
+    run = make.cut_run()
+    again = Started(at=make.noon + 1000, pid=8, host="box", attempt=2)
+    part = run._replace(events=(*run.events[:3], again), status=RunStatus.RUNNING, whole=False)
+    (incident,) = history.incidents(part, fold(run.events))
+    assert incident.what.key == "report.incident-resumed-somewhere"

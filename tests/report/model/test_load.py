@@ -68,10 +68,12 @@ def test_damaged_records_are_named_and_the_rest_is_shown(workspace, compared):
     shutil.copytree(good.folder, workspace.runs_folder / "bad")
     (workspace.runs_folder / "bad" / "identity.json").write_bytes(b"{")
     workspace.ledger_path.write_bytes(b"no record\n")
+    (workspace.studies_folder / "train-x").mkdir(parents=True)
+    (workspace.studies_folder / "train-x" / "study.json").write_bytes(b"{")
     view = gather(workspace, compared=compared)
     assert [system.run for system in view.systems] == [good.name]
     found = {one.rule: one.what.text for one in view.findings}
-    assert set(found) == {"damaged-run", "damaged-ledger"}
+    assert set(found) == {"damaged-run", "damaged-ledger", "damaged-study"}
     assert "bad/identity.json" in found["damaged-run"]
 
 

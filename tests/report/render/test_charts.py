@@ -7,10 +7,12 @@ from importlib.util import find_spec
 import msgspec
 import pytest
 
+from support.studies import scored_study
 from yoyak import messages
 from yoyak.events import Evaluated
 from yoyak.report.model.build import build
 from yoyak.report.model.report import DiskForecast, Pair
+from yoyak.report.model.studies import summarise
 from yoyak.report.render import charts
 from yoyak.report.render.charts import CHARTS
 
@@ -39,7 +41,9 @@ def whole(view):
         used_gb=90.0, workspace_gb=20.0, downloads_gb=16.1, checkpoints_gb=1.0, left_gb=22.9
     )
     group = msgspec.structs.replace(view.groups[0], pairs=(pair,))
-    return msgspec.structs.replace(view, curves=lengths, groups=(group,), disk=disk)
+    study = summarise(scored_study(0.3, 0.35, 0.33), "studies/train-x/study.json")
+    changes = {"curves": lengths, "groups": (group,), "disk": disk, "studies": (study,)}
+    return msgspec.structs.replace(view, **changes)
 
 
 @pytest.mark.parametrize("key", CHARTS)
@@ -90,3 +94,13 @@ def test_dev_loss_starts_at_step_0_and_stands_only_where_it_was_measured(make):
     assert points == [(0.0, 7.9), (1.0, 4.0), (2.0, 3.5)]
     assert [row["x"] for row in CHARTS["dev-rouge"](view, 0).rows] == [0.0, 1.0, 2.0, 2.5]
     assert CHARTS["dev-loss"](build([run], make.rest()), 0) is None
+
+
+def test_a_study_is_drawn_beside_what_chance_would_give(whole):
+    rows = CHARTS["study"](whole, 0).rows
+    found = [row["y"] for row in rows if row["high"] is None]
+    chance = [row for row in rows if row["high"] is not None]
+    assert found == pytest.approx([30.0, 35.0, 35.0])
+    assert chance[0]["y"] == pytest.approx(30.0)
+    assert all(row["low"] <= row["y"] <= row["high"] for row in chance)
+    assert CHARTS["study"](whole, 1) is None

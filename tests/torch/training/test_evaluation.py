@@ -64,7 +64,7 @@ def test_the_best_checkpoint_is_the_best_by_its_metric(metric, context):
             rouge = Rouge(rouge1=value, rouge2=value, rougeL=value)
         loss = value if metric is DevMetric.EVAL_LOSS else 1.0
         interval = Interval(low=0.0, high=1.0)
-        return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0)
+        return EvalMetrics(rouge, interval, loss, interval, 6, "", 0.0, {})
 
     progress = train(made._replace(evaluator=judge))
     lower = metric is DevMetric.EVAL_LOSS
@@ -86,8 +86,8 @@ def test_without_at_start_nothing_is_judged_before_the_first_step(context):
 
 
 @pytest.mark.parametrize(("limit", "longest"), [(5, 5), (500, 9)])
-def test_no_evaluation_writes_more_than_decoding_will(limit, longest, context, monkeypatch):
-    made = context("lora", *SETS, f"decode.max_new_tokens={limit}")
+def test_no_evaluation_writes_more_than_its_limit(limit, longest, context, monkeypatch):
+    made = context("lora", *SETS, f"evaluate.max_new_tokens={limit}", "decode.max_new_tokens=3")
     caps = []
 
     def watched(bundle, rows, decode, *, max_new_tokens, blocked):

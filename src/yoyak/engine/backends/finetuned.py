@@ -6,6 +6,7 @@ from typing import ClassVar
 from yoyak.engine import GenerateJob, TrainJob
 from yoyak.engine.inference.predictor import Predictor
 from yoyak.engine.model_classes import Kind
+from yoyak.engine.pipeline.align import align
 from yoyak.engine.pipeline.finetune import finetune
 from yoyak.values import Prediction
 
@@ -18,7 +19,7 @@ class _FinetunedModel:
 
     def train(self, job: TrainJob) -> None:
         """Train as in ``engine.Engine.train``."""
-        finetune(job, self.kind)
+        (finetune if job.supervised is None else align)(job, self.kind)
 
     def generate(self, job: GenerateJob) -> Iterator[Prediction]:
         """Generate as in ``engine.Engine.generate``."""

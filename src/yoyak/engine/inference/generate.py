@@ -82,21 +82,36 @@ def generate(  # noqa: PLR0913 -- each keyword is an independent choice
         RunFailed: a row exceeds the model's positions, or one row alone does not fit in memory.
     """
     cap = decode.max_new_tokens or max_new_tokens
-    _refuse_beyond_positions(bundle, rows, cap)
+    job = DecodeJob(bundle, decode, cap, tuple(blocked), decoder, on_text)
     done = 0
-    memory = batch_memory(bundle, decode)
+    started = time.perf_counter()
+    for finished in generate_ids(job, rows, row_cap):
+        seconds = (time.perf_counter() - started) / len(finished)
+        for row, ids in finished:
+            yield prediction_of(bundle.tokenizer, row.id, ids, seconds)
+        done += len(finished)
+        if on_progress is not None:
+            on_progress(done, len(rows))
+        started = time.perf_counter()
+
+
+def generate_ids(
+    job: DecodeJob, rows: Sequence[EncodedRow], row_cap: RowCap | None = None
+) -> Iterator[list[tuple[EncodedRow, list[int]]]]:
+    """Yield the rows as they finish, with their new token ids, EOS included.
+
+    As ``generate``, with ``job.max_new_tokens`` as the limit.
+
+    Raises:
+        RunFailed: as ``generate``.
+    """
+    bundle, cap = job.bundle, job.max_new_tokens
+    _refuse_beyond_positions(bundle, rows, cap)
+    memory = batch_memory(bundle, job.decode)
     for lower, group in _group_by_cap(rows, cap, row_cap):
-        job = DecodeJob(bundle, decode, lower, tuple(blocked), decoder, on_text)
         for batch in make_batches(group, lower, memory):
-            started = time.perf_counter()
-            for finished in decode_batch(job, batch):
-                seconds = (time.perf_counter() - started) / len(finished)
-                for index, ids in finished:
-                    yield _prediction(bundle.tokenizer, batch[index].id, ids, seconds)
-                done += len(finished)
-                if on_progress is not None:
-                    on_progress(done, len(rows))
-                started = time.perf_counter()
+            for finished in decode_batch(job._replace(max_new_tokens=lower), batch):
+                yield [(batch[index], ids) for index, ids in finished]
 
 
 def _group_by_cap(
@@ -176,9 +191,10 @@ def _summary(tokenizer: "ModelTokenizer", raw: str) -> str:
     return summary_of(raw, tags_are_tokens=tokenizer.tags_are_tokens)
 
 
-def _prediction(
+def prediction_of(
     tokenizer: "ModelTokenizer", id_: str, ids: list[int], seconds: float
 ) -> Prediction:
+    """Return the prediction of a row from its new token ids."""
     raw = tokenizer.decode(ids)
     stopped = bool(ids) and ids[-1] in tokenizer.stop_ids
     return Prediction(

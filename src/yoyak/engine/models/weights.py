@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.model_classes import Kind
@@ -16,7 +17,7 @@ from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import load_adapters, save_adapters
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
-from yoyak.errors import InputMissing
+from yoyak.errors import InputMissing, RunFailed
 from yoyak.files import atomic
 from yoyak.values import DevMetric, Value
 
@@ -93,6 +94,39 @@ def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, 
     model.eval()
     tokenizer = load_tokenizer(str(folder), recipe)
     return ModelBundle(model, tokenizer, kind, hardware.device), weights
+
+
+def load_trained(bundle: ModelBundle, folder: Path) -> None:
+    """Load the weights of ``folder`` into a model of the same form, to train them further.
+
+    Raises:
+        InputMissing: there are no whole weights.
+        RunFailed: they are of another form.
+    """
+    found = read(folder)
+    if found is None:
+        raise InputMissing("engine.no-weights", folder=folder)
+    tensors = read_tensors(folder)
+    model: Any = bundle.model
+    if found.form == "adapters":
+        from peft import set_peft_model_state_dict
+
+        loaded: Any = set_peft_model_state_dict(model, tensors)
+        unknown = loaded.unexpected_keys
+    else:
+        unknown = model.load_state_dict(tensors, strict=False).unexpected_keys
+    if unknown or not tensors:
+        raise RunFailed("engine.other-tensors", count=len(unknown), first=next(iter(unknown), "–"))
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of every safetensors file of a folder."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors |= load_file(path)
+    return tensors
 
 
 def _base_of(weights: SavedWeights, engine_folder: Path) -> BaseModel:

@@ -38,6 +38,7 @@ from yoyak.engine.training.weight_average import average_of
 from yoyak.errors import BadRecipe
 from yoyak.events import Warned
 from yoyak.files import atomic
+from yoyak.values import Dialogue
 
 
 class FinetuneInputs(NamedTuple):
@@ -57,7 +58,7 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         BadRecipe, BadData, Unavailable, RunFailed: as the message says.
     """
     _refuse_other_kind(job, kind)
-    if _is_done(job):
+    if is_done(job):
         return
     ready = prepare(job, kind)
     state = TrainState(budget_tokens=0)
@@ -65,10 +66,10 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         context = build_context(job, ready)
         start = load_checkpoint(context)
         if start is None:
-            run_preflight(job, ready.bundle, ready.rows, _described(job, ready, state))
+            run_preflight(job, ready.bundle, ready.rows, describe(job, ready, state))
             start = start_state(context)
-        state = _load_best(context, train(context, start))
-    described = _described(job, ready, state)
+        state = load_best(context, train(context, start))
+    described = describe(job, ready, state)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)
 
 
@@ -126,15 +127,19 @@ def build_context(job: TrainJob, ready: FinetuneInputs) -> TrainContext:
     )
 
 
-def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
-    recipe = job.recipe
-    rows = job.dev.dialogues
+def evaluated_dialogues(job: TrainJob) -> list[Dialogue]:
+    """Return the rows of dev that are evaluated during training."""
+    recipe, rows = job.recipe, job.dev.dialogues
     if recipe.evaluate.dev_half == "selection":
         rows = tuple(halves(rows)[0])
-    dialogues = evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
+    return evaluation_rows(rows, recipe.evaluate.rows, recipe.train.seed)
+
+
+def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
+    recipe = job.recipe
     return Evaluator(
         ready.bundle,
-        dialogues,
+        evaluated_dialogues(job),
         recipe,
         max_new_tokens=ready.max_new_tokens,
         blocked=blocked_token_ids(ready.bundle.tokenizer),
@@ -142,7 +147,7 @@ def _evaluator(job: TrainJob, ready: FinetuneInputs) -> Evaluator:
     )
 
 
-def _load_best(context: TrainContext, state: TrainState) -> TrainState:
+def load_best(context: TrainContext, state: TrainState) -> TrainState:
     """Load the best checkpoint's weights, or their moving average where that was better.
 
     Without an evaluation, the last step is taken, and its average if there is one.
@@ -165,7 +170,8 @@ def _load_best(context: TrainContext, state: TrainState) -> TrainState:
     return state
 
 
-def _described(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
+def describe(job: TrainJob, ready: FinetuneInputs, state: TrainState) -> SavedWeights:
+    """Return the description of the weights of ``state``."""
     recipe = job.recipe
     trained: WeightsForm = "whole" if recipe.lora is None else "adapters"
     shots = choose_examples(job.train, recipe.prompt.examples, recipe.train.seed)
@@ -189,7 +195,8 @@ def _data_sha256(job: TrainJob) -> str:
     return atomic.sha256_of(job.train.fingerprint, job.dev.fingerprint)
 
 
-def _is_done(job: TrainJob) -> bool:
+def is_done(job: TrainJob) -> bool:
+    """Return whether the weights of this job are there, whole."""
     found = weights.read(job.folder / weights.FOLDER)
     return (
         found is not None

@@ -16,6 +16,7 @@ from yoyak.config.load import settings_of
 from yoyak.config.schema import RESUMABLE_SETTINGS, Recipe, Recompute
 from yoyak.errors import RunFailed
 from yoyak.files import atomic
+from yoyak.metrics.reward_watch import WatchedSummaries
 from yoyak.values import Value
 
 TENSORS = "trainables.safetensors"
@@ -63,6 +64,10 @@ class TrainState(Value, frozen=True, kw_only=True):
     """Exponential moving average of its squared deviation."""
     high_losses: int = 0
     """Consecutive steps whose loss was far above the average."""
+    watched_start: WatchedSummaries | None = None
+    """What is watched for reward hacking, before the first step of metric-aware training."""
+    reward_alarms: tuple[str, ...] = ()
+    """What the last evaluation raised an alarm for."""
 
     @property
     def rolled_back(self) -> bool:

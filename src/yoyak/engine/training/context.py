@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from yoyak.engine import TrainJob
     from yoyak.engine.models.collate import RowShape
     from yoyak.engine.tokenization.encode import EncodedRow
-    from yoyak.engine.training.checkpoint import Checkpoints
+    from yoyak.engine.training.checkpoint import Checkpoints, TrainState
     from yoyak.engine.training.evaluation import EvalMetrics
     from yoyak.engine.training.optimizer import ModelOptimizer
     from yoyak.engine.training.schedule import TrainSchedule
@@ -23,7 +23,8 @@ class TrainContext(NamedTuple):
     """Everything a training run needs: job, model and optimizer, rows, schedule, checkpoints.
 
     ``shapes`` are those of ``rows``; ``evaluator`` is ``None`` where the recipe evaluates nothing
-    during training.
+    during training. ``step`` makes a step other than a supervised one, ``watch`` is called after
+    every evaluation; both return the new state. ``stage`` is the one that events name.
     """
 
     job: "TrainJob"
@@ -33,6 +34,9 @@ class TrainContext(NamedTuple):
     schedule: "TrainSchedule"
     checkpoints: "Checkpoints"
     evaluator: Evaluate | None
+    step: "Callable[[TrainContext, TrainState], TrainState] | None" = None
+    watch: "Callable[[TrainContext, TrainState, EvalMetrics], TrainState] | None" = None
+    stage: str = "train"
 
     def warn(self, key: str, **fields: object) -> None:
         """Emit a warning: a key of the message catalogue and its placeholders."""

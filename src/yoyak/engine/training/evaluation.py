@@ -1,12 +1,12 @@
 """Evaluate during training: ROUGE of generated dev summaries, and the loss of the references.
 
-Decoding is greedy and the rows are always the same, whatever the recipe's way of decoding; of it
-only ``max_new_tokens`` counts, where that is lower: no evaluation writes what would be cut later.
+Decoding is greedy and the rows are always the same, whatever the recipe's way of decoding, which
+may change after training and must not change which checkpoint was the best.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -35,7 +35,8 @@ NO_LIMIT = 1_000_000
 class EvalMetrics(NamedTuple):
     """Metrics of one evaluation, fractions 0 to 1; ``seconds`` for generating and scoring.
 
-    ``loss`` is per token of the reference summaries, whatever their length.
+    ``loss`` is per token of the reference summaries, whatever their length; ``texts`` are the
+    summaries that were generated, by id.
     """
 
     rouge: Rouge
@@ -45,6 +46,7 @@ class EvalMetrics(NamedTuple):
     rows: int
     signature: str
     seconds: float
+    texts: Mapping[str, str]
 
     def value(self, metric: DevMetric) -> float:
         """Return the value of one metric."""
@@ -67,7 +69,7 @@ class Evaluator:
     Args:
         bundle: the model; its weights, mode and random state are left unchanged.
         dialogues: the dev rows, with references.
-        recipe: has the prompt settings, the seed, and a limit of new tokens for its decoding.
+        recipe: has the prompt settings, the seed, and a limit of new tokens for evaluation.
         max_new_tokens: of each summary, if the recipe has no lower limit.
         blocked: token ids that are never generated.
         autocast_dtype: of matrix products when measuring the loss; ``None`` for their operands'.
@@ -91,7 +93,7 @@ class Evaluator:
         )
         self._autocast_dtype = autocast_dtype
         self._references = {dialogue.id: dialogue.references for dialogue in dialogues}
-        self._max_new_tokens = min(max_new_tokens, recipe.decode.max_new_tokens or max_new_tokens)
+        self._max_new_tokens = min(max_new_tokens, recipe.evaluate.max_new_tokens or max_new_tokens)
         self._blocked = blocked
         self._seed = recipe.train.seed
 
@@ -135,6 +137,7 @@ class Evaluator:
             rows=len(ids),
             signature=protocol_of(OFFICIAL, self._references).signature,
             seconds=time.perf_counter() - started,
+            texts=texts,
         )
 
     @torch.no_grad()

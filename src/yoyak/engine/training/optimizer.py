@@ -1,6 +1,6 @@
 """One optimizer step of a model: gradient, clipping, AdamW."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -64,7 +64,7 @@ class ModelOptimizer:
         decay = settings.ema_decay
         self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
-        self._autocast_dtype = autocast_dtype
+        self.autocast_dtype = autocast_dtype
         is_plain = settings.optim is Optim.ADAMW and not lr_scales
         self._flat = flat_adapters(bundle.model, self.named) if is_plain else None
         self._optimized = self.named if self._flat is None else {"adapters": self._flat.value}
@@ -86,17 +86,32 @@ class ModelOptimizer:
             groups: the rows of each micro-batch.
             packed: concatenate the rows of a micro-batch instead of padding them.
         """
-        bundle = self.bundle
-        bundle.model.train()
         tokens = sum(len(row.answer_ids) for group in groups for row in group)
-        total = torch.zeros((), dtype=torch.float64, device=bundle.device)
+
+        def loss(number: int) -> torch.Tensor:
+            return self._loss_sum(groups[number], packed=packed) / tokens
+
+        return self.accumulate(len(groups), loss, packed=packed)
+
+    def accumulate(
+        self, count: int, loss_of: Callable[[int], torch.Tensor], *, packed: bool = False
+    ) -> float:
+        """Accumulate the gradient of a loss over micro-batches; return the sum of the losses.
+
+        Args:
+            count: of the micro-batches.
+            loss_of: computes the loss of one, from its number.
+            packed: rows of a micro-batch are concatenated instead of padded.
+        """
+        self.bundle.model.train()
+        total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
         self._attach_gradients()
         with self._kernels.active(packed=packed):
-            for group in groups:
-                summed = self._loss_sum(group, packed=packed)
-                (summed / tokens).backward()  # type: ignore[no-untyped-call]
-                total += summed.detach()
-        return float(total) / tokens
+            for number in range(count):
+                loss = loss_of(number)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+        return float(total)
 
     def _loss_sum(self, rows: Sequence["EncodedRow"], *, packed: bool) -> torch.Tensor:
         """Return the training loss of one micro-batch, summed over its supervised tokens."""
@@ -105,7 +120,7 @@ class ModelOptimizer:
             rows = [*rows, *rows]
         batch = collate(rows, bundle.tokenizer, bundle.kind, bundle.device, packed=packed)
         noise = noisy_embeddings(bundle, rows, batch, settings.neftune_noise_alpha)
-        with autocast(bundle.device, self._autocast_dtype), noise:
+        with autocast(bundle.device, self.autocast_dtype), noise:
             if settings.rdrop_alpha is None:
                 return loss_sum(bundle.model, batch, settings.label_smoothing)
             return rdrop_loss_sum(

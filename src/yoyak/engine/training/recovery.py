@@ -1,17 +1,23 @@
 """Retry after out-of-memory errors, skip steps that are not finite, roll back a diverged run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.models.collate import MicroBatchLimits, micro_batches
+from yoyak.engine.models.collate import MicroBatchLimits, RowShape, micro_batches
 from yoyak.engine.seed import seed_all
+from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
 from yoyak.errors import RunFailed
+
+Result = TypeVar("Result")
+MicroBatches = Sequence[Sequence[int]]
+"""The rows of each forward pass, as indices."""
 
 WORTHWHILE_TOKENS = 1_024
 """Below this, smaller micro-batches cost more than recomputing activations."""
@@ -30,25 +36,60 @@ def accumulate_gradients(
 ) -> tuple[float, TrainState]:
     """Compute the gradient of the rows ``chosen``; return the loss per token and the state.
 
+    Raises:
+        RunFailed: as ``fit_memory``.
+    """
+
+    def gradient(cut: MicroBatches) -> float:
+        groups = [[context.rows[row] for row in part] for part in cut]
+        return context.optimizer.gradient(groups, packed=state.packed)
+
+    part = StepRows(context.rows, context.shapes, chosen, micro_batch_limits(context, state).rows)
+    return fit_memory(context, state, part, gradient)
+
+
+class StepRows(NamedTuple):
+    """What a step computes with: of ``rows`` the indices ``chosen``, so many at once at most."""
+
+    rows: Sequence[EncodedRow]
+    shapes: Sequence[RowShape]
+    chosen: Sequence[int]
+    most_rows: int
+
+
+def fit_memory(
+    context: TrainContext,
+    state: TrainState,
+    part: StepRows,
+    compute: Callable[[MicroBatches], Result],
+) -> tuple[Result, TrainState]:
+    """Return what ``compute`` returns for the micro-batches of a step, and the state.
+
     After an out-of-memory error the same step is tried again in smaller micro-batches or with
     activation checkpointing, and with the same random numbers; the state keeps these settings.
+
+    Args:
+        context: of the run.
+        state: has the limits of a micro-batch.
+        part: the rows of the step.
+        compute: accumulates gradients; called again, from gradients of ``None``, where it fails.
 
     Raises:
         RunFailed: a single row does not fit.
     """
     optimizer = context.optimizer
     while True:
-        cut = micro_batches(chosen, context.shapes, micro_batch_limits(context, state))
-        groups = [[context.rows[row] for row in part] for part in cut]
+        limits = micro_batch_limits(context, state)._replace(rows=part.most_rows)
+        cut = micro_batches(part.chosen, part.shapes, limits)
         # The 0 keeps checkpoints of earlier versions exact: they drew with it.
         seed_all(context.job.recipe.train.seed, "step", state.step, 0)
-        loss: float | None = None
+        found: list[Result] = []
         # No except clause: its traceback would keep the failed pass's tensors alive.
         with suppress(torch.OutOfMemoryError):
-            loss = optimizer.gradient(groups, packed=state.packed)
-        if loss is not None:
-            return loss, state
-        smaller = _smaller(context, state, cut)
+            found.append(compute(cut))
+        if found:
+            return found[0], state
+        smaller = _smaller(context, state, part, cut)
         optimizer.zero_grad()
         torch.cuda.empty_cache()
         if smaller.recompute is not state.recompute:
@@ -122,19 +163,21 @@ def micro_batch_limits(context: TrainContext, state: TrainState) -> MicroBatchLi
     return MicroBatchLimits(max(1, rows // copies), state.budget_tokens // copies, state.packed)
 
 
-def _smaller(context: TrainContext, state: TrainState, cut: Sequence[Sequence[int]]) -> TrainState:
+def _smaller(
+    context: TrainContext, state: TrainState, part: StepRows, cut: MicroBatches
+) -> TrainState:
     """Return the state with half the token budget or more activation checkpointing; warn."""
     tokens_of = micro_batch_limits(context, state).tokens_of
-    tokens = max(tokens_of([context.shapes[row] for row in part]) for part in cut)
+    tokens = max(tokens_of([part.shapes[row] for row in rows]) for rows in cut)
     tokens *= context.job.recipe.train.row_copies
     levels = context.job.recipe.train.recomputes
     further = [each for each in levels if each.saves_over(state.recompute)]
-    alone = all(len(part) == 1 for part in cut)
+    alone = all(len(rows) == 1 for rows in cut)
     if further and (alone or tokens <= 2 * WORTHWHILE_TOKENS):
         smaller = msgspec.structs.replace(state, recompute=further[0])
     elif alone:
-        longest = max((row for part in cut for row in part), key=lambda r: sum(context.shapes[r]))
-        raise RunFailed("engine.row-out-of-memory", id=context.rows[longest].id, tokens=tokens)
+        longest = max((row for rows in cut for row in rows), key=lambda r: sum(part.shapes[r]))
+        raise RunFailed("engine.row-out-of-memory", id=part.rows[longest].id, tokens=tokens)
     else:
         smaller = msgspec.structs.replace(state, budget_tokens=tokens // 2)
     context.warn(

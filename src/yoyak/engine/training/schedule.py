@@ -38,15 +38,24 @@ class TrainSchedule:
     Args:
         recipe: has epochs, batch size and intervals.
         shapes: of the training rows, in file order.
+        evaluate_every_steps: evaluate after so many steps, instead of the recipe's epochs.
     """
 
-    def __init__(self, recipe: Recipe, shapes: Sequence[RowShape]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        shapes: Sequence[RowShape],
+        evaluate_every_steps: int | None = None,
+    ) -> None:
         self._train = recipe.train
         self._evaluate = recipe.evaluate
         self._shapes = tuple(shapes)
         self.steps_per_epoch = -(-len(self._shapes) // recipe.train.batch_size)
         whole = self.steps_per_epoch * recipe.train.epochs
         self.steps = min(whole, recipe.train.max_steps or whole)
+        every = recipe.evaluate.every_epochs
+        epochs = None if every is None else self.steps_per_epoch * every
+        self._evaluate_every = evaluate_every_steps or epochs
         self._epoch = lru_cache(maxsize=1)(self._epoch_steps)
 
     def rows(self, step: int) -> list[int]:
@@ -64,20 +73,21 @@ class TrainSchedule:
 
     def is_evaluation_step(self, step: int) -> bool:
         """Return whether dev is evaluated after ``step`` steps: start, epochs by interval, end."""
-        every = self._evaluate.every_epochs
-        if every is None:
+        if self._evaluate_every is None:
             return False
         if step == 0:
             return self._evaluate.at_start
-        return step == self.steps or step % (self.steps_per_epoch * every) == 0
+        return step == self.steps or step % self._evaluate_every == 0
 
     def is_save_step(self, step: int) -> bool:
         """Return whether a checkpoint is due after ``step`` steps.
 
-        The one before the first step costs little and finds a disk that cannot hold it.
+        The one before the first step costs little and finds a disk that cannot hold it; without
+        one at each evaluation, the best could not be gone back to.
         """
         ends_epoch = step % self.steps_per_epoch == 0
-        return ends_epoch or step == self.steps or step % self._train.save_every_steps == 0
+        at_interval = step % self._train.save_every_steps == 0
+        return ends_epoch or at_interval or step == self.steps or self.is_evaluation_step(step)
 
     def _epoch_steps(self, epoch: int) -> list[list[int]]:
         return epoch_steps(self._shapes, self._train.batch_size, seed=self._train.seed, epoch=epoch)

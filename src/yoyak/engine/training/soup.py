@@ -79,7 +79,7 @@ def soup_of_runs(folders: Sequence[Path], kind: Kind, recipe: Recipe, target: Pa
             raise BadRecipe("engine.no-dora-soup")
         _average_adapters(bundle.model, folders)
     else:
-        each = [_read(folder / weights.FOLDER) for folder in folders]
+        each = [weights.read_tensors(folder / weights.FOLDER) for folder in folders]
         _load_into(bundle.model, mean_of(each))
     _write(target, folders[0], described, bundle)
 
@@ -187,13 +187,6 @@ def _load_into(model: torch.nn.Module, tensors: Tensors) -> None:
     if unknown:
         raise BadData("engine.unlike-weights", count=len(unknown), name=min(unknown))
     model.load_state_dict(tensors, strict=False)
-
-
-def _read(folder: Path) -> Tensors:
-    tensors: Tensors = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        tensors |= _load(path)
-    return tensors
 
 
 def _load(path: Path) -> Tensors:

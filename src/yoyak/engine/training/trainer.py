@@ -7,7 +7,7 @@ any point and resumed ends with the same weights.
 
 import math
 import time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -51,7 +51,7 @@ def train(context: TrainContext, state: TrainState) -> TrainState:
             return state
         if interrupted or context.job.stop_asked():
             _stop(context, state, saved)
-        state = _step(context, state)
+        state = (context.step or supervised_step)(context, state)
         if state.skipped_steps == TOLERATED:
             state = saved = roll_back(context, state)
 
@@ -59,20 +59,19 @@ def train(context: TrainContext, state: TrainState) -> TrainState:
 def _stop(context: TrainContext, state: TrainState, saved: TrainState | None) -> NoReturn:
     if state != saved:
         _write_checkpoint(context, state)
-    context.job.emit(events.Stopped(at=time.time(), step=state.step, reason="train"))
+    context.job.emit(events.Stopped(at=time.time(), step=state.step, reason=context.stage))
     raise Interrupted("engine.stopped", step=state.step, steps=context.schedule.steps)
 
 
-def _step(context: TrainContext, state: TrainState) -> TrainState:
+def supervised_step(context: TrainContext, state: TrainState) -> TrainState:
+    """Make one step on the cross entropy of the reference summaries."""
     started = time.perf_counter()
     step_rows = context.schedule.rows(state.step)
     with deterministic_kernels(enabled=state.deterministic):
         loss, state = accumulate_gradients(context, state, step_rows)
-        norm = context.optimizer.clip()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            return skip_step(context, state)
-        lr = context.schedule.learning_rate(state.step) * state.rate_scale
-        context.optimizer.step(lr)
+        update = update_weights(context, state, loss)
+    if update is None:
+        return skip_step(context, state)
     rows = [context.rows[row] for row in step_rows]
     state = detect_loss_spike(context, state, loss)
     context.job.emit(
@@ -81,16 +80,33 @@ def _step(context: TrainContext, state: TrainState) -> TrainState:
             step=state.step,
             epoch=context.schedule.epoch(state.step),
             loss=loss,
-            learning_rate=lr,
-            grad_norm=norm,
+            learning_rate=update.learning_rate,
+            grad_norm=update.grad_norm,
             tokens=sum(len(row.source_ids) + len(row.answer_ids) for row in rows),
             supervised_tokens=sum(len(row.answer_ids) for row in rows),
             rows=len(rows),
             seconds=time.perf_counter() - started,
-            clipped=norm > context.job.recipe.train.max_grad_norm,
+            clipped=update.grad_norm > context.job.recipe.train.max_grad_norm,
         )
     )
     return state
+
+
+class Update(NamedTuple):
+    """One optimizer step; ``grad_norm`` is before clipping."""
+
+    learning_rate: float
+    grad_norm: float
+
+
+def update_weights(context: TrainContext, state: TrainState, loss: float) -> Update | None:
+    """Clip the gradient and make the optimizer step; ``None``, and no step, if not finite."""
+    norm = context.optimizer.clip()
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        return None
+    lr = context.schedule.learning_rate(state.step) * state.rate_scale
+    context.optimizer.step(lr)
+    return Update(lr, norm)
 
 
 def _is_evaluation_due(context: TrainContext, state: TrainState) -> bool:
@@ -114,7 +130,8 @@ def _evaluate(context: TrainContext, state: TrainState) -> TrainState:
     if evaluator is None or metrics is None:
         return state
     if average is None or state.step == 0:
-        return _record_evaluation(context, state, metrics)
+        state = _record_evaluation(context, state, metrics)
+        return context.watch(context, state, metrics) if context.watch else state
     with average.in_place():
         averaged = evaluator(context.job.stop_asked)
     if averaged is None:
@@ -149,6 +166,7 @@ def _record_evaluation(
             loss=metrics.loss,
             loss_interval=metrics.loss_interval,
             averaged=averaged,
+            stage=context.stage,
         )
     )
     if at_start:

@@ -34,6 +34,7 @@ from yoyak.report.model.report import (
     Report,
     RunProgress,
     SettingRow,
+    StudySummary,
     SubmissionSummary,
     System,
     SystemGroup,
@@ -60,6 +61,7 @@ class Rest(NamedTuple):
     provenance: tuple[Fact, ...] = ()
     compared: Mapping[Basis, Compared] = MappingProxyType({})
     blended: Blended | None = None
+    studies: tuple[StudySummary, ...] = ()
     disk: DiskSpace | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
@@ -102,6 +104,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         ),
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         blended=rest.blended,
+        studies=rest.studies,
         submissions=rest.submissions,
         provenance=rest.provenance,
     )

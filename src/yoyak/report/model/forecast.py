@@ -7,12 +7,14 @@ from itertools import pairwise
 from statistics import fmean, median, quantiles
 
 from yoyak.events import (
+    AlignStep,
     AnyEvent,
     CheckpointSaved,
     Evaluated,
     PredictionProgress,
     Prepared,
     RunStatus,
+    StageStarted,
     TrainStep,
 )
 from yoyak.report.model.report import Forecast, RunProgress, TimelineSpan
@@ -36,7 +38,11 @@ class Pace:
     def feed(self, event: AnyEvent) -> None:
         """Add an event; events without timing are ignored."""
         match event:
-            case TrainStep():
+            case StageStarted(stage="align"):
+                self._seconds.clear()
+                self._other_seconds = 0.0
+                self.steps = self.step = 0
+            case TrainStep() | AlignStep():
                 self.step = event.step
                 self._seconds.append(event.seconds)
             case Prepared():

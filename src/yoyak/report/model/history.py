@@ -11,6 +11,7 @@ from yoyak.events import (
     Evaluated,
     Event,
     Failed,
+    Finished,
     PredictionProgress,
     RunState,
     RunStatus,
@@ -171,8 +172,11 @@ def incidents(run: RunHistory, state: RunState) -> Iterator[Incident]:
         if isinstance(event, Started):
             if not ended:
                 lost = _lost(run.steps[stepped : stepped + 1], step)
-                yield _incident(run, index, step, _resumed(step), lost)
+                at = step if run.whole else None
+                yield _incident(run, index, step, _resumed(at), lost)
             ended = False
+        elif isinstance(event, Finished):
+            ended = True
         elif isinstance(event, Stopped | Failed | Warned):
             ended = ended or not isinstance(event, Warned)
             yield _incident(run, index, step, _reported(event), None)
@@ -203,7 +207,10 @@ def _incident(run: RunHistory, index: int, step: int, what: Sentence, lost: int 
     )
 
 
-def _resumed(step: int) -> Sentence:
+def _resumed(step: int | None) -> Sentence:
+    """Return the sentence; without a step where the log was not read as a whole."""
+    if step is None:
+        return Sentence(key="report.incident-resumed-somewhere")
     return Sentence(key="report.incident-resumed", fields={"step": str(step)})
 
 
@@ -256,7 +263,7 @@ def curve(run: RunHistory) -> Curve:
         [event for _, event in run.of(SystemMetrics)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    evaluations = [event for _, event in run.of(Evaluated)]
+    evaluations = [event for _, event in run.of(Evaluated) if event.stage == "train"]
     signature = evaluations[-1].signature if evaluations else ""
     by_evaluation = {event.step: event for event in evaluations if event.signature == signature}
     evaluated = thinned(list(by_evaluation.values()), lambda event: event.rouge.mean)

@@ -32,9 +32,11 @@ from yoyak.report.model.report import (
     Sentence,
     SubmissionSummary,
 )
+from yoyak.report.model.studies import gather_studies
 from yoyak.runs.provenance import Provenance
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import edited_outputs
+from yoyak.runs.study import hidden_runs, read_studies
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import changed_files, readable_ledger
 from yoyak.submission.manifest import CSV, MANIFEST, Member, manifests, read_manifest
@@ -53,7 +55,7 @@ class _Read(NamedTuple):
     findings: tuple[ReportFinding, ...]
 
 
-DAMAGED_RUN, DAMAGED_LEDGER = "damaged-run", "damaged-ledger"
+DAMAGED_RUN, DAMAGED_LEDGER, DAMAGED_STUDY = "damaged-run", "damaged-ledger", "damaged-study"
 
 
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
@@ -80,6 +82,7 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         provenance=tuple(provenance(workspace, runs)) if compared else (),
         compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
+        studies=gather_studies(workspace, intervals=compared),
         disk=disk,
         budget=budget,
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
@@ -94,9 +97,12 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
 
 
 def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[ReportFinding]]:
-    """Return the runs that can be read, and a finding for each damaged one and the ledger."""
+    """Return the runs that can be read, and a finding for each damaged record."""
     found, damaged = [], dict(workspace.damaged_runs())
+    hidden = hidden_runs(workspace.studies_folder)
     for run in workspace.runs():
+        if run.name in hidden:
+            continue
         try:
             found.append(_read(workspace, run, compared))
         except BadData as error:
@@ -111,6 +117,10 @@ def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[R
     findings += [
         _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=str(error))
         for error in readable_ledger(ledger)[1]
+    ]
+    findings += [
+        _finding(DAMAGED_STUDY, workspace.relative(path), problem=str(error))
+        for path, error in read_studies(workspace.studies_folder)[1]
     ]
     return found, findings
 

@@ -11,8 +11,10 @@ from yoyak.config.project import Budget
 from yoyak.ensemble.gain import Gain
 from yoyak.events import CheckResult, DataFinding, RunStatus
 from yoyak.metrics.sanity_checks import Alarm
+from yoyak.metrics.selection_bias import ChanceGain
 from yoyak.metrics.significance import Verdict
 from yoyak.runs.liveness import WorkerHealth
+from yoyak.runs.study import StudyKind, StudyVerdict, TrialState
 from yoyak.submission.validate import ValidationFault
 from yoyak.values import Interval, Rouge, Value
 
@@ -381,6 +383,50 @@ class Tiles(Value, frozen=True, kw_only=True):
     vram_total_gb: float | None
 
 
+class StudyTrial(Value, frozen=True, kw_only=True):
+    """One trial as a row; scores are of the selection half."""
+
+    number: int
+    label: str
+    """Its settings on one line; empty for the recipe as it is."""
+    rung: int
+    state: TrialState
+    mean: Measured | None
+    difference: Measured | None
+    """From the recipe as it is in the same round, paired by row."""
+    best_so_far: float | None
+    seconds: float | None
+    problem: str
+    record: str
+
+
+class StudySummary(Value, frozen=True, kw_only=True):
+    """A study as shown."""
+
+    name: str
+    kind: StudyKind
+    recipe: str
+    planned: int
+    """Trials; 0 where rounds decide how many there will be."""
+    seeds: int
+    selection_rows: int
+    judging_rows: int
+    trials: tuple[StudyTrial, ...]
+    confirmed: int
+    """Runs with fresh seeds that are done."""
+    chance: tuple[ChanceGain, ...] = ()
+    """What the best of the scored trials would gain if all were equal; empty where not computed."""
+    verdict: StudyVerdict | None
+    winner: str | None
+    """Settings of the winner, or of the best so far."""
+    seconds: float
+    record: str
+
+    def count(self, state: TrialState) -> int:
+        """Return how many trials are in that state."""
+        return sum(one.state is state for one in self.trials)
+
+
 class Report(Value, frozen=True, kw_only=True):
     """The whole report."""
 
@@ -404,6 +450,7 @@ class Report(Value, frozen=True, kw_only=True):
     timeline: tuple[TimelineSpan, ...] = ()
     next_steps: tuple[Step, ...] = ()
     blended: Blended | None = None
+    studies: tuple[StudySummary, ...] = ()
     submissions: tuple[SubmissionSummary, ...] = ()
     provenance: tuple[Fact, ...] = ()
     findings: tuple[ReportFinding, ...] = ()

@@ -188,6 +188,37 @@ def _complement(view: Report, part: int) -> Drawing | None:
     return Drawing(layers.properties(width={"step": max(side, 24)}, height={"step": 36}), rows)
 
 
+def _study(view: Report, part: int) -> Drawing | None:
+    """Return a study's best score after each scored trial, above what chance alone would give."""
+    import altair
+
+    found = next(iter(view.studies[part:]), None)
+    scored = [] if found is None else [one for one in found.trials if one.mean is not None]
+    if found is None or not found.chance or len(scored) != len(found.chance):
+        return None
+    start = scored[0].best_so_far or 0.0
+    rows: Rows = []
+    for one, chance in zip(scored, found.chance, strict=True):
+        rows.append(_reached("study-found", chance.trials, one.best_so_far or 0.0))
+        by_chance = _reached("study-chance", chance.trials, start + chance.expected)
+        rows.append(by_chance | {"high": 100 * (start + chance.interval.high), "low": 100 * start})
+    x = axis("x", "trial", axis={"tickMinStep": 1}, scale={"zero": False})
+    each = base().properties(width=WIDTH)
+    kind = altair.Color("run:N", sort=None, legend=altair.Legend(title=None))
+    band = each.transform_filter("isValid(datum.high)").mark_area(opacity=0.15)
+    layers = altair.layer(
+        band.encode(x=x, y=axis("low", "dev-mean"), y2="high:Q", color=kind),
+        each.mark_line(interpolate="step-after", strokeWidth=2, point=True).encode(
+            x=x, y=axis("y", "dev-mean"), color=kind
+        ),
+    )
+    return Drawing(layers, rows)
+
+
+def _reached(key: str, trials: int, mean: float) -> dict[str, float | str | None]:
+    return {"run": text(f"report.{key}"), "x": trials, "y": 100 * mean, "high": None, "low": None}
+
+
 CHARTS: dict[str, Draw] = {
     "loss": _along_steps(lambda curve: curve.losses, "loss"),
     "grad-norm": _along_steps(
@@ -205,5 +236,6 @@ CHARTS: dict[str, Draw] = {
     "vram": lambda view, _: vram(view),
     "timeline": lambda view, _: timeline(view),
     "complement": _complement,
+    "study": _study,
 }
 """Every chart by its key."""

@@ -88,8 +88,8 @@ _WORDS = frozenset(
     {"about", "answer", "at", "base", "by", "candidate", "check", "command", "decoding", "end",
      "fact", "file", "front", "kind", "label", "level", "licence", "measure", "method", "origin",
      "pair", "path", "precision", "property", "proved", "recipe", "setting", "setting-value",
-     "sha256", "stage", "start", "status", "system", "tied", "tile", "value", "verdict", "what",
-     "what-is-wrong", "why"}
+     "settings", "sha256", "stage", "start", "status", "study", "system", "tied", "tile", "value",
+     "verdict", "what", "what-is-wrong", "why"}
 )  # fmt: skip
 """Columns of words, which may wrap; all others hold numbers: right-aligned and never wrapped."""
 

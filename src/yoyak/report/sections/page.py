@@ -33,6 +33,8 @@ from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
 from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, lineup_end, model_table
 from yoyak.report.sections.scorecard import alarm_table
+from yoyak.report.sections.studies import progress as progress_of_studies
+from yoyak.report.sections.studies import studies
 from yoyak.values import Severity
 
 Blocks = Iterator[Block]
@@ -421,8 +423,9 @@ def run_end(view: Report) -> Blocks:
 
 def status(view: Report) -> Blocks:
     """Yield what ``yoyak status`` shows: each run, what went wrong, and what to do next."""
-    if not view.systems:
+    if not view.systems and not view.studies:
         yield Note(text("report.no-runs"))
+    yield from progress_of_studies(view)
     columns = ("system", "status", "stage", "progress", "mean", "left")
     for group, systems in _by_group(view, view.systems):
         yield from group_heading(view, group)
@@ -458,6 +461,7 @@ SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
     "configuration": configuration,
     "performance": performance,
     "small": small,
+    "studies": studies,
     "ensemble": ensemble,
     "risks": risks,
     "proofs": proofs,

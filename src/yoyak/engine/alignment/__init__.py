@@ -1,0 +1,1 @@
+"""Metric-aware training after supervised training: objectives, rewards, preflight, the step."""

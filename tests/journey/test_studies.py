@@ -1,0 +1,148 @@
+"""Studies on the real command line: killed at any moment they end as if nothing had happened."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from yoyak.config import load
+from yoyak.data import sample
+from yoyak.runs.study import Study, StudyFolder, StudyKind
+from yoyak.runs.workspace import Workspace
+
+DOUBLES = Path(__file__).parents[1] / "support" / "doubles"
+RATED = 'engine = "doubles:Rated"\n[train]\nlearning_rate = 1e-4\n[search]\n'
+RATED += "learning_rate = {low = 1e-6, high = 1e-2, log = true}\n"
+
+
+@pytest.fixture(autouse=True)
+def doubles(monkeypatch):
+    monkeypatch.syspath_prepend(DOUBLES)
+    monkeypatch.setenv("PYTHONPATH", str(DOUBLES), prepend=os.pathsep)
+
+
+def started(folder: Path, *words: object) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
+    with (folder / "talk.txt").open("ab") as talk:
+        return subprocess.Popen(
+            [sys.executable, "-m", "yoyak", "tune", "train", *map(str, words)],
+            cwd=folder, env=environment, stdout=talk, stderr=talk, start_new_session=True,
+        )  # fmt: skip
+
+
+def study_of(folder: Path, name: str) -> Study | None:
+    return StudyFolder(Workspace(folder / "workspace").studies_folder, StudyKind.TRAIN, name).read()
+
+
+def outcome(study: Study) -> dict[str, object]:
+    """What a study came to, without the names of its runs and the time they took."""
+    return {
+        "trials": [
+            (one.number, one.repeats, one.sets, one.state, one.scores, one.evaluations)
+            for one in (*study.trials, *study.confirmations)
+        ],
+        "verdict": study.verdict,
+    }
+
+
+def kill_at_run(folder: Path, process: subprocess.Popen[bytes], number: int) -> None:
+    """Wait until the run of that number is at work, then kill the command and its worker."""
+    deadline = time.monotonic() + 500
+    while time.monotonic() < deadline and process.poll() is None:
+        runs = Workspace(folder / "workspace").runs()
+        holder = runs[number].holder() if len(runs) > number else None
+        if holder is not None and holder.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(holder.pid, signal.SIGKILL)
+            process.wait()
+            return
+        time.sleep(0.01)
+    pytest.fail((folder / "talk.txt").read_text("utf-8"))
+
+
+def finished(folder: Path, *words: object) -> Study:
+    process = started(folder, *words)
+    assert process.wait(timeout=600) == 0, (folder / "talk.txt").read_text("utf-8")
+    name = load.recipe_name(str(words[0]))
+    return study_of(folder, name)
+
+
+def killed_twice(folder: Path, at: tuple[int, int], *words: object) -> Study:
+    for number in at:
+        kill_at_run(folder, started(folder, *words), number)
+    return finished(folder, *words)
+
+
+def rated(tmp_path: Path) -> Path:
+    path = tmp_path / "rated.toml"
+    path.write_text(RATED, encoding="utf-8")
+    return path
+
+
+def in_folders(tmp_path: Path) -> tuple[Path, Path]:
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "whole", tmp_path / "killed"
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_ends_with_the_same_trials_and_winner(tmp_path, data):
+    whole, killed = in_folders(tmp_path)
+    words = (rated(tmp_path), "--trials", 4, "--seeds", 1, "--data", data)
+    expected = outcome(finished(whole, *words))
+    assert len(expected["trials"]) == 6
+    kill_at_run(killed, started(killed, *words), 1)
+    assert outcome(finished(killed, *words)) == expected
+
+
+@pytest.mark.slow
+def test_a_study_of_eight_trials_killed_twice_ends_as_if_it_had_not_been(tmp_path, data):
+    whole, killed = in_folders(tmp_path)
+    words = (rated(tmp_path), "--trials", 8, "--seeds", 3, "--data", data)
+    expected = outcome(finished(whole, *words))
+    assert {str(one[3]) for one in expected["trials"]} == {"finished", "pruned"}
+    assert expected["verdict"].comparison.proven
+    assert outcome(killed_twice(killed, (2, 6), *words)) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_study_of_real_training_killed_twice_ends_as_if_it_had_not_been(tmp_path, data):
+    whole, killed = in_folders(tmp_path)
+    sets = ("train.max_steps=8", "train.save_every_steps=2", "decode.max_new_tokens=8")
+    words = ("tiny-bart", "--trials", 8, "--seeds", 1, "--data", sample.folder())
+    words = (*words, *(word for spec in sets for word in ("--set", spec)))
+    expected = outcome(finished(whole, *words))
+    assert outcome(killed_twice(killed, (1, 5), *words)) == expected
+
+
+@pytest.mark.slow
+def test_a_finished_study_is_shown_frozen_and_extended(tmp_path, data, command_line):
+    yoyak = command_line(tmp_path)
+    rated(tmp_path)
+    words = ("tune", "train", "rated.toml", "--data", data, "--seeds", 2)
+    first = yoyak(*words, "--trials", 6, "--freeze", "--json")
+    shown = json.loads(first.stdout)
+    assert "6 trials, then 4 runs with fresh seeds" in first.stderr
+    assert shown["verdict"]["comparison"]["interval"]["low"] > 0
+    assert "train rated" in yoyak("status").stdout
+    # The answers to test are no summaries, which is said last; the run was there.
+    frozen = yoyak("run", "rated-tuned.toml", "--data", data, check=False)
+    assert "Everything is already done" in frozen.stderr
+    assert f"-rated-train-{shown['verdict']['winner']:02d}-" in frozen.stderr
+    report = (tmp_path / "workspace/report/report.md").read_text("utf-8")
+    assert "Study of training: rated" in report
+    again = yoyak(*words, "--trials", 6, "--json")
+    assert json.loads(again.stdout) == shown
+    longer = json.loads(yoyak(*words, "--trials", 7, "--json").stdout)
+    assert longer["trials"][:6] == shown["trials"]
+    assert len(longer["trials"]) == 7
+    refused = yoyak(*words, "--set", "train.epochs=3", check=False)
+    assert (refused.returncode, "other settings" in refused.stderr) == (2, True)
