@@ -6,6 +6,8 @@ from support.families import FAMILIES, random_rows
 from yoyak.config.schema import BeamSearch, Greedy, Recipe
 from yoyak.engine.inference import next_token
 from yoyak.engine.inference.batch_memory import (
+    CPU_MIN_LENGTH,
+    CPU_MIN_ROWS,
     MAX_ROWS,
     USED_SHARE,
     BatchMemory,
@@ -70,3 +72,22 @@ def test_one_row_is_always_tried_and_a_batch_has_an_end():
         MAX_ROWS,
         1,
     ]
+
+
+def test_a_batch_on_a_cpu_takes_only_rows_of_similar_length_once_it_is_large_enough(random_model):
+    memory = batch_memory(random_model("llama"), Greedy())
+    assert memory.similar_from == CPU_MIN_ROWS
+    row = random_rows(2)[0]
+    rows = [
+        row._replace(id=f"{size} {copy}", source_ids=(7,) * size)
+        for size in range(10, 500, 10)
+        for copy in range(4)
+    ]
+    batches = make_batches(rows, 5, memory)
+    lengths = [[len(row.source_ids) for row in batch] for batch in batches]
+    for batch in lengths[:-1]:
+        assert len(batch) >= CPU_MIN_ROWS
+        assert all(size >= CPU_MIN_LENGTH * batch[0] for size in batch[CPU_MIN_ROWS:])
+    padded = sum(len(batch) * batch[0] for batch in lengths)
+    assert padded <= 1.25 * sum(map(sum, lengths))
+    assert len(make_batches(rows, 5, memory._replace(similar_from=None))) == 1

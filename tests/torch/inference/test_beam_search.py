@@ -1,5 +1,7 @@
 """Beam search against transformers, whatever the vendor's generation config says."""
 
+from collections import Counter
+
 import pytest
 
 from support.families import FAMILIES, START, count_host_reads, random_rows, reference_ids
@@ -90,3 +92,27 @@ def test_a_vendors_generation_config_has_no_say_and_is_put_back(architecture, to
     assert said(generate.generate(model, rows, BeamSearch(num_beams=2), max_new_tokens=8)) == before
     assert model.model.generation_config is vendors
     assert vendors.forced_eos_token_id == 7
+
+
+def test_a_step_makes_few_tensors_of_the_size_of_the_vocabulary(random_model):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    bundle, rows, new, beams = random_model("bart"), random_rows(5), 8, 4
+    vocabulary = bundle.tokenizer.vocab_size
+    made = Counter()
+
+    class Large(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            found = function(*args, **(kwargs or {}))
+            shape = tuple(getattr(found, "shape", ()))
+            if not function.is_view and shape[-1:] == (vocabulary,) and shape[0] > 1:
+                made[function.name()] += 1
+            return found
+
+    job = generate.DecodeJob(bundle, BeamSearch(num_beams=beams), new, (bundle.tokenizer.stop_id,))
+    with Large():
+        generate.decoded(job, rows)
+    del made["aten::_to_copy"], made["aten::_unsafe_view"]  # from float64, and a view
+    # The head's product and its bias, log probabilities, and what forbids tokens, in place; once
+    # that penalty and copies for the beams.
+    assert made.total() <= 4 * new + 5, made

@@ -5,6 +5,7 @@ import pytest
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
 from support.families import CAUSAL, FAMILIES, random_rows
 from yoyak.engine.inference import next_token
+from yoyak.engine.models.model import transformer_blocks
 
 pytestmark = pytest.mark.torch
 
@@ -48,3 +49,41 @@ def test_a_source_that_no_other_is_shorter_than_is_not_padded(name, random_model
     for index, row in enumerate(rows):
         expected = uncached(bundle, row, []).float()
         torch.testing.assert_close(scores[index], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in CAUSAL if name != "qwen3.5"])
+def test_of_a_prompt_the_last_block_computes_keys_and_values_only(name, random_model):
+    bundle, ended = random_model(name), []
+    first, *_, last = transformer_blocks(bundle.model.get_decoder())
+    handles = [
+        block.register_forward_hook(lambda *_, place=place: ended.append(place))
+        for place, block in (("first", first), ("last", last))
+    ]
+    try:
+        with torch.no_grad():
+            head = next_token.next_token_scores(bundle, random_rows(4), 2)
+            assert ended == ["first"]
+            head.scores(None)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert ended == ["first", "first", "last"]
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3", "bart"])
+def test_no_score_depends_on_what_a_buffer_held_before(name, random_model):
+    bundle, rows = random_model(name), random_rows(5)
+    steps = [None, torch.arange(5) + 5, torch.arange(5) + 20]
+
+    def scores():
+        with torch.no_grad():
+            head = next_token.next_token_scores(bundle, rows, 3)
+            return torch.stack([head.scores(step) for step in steps])
+
+    expected = scores()
+    torch.use_deterministic_algorithms(True)  # fills what is allocated with NaN
+    try:
+        assert torch.empty(1).isnan().all()
+        assert scores().equal(expected)
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -17,24 +17,38 @@ CPU_BYTES = 1 << 30
 USED_SHARE = 0.85
 """Of the GPU memory that is free: the rest is lost between blocks of the allocator."""
 MAX_ROWS = 512
+CPU_MIN_ROWS = 32
+"""Rows from which on a batch on a CPU takes only similar rows: fewer do not pay for their steps."""
+CPU_MIN_LENGTH = 2 / 3
+"""Of the longest source of such a batch; attention to padding takes as long as any other."""
 
 
 class BatchMemory(NamedTuple):
     """Bytes that generation takes per row, and those that it may take.
 
     ``source_bytes`` and ``new_bytes`` are keys and values of a token, of all layers and beams;
-    ``row_bytes`` are a row's scores of one step.
+    ``row_bytes`` are a row's scores of one step. A batch of ``similar_from`` rows takes only rows
+    of similar length; ``None`` is no such limit.
     """
 
     source_bytes: int
     new_bytes: int
     row_bytes: int
     free_bytes: int
+    similar_from: int | None = None
 
     def max_rows(self, source_tokens: int, new_tokens: int) -> int:
         """Return how many rows of these lengths fit, at least one."""
         row = self.source_bytes * source_tokens + self.new_bytes * new_tokens + self.row_bytes
         return max(1, min(MAX_ROWS, self.free_bytes // row))
+
+    def is_full(self, batch: Sequence[EncodedRow], row: EncodedRow, new_tokens: int) -> bool:
+        """Return whether a shorter row cannot join a batch, or would be mostly padding in it."""
+        longest = len(batch[0].source_ids)
+        if len(batch) >= self.max_rows(longest, new_tokens):
+            return True
+        is_similar = len(row.source_ids) >= CPU_MIN_LENGTH * longest
+        return self.similar_from is not None and len(batch) >= self.similar_from and not is_similar
 
 
 def batch_memory(bundle: "ModelBundle", decode: Decode) -> BatchMemory:
@@ -59,6 +73,7 @@ def batch_memory(bundle: "ModelBundle", decode: Decode) -> BatchMemory:
         new_bytes=token_bytes * beams,
         row_bytes=4 * scores * vocabulary * beams,
         free_bytes=_free_bytes(bundle.device, config, model.dtype.itemsize),
+        similar_from=CPU_MIN_ROWS if bundle.device.type == "cpu" else None,
     )
 
 
@@ -75,11 +90,10 @@ def _free_bytes(device: torch.device, config: Any, element: int) -> int:
 def make_batches(
     rows: Sequence[EncodedRow], new_tokens: int, memory: BatchMemory
 ) -> list[list[EncodedRow]]:
-    """Sort rows by descending source length (ties keep order) and cut them where memory ends."""
+    """Sort rows by descending source length (ties keep order); cut them where batches are full."""
     batches: list[list[EncodedRow]] = []
     for row in sorted(rows, key=lambda row: -len(row.source_ids)):
-        longest = len(batches[-1][0].source_ids) if batches else 0
-        if not batches or len(batches[-1]) >= memory.max_rows(longest, new_tokens):
+        if not batches or memory.is_full(batches[-1], row, new_tokens):
             batches.append([])
         batches[-1].append(row)
     return batches

@@ -9,6 +9,8 @@ are reordered, rows leave the batch when they are done, and the host looks on ra
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from torch.nn.functional import pad  # noqa: TID253 -- as below
+
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch
 from yoyak.engine.inference.decode_loop import SYNC_STEPS, Finished, cut_after_stop
@@ -43,14 +45,14 @@ def beam_search(
         if tokens is None:
             head.repeat(beams)
             logits = logits.repeat_interleave(beams, 0)
-        answers = state.tokens[..., :step].flatten(0, 1)
+        answers = state.tokens.flatten(0, 1)
         parents, tokens = state.advance(rules(logits.log_softmax(-1), answers), step)
         is_last = step + 1 == max_new_tokens
         if not is_last:
             head.reorder(parents)
         if (step + 1) % SYNC_STEPS and not is_last:
             continue
-        found = torch.cat([state.is_open.long(), state.best[:, 0, : step + 1]], dim=1).tolist()
+        found = torch.cat([state.is_open.long(), state.best[:, 0]], dim=1).tolist()
         ended = [is_last or not is_open for is_open, *_ in found]
         if any(ended):
             yield [
@@ -64,15 +66,16 @@ def beam_search(
             order = compacted_order([index for index, end in enumerate(ended) if not end])
             head.keep(order)
             state.keep(torch.tensor(order, device=bundle.device))
-            tokens = state.last(step)
+            tokens = state.last()
             rows = [rows[index] for index in order]
 
 
 class _Beams:
     """Open and finished beams of each row; scores are sums of log probabilities.
 
-    ``tokens`` [rows, beams, new tokens] are the open beams', ``best`` the finished ones', best
-    first; ``is_open`` [rows, 1] says whether an open beam may still become better than those.
+    ``tokens`` [rows, beams, tokens so far] are the open beams', ``best`` the finished ones', best
+    first, zeros after their end; ``is_open`` [rows, 1] says whether an open beam may still become
+    better than those.
     """
 
     def __init__(
@@ -83,8 +86,8 @@ class _Beams:
         self._max_new_tokens = max_new_tokens
         self._stop_ids = torch.tensor(bundle.tokenizer.stop_ids, device=device)
         self._candidates = max(2, 1 + len(bundle.tokenizer.stop_ids)) * beams
-        self.tokens = torch.zeros(rows, beams, max_new_tokens, dtype=torch.long, device=device)
-        self.best = self.tokens.clone()
+        self.tokens = torch.zeros(rows, beams, 0, dtype=torch.long, device=device)
+        self.best = self.tokens
         self.is_open = torch.ones(rows, 1, dtype=torch.bool, device=device)
         self._scores = torch.zeros(rows, beams, device=device)
         self._scores[:, 1:] = EXCLUDED  # all beams start equal: only the first is extended
@@ -102,11 +105,13 @@ class _Beams:
             For each row × beam which one it extends, and its new token.
         """
         rows, vocabulary = len(self.tokens), scores.shape[-1]
-        summed = scores.view(rows, self._beams, vocabulary) + self._scores.unsqueeze(-1)
+        # A beam's best tokens are enough of it: sums are made of those, not of the vocabulary.
+        of_beam = min(self._candidates, vocabulary)
+        likeliest, ids = scores.view(rows, self._beams, vocabulary).topk(of_beam)
+        summed = likeliest + self._scores.unsqueeze(-1)
         top_scores, top = summed.flatten(1).topk(self._candidates)
-        parents, new = top // vocabulary, top % vocabulary
-        tokens = _select(self.tokens, parents)
-        tokens[:, :, step] = new
+        parents, new = top // of_beam, ids.flatten(1).gather(1, top)
+        tokens = torch.cat([_select(self.tokens, parents), new.unsqueeze(-1)], dim=-1)
         ends = torch.isin(new, self._stop_ids)
         if step + 1 == self._max_new_tokens:
             ends = torch.ones_like(ends)
@@ -117,7 +122,7 @@ class _Beams:
         self._close(step)
         first = torch.arange(0, rows * self._beams, self._beams, device=chosen.device)
         rows_extended = parents.gather(1, chosen) + first.unsqueeze(1)
-        return rows_extended.flatten(), self.last(step)
+        return rows_extended.flatten(), self.last()
 
     def _finish(
         self, tokens: torch.Tensor, scores: torch.Tensor, ends: torch.Tensor, step: int
@@ -129,7 +134,8 @@ class _Beams:
         scores = scores + (~self.is_open) * EXCLUDED + (~ended) * EXCLUDED
         all_scores = torch.cat([self._best_scores, scores], dim=1)
         self._best_scores, chosen = all_scores.topk(self._beams)
-        self.best = _select(torch.cat([self.best, tokens], dim=1), chosen)
+        best = pad(self.best, (0, 1))
+        self.best = _select(torch.cat([best, tokens], dim=1), chosen)
         self._finished = torch.cat([self._finished, ended], dim=1).gather(1, chosen)
 
     def _close(self, step: int) -> None:
@@ -139,9 +145,9 @@ class _Beams:
         limit = torch.where(self._finished, worst, EXCLUDED)
         self.is_open &= (possible > limit).any(1, keepdim=True)
 
-    def last(self, step: int) -> torch.Tensor:
+    def last(self) -> torch.Tensor:
         """Return the newest token of each row × beam."""
-        return self.tokens[:, :, step].flatten()
+        return self.tokens[..., -1].flatten()
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows only, in this order."""
@@ -155,5 +161,5 @@ class _Beams:
 
 
 def _select(tokens: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
-    """Return the beams [rows, chosen] of ``tokens`` [rows, beams, new tokens]."""
+    """Return the beams [rows, chosen] of ``tokens`` [rows, beams, tokens so far]."""
     return tokens.gather(1, beams.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))

@@ -4,7 +4,8 @@ Nothing is concatenated per token, and rows that leave the batch are replaced in
 memory never exceeds what was allocated. Attention reads a view of the slots that are filled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from transformers.cache_utils import (  # noqa: TID253 -- only imported by an engine at work
@@ -32,6 +33,7 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self.sliding_window = sliding_window
         self._size = rows, slots
         self._buffers: list[torch.Tensor] = []
+        self.ends_pass = False
         self.use_rows(0, rows)
 
     def use_rows(self, start: int, count: int, end: int = 0) -> None:
@@ -39,10 +41,10 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._start, self._count, self._end = start, count, end
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Allocate the buffers, zeroed: a masked slot that held NaN would spoil its row."""
+        """Allocate the buffers; what they hold before it is written is undefined."""
         self.dtype, self.device = key_states.dtype, key_states.device
         self._buffers = [
-            states.new_zeros(self._size[0], states.shape[1], self._size[1], states.shape[3])
+            states.new_empty(self._size[0], states.shape[1], self._size[1], states.shape[3])
             for states in (key_states, value_states)
         ]
         self.is_initialized = True
@@ -58,7 +60,14 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
             rows = buffer.narrow(0, self._start, self._count)
             rows.narrow(2, self._end, new).copy_(states)
         self._end += new
+        if self.ends_pass:
+            raise _AllStored
         return self._expose()
+
+    def clear(self, start: int, count: int, first: int, end: int) -> None:
+        """Zero the slots ``first`` to ``end`` of some rows: NaN there would spoil what masks it."""
+        for buffer in self._buffers:
+            buffer.narrow(0, start, count).narrow(2, first, end - first).zero_()
 
     def get_seq_length(self) -> int:
         """Return the filled slots."""
@@ -74,8 +83,12 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def repeat(self, times: int) -> None:
         """Make ``times`` copies of each row, next to each other."""
-        rows = torch.arange(self._count, device=self.device).repeat_interleave(times)
-        self._buffers = [buffer.index_select(0, rows) for buffer in self._buffers]
+        for index, buffer in enumerate(self._buffers):
+            rows, *shape = buffer.shape
+            copies = buffer.new_empty(rows * times, *shape)
+            filled = buffer.narrow(2, 0, self._end)
+            copies.view(rows, times, *shape).narrow(3, 0, self._end).copy_(filled.unsqueeze(1))
+            self._buffers[index] = copies
         self._count *= times
         self._expose()
 
@@ -101,6 +114,25 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         )
         self.keys, self.values = keys, values
         return keys, values
+
+
+class _AllStored(Exception):
+    """The last layer's keys and values are stored."""
+
+
+@contextmanager
+def storing_only(layers: Sequence[PreallocatedLayer]) -> Iterator[None]:
+    """End the forward pass in the block once the last layer has its keys and values.
+
+    Nothing after that is kept of a prompt: not the last layer's attention, nor its MLP.
+    """
+    layers[-1].ends_pass = True
+    try:
+        yield
+    except _AllStored:
+        pass
+    finally:
+        layers[-1].ends_pass = False
 
 
 def is_supported(model: Any) -> bool:

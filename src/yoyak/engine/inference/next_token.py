@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch.nn.functional import pad  # noqa: TID253 -- as above
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
-from yoyak.engine.inference.kv_cache import is_supported, preallocated_cache
+from yoyak.engine.inference.kv_cache import is_supported, preallocated_cache, storing_only
 from yoyak.engine.models.collate import pad_sources
 from yoyak.engine.models.model import attention_function, unwrap_model
 from yoyak.engine.tokenization.encode import EncodedRow
@@ -111,6 +111,7 @@ class _CausalScores:
         Nothing is masked here: no token of a prompt attends to the padding on its right.
         """
         backbone = self._model.get_decoder()
+        unwritten: list[tuple[int, int, int, int]] = []
         for start, rows in _slices(batch, self._bundle.device) if self._source else ():
             prompts = [row._replace(source_ids=row.source_ids[:-1]) for row in rows]
             ids, mask = pad_sources(
@@ -119,15 +120,19 @@ class _CausalScores:
             for layer in self._layers:
                 layer.use_rows(start, len(rows))
             if ids.shape[1]:
-                backbone(
-                    input_ids=ids,
-                    position_ids=torch.arange(ids.shape[1], device=ids.device)[None],
-                    past_key_values=self._cache,
-                    use_cache=True,
-                )
+                with storing_only(self._layers):
+                    backbone(
+                        input_ids=ids,
+                        position_ids=torch.arange(ids.shape[1], device=ids.device)[None],
+                        past_key_values=self._cache,
+                        use_cache=True,
+                    )
             seen = self._seen[start : start + len(rows), : self._source]
             seen[:] = pad(mask.bool(), (0, self._source - ids.shape[1]))
+            unwritten.append((start, len(rows), ids.shape[1], self._source))
         for layer in self._layers:
+            for slots in unwritten:
+                layer.clear(*slots)
             layer.use_rows(0, len(batch), self._source)
 
     def scores(self, tokens: torch.Tensor | None) -> torch.Tensor:
