@@ -18,8 +18,8 @@ USED_SHARE = 0.85
 """Of the GPU memory that is free: the rest is lost between blocks of the allocator."""
 MAX_ROWS = 512
 CPU_MIN_ROWS = 32
-"""Rows from which on a batch on a CPU takes only similar rows: fewer do not pay for their steps."""
-CPU_MIN_LENGTH = 2 / 3
+"""Rows from which on a batch on a CPU takes only similar ones: fewer leave its steps too empty."""
+CPU_MIN_LENGTH = 1 / 2
 """Of the longest source of such a batch; attention to padding takes as long as any other."""
 
 
