@@ -8,7 +8,6 @@ from support.documents import DOCS, fences, korean, levels, pages
 
 # Pages that are not translated yet.
 ENGLISH_ONLY = {
-    "engine.md",
     "tuning.md",
     "experiments.md",
     "alignment.md",
