@@ -5,10 +5,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import typer
 
 from support.documents import ROOT, fences
-from support.shell import commands
+from support.shell import commands, problem_of
 from yoyak import messages
 
 # Records of a past run speak of what was there then. One is written by `make faults`, and
@@ -65,30 +64,6 @@ def test_every_command_of_a_shell_block_is_one_that_the_command_line_takes(docum
                 if problem:
                     refused[" ".join(words)] = problem
     assert refused == {}
-
-
-def problem_of(words: list[str]) -> str:
-    """What the command line has against a command of yoyak before it starts; empty for nothing."""
-    from yoyak.cli.app import ALIASES, VERBS, load_verb
-
-    called, *words = words
-    if called != "yoyak":
-        return ""
-    name, *words = words[2:] if words[0] == "--lang" else words
-    if name not in (*VERBS, *ALIASES):
-        return f"no command {name}"
-    command = load_verb(name)
-    if hasattr(command, "commands"):
-        name, *words = words
-        command = command.commands.get(name)
-        if command is None:
-            return f"no command {name}"
-    [usage_error] = typer.BadParameter.__bases__
-    try:
-        command.make_context(name, words)
-    except usage_error as error:
-        return error.format_message()
-    return ""
 
 
 def test_a_wrong_command_is_found():

@@ -1,9 +1,9 @@
 """Every command that the documents show is run, in the order in which a reader types them.
 
 The tutorial is run in an empty folder, and each other page in a copy of what it leaves. A block
-with a file's name as its title is written to that file; an ``sh`` block with a title is not run,
-and the title is the reason, which the reader sees too. Korean pages have the same blocks
-(test_languages.py).
+with a file's name as its title is written to that file; any other title is the reason why a block
+is not run, which the reader sees too. Korean pages have the same blocks (test_languages.py), and
+sessions of Python (``>>>``) are run by tests/contract/test_python_api.py.
 """
 
 import os
@@ -33,7 +33,7 @@ def script_of(blocks: tuple[Fence, ...]) -> str:
         lines.append(f"echo '--- block {number}' >&2")
         if one.language == "sh" and one.title is None:
             lines.append(one.body)
-        elif one.language == "python" and not one.body.startswith(">>>"):
+        elif one.language == "python" and one.title is None and not one.body.startswith(">>>"):
             lines.append(f"python - <<'END_OF_BLOCK'\n{one.body}END_OF_BLOCK")
         elif one.title and Path(one.title).suffix:
             lines.append(f"mkdir -p {Path(one.title).parent}")

@@ -8,10 +8,8 @@ from support.documents import DOCS, fences, korean, levels, pages
 
 # Pages that are not translated yet.
 ENGLISH_ONLY = {
-    "tuning.md",
     "experiments.md",
     "alignment.md",
-    "serve.md",
 }
 TRANSLATED = [page for page in pages() if page.relative_to(DOCS).as_posix() not in ENGLISH_ONLY]
 

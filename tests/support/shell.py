@@ -1,8 +1,10 @@
-"""Shell commands in documents, taken apart as a shell would."""
+"""Shell commands in documents, taken apart as a shell would, and held against yoyak's own."""
 
 import re
 import shlex
 from collections.abc import Iterator
+
+import typer
 
 SEPARATORS = {"|", "||", "&&", ";", "&", "(", ")", "$("}
 HEREDOC = re.compile(r"^(.*<<-?\s*['\"]?(\w+)['\"]?.*\n)(?:.*\n)*?\2$", re.MULTILINE)
@@ -37,3 +39,27 @@ def _simple(words: list[str]) -> Iterator[list[str]]:
             kept.append(word)
     if kept:
         yield kept
+
+
+def problem_of(words: list[str]) -> str:
+    """What the command line has against a command of yoyak before it starts; empty for nothing."""
+    from yoyak.cli.app import ALIASES, VERBS, load_verb
+
+    called, *words = words
+    if called != "yoyak":
+        return ""
+    name, *words = words[2:] if words[0] == "--lang" else words
+    if name not in (*VERBS, *ALIASES):
+        return f"no command {name}"
+    command = load_verb(name)
+    if hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands.get(name)
+        if command is None:
+            return f"no command {name}"
+    [usage_error] = typer.BadParameter.__bases__
+    try:
+        command.make_context(name, words)
+    except usage_error as error:
+        return error.format_message()
+    return ""
