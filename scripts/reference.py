@@ -1,4 +1,4 @@
-"""Write the reference pages of docs/reference from the code; cog puts the output in place.
+"""Write what the documents take from the code and from each other; cog puts it in place.
 
 ``reference.py PAGE LANGUAGE`` prints one page's tables. Types, defaults, fields and exit codes are
 read from the classes, the meanings from their docstrings, commands and options from the command
@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 CATALOGUE = Path(__file__).with_name("reference.ko.po")
+DOCS = Path(__file__).parents[1] / "docs"
 WORDS = {
     "ko": {
         "argument or option": "인자나 옵션",
@@ -66,11 +67,15 @@ def word(english: str) -> str:
 def translated(english: str) -> str:
     """Return a docstring in the page's language, or note that its translation is missing."""
     if language == "en" or not english:
-        return english
+        return _for_a_cell(english)
     found = _catalogue().get(english)
     if not found:
         _missing.append(f"{CATALOGUE.name} lacks a translation of: {english}")
-    return found or english
+    return _for_a_cell(found or english)
+
+
+def _for_a_cell(text: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\|", text)
 
 
 @cache
@@ -87,7 +92,7 @@ def _catalogue() -> dict[str, str]:
 def _sentence(docstring: str | None) -> str:
     """Return the first paragraph on one line, as Markdown."""
     first = textwrap.dedent(docstring or "").strip().partition("\n\n")[0]
-    return re.sub(r"\s+", " ", first).replace("``", "`").replace("|", "\\|")
+    return re.sub(r"\s+", " ", first).replace("``", "`")
 
 
 def meanings(kind: type) -> dict[str, str]:
@@ -212,6 +217,7 @@ def settings() -> None:
         "lora": schema.LoraSettings,
         "prompt": schema.PromptSettings,
         "train": schema.TrainSettings,
+        "align": schema.AlignSettings,
         "evaluate": schema.EvaluateSettings,
         'decode (kind = "greedy")': schema.Greedy,
         'decode (kind = "beam")': schema.BeamSearch,
@@ -340,8 +346,7 @@ def files() -> None:
 
 def reliability() -> None:
     """Print docs/reliability.md, which the tests of faults write in English, cell by cell."""
-    text = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text("utf-8")
-    head, *sections = text.split("\n## ")
+    head, *sections = (DOCS / "reliability.md").read_text("utf-8").split("\n## ")
     for paragraph in head.strip().split("\n\n")[1:]:
         day = re.search(r"\d{4}-\d{2}-\d{2}", paragraph)
         english = _sentence(paragraph.replace(day[0], "{day}") if day else paragraph)
@@ -349,12 +354,33 @@ def reliability() -> None:
     for section in sections:
         title, *lines = section.splitlines()
         print(f"## {translated(title)}\n")
-        for line in lines:
-            if line.startswith("| "):
-                row(*(_cell(cell) for cell in line[2:-2].split(" | ")))
-            elif line:
-                print(line)
+        _table_in(lines)
         print()
+
+
+def architecture_packages() -> None:
+    """Print the table of packages of docs/architecture.md."""
+    _table_in(_section_of("architecture.md", "Packages, top to bottom"))
+
+
+def architecture_places() -> None:
+    """Print the table of docs/architecture.md that says where things are."""
+    _table_in(_section_of("architecture.md", "Where is …?"))
+
+
+def _section_of(page: str, title: str) -> list[str]:
+    return (DOCS / page).read_text("utf-8").split(f"\n## {title}\n")[1].splitlines()
+
+
+def _table_in(lines: list[str]) -> None:
+    """Print the rows of a table in the page's language; other lines are left out."""
+    for line in lines:
+        if line.startswith("## "):
+            return
+        if line.startswith("| "):
+            row(*(_cell(cell) for cell in line[2:-2].split(" | ")))
+        elif line.startswith("|"):
+            print(line)
 
 
 def _cell(cell: str) -> str:
@@ -369,7 +395,18 @@ def _cell(cell: str) -> str:
     return translated(cell)
 
 
-PAGES = (settings, project, contest, commands, exits, events, files, reliability)
+PAGES = (
+    settings,
+    project,
+    contest,
+    commands,
+    exits,
+    events,
+    files,
+    reliability,
+    architecture_packages,
+    architecture_places,
+)
 
 
 def main(page: str, chosen: str) -> None:

@@ -307,9 +307,11 @@ class AlignSettings(Settings, frozen=True, kw_only=True):
     """
 
     method: AlignMethod
+    """The objective."""
     samples: Annotated[int, Meta(ge=2)] = 8
     """Summaries that are sampled for each dialogue."""
     temperature: AboveZero = 1.0
+    """Of the sampled summaries."""
     rouge_weights: tuple[
         Annotated[float, Meta(ge=0.0)],
         Annotated[float, Meta(ge=0.0)],
@@ -327,6 +329,7 @@ class AlignSettings(Settings, frozen=True, kw_only=True):
     kl: Annotated[float, Meta(ge=0.0)] = 0.02
     """``mrt`` and ``grpo``: weight of the divergence from the supervised model."""
     clip: AboveZero = 0.2
+    """``grpo``: a ratio of probabilities counts up to this far from 1."""
     updates: Positive = 1
     """``grpo``: optimizer steps on the same samples."""
     scale_rewards: bool = True
@@ -338,12 +341,17 @@ class AlignSettings(Settings, frozen=True, kw_only=True):
     likelihood_weight: Annotated[float, Meta(ge=0.0)] = 0.0
     """Weight of the reference summary's loss per token beside the objective."""
     epochs: Positive = 1
+    """Passes over train."""
     max_steps: Positive | None = None
+    """Stop after this many steps, whatever ``epochs`` says."""
     batch_size: Positive = 8
     """Dialogues of one step."""
     learning_rate: AboveZero = 1e-6
+    """Highest learning rate, after the warm-up."""
     warmup_ratio: Fraction = 0.0
+    """Share of the steps over which the learning rate rises from zero."""
     evaluate_every_steps: Positive = 50
+    """Steps between evaluations on dev."""
 
     def __post_init__(self) -> None:
         if not sum(self.rouge_weights):
@@ -510,6 +518,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     prompt: PromptSettings = PromptSettings(style="source")
     train: TrainSettings = TrainSettings()
     align: AlignSettings | None = None
+    """Metric-aware training after the supervised one; none without this section."""
     evaluate: EvaluateSettings = EvaluateSettings()
     decode: Decode = Greedy()
     generate: GenerateSettings = GenerateSettings()
