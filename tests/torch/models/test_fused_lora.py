@@ -23,6 +23,7 @@ from yoyak.engine.models.kernels import (  # noqa: E402
     refuse_unsupported_kernels,
 )
 from yoyak.engine.models.model import ModelBundle, trainable_parameters  # noqa: E402
+from yoyak.engine.preflight.model_checks import kernels_refused  # noqa: E402
 from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 from yoyak.errors import Unavailable  # noqa: E402
 
@@ -354,11 +355,13 @@ def test_clipping_and_adamw_dispatch_as_much_for_many_blocks_as_for_one():
             optimizer.clip()
             optimizer.step(1e-3)
         counts.append(found.names.total())
+    print(counts)
     assert counts[0] == counts[1] < 20
 
 
 def test_dropout_costs_a_mask_per_group():
     fused, plain = (block_cost(fused=each, dropout=0.05) for each in (True, False))
+    print(f"fused {dict(fused)}, PEFT {dict(plain)}")
     assert fused["bytes"] < 0.5 * plain["bytes"]
 
 
@@ -422,7 +425,12 @@ def test_preflight_sees_a_wrong_gradient(bench, monkeypatch):
         return real(both, cos, sin, 1)
 
     monkeypatch.setattr(fused_lora, "_rotate", wrong)
-    assert not lines(bench("qwen3"))["kernels-equal-torch"].passed
+    for kernels, packed_passes in (("auto", True), ("fused", False)):
+        found = lines(bench("qwen3"), kernels=kernels, packing="on")
+        assert not found["kernels-equal-torch"].passed
+        assert found["packed-equals-padded"].passed is packed_passes, "auto goes on without them"
+        refused = kernels_refused(found.values(), TrainSettings(kernels=kernels))
+        assert refused is (kernels == "auto")
 
 
 def test_packed_rows_go_through_fused_blocks(bench):

@@ -8,12 +8,14 @@ import pytest
 from support.training import answers, run_training
 from yoyak import events
 from yoyak.config.schema import Greedy
-from yoyak.errors import BadData, BadRecipe, Unavailable
+from yoyak.errors import BadData, BadRecipe, Interrupted, RunFailed, Unavailable
 from yoyak.values import StopReason
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from yoyak.engine.models import weights  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from yoyak.engine.models import fused_lora, weights  # noqa: E402
 from yoyak.files import atomic  # noqa: E402
 
 SURE = ("train.epochs=100", "train.learning_rate=8e-3", "model.scratch.width=64")
@@ -126,3 +128,35 @@ def test_weights_that_do_not_fit_their_config_are_named(job):
 def test_an_answer_that_is_too_long_is_never_cut(job):
     with pytest.raises(BadData, match="Answers are never truncated"):
         run_training(job("bart", "prompt.max_summary_tokens=8"))
+
+
+def test_fused_layers_that_fail_their_check_are_given_up_unless_asked_for(
+    job, monkeypatch, tmp_path
+):
+    real = fused_lora._rotate
+    monkeypatch.setattr(
+        fused_lora, "_rotate", lambda both, cos, sin, _sign: real(both, cos, sin, 1)
+    )
+    sets = ("train.max_steps=4", "train.epochs=9", "evaluate.every_epochs=none")
+
+    def trained(name, kernels, stop=lambda: False):
+        asked = job("lora", *sets, f"train.kernels={kernels}", folder=tmp_path / name, stop=stop)
+        run_training(asked)
+        return load_file(asked.folder / "weights" / "adapter_model.safetensors")
+
+    expected = trained("torch", "torch")
+    assert not [each for each in job.said if isinstance(each, events.Warned)]
+    steps = []
+
+    def stops():
+        steps.extend(each for each in job.said[-1:] if isinstance(each, events.TrainStep))
+        return len(steps) == 2
+
+    with pytest.raises(Interrupted):
+        trained("auto", "auto", stop=stops)
+    warned = [each.key for each in job.said if isinstance(each, events.Warned)]
+    assert warned == ["engine.kernels-refused"]
+    found = trained("auto", "auto")  # resumed
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    with pytest.raises(RunFailed, match=r"train\.kernels=torch"):
+        trained("fused", "fused")

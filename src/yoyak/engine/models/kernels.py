@@ -44,6 +44,11 @@ class KernelOptions(NamedTuple):
             compiled=settings.compile,
         )
 
+    @property
+    def plain(self) -> "KernelOptions":
+        """The options without fused LoRA."""
+        return self._replace(fused=False)
+
 
 class KernelPatches:
     """Patch a model's kernels for a while.

@@ -66,8 +66,9 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         context = build_context(job, ready)
         start = load_checkpoint(context)
         if start is None:
-            run_preflight(job, ready.bundle, ready.rows, describe(job, ready, state))
-            start = start_state(context)
+            described = describe(job, ready, state)
+            refused = run_preflight(job, ready.bundle, ready.rows, described)
+            start = start_state(context, kernels_refused=refused)
         state = load_best(context, train(context, start))
     described = describe(job, ready, state)
     weights.write(job.folder / weights.FOLDER, described, ready.bundle)

@@ -33,20 +33,30 @@ def load_checkpoint(context: TrainContext) -> TrainState | None:
     if state is None:
         return None
     state = under_new_settings(context, state)
+    if state.kernels_refused:
+        context.optimizer.use_kernels(context.optimizer.kernel_options.plain)
     context.restore(state.step)
     context.optimizer.set_activation_checkpointing(state.recompute)
     return state
 
 
-def start_state(context: TrainContext) -> TrainState:
-    """Return the state of step 0, after the device probes."""
+def start_state(context: TrainContext, *, kernels_refused: bool = False) -> TrainState:
+    """Return the state of step 0, after the device probes.
+
+    Args:
+        context: of the run.
+        kernels_refused: preflight refused fused LoRA; the run is trained without it.
+    """
     settings = context.job.recipe.train
+    if kernels_refused:
+        context.optimizer.use_kernels(context.optimizer.kernel_options.plain)
     recompute = settings.recomputes[0]
     context.optimizer.set_activation_checkpointing(recompute)
     start = TrainState(
         budget_tokens=micro_batch_budget(settings),
         recompute=recompute,
         packed=settings.packing == "on",
+        kernels_refused=kernels_refused,
     )
     return run_device_probes(context, start)
 
@@ -70,7 +80,7 @@ def under_new_settings(context: TrainContext, state: TrainState) -> TrainState:
     if not changed:
         return state
     context.warn("engine.computed-otherwise", step=state.step, changes="; ".join(changed))
-    require_kernels(context.job, context.optimizer.bundle, context.rows)
+    refused = require_kernels(context.job, context.optimizer.bundle, context.rows)
     budget, old = micro_batch_budget(now.train), micro_batch_budget(before.train)
     if budget < old:
         budget = min(budget, state.budget_tokens)
@@ -82,5 +92,6 @@ def under_new_settings(context: TrainContext, state: TrainState) -> TrainState:
         budget_tokens=budget,
         recompute=state.recompute if kept else now.train.recomputes[0],
         deterministic=state.deterministic and now.train.deterministic,
+        kernels_refused=refused or (state.kernels_refused and now.train.kernels == "auto"),
         packed={"on": True, "off": False, "auto": state.packed}[now.train.packing],
     )

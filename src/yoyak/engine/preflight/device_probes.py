@@ -8,7 +8,6 @@ import msgspec
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.device import detect, precision_for
-from yoyak.engine.models.kernels import KernelOptions
 from yoyak.engine.models.packing import packing_obstacle
 from yoyak.engine.preflight.check_context import CheckContext
 from yoyak.engine.preflight.model_checks import equals_plain
@@ -70,7 +69,7 @@ def _reason_against_packing(context: TrainContext) -> str | None:
     reason = packing_obstacle(bundle, precision)
     if reason is not None:
         return reason
-    options = KernelOptions.of(recipe.train)._replace(packed=True)
+    options = context.optimizer.kernel_options._replace(packed=True)
     checked = CheckContext(bundle, context.rows, precision)
     result = equals_plain(checked, "packed-equals-padded", options)
     return None if result.passed else result.found

@@ -5,7 +5,7 @@ are restored, gradients are ``None`` afterwards.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -230,8 +230,10 @@ def accumulation(context: CheckContext) -> CheckResult:
     return distance_result("accumulation", worst, context.tolerance.gradient)
 
 
+KERNELS = "kernels-equal-torch"
+"""The check of fused LoRA and of Liger's kernels."""
 WITHOUT = {
-    "kernels-equal-torch": "train.kernels=torch",
+    KERNELS: "train.kernels=torch",
     "compiled-equals-eager": "train.compile=false",
     "packed-equals-padded": "train.packing=off",
 }
@@ -239,17 +241,24 @@ WITHOUT = {
 
 
 def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
-    """Check each option that the recipe sets, together with those before it."""
+    """Check each option that the recipe sets, together with those before it that stay in use."""
     wanted = KernelOptions.of(settings)
     replacing = wanted._replace(compiled=False)
-    steps = [
-        ("kernels-equal-torch", not KernelPatches(context.bundle, replacing).empty, replacing),
-        ("compiled-equals-eager", wanted.compiled, wanted),
-        ("packed-equals-padded", settings.packing == "on", wanted._replace(packed=True)),
-    ]
-    for name, is_set, options in steps:
-        if is_set:
-            yield equals_plain(context, name, options)
+    if not KernelPatches(context.bundle, replacing).empty:
+        result = equals_plain(context, KERNELS, replacing)
+        yield result
+        if kernels_refused([result], settings):
+            wanted = wanted.plain
+    if wanted.compiled:
+        yield equals_plain(context, "compiled-equals-eager", wanted)
+    if settings.packing == "on":
+        yield equals_plain(context, "packed-equals-padded", wanted._replace(packed=True))
+
+
+def kernels_refused(results: Iterable[CheckResult], settings: TrainSettings) -> bool:
+    """Return whether fused LoRA failed its check where nobody asked for it: PEFT's is used then."""
+    failed = any(result.name == KERNELS and not result.passed for result in results)
+    return failed and settings.kernels == "auto"
 
 
 def equals_plain(context: CheckContext, name: str, options: KernelOptions) -> CheckResult:

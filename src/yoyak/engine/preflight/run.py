@@ -4,16 +4,30 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect, precision_for
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.preflight.check_context import CheckContext, light_indices
 from yoyak.engine.preflight.data_checks import DataCheckContext, check_data
 from yoyak.engine.preflight.dry_run import DryRunContext, dry_run
-from yoyak.engine.preflight.model_checks import WITHOUT, check_kernels, check_model
+from yoyak.engine.preflight.model_checks import (
+    WITHOUT,
+    check_kernels,
+    check_model,
+    kernels_refused,
+)
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import RunFailed
-from yoyak.events import CheckResult, MessageList, MessageRecord, PreflightCheck, PreflightPassed
+from yoyak.events import (
+    CheckResult,
+    MessageList,
+    MessageRecord,
+    PreflightCheck,
+    PreflightPassed,
+    Warned,
+)
 from yoyak.values import Dialogue
 
 if TYPE_CHECKING:
@@ -23,8 +37,10 @@ if TYPE_CHECKING:
 
 def run_preflight(
     job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow], described: "SavedWeights"
-) -> None:
+) -> bool:
     """Check rows and model, then make a dry run; emit each result, passed or not, and all of them.
+
+    Return whether fused LoRA is refused: nobody asked for it and its gradient is another.
 
     Args:
         job: the run.
@@ -44,10 +60,30 @@ def run_preflight(
 
     for result in run_checks(context, rows, job.train.dialogues, job.recipe):
         note(result)
-    if all(result.passed for result in results):
-        note(_dry_run(job, context, rows, described))
+    refused = _warn_if_refused(job, results)
+    if all(result.passed for result in _required(results, job)):
+        note(_dry_run(_with_plain_kernels(job) if refused else job, context, rows, described))
     job.emit(PreflightPassed(at=time.time(), checks=tuple(results)))
-    require(results)
+    require(_required(results, job))
+    return refused
+
+
+def _required(results: Iterable[CheckResult], job: "TrainJob") -> list[CheckResult]:
+    """Return the results that decide; not of fused LoRA where PEFT's layers can be used instead."""
+    return [each for each in results if not kernels_refused([each], job.recipe.train)]
+
+
+def _warn_if_refused(job: "TrainJob", results: Iterable[CheckResult]) -> bool:
+    refused = [each for each in results if kernels_refused([each], job.recipe.train)]
+    for result in refused:
+        fields = {"found": result.found}
+        job.emit(Warned(at=time.time(), key="engine.kernels-refused", fields=fields))
+    return bool(refused)
+
+
+def _with_plain_kernels(job: "TrainJob") -> "TrainJob":
+    train = msgspec.structs.replace(job.recipe.train, kernels="torch")
+    return job._replace(recipe=msgspec.structs.replace(job.recipe, train=train))
 
 
 def run_checks(
@@ -74,14 +110,18 @@ def run_checks(
         yield from check_kernels(context, recipe.train)
 
 
-def require_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow]) -> None:
+def require_kernels(job: "TrainJob", bundle: ModelBundle, rows: Sequence[EncodedRow]) -> bool:
     """Run the checks of kernels alone, for a run that is resumed with other ones.
+
+    Return whether fused LoRA is refused, as ``run_preflight`` does.
 
     Raises:
         RunFailed: one changes the gradient; the message names it.
     """
     precision = precision_for(job.recipe, detect())
-    require(check_kernels(CheckContext(bundle, rows, precision), job.recipe.train))
+    results = list(check_kernels(CheckContext(bundle, rows, precision), job.recipe.train))
+    require(_required(results, job))
+    return _warn_if_refused(job, results)
 
 
 def require(results: Iterable[CheckResult]) -> None:

@@ -44,6 +44,8 @@ class TrainState(Value, frozen=True, kw_only=True):
     """Deterministic kernels are on, and proved to repeat their results on this device."""
     packed: bool = False
     """Rows of a forward pass are concatenated (cu_seqlens) instead of padded."""
+    kernels_refused: bool = False
+    """Fused LoRA failed its check under ``train.kernels = "auto"``: PEFT's layers are used."""
     rate_scale: float = 1.0
     """Factor of the learning rate: 0.5 after the one roll-back that a run is allowed."""
     skipped_steps: int = 0

@@ -69,7 +69,12 @@ class ModelOptimizer:
         self._flat = flat_adapters(bundle.model, self.named) if is_plain else None
         self._optimized = self.named if self._flat is None else {"adapters": self._flat.value}
         self._optimizer = build_optimizer(self._optimized, settings, lr_scales)
-        self._kernels = KernelPatches(bundle, KernelOptions.of(settings))
+        self.use_kernels(KernelOptions.of(settings))
+
+    def use_kernels(self, options: KernelOptions) -> None:
+        """Compute gradients with these kernels from now on."""
+        self.kernel_options = options
+        self._kernels = KernelPatches(self.bundle, options)
 
     def gradient(
         self,
