@@ -1,7 +1,9 @@
 """Records a workspace as an example for the docs: ``python scripts/record_example.py FROM TO``.
 
-Keeps what a report reads, and nothing else: no weights, no test answers. The clock starts at a
-moment of its own; host, process ids and paths are those of nobody. Every figure stays as it was.
+Keeps what a report reads, and no weights: answers and scores byte for byte, because their hashes
+are recorded. In all other files the clock starts at a moment of its own, and host, process ids and
+paths are those of nobody. Every figure stays as it was. For our own sample only, never for a
+contest's data.
 """
 
 import json
@@ -14,13 +16,15 @@ from pathlib import Path
 START = 1_767_574_800.0  # 2026-01-05 10:00:00 in Seoul
 KEPT = (
     "ledger.jsonl", "runs/*/identity.json", "runs/*/recipe.json", "runs/*/provenance.json",
-    "runs/*/events.jsonl", "runs/*/predictions/dev.jsonl", "runs/*/scores/dev.json",
-    "submissions/*/manifest.json",
+    "runs/*/events.jsonl", "submissions/*/manifest.json",
+)  # fmt: skip
+VERBATIM = (
+    "runs/*/predictions/*.jsonl", "runs/*/scores/dev.json", "submissions/*/submission.csv",
 )  # fmt: skip
 MOMENTS = {"at", "created_at", "written_at"}
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "python-mecab-ko")
 PLAIN = {
-    "host": "example", "pid": 1, "platform": "Linux", "data_folder": "src/yoyak/data/sample",
+    "host": "example", "pid": 1, "platform": "Linux", "data_folder": "sample",
     "command": ["yoyak", "run"], "environment": {}, "code": None,
 }  # fmt: skip
 
@@ -45,6 +49,10 @@ def main(source: Path, target: Path) -> None:
         else:
             drawn = json.dumps(plain(json.loads(text), first), ensure_ascii=False, indent=1) + "\n"
         written.write_text(drawn, encoding="utf-8")
+    for path in sorted(one for kind in VERBATIM for one in source.glob(kind)):
+        written = target / renamed(path.relative_to(source).as_posix(), names)
+        written.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, written)
 
 
 def renamed(text: str, names: dict[str, str]) -> str:

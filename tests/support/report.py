@@ -13,6 +13,7 @@ import pytest
 from yoyak.config import load
 from yoyak.config.aliases import with_current_names
 from yoyak.config.schema import Recipe
+from yoyak.data.sample.generator import generated_folder
 from yoyak.events import (
     AnyEvent,
     CheckpointSaved,
@@ -227,12 +228,16 @@ class Usage(NamedTuple):
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], tuple[Path, Report]]]:
+def example(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[str], tuple[Path, Report]]]:
     """The recorded workspaces of the docs, seen a minute after their end, in Seoul.
 
-    Their records name the sample data by its path in the repository.
+    Their records name the generated sample as the folder ``sample``.
     """
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    (tmp_path / "sample").symlink_to(generated_folder())
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TZ", "Asia/Seoul")
     time.tzset()
     monkeypatch.setattr(next_steps, "changes", lambda _: ())  # its recipes are those of its day

@@ -310,7 +310,7 @@ def test_a_submission_whose_file_changed_needs_checking(handed_in):
 
 def test_a_submission_is_called_by_its_recipe_and_leads_to_its_files(handed_in):
     (one,) = submissions(handed_in)
-    assert (one.number, one.system) == ("1", "tiny-bart")
+    assert (one.number, one.system) == ("1", "tiny-bart*"), "a toy is marked"
     assert one.record == "submissions/1/manifest.json"
     manifest = msgspec.json.decode((handed_in.folder / one.record).read_bytes())
     assert (one.sha256, one.rows) == (manifest["sha256"], manifest["rows"])
@@ -321,10 +321,10 @@ def test_members_of_one_recipe_are_called_by_their_own_names(handed_in):
     manifest = msgspec.json.decode(path.read_bytes())
     (member,) = manifest["members"]
     twin = {**member, "system": "260105-1000-tiny-bart-twin"}
-    foreign = {**member, "system": "colleague", "recipe": None}
+    foreign = {**member, "system": "colleague", "recipe": None, "toy": False}
     path.write_bytes(msgspec.json.encode({**manifest, "members": [member, twin, foreign]}))
     (one,) = submissions(handed_in)
-    assert one.system == f"{member['system']} + 260105-1000-tiny-bart-twin + colleague"
+    assert one.system == f"{member['system']}* + 260105-1000-tiny-bart-twin* + colleague"
 
 
 def test_without_a_ledger_submissions_are_still_listed(handed_in):

@@ -52,7 +52,7 @@ def test_the_file_reads_back_as_it_was_written(card):
 
 
 def test_rows_protocol_and_alarms_are_the_cards(printed, card):
-    assert printed["rows"] == len(card.rows) == 24
+    assert printed["rows"] == len(card.rows) == 96
     assert printed["signature"] == card.protocol.signature
     assert printed["alarms"] == [alarm.key for alarm in card.alarms]
     assert printed["alarms"], "the example has some"
