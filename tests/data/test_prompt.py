@@ -169,3 +169,19 @@ def test_a_larger_limit_never_drops_more_turns(texts, limit, more):
     small = render(row, limited(CHAT, limit), count_tokens=characters)
     large = render(row, limited(CHAT, limit + more), count_tokens=characters)
     assert large.turns_dropped <= small.turns_dropped
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "#Person1#: 비 와?\n#Person2#: #Person1#, 응."),
+        ({"turn_format": "numbered"}, "1. #Person1#: 비 와?\n2. #Person2#: #Person1#, 응."),
+        ({"turn_format": "spaced"}, "#Person1#: 비 와?\n\n#Person2#: #Person1#, 응."),
+        ({"speaker_names": "words"}, "화자 1: 비 와?\n화자 2: 화자 1, 응."),
+    ],
+)
+def test_turns_and_speakers_are_written_as_the_recipe_says(changes, expected):
+    settings = msgspec.structs.replace(PLAIN, **changes)
+    assert shown(render(dialogue("비 와?", "#Person1#, 응."), settings)) == expected
+    chat = msgspec.structs.replace(CHAT, **changes)
+    assert shown(render(dialogue("비 와?", "#Person1#, 응."), chat)).endswith(expected)

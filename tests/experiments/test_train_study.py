@@ -6,7 +6,8 @@ import pytest
 from support.studies import DrawnRuns, Records, context_of, train_study
 from yoyak.config import load
 from yoyak.errors import UsageError
-from yoyak.experiments.train_study import StudyBudget, ask, continued, new_study, record, run_study
+from yoyak.experiments.begin_study import StudyBudget, continued
+from yoyak.experiments.train_study import ask, new_study, record, run_study
 from yoyak.runs.study import StudyFolder, StudyKind
 
 

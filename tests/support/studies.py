@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from yoyak.config.schema import SearchRange
+from yoyak.experiments.begin_study import SEED
 from yoyak.experiments.study_loop import StudyContext, TrialJob, TrialResult
-from yoyak.experiments.train_study import SEED
 from yoyak.runs.study import Study, StudyKind, Trial, TrialState
 
 RATE = SearchRange(low=1e-5, high=1e-3, log=True)
@@ -73,11 +73,13 @@ def context_of(runs: DrawnRuns, records: Records) -> StudyContext:
 
 
 def train_study(trials: int = 8, seeds: int = 3, width: int = 1, **changes: object) -> Study:
-    return Study(
-        name="x", kind=StudyKind.TRAIN, recipe="kobart", sha256="", train_sha256="", dev_sha256="",
-        trials_planned=trials, seeds=seeds, seed=SEED, width=width, ranges={"learning_rate": RATE},
-        selection_rows=len(SELECTION), judging_rows=len(JUDGING), **changes,
-    )  # fmt: skip
+    known = {
+        "name": "x", "kind": StudyKind.TRAIN, "recipe": "kobart", "sha256": "", "train_sha256": "",
+        "dev_sha256": "", "trials_planned": trials, "seeds": seeds, "seed": SEED, "width": width,
+        "ranges": {"learning_rate": RATE}, "selection_rows": len(SELECTION),
+        "judging_rows": len(JUDGING),
+    }  # fmt: skip
+    return Study(**(known | changes))
 
 
 def scored_study(*means: float) -> Study:

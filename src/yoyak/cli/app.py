@@ -20,6 +20,7 @@ VERBS = {
     "score": "metrics:score",
     "compare": "metrics:compare",
     "tune": "tune:tune",
+    "screen": "studies:screen",
     "import": "submission:import_",
     "submit": "submission:submit",
     "report": "runs:report",

@@ -32,7 +32,10 @@ Allow = Annotated[
 SkipPlan = Annotated[bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))]
 Freeze = Annotated[bool, typer.Option("--freeze", help=text("cli.option-study-freeze"))]
 
+Steps = Annotated[int, typer.Option("--steps", min=0, help=text("cli.option-study-steps"))]
+
 DEFAULT_TRIALS = 16
+DEFAULT_STEPS = 50
 
 
 def train(
@@ -61,6 +64,7 @@ def train(
 ) -> None:
     """Search settings of training; the same command goes on where it was stopped."""
     from yoyak.experiments import budget, optuna_sampler, train_study
+    from yoyak.experiments.begin_study import StudyBudget, continued
     from yoyak.runs.study import StudyFolder, StudyKind
     from yoyak.scheduler.scheduler import gpu_entries
 
@@ -75,7 +79,7 @@ def train(
     if minutes is not None:
         least = train_study.LEAST_TRIALS
         trials = budget.trials_within(minutes, time, seeds=seeds, least=least, recipe=recipe)
-    spent = train_study.StudyBudget(trials or DEFAULT_TRIALS, seeds, len(gpu_entries()))
+    spent = StudyBudget(trials or DEFAULT_TRIALS, seeds, len(gpu_entries()))
     asked = train_study.new_study(
         resolved.recipe,
         context.corpus,
@@ -85,7 +89,7 @@ def train(
     )
     folder = StudyFolder(context.workspace.studies_folder, StudyKind.TRAIN, asked.name)
     with folder.lock():
-        begun = train_study.continued(folder.read(), asked)
+        begun = continued(folder.read(), asked)
         announce(begun, time)
         runs = TrialLineup(context, begun, tuple(sets or ()), allow, skip_plan)
         with runs.context(partial(train_study.record, folder)) as inner:
@@ -93,6 +97,98 @@ def train(
     conclude(context, done, folder, as_json)
     if freeze:
         freeze_winner(done, tuple(sets or ()))
+
+
+def prompt(
+    recipe: Annotated[str, typer.Argument(help=text("cli.argument-recipe"), metavar="RECIPE")],
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", help=text("cli.option-prompts"), show_default=False),
+    ] = None,
+    steps: Steps = DEFAULT_STEPS,
+    seeds: Seeds = 3,
+    study: StudyName = None,
+    freeze: Freeze = False,
+    sets: Sets = None,
+    allow: Allow = None,
+    skip_plan: SkipPlan = False,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare prompts, zero-shot and then in short trainings."""
+    from yoyak.experiments import prompt_study
+    from yoyak.experiments.begin_study import continued
+    from yoyak.runs.study import StudyFolder, StudyKind
+    from yoyak.scheduler.scheduler import gpu_entries
+
+    context = open_context(data, workspace)
+    print(context.data_line, file=sys.stderr)
+    [resolved] = context.resolve([recipe], sets or ())
+    base = resolved.recipe
+    given = (
+        prompt_study.edits_of(base.prompt)
+        if prompts is None
+        else prompt_study.read_candidates(prompts)
+    )
+    candidates = prompt_study.trials_of(base, list(given))
+    width = len(gpu_entries())
+    spent = prompt_study.budget_of(len(candidates), steps=steps, seeds=seeds, width=width)
+    name = study or base.name
+    asked = prompt_study.new_study(base, context.corpus, candidates, spent, name=name, steps=steps)
+    folder = StudyFolder(context.workspace.studies_folder, StudyKind.PROMPT, name)
+    with folder.lock():
+        begun = continued(folder.read(), asked)
+        announce(begun, None)
+        lineup = TrialLineup(context, begun, tuple(sets or ()), allow, skip_plan)
+        with lineup.context(folder.write) as inner:
+            seed = base.train.seed
+            done = prompt_study.run_study(begun, candidates, inner, steps=steps, base_seed=seed)
+    conclude(context, done, folder, as_json)
+    if freeze:
+        freeze_winner(done, tuple(sets or ()))
+
+
+def screen(
+    bases: Annotated[list[str], typer.Argument(help=text("cli.argument-bases"), metavar="BASE…")],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help=text("cli.option-template"), show_default=False)
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, help=text("cli.option-shots"))] = 0,
+    steps: Steps = DEFAULT_STEPS,
+    study: Annotated[str, typer.Option("--study", help=text("cli.option-screen"))] = "bases",
+    sets: Sets = None,
+    allow: Allow = None,
+    skip_plan: SkipPlan = False,
+    data: DataFolder = None,
+    workspace: WorkspaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare bases before anything is trained for long."""
+    from yoyak.experiments import screen as screening
+    from yoyak.experiments.begin_study import continued
+    from yoyak.experiments.successive_halving import halve
+    from yoyak.runs.study import StudyFolder, StudyKind
+    from yoyak.scheduler.scheduler import gpu_entries
+
+    context = open_context(data, workspace)
+    print(context.data_line, file=sys.stderr)
+    given = tuple(sets or ())
+    candidates = screening.trials_of(bases, recipe)
+    rounds = screening.rounds(steps, examples)
+    resolved = [one.recipe for each in candidates for one in context.resolve([each.recipe], given)]
+    width = len(gpu_entries())
+    asked = screening.new_study(
+        resolved, context.corpus, candidates, rounds, name=study, width=width
+    )
+    folder = StudyFolder(context.workspace.studies_folder, StudyKind.SCREEN, study)
+    with folder.lock():
+        begun = continued(folder.read(), asked)
+        announce(begun, None)
+        lineup = TrialLineup(context, begun, given, allow, skip_plan)
+        with lineup.context(folder.write) as inner:
+            done = halve(begun, candidates, rounds, inner)
+    conclude(context, done, folder, as_json)
 
 
 def announce(study: "Study", time: "TimeEstimate | None") -> None:

@@ -16,6 +16,7 @@ RunName = Annotated[str, typer.Argument(help=text("cli.argument-run"), metavar="
 
 tune = typer.Typer(help=text("cli.verb-tune"), no_args_is_help=True, rich_markup_mode=None)
 tune.command("train", help=text("cli.verb-tune-train"))(studies.train)
+tune.command("prompt", help=text("cli.verb-tune-prompt"))(studies.prompt)
 
 
 @tune.command("decode", help=text("cli.verb-tune-decode"))

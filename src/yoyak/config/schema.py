@@ -144,6 +144,10 @@ class PromptSettings(Settings, frozen=True, kw_only=True):
     """What is asked of the model, before the dialogue."""
     examples: Annotated[int, Meta(ge=0)] = 0
     """Few-shot examples from train, for models that are not trained."""
+    turn_format: Literal["lines", "numbered", "spaced"] = "lines"
+    """A line a turn; with its number before it; with an empty line between turns."""
+    speaker_names: Literal["tags", "words"] = "tags"
+    """``#Person1#`` as the data have it, or ``화자 1``, in the dialogue only."""
     max_source_tokens: Positive = 1024
     """Longest dialogue; of a longer one the middle is left out."""
     max_summary_tokens: Positive = 256
@@ -490,6 +494,7 @@ class SearchSettings(Settings, frozen=True, kw_only=True):
     warmup_ratio: SearchRange | None = None
     weight_decay: SearchRange | None = None
     label_smoothing: SearchRange | None = None
+    neftune_noise_alpha: SearchRange | None = None
     r: SearchRange | None = None
     alpha_ratio: SearchRange | None = None
     lora_dropout: SearchRange | None = None
@@ -615,6 +620,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
 
 LATER_SETTINGS = (
     *(("evaluate", name) for name in ("dev_half", "max_new_tokens")),
+    *(("prompt", name) for name in ("turn_format", "speaker_names")),
     *(("lora", name) for name in ("use_rslora", "use_dora")),
     *(("lora", name) for name in ("init_lora_weights", "loraplus_lr_ratio")),
     *(("train", name) for name in ("min_lr_rate", "layerwise_lr_decay", "optim")),

@@ -16,6 +16,7 @@ from yoyak.values import Message, Source, Turn
 GAP = "[중략]"
 """Stands on a line of its own where turns were left out, and inside a turn that was shortened."""
 
+_PERSON = re.compile(r"#Person(\d+)#")
 _GAP_TURN = Turn(speaker="", text=GAP)
 
 CountTokens = Callable[[Source], int]
@@ -98,7 +99,9 @@ def _source(
 ) -> Source:
     dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
     if settings.style == "source":
-        shown = "\n".join(filter(None, (settings.system, settings.instruction, _lines(turns))))
+        shown = "\n".join(
+            filter(None, (settings.system, settings.instruction, _shown(settings, turns)))
+        )
         return Source(id=dialogue.id, text=shown, turns_dropped=dropped)
     system = (Message(role="system", text=settings.system),) if settings.system else ()
     shots = [
@@ -114,12 +117,17 @@ def _source(
 
 
 def _question(settings: PromptSettings, turns: tuple[Turn, ...]) -> Message:
-    text = "\n\n".join(filter(None, (settings.instruction, _lines(turns))))
+    text = "\n\n".join(filter(None, (settings.instruction, _shown(settings, turns))))
     return Message(role="user", text=text)
 
 
-def _lines(turns: tuple[Turn, ...]) -> str:
-    return "\n".join(turn.line for turn in turns)
+def _shown(settings: PromptSettings, turns: tuple[Turn, ...]) -> str:
+    lines = [turn.line for turn in turns]
+    if settings.speaker_names == "words":
+        lines = [_PERSON.sub(r"화자 \1", line) for line in lines]
+    if settings.turn_format == "numbered":
+        lines = [f"{number}. {line}" for number, line in enumerate(lines, 1)]
+    return ("\n\n" if settings.turn_format == "spaced" else "\n").join(lines)
 
 
 # --- shortening ------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ def _usual(recipe: Recipe) -> dict[str, SearchRange]:
         found[ALPHA_RATIO] = SearchRange(values=tuple(sorted({1.0, 2.0, 4.0} | {ratio})))
         dropouts = tuple(sorted({0.0, 0.05, 0.1} | {lora.lora_dropout}))
         found["lora_dropout"] = SearchRange(values=dropouts)
+        noises = tuple(sorted({0.0, 5.0} | {train.neftune_noise_alpha or 0.0}))
+        found["neftune_noise_alpha"] = SearchRange(values=noises)
     return found
 
 
@@ -86,7 +88,8 @@ def _own(recipe: Recipe, name: str) -> float:
     lora = recipe.lora or LoraSettings()
     if name == ALPHA_RATIO:
         return lora.lora_alpha / lora.r
-    return float(getattr(lora if name in _LORA else recipe.train, name))
+    # A switch that is off, as NEFTune is where a recipe does not name it, has no strength.
+    return float(getattr(lora if name in _LORA else recipe.train, name) or 0.0)
 
 
 def sets_of(recipe: Recipe, params: Mapping[str, float]) -> tuple[str, ...]:
@@ -111,6 +114,8 @@ def _key(name: str) -> str:
 
 
 def _written(key: str, value: float) -> str:
+    if key == "train.neftune_noise_alpha" and not value:
+        return "none"
     is_whole = key.partition(".")[2] in {*_INTEGERS, "micro_batch_size", "lora_alpha"}
     return str(int(value)) if is_whole else repr(float(value))
 

@@ -30,7 +30,7 @@ class TrialResult(NamedTuple):
     """What came of a trial's run; ``scores`` is the ROUGE mean of each row of dev by id."""
 
     state: TrialState
-    run: str
+    run: str | None
     scores: dict[str, float] = {}
     evaluations: tuple[float, ...] = ()
     seconds: float | None = None
@@ -71,12 +71,13 @@ def search(study: Study, ask: Ask, context: StudyContext, *, may_stop: bool) -> 
             context.write(study)
         earlier = tuple(one.evaluations for one in ended)
         jobs = [TrialJob(one, earlier if may_stop and one.number else None) for one in opened]
-        study = _run(study, jobs, context)
+        study = run_jobs(study, jobs, context)
         refuse_failed_baseline(study)
     return study
 
 
-def _run(study: Study, jobs: Sequence[TrialJob], context: StudyContext) -> Study:
+def run_jobs(study: Study, jobs: Sequence[TrialJob], context: StudyContext) -> Study:
+    """Run trials of the study side by side, and record what came of them."""
     results = context.run_trials(jobs)
     done = {
         job.trial.number: with_result(job.trial, result, context.selection)

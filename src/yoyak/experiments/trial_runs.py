@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from yoyak.config.project import Project
 from yoyak.config.schema import LONGEST_NAME, Recipe
-from yoyak.errors import BadData, Interrupted
+from yoyak.errors import BadData, BadRecipe, InputMissing, Interrupted, Unavailable
 from yoyak.events import AnyEvent, Evaluated, RunStatus, Started
 from yoyak.experiments.pruning import evaluations_of, pruned_at
 from yoyak.experiments.study_loop import TrialJob, TrialResult
@@ -56,15 +56,20 @@ class TrialRunner(NamedTuple):
             Interrupted: a run was stopped from outside; the same command goes on.
             DiskFull: a limit of the disk was reached.
         """
-        runs = [self._run_of(job.trial) for job in jobs]
-        todo = [
-            run for job, run in zip(jobs, runs, strict=True) if self._stopped_at(job, run) is None
-        ]
-        outcomes = {one.run.name: one for one in self._complete(jobs, runs, todo)}
+        found = [(job, self._created(job.trial)) for job in jobs]
+        created = [(job, run) for job, run in found if isinstance(run, Run)]
+        outcomes = {one.run.name: one for one in self._complete(created)}
         return [
-            self._result(job, run, outcomes.get(run.name))
-            for job, run in zip(jobs, runs, strict=True)
+            self._result(job, run, outcomes.get(run.name)) if isinstance(run, Run) else run
+            for job, run in found
         ]
+
+    def _created(self, trial: Trial) -> Run | TrialResult:
+        """Return the run of a trial, or its failure where its settings or base cannot be used."""
+        try:
+            return self._run_of(trial)
+        except (BadRecipe, Unavailable, InputMissing) as error:
+            return TrialResult(TrialState.FAILED, None, seconds=0.0, problem=str(error))
 
     def _run_of(self, trial: Trial) -> Run:
         """Return the run of a trial; it has the token ids of an earlier one, if they are there."""
@@ -75,12 +80,11 @@ class TrialRunner(NamedTuple):
         )
         return run
 
-    def _complete(
-        self, jobs: Sequence[TrialJob], runs: Sequence[Run], todo: Sequence[Run]
-    ) -> list[RunOutcome]:
+    def _complete(self, created: Sequence[tuple[TrialJob, Run]]) -> list[RunOutcome]:
+        job_of = {run.name: job for job, run in created}
+        todo = [run for job, run in created if self._stopped_at(job, run) is None]
         if not todo:
             return []
-        job_of = {run.name: job for job, run in zip(jobs, runs, strict=True)}
         self.prepare(todo)
         for run in todo:
             self._share_token_ids(run)

@@ -109,6 +109,7 @@ class Study(Value, frozen=True, kw_only=True):
     train_sha256: str
     dev_sha256: str
     trials_planned: int
+    """At most: a round may have fewer."""
     seeds: int
     """Fresh seeds with which winner and baseline are trained to be judged."""
     seed: int
@@ -137,7 +138,9 @@ class Study(Value, frozen=True, kw_only=True):
 
     @property
     def baseline(self) -> Trial | None:
-        """The recipe as it is, in the last round that has a score."""
+        """The recipe as it is, in the last round; a screen of bases has none."""
+        if self.kind is StudyKind.SCREEN:
+            return None
         return next((one for one in self.last_round if one.candidate == 0), None)
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from yoyak.metrics.selection_bias import ChanceGain, chance_gains
 from yoyak.report.model.report import Measured, StudySummary, StudyTrial
-from yoyak.runs.study import Study, Trial, TrialState, read_studies
+from yoyak.runs.study import Study, StudyKind, Trial, TrialState, read_studies
 from yoyak.runs.workspace import Workspace
 
 
@@ -13,8 +13,9 @@ def summarise(study: Study, record: str, *, intervals: bool = True) -> StudySumm
     best = study.best
     winner = None if study.verdict is None else study.trial(study.verdict.winner)
     shown = winner or best
-    scored = [one for one in study.last_round if one.candidate == 0 or study.baseline is None]
-    scored += [one for one in study.last_round if one not in scored]
+    first = study.baseline
+    others = [one for one in study.last_round if one != first]
+    scored = [] if first is None else [first, *others]
     return StudySummary(
         name=study.name,
         kind=study.kind,
@@ -42,7 +43,9 @@ def _chance(trials: Sequence[Trial]) -> tuple[ChanceGain, ...]:
 
 
 def _rows(study: Study, *, intervals: bool) -> list[StudyTrial]:
-    baselines = {one.rung: one for one in study.finished if one.candidate == 0}
+    is_screen = study.kind is StudyKind.SCREEN
+    known = [one for one in study.finished if one.candidate == 0 and not is_screen]
+    baselines = {one.rung: one for one in known}
     best: dict[int, float] = {}
     rows = []
     for trial in study.trials:

@@ -32,7 +32,8 @@ def plan(study: Study, run_seconds: float | None) -> Iterator[Block]:
         "selection": study.selection_rows,
         "judging": study.judging_rows,
     }
-    yield Note(text("experiments.plan", **fields))
+    key = "experiments.plan-screen" if study.kind is StudyKind.SCREEN else "experiments.plan"
+    yield Note(text(key, **fields))
     if run_seconds is not None:
         each, all_ = format.duration(run_seconds), format.duration(runs * run_seconds)
         yield Note(text("experiments.plan-time", each=each, all=all_))
@@ -147,7 +148,8 @@ def _sentences(one: StudySummary) -> Iterator[str]:
     winner = one.winner or text("experiments.as-it-is")
     if found is None:
         if one.seeds == 0 and one.trials:
-            yield text("experiments.no-verdict")
+            is_screen = one.kind is StudyKind.SCREEN
+            yield text(f"experiments.{'screened' if is_screen else 'no-verdict'}")
     elif found.comparison is None:
         yield text("experiments.baseline-won")
     else:
