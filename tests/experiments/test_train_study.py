@@ -6,7 +6,7 @@ import pytest
 from support.studies import DrawnRuns, Records, context_of, train_study
 from yoyak.config import load
 from yoyak.errors import UsageError
-from yoyak.experiments.begin_study import StudyBudget, continued
+from yoyak.experiments.begin_study import StudyBudget
 from yoyak.experiments.train_study import ask, new_study, record, run_study
 from yoyak.runs.study import StudyFolder, StudyKind
 
@@ -35,19 +35,6 @@ def test_what_was_imported_is_tried_right_after_the_recipe(kobart, corpus):
     assert ask(kobart, study, 2).sets == ("train.epochs=2",)
     assert ask(kobart, study, 2).label == "epochs 2"
     assert ask(kobart, study, 3).params.keys() == study.ranges.keys()
-
-
-def test_a_study_goes_on_with_more_trials_but_not_with_other_settings_or_data(kobart, corpus):
-    asked = new_study(kobart, corpus, StudyBudget(trials=4), name="kobart")
-    more = new_study(kobart, corpus, StudyBudget(trials=9, seeds=5), name="kobart")
-    assert continued(None, asked) == asked
-    assert continued(asked, more) == msgspec.structs.replace(asked, trials_planned=9, seeds=5)
-    other = load.resolve("kobart", sets=["train.weight_decay=0.3"]).recipe
-    with pytest.raises(UsageError, match="other settings or ranges"):
-        continued(asked, new_study(other, corpus, StudyBudget(trials=4), name="kobart"))
-    elsewhere = msgspec.structs.replace(asked, dev_sha256="other")
-    with pytest.raises(UsageError, match="other data"):
-        continued(elsewhere, asked)
 
 
 def test_a_single_trial_compares_nothing(kobart, corpus):
