@@ -25,7 +25,7 @@ def completed(capsys, monkeypatch, words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("yoyak sc", ["score"]),
+        ("yoyak sc", ["score", "screen"]),
         ("yoyak score --proto", ["--protocol"]),
         ("yoyak run tiny", ["tiny-bart", "tiny-qlora"]),
         ("yoyak doctor lead exa", ["exaone4-1.2b"]),
