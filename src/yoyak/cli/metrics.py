@@ -1,7 +1,7 @@
 """The verbs score and compare. Neither needs torch, and score needs no workspace."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,6 +59,8 @@ def compare(
     from yoyak.metrics.significance import compare as compare_group
     from yoyak.report.render.json import comparison_json
     from yoyak.report.sections.scorecard import comparison
+    from yoyak.report.sections.seeds import within_seed_noise
+    from yoyak.runs.replicates import seed_noise
     from yoyak.terminal.render import show
 
     context = open_context(None, workspace)
@@ -73,7 +75,7 @@ def compare(
     comparable = [group for group in grouped if len(group) > 1]
     if not comparable:
         raise UsageError("cli.compare-two", workspace=context.workspace.folder)
-    toys = _toys(context, evaluated)
+    toys, noise = _toys(context, evaluated), seed_noise(context.workspace.runs())
     for group in comparable:
         compared, marked = compare_group(group), toys & group.keys()
         if as_json:
@@ -81,8 +83,7 @@ def compare(
             continue
         names = _display_names(context, group, marked)
         show(comparison(compared, group, names=names), sys.stdout)
-        if marked:
-            print(f"{TOY} {text('report.toy-note')}")
+        _print_notes(within_seed_noise(compared, noise, names), bool(marked))
         if rows:
             best = [standing.system for standing in compared.standings[:2]]
             files = references or [context.dev_file]
@@ -92,6 +93,12 @@ def compare(
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
     if rows and references is None and not as_json:
         draw_review(context, named)
+
+
+def _print_notes(notes: Sequence[str], has_toys: bool) -> None:
+    """Print what a comparison needs to be read with: seeds, and models from scratch."""
+    for line in (*notes, *([f"{TOY} {text('report.toy-note')}"] if has_toys else [])):
+        print(line)
 
 
 def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path]) -> None:

@@ -90,11 +90,17 @@ def run(
     skip_plan: Annotated[
         bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))
     ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", min=2, help=text("cli.option-folds"), show_default=False),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help=text("cli.option-seeds"))] = 1,
     unplanned: Annotated[
         bool, typer.Option("--unplanned", hidden=True, callback=_name_skip_plan)
     ] = False,
 ) -> None:
     """Complete each recipe's run, then write the report and the submission."""
+    from yoyak.experiments.folds import FoldPlan, score_out_of_fold
     from yoyak.scheduler.create_runs import create_runs, record_audit, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.terminal.progress import showing
@@ -104,13 +110,17 @@ def run(
     print(context.data_line, file=sys.stderr)
     live_trackers = LiveTrackers(context.workspace, context.project, sys.stderr)
     names = context.lineup(recipe)
-    context.resolve(names, sets or ())
+    plan, resolved = FoldPlan(folds, seeds), context.resolve(names, sets or ())
     allowed = (*context.project.data.allow, *(allow or ()))
     findings = audit_data(context, allowed)
     runs = create_runs(
         context.workspace,
         context.corpus,
-        names,
+        [
+            request
+            for name, one in zip(names, resolved, strict=True)
+            for request in plan.requests(name, one.recipe)
+        ],
         context.project,
         sets or (),
         admit=None if skip_plan or unplanned else partial(admit_runs, context),
@@ -127,6 +137,7 @@ def run(
         if results == {RunResult.ALREADY_DONE}:
             done = ", ".join(one.name for one in runs)
             print(text("cli.done", runs=done), file=sys.stderr)
+        score_out_of_fold(context.workspace, context.corpus, runs)
         _conclude(context)
     if scheduler.danger is not None:
         raise scheduler.danger

@@ -99,7 +99,7 @@ def resolve(
         _merge(merged, table, origins, origin)
     label = recipe_name(name)
     merged.setdefault("name", label)
-    if name.endswith(".toml"):
+    if name.endswith(".toml") or merged["name"] != label:
         merged["file"] = name
     merged.get("decode", {}).setdefault("kind", "greedy")  # what a recipe without [decode] does
     if "engine" not in merged:

@@ -459,6 +459,69 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
 
 
+class ImportedRows(Settings, frozen=True, kw_only=True):
+    """Generated rows of a file, for training only.
+
+    An id is that of the train row it was made from (``train_12``, or ``train_12@2`` where there are
+    several), or any other for rows made from none.
+    """
+
+    file: str
+    """In the format of train; relative to the data folder."""
+    origin: str
+    """The model or service that wrote them: the contest's forbidden sources are looked for here."""
+    weight: AboveZero = 1.0
+    """How often each row occurs in an epoch; of 0.5, half the rows do."""
+    sha256: str | None = None
+    """Of the file; filled in where a run is created."""
+
+
+class DataSettings(Settings, frozen=True, kw_only=True):
+    """Which rows are trained on and how they are changed; dev and test stay as they are.
+
+    In this order: ``drop`` and ``near_duplicates`` take rows out of train, a fold is held out,
+    generated rows are added.
+    """
+
+    folds: Annotated[int, Meta(ge=2)] | None = None
+    """Number of folds of train; near-duplicate dialogues are in the same one."""
+    fold: Positive | None = None
+    """The fold that is held out and predicted, from 1."""
+    with_dev: bool = False
+    """Train on dev, too: such a run has no dev score."""
+    drop: tuple[Literal["unknown-speaker", "unfinished-summary", "long-summary"], ...] = ()
+    """Rules of ``data.training_rows`` for rows that are left out."""
+    near_duplicates: PositiveFraction | None = None
+    """Keep the first of dialogues that are at least so similar."""
+    speakers: Literal["shuffle", "rename"] | None = None
+    """Of augmented copies: exchange the row's speaker tags, or draw others."""
+    drop_turns: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
+    """Of augmented copies: share of turns that are left out."""
+    augmented_weight: AboveZero = 1.0
+    """How often each row has an augmented copy in an epoch, where one is asked for."""
+    paraphrases: ImportedRows | None = None
+    back_translations: ImportedRows | None = None
+    synthetic: ImportedRows | None = None
+    seed: int = 42
+    """Of all random choices here, so that runs with other ``train.seed`` have the same rows."""
+
+    def __post_init__(self) -> None:
+        if (self.folds is None) != (self.fold is None) or (self.fold or 0) > (self.folds or 0):
+            raise broken_rule("fold")
+        if self.with_dev and self.folds is not None:
+            raise broken_rule("fold-with-dev")
+
+    @property
+    def imported(self) -> dict[str, ImportedRows]:
+        """The files of generated rows, by what they are."""
+        kinds = {
+            "paraphrase": self.paraphrases,
+            "back-translation": self.back_translations,
+            "synthetic": self.synthetic,
+        }
+        return {kind: rows for kind, rows in kinds.items() if rows is not None}
+
+
 class SearchRange(Settings, frozen=True, kw_only=True):
     """The values of one setting that a study may try: between two bounds, or a list."""
 
@@ -521,6 +584,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
     lora: LoraSettings | None = None
     """Adapters; without this section all weights are trained."""
     prompt: PromptSettings = PromptSettings(style="source")
+    data: DataSettings = DataSettings()
     train: TrainSettings = TrainSettings()
     align: AlignSettings | None = None
     """Metric-aware training after the supervised one; none without this section."""
@@ -535,10 +599,7 @@ class Recipe(Settings, frozen=True, kw_only=True):
             raise broken_rule("name")
         if len(self.name) > LONGEST_NAME:
             raise broken_rule("name-length", most=LONGEST_NAME, found=len(self.name))
-        if self.model.quantisation is not None and self.lora is None:
-            raise broken_rule("quantised")
-        if self.lora is not None:
-            self._check_adapters(self.lora)
+        self._check_training()
         if self.prompt.examples and (self.train.epochs or self.prompt.style != "chat"):
             raise broken_rule("examples")
         self._check_generate()
@@ -556,6 +617,14 @@ class Recipe(Settings, frozen=True, kw_only=True):
             raise broken_rule("align-untrained")
         if self.lora is not None and self.lora.init_lora_weights == "pissa":
             raise broken_rule("align-pissa")
+
+    def _check_training(self) -> None:
+        if self.model.quantisation is not None and self.lora is None:
+            raise broken_rule("quantised")
+        if self.lora is not None:
+            self._check_adapters(self.lora)
+        if self.data.with_dev and self.evaluate.every_epochs is not None:
+            raise broken_rule("with-dev-evaluated")
 
     def _check_adapters(self, lora: LoraSettings) -> None:
         if lora.init_lora_weights == "pissa" and self.model.quantisation is not None:
@@ -635,6 +704,8 @@ def _without_description(recipe: Recipe) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(recipe)
     for name in ("about", "file", "base", "search"):
         del found[name]
+    if recipe.data == DataSettings():
+        del found["data"]
     for section, name in LATER_SETTINGS:
         settings = getattr(recipe, section)
         known = msgspec.structs.fields(settings) if settings is not None else ()

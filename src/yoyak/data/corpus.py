@@ -116,9 +116,9 @@ def corpus_of(
     """Return the corpus of rows that were read and checked; ``further`` are references of dev."""
     return Corpus(
         folder=str(folder),
-        train=_split("train", train),
-        dev=_split("dev", dev, further),
-        test=_split("test", test),
+        train=split_of("train", train),
+        dev=split_of("dev", dev, further),
+        test=split_of("test", test),
         sample_submission=sample_submission,
     )
 
@@ -182,9 +182,10 @@ def fingerprint(dialogues: Iterable[Dialogue]) -> str:
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 
-def _split(
+def split_of(
     name: SplitName, records: ContestRows, further: dict[str, tuple[str, ...]] | None = None
 ) -> Split:
+    """Return the split of rows that were read; ``further`` are references of dev."""
     changed: Counter[str] = Counter()
     dialogues = []
     for record in records.rows:

@@ -12,6 +12,7 @@ import msgspec
 
 from yoyak.config.schema import BeamSearch, Recipe, Recompute
 from yoyak.data.few_shot import choose_examples
+from yoyak.data.training_rows import training_split
 from yoyak.planning.memory_estimate import ForwardPass, training_memory
 from yoyak.planning.model_shapes import ModelShape
 from yoyak.values import Corpus, Dialogue, Value
@@ -80,9 +81,10 @@ def workload_of(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:
         recipe, corpus, ratio
     )
     fixed += TEMPLATE_TOKENS if prompt.style == "chat" else 2
-    whole = [_tokens(row.text, ratio) + fixed for row in corpus.train.dialogues]
+    rows = training_split(corpus, recipe.data).dialogues
+    whole = [_tokens(row.text, ratio) + fixed for row in rows]
     sources = [min(tokens, prompt.max_source_tokens) for tokens in whole]
-    answers = [_answer_tokens(row, ratio) for row in corpus.train.dialogues]
+    answers = [_answer_tokens(row, ratio) for row in rows]
     per_epoch = -(-len(sources) // train.batch_size)
     steps = min(per_epoch * train.epochs, train.max_steps or per_epoch * train.epochs)
     evaluations = _evaluations(recipe, steps / per_epoch)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from yoyak.config.schema import Recipe
 from yoyak.data.corpus import read_corpus
+from yoyak.data.training_rows import training_split
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import RunStatus
 from yoyak.runs.run import Run
@@ -77,14 +78,14 @@ def _parts(folder: Path, recipe: Recipe, train: Split) -> dict[str, str]:
 def _train_split(run: Run) -> Split:
     sha256 = run.identity.train_sha256
     try:
-        train = read_corpus(Path(run.identity.data_folder)).train
+        corpus = read_corpus(Path(run.identity.data_folder))
     except InputMissing:
         if _needs_train(run.recipe):
             raise
         return Split(name="train", dialogues=(), fingerprint=sha256)
-    if train.fingerprint != sha256:
+    if corpus.train.fingerprint != sha256:
         raise BadData("prediction.data-changed", run=run.name, folder=run.identity.data_folder)
-    return train
+    return training_split(corpus, run.recipe.data)
 
 
 def _needs_train(recipe: Recipe) -> bool:

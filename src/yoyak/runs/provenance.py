@@ -30,6 +30,10 @@ class Provenance(Value, frozen=True, kw_only=True):
     environment: dict[str, str]
     data_folder: str
     data_sha256: dict[str, str]
+    training_rows: dict[str, int] = {}
+    """Rows trained on by source, where the recipe's ``[data]`` changes train; else empty."""
+    training_sha256: str | None = None
+    """Fingerprint of those rows."""
     base: str | None = None
     """The base as found here: ``org/name@commit`` from the hub's cache, ``path@sha256`` of a local
     folder's configuration and file sizes, the bare name of one that is still to be downloaded."""

@@ -99,6 +99,8 @@ def output_path(run: Run, stage: str, variant: str | None = None) -> Path | None
             return run.predictions_path("dev", variant)
         case "predict-test":
             return run.predictions_path("test", variant)
+        case "predict-train":
+            return run.predictions_path("train", variant)
         case "score":
             return run.scorecard_path("dev", variant)
         case _:

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from yoyak.config import load
 from yoyak.config.project import Project
 from yoyak.config.schema import Recipe
+from yoyak.data.training_rows import with_file_hashes
 from yoyak.engine import ENGINES
 from yoyak.errors import BadRecipe
 from yoyak.events import DataAudited, DataFinding, Planned, Queued, RunStatus
@@ -20,14 +23,22 @@ from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.decode_jobs import with_frozen
+from yoyak.submission.contest_rules import check_generated_rows
 from yoyak.system.probe import GB
 from yoyak.values import Corpus
+
+
+class RunRequest(NamedTuple):
+    """A recipe with settings that only this run of it has, over those of the command line."""
+
+    recipe: str
+    sets: tuple[str, ...] = ()
 
 
 def create_runs(
     workspace: Workspace,
     corpus: Corpus,
-    names: Iterable[str],
+    names: "Iterable[str | RunRequest]",
     project: Project,
     sets: Iterable[str],
     *,
@@ -38,7 +49,7 @@ def create_runs(
     Args:
         workspace: where the runs are.
         corpus: the data.
-        names: of the recipes.
+        names: of the recipes, or requests with settings of their own.
         project: the settings of the folder.
         sets: settings of the command line.
         admit: called with each recipe and the run that there is of it, before one is created.
@@ -48,14 +59,27 @@ def create_runs(
             where ``admit`` raises.
     """
     sets = tuple(sets)
-    resolved = [load.resolve(name, project=project.layers, sets=sets).recipe for name in names]
+    resolve = partial(load.resolve, project=project.layers)
+    requests = [RunRequest(name) if isinstance(name, str) else name for name in names]
+    wanted = [(request.recipe, (*sets, *request.sets)) for request in requests]
+    resolved = [resolve(name, sets=own).recipe for name, own in wanted]
+    resolved = [_with_file_hashes(recipe, corpus) for recipe in resolved]
     _refuse_duplicates([recipe.name for recipe in resolved])
     for recipe in resolved:
         _check_engine(recipe)
         _refuse_secrets(recipe)
+        check_generated_rows(corpus, recipe)
     if admit is not None:
         admit([(recipe, workspace.find(recipe, corpus)) for recipe in resolved])
-    return [_run(workspace, corpus, recipe, sets) for recipe in resolved]
+    return [
+        _run(workspace, corpus, recipe, own)
+        for recipe, (_, own) in zip(resolved, wanted, strict=True)
+    ]
+
+
+def _with_file_hashes(recipe: Recipe, corpus: Corpus) -> Recipe:
+    data = with_file_hashes(recipe.data, Path(corpus.folder))
+    return msgspec.structs.replace(recipe, data=data)
 
 
 def _run(workspace: Workspace, corpus: Corpus, recipe: Recipe, sets: tuple[str, ...]) -> Run:

@@ -20,6 +20,7 @@ import msgspec
 
 from yoyak import engine as engines
 from yoyak.config.schema import BeamSearch, Decode, Greedy, shared_settings
+from yoyak.data.training_rows import training_split
 from yoyak.engine import Engine, GenerateJob
 from yoyak.ensemble.candidates import name_of
 from yoyak.ensemble.decode_search import VariantAnswers, search_decodes
@@ -92,7 +93,7 @@ class VariantDecoder(NamedTuple):
             recipe=self.run.recipe,
             decode=decode,
             dialogues=rows,
-            train=self.corpus.train,
+            train=training_split(self.corpus, self.run.recipe.data),
             folder=self.folder,
             emit=self.run.emit,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yoyak import __version__
 from yoyak.config.schema import Recipe
+from yoyak.data.training_rows import rows_by_source, training_split
 from yoyak.engine.base_facts import find_folder, is_local
 from yoyak.errors import CannotWrite, Unavailable
 from yoyak.files import atomic
@@ -37,6 +38,8 @@ ALLOWED_ENVIRONMENT = (
 
 def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
     """Return the provenance of a run of ``recipe`` created now, here, on this data."""
+    split = corpus.train if recipe is None else training_split(corpus, recipe.data)
+    is_changed = split is not corpus.train
     return Provenance(
         yoyak=__version__,
         python=platform.python_version(),
@@ -53,6 +56,8 @@ def gather(corpus: Corpus, recipe: Recipe | None = None) -> Provenance:
         data_sha256={
             split.name: split.fingerprint for split in (corpus.train, corpus.dev, corpus.test)
         },
+        training_rows=rows_by_source(split) if is_changed else {},
+        training_sha256=split.fingerprint if is_changed else None,
         base=None if recipe is None else _base(recipe),
     )
 

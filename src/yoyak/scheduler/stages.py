@@ -18,6 +18,7 @@ import msgspec
 
 from yoyak import engine as engines
 from yoyak.config.schema import Recipe
+from yoyak.data.training_rows import held_out_split, training_split
 from yoyak.engine import Engine, GenerateJob, GenerationStopped, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
@@ -72,15 +73,17 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
     the newest whole checkpoint.
     """
     state = run.state()
-    aligns = run.recipe.align is not None
     align = ("align", align_inputs(run, corpus), _trained(run.engine_folder, state))
-    stages = (
+    stages = [
         ("train", train_inputs(run, corpus), _trained(run.supervised_folder, state)),
-        *([align] if aligns else []),
-        ("predict-dev", own_predict_inputs(run, corpus.dev), _predicted(run, corpus.dev)),
-        ("predict-test", own_predict_inputs(run, corpus.test), _predicted(run, corpus.test)),
-        ("score", score_inputs(run, corpus), _scored(run)),
-    )
+        *([align] if run.recipe.align is not None else []),
+        *(
+            (f"predict-{split.name}", own_predict_inputs(run, split), _predicted(run, split))
+            for split in _predicted_splits(run.recipe, corpus)
+        ),
+    ]
+    if not run.recipe.data.with_dev:
+        stages.append(("score", score_inputs(run, corpus), _scored(run)))
     names = [name for name, _, _ in stages]
     undone = [
         name
@@ -93,6 +96,13 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
     if any(name.startswith("predict") for name in todo) and not _weights_are_whole(run):
         return names
     return todo
+
+
+def _predicted_splits(recipe: Recipe, corpus: Corpus) -> list[Split]:
+    """Return what a run predicts: dev unless it is trained on, test, and a held-out fold."""
+    held_out = held_out_split(corpus.train, recipe.data)
+    own = [] if recipe.data.with_dev else [corpus.dev]
+    return [*own, corpus.test, *([held_out] if held_out is not None else ())]
 
 
 def is_finished(run: Run, corpus: Corpus) -> bool:
@@ -121,7 +131,7 @@ def run_stages(context: StageContext) -> None:
     if "align" in todo:
         with _stage(context, "align", lambda: align_inputs(context.run, context.corpus)):
             _align(context, engine)
-    for split in (context.corpus.dev, context.corpus.test):
+    for split in _predicted_splits(context.recipe, context.corpus):
         if f"predict-{split.name}" in todo:
             inputs = own_predict_inputs(context.run, split).fingerprint
             discard_edited_predictions(context.run, context.run.state(), split.name)
@@ -160,7 +170,7 @@ def _align(context: StageContext, engine: Engine) -> None:
     engine.train(
         TrainJob(
             recipe=context.recipe,
-            train=context.corpus.train,
+            train=training_split(context.corpus, context.recipe.data),
             dev=context.corpus.dev,
             folder=context.run.engine_folder,
             emit=context.run.emit,
@@ -176,7 +186,7 @@ def _predict(context: StageContext, engine: Engine, split: Split, inputs: str) -
         recipe=context.recipe,
         decode=context.run.recipe.decode,
         dialogues=[dialogue for dialogue in split.dialogues if dialogue.id not in ready],
-        train=context.corpus.train,
+        train=training_split(context.corpus, context.recipe.data),
         folder=context.run.engine_folder,
         emit=context.run.emit,
         stop_asked=context.stop_requested,

@@ -47,6 +47,7 @@ def find_breaches(
     return (
         *_data_names(Path(corpus.folder), named),
         *(breach for recipe in recipes for breach in _base(recipe, named)),
+        *(breach for recipe in recipes for breach in _generated_rows(recipe, named)),
         *(_test_in_training(corpus) if contest.forbid_test_in_training else ()),
         *(breach for recipe in recipes for breach in _fields(recipe)),
     )
@@ -58,7 +59,21 @@ def check_contest_rules(corpus: Corpus, recipes: Sequence[Recipe]) -> None:
     Raises:
         BadData: a rule seems broken, and the message names each breach; or the file is wrong.
     """
-    breaches = find_breaches(corpus, recipes, read_contest(Path(corpus.folder)))
+    _refuse(find_breaches(corpus, recipes, read_contest(Path(corpus.folder))))
+
+
+def check_generated_rows(corpus: Corpus, recipe: Recipe) -> None:
+    """Check where a recipe's generated rows come from, before anything is trained on them.
+
+    Raises:
+        BadData: their file or origin names a source that the contest forbids.
+    """
+    if recipe.data.imported:
+        named = _pattern(read_contest(Path(corpus.folder)).forbidden_sources)
+        _refuse(tuple(_generated_rows(recipe, named)))
+
+
+def _refuse(breaches: Sequence[ContestRuleBreach]) -> None:
     if breaches:
         shown = "\n".join(f"  {breach.text}" for breach in breaches[:_SHOWN])
         raise BadData("submission.breaks-rules", count=len(breaches), breaches=shown)
@@ -97,6 +112,15 @@ def _base(recipe: Recipe, named: re.Pattern[str] | None) -> Iterable[ContestRule
     for file in (Path(base) / name for name in _MODEL_FILES):
         if file.is_file() and (found := named.search(file.read_text("utf-8", "replace"))):
             yield _base_breach(recipe, str(file), found[0])
+
+
+def _generated_rows(recipe: Recipe, named: re.Pattern[str] | None) -> Iterable[ContestRuleBreach]:
+    if named is None:
+        return
+    for kind, rows in recipe.data.imported.items():
+        if found := named.search(rows.file) or named.search(rows.origin):
+            fields = {"recipe": recipe.name, "kind": kind, "found": found[0]}
+            yield ContestRuleBreach(rule="forbidden-origin", fields=fields)
 
 
 def _base_breach(recipe: Recipe, where: str, found: str) -> ContestRuleBreach:

@@ -11,6 +11,7 @@ from yoyak.config.schema import Recipe
 from yoyak.data.clean import clean
 from yoyak.data.corpus import parse_turns, read_corpus
 from yoyak.data.speakers import names_speakers, tag_speakers
+from yoyak.data.training_rows import training_split
 from yoyak.engine import GenerateJob
 from yoyak.errors import BadData, Interrupted, YoyakError
 from yoyak.events import RunStatus
@@ -116,7 +117,7 @@ def _predict(run: Run, recipe: Recipe, dialogue: Dialogue) -> Prediction:
         recipe=recipe,
         decode=recipe.decode,
         dialogues=[dialogue],
-        train=read_corpus(Path(run.identity.data_folder)).train,
+        train=training_split(read_corpus(Path(run.identity.data_folder)), recipe.data),
         folder=run.engine_folder,
         emit=lambda _: None,  # not part of the run: its log must not change
     )

@@ -29,6 +29,7 @@ from yoyak.report.model.report import (
     DiskSpace,
     Example,
     Fact,
+    FoldSummary,
     Pair,
     Proof,
     Report,
@@ -42,6 +43,7 @@ from yoyak.report.model.report import (
 )
 from yoyak.report.model.risks import disk_forecast, risks
 from yoyak.runs.liveness import worker_health
+from yoyak.runs.replicates import SeedNoise
 
 
 class Compared(NamedTuple):
@@ -62,6 +64,8 @@ class Rest(NamedTuple):
     compared: Mapping[Basis, Compared] = MappingProxyType({})
     blended: Blended | None = None
     studies: tuple[StudySummary, ...] = ()
+    seeds: tuple[SeedNoise, ...] = ()
+    folds: tuple[FoldSummary, ...] = ()
     disk: DiskSpace | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
@@ -105,6 +109,8 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         blended=rest.blended,
         studies=rest.studies,
+        seeds=rest.seeds,
+        folds=rest.folds,
         submissions=rest.submissions,
         provenance=rest.provenance,
     )

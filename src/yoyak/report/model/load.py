@@ -27,15 +27,18 @@ from yoyak.report.model.report import (
     Blended,
     DiskSpace,
     Fact,
+    FoldSummary,
     Report,
     ReportFinding,
     Sentence,
     SubmissionSummary,
 )
 from yoyak.report.model.studies import gather_studies
+from yoyak.runs.fold_scores import fold_scores
 from yoyak.runs.provenance import Provenance
+from yoyak.runs.replicates import seed_noise
 from yoyak.runs.run import Run
-from yoyak.runs.stage_records import edited_outputs
+from yoyak.runs.stage_records import edited_outputs, file_sha256
 from yoyak.runs.study import hidden_runs, read_studies
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import changed_files, readable_ledger
@@ -83,6 +86,8 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
         compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
         studies=gather_studies(workspace, intervals=compared),
+        seeds=tuple(seed_noise(runs)) if compared else (),
+        folds=tuple(_folds(workspace, runs)) if compared else (),
         disk=disk,
         budget=budget,
         workspace_gb=_size_gb(workspace.folder) if compared else 0.0,
@@ -129,6 +134,23 @@ def _blended(workspace: Workspace, corpora: Mapping[str, Corpus]) -> Blended | N
     from yoyak.report.model.ensemble import newest_blend  # not needed by ``yoyak status``
 
     return newest_blend(workspace, corpora)
+
+
+def _folds(workspace: Workspace, runs: Sequence[Run]) -> Iterator[FoldSummary]:
+    """Yield the stored scores whose summaries are still those that were scored."""
+    paths = {run.name: run.predictions_path("train") for run in runs}
+    for one in fold_scores(workspace):
+        now = {name: file_sha256(paths[name]) for name in one.outputs if name in paths}
+        if now == one.outputs:
+            yield FoldSummary(
+                recipe=one.recipe,
+                seed=one.seed,
+                folds=one.folds,
+                rows=one.card.n,
+                rouge=one.card.rouge,
+                interval=one.card.interval,
+                basis=Basis(signature=one.card.protocol.signature, dev_sha256=one.train_sha256),
+            )
 
 
 class _Data(NamedTuple):

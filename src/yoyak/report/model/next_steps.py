@@ -53,6 +53,6 @@ def changes(recipe: Recipe) -> tuple[str, ...]:
         f"--set {shlex.quote(f'{key}={json.dumps(value, ensure_ascii=False)}')}"
         for key, value in settings_of(recipe)
         if value is not None
-        and not key.startswith(("name", "about", "file", "base."))
+        and not key.startswith(("about", "file", "base."))
         and value != file.get(key)
     )

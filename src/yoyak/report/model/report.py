@@ -14,6 +14,7 @@ from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.selection_bias import ChanceGain
 from yoyak.metrics.significance import Verdict
 from yoyak.runs.liveness import WorkerHealth
+from yoyak.runs.replicates import SeedNoise
 from yoyak.runs.study import StudyKind, StudyVerdict, TrialState
 from yoyak.submission.validate import ValidationFault
 from yoyak.values import Interval, Rouge, Value
@@ -427,6 +428,18 @@ class StudySummary(Value, frozen=True, kw_only=True):
         return sum(one.state is state for one in self.trials)
 
 
+class FoldSummary(Value, frozen=True, kw_only=True):
+    """The out-of-fold score of one seed of a recipe: of rows of train, so never beside dev's."""
+
+    recipe: str
+    seed: int
+    folds: int
+    rows: int
+    rouge: Rouge
+    interval: Interval
+    basis: Basis
+
+
 class Report(Value, frozen=True, kw_only=True):
     """The whole report."""
 
@@ -451,6 +464,9 @@ class Report(Value, frozen=True, kw_only=True):
     next_steps: tuple[Step, ...] = ()
     blended: Blended | None = None
     studies: tuple[StudySummary, ...] = ()
+    seeds: tuple[SeedNoise, ...] = ()
+    """Trainings that were repeated with other seeds."""
+    folds: tuple[FoldSummary, ...] = ()
     submissions: tuple[SubmissionSummary, ...] = ()
     provenance: tuple[Fact, ...] = ()
     findings: tuple[ReportFinding, ...] = ()

@@ -173,7 +173,7 @@ def name(system: System) -> str:
 
 def stage(key: str | None) -> str:
     """Return the stage's localised name; an unknown key unchanged."""
-    known = {"train", "align", "predict-dev", "predict-test", "score"}
+    known = {"train", "align", "predict-dev", "predict-test", "predict-train", "score"}
     if key is None:
         return UNKNOWN
     return text(f"report.stage-{key}") if key in known else key

@@ -33,6 +33,7 @@ from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
 from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, lineup_end, model_table
 from yoyak.report.sections.scorecard import alarm_table
+from yoyak.report.sections.seeds import seeds
 from yoyak.report.sections.studies import progress as progress_of_studies
 from yoyak.report.sections.studies import studies
 from yoyak.values import Severity
@@ -408,6 +409,7 @@ def run_end(view: Report) -> Blocks:
         if group is not None:
             yield from group_heading(view, group)
             yield from _scores(view, group, sorted(systems, key=_rank))
+    yield from seeds(view)
     if any(one.toy and one.quality for one in view.systems):
         yield Note(f"{TOY} {text('report.toy-note')}")
     trained = [one for one in view.systems if one.parameters is not None]
@@ -462,6 +464,7 @@ SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
     "performance": performance,
     "small": small,
     "studies": studies,
+    "seeds": seeds,
     "ensemble": ensemble,
     "risks": risks,
     "proofs": proofs,
