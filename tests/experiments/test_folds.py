@@ -14,6 +14,7 @@ from yoyak.metrics.rouge import corpus_mean, score_rows
 from yoyak.runs.fold_scores import fold_scores
 from yoyak.scheduler.create_runs import create_runs
 from yoyak.scheduler.stages import StageContext, is_finished, run_stages
+from yoyak.values import Prediction
 
 pytestmark = pytest.mark.process
 
@@ -112,3 +113,26 @@ def test_summaries_that_were_made_again_are_scored_again(members, workspace, cor
     assert after.outputs != before.outputs
     assert after.card.rouge != before.card.rouge
     assert fold_scores(workspace) == [after]
+
+
+def test_an_engine_never_sees_the_fold_that_it_is_asked_for(members, corpus, monkeypatch):
+    seen = {}
+
+    class Watched:
+        def train(self, job):
+            seen["train"] = job.train
+
+        def generate(self, job):
+            seen[job.dialogues[0].id.partition("_")[0]] = job.train
+            for dialogue in job.dialogues:
+                yield Prediction(id=dialogue.id, text="요약.", raw="요약.")
+
+    monkeypatch.setattr("yoyak.engine.load", lambda _: Watched())
+    run = members(FoldPlan(folds=2))[0]
+    run_stages(StageContext(run, corpus, never))
+    held_out = {row.id for row in held_out_split(corpus.train, run.recipe.data).dialogues}
+    assert len(seen) >= 3, seen.keys()
+    for split in seen.values():
+        assert {row.id for row in split.dialogues} == {
+            row.id for row in corpus.train.dialogues
+        } - held_out

@@ -157,7 +157,7 @@ def _train(context: StageContext, engine: Engine) -> None:
     engine.train(
         TrainJob(
             recipe=context.recipe.supervised,
-            train=context.corpus.train,
+            train=training_split(context.corpus, context.recipe.data),
             dev=context.corpus.dev,
             folder=context.run.supervised_folder,
             emit=context.run.emit,
