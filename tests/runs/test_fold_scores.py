@@ -8,7 +8,6 @@ from yoyak.runs.fold_scores import FoldScores, fold_scores, read_fold_scores, wr
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Split, Turn
 
-
 TURN = Turn(speaker="#Person1#", text="네")
 
 
