@@ -1,9 +1,11 @@
 import pytest
 
+from yoyak.config.schema import TrainSettings
 from yoyak.errors import BadRecipe, RunFailed
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 
 
 def test_weights_of_another_model_are_refused_and_nothing_is_copied(context, bits):
@@ -76,3 +78,17 @@ def test_r_drop_takes_dropout_that_is_no_layer(context):
         if isinstance(getattr(part, "dropout", None), float):
             part.dropout = 0.1
     refuse_without_dropout(made.optimizer.bundle, made.rows[0])
+
+
+def test_every_part_is_in_training_mode_however_it_was_left(adapted, dialogues):
+    from yoyak.engine.models.model import ModelBundle
+    from yoyak.engine.tokenization.encode import encode_rows
+
+    made = adapted("bart")
+    rows = encode_rows(made.tokenizer, dialogues[:1], made.recipe.prompt, with_answers=True)
+    bundle = ModelBundle(made.model, made.tokenizer, made.kind, made.device)
+    optimizer = ModelOptimizer(bundle, TrainSettings())
+    made.model.eval()
+    made.model.training = True  # as PEFT leaves a base that was loaded
+    optimizer.gradient([rows])
+    assert all(part.training for part in made.model.modules())

@@ -64,6 +64,7 @@ class ModelOptimizer:
         decay = settings.ema_decay
         self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
+        self._parts = list(bundle.model.modules())
         self.autocast_dtype = autocast_dtype
         is_plain = settings.optim is Optim.ADAMW and not lr_scales
         self._flat = flat_adapters(bundle.model, self.named) if is_plain else None
@@ -108,7 +109,8 @@ class ModelOptimizer:
             loss_of: computes the loss of one, from its number.
             packed: rows of a micro-batch are concatenated instead of padded.
         """
-        self.bundle.model.train()
+        if not all(part.training for part in self._parts):  # setting it takes longer than asking
+            self.bundle.model.train()
         total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
         self._attach_gradients()
         with self._kernels.active(packed=packed):
