@@ -455,8 +455,9 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     weights: Literal["trained", "merged"] = "trained"
     """``trained``: adapters on the base as in training, the very system that was evaluated.
     ``merged``: adapters added into the base in bfloat16, without its 4-bit rounding."""
-    library: Literal["transformers", "ctranslate2"] = "transformers"
-    """The library that decodes an encoder-decoder; CTranslate2 only if its output is the same."""
+    library: Literal["transformers", "ctranslate2", "vllm"] = "transformers"
+    """The library that decodes: CTranslate2 for encoder-decoders, vLLM for LLMs, each only if its
+    output is the same."""
 
 
 class ImportedRows(Settings, frozen=True, kw_only=True):
@@ -611,6 +612,8 @@ class Recipe(Settings, frozen=True, kw_only=True):
             raise broken_rule("merged")
         if self.generate.library == "ctranslate2" and self.prompt.style != "source":
             raise broken_rule("ctranslate2")
+        if self.generate.library == "vllm" and self.prompt.style == "source":
+            raise broken_rule("vllm")
 
     def _check_align(self) -> None:
         if not self.train.epochs:

@@ -1,1 +1,1 @@
-"""Generate summaries: greedy decoding, sampling, beam search, CTranslate2, merged LoRA weights."""
+"""Generate summaries: greedy, sampling, beam search, CTranslate2, vLLM, merged LoRA weights."""

@@ -51,6 +51,10 @@ class BatchMemory(NamedTuple):
         return self.similar_from is not None and len(batch) >= self.similar_from and not is_similar
 
 
+UNLIMITED = BatchMemory(source_bytes=1, new_bytes=1, row_bytes=1, free_bytes=1 << 60)
+"""For a decoder that keeps its own account of memory."""
+
+
 def batch_memory(bundle: "ModelBundle", decode: Decode) -> BatchMemory:
     """Count the bytes of a row, and the free memory as it is now."""
     model = unwrap_model(bundle.model)

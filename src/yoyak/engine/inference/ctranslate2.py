@@ -15,20 +15,11 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import BeamSearch, Sampling
 from yoyak.engine import Emit
 from yoyak.engine.inference.generate import BatchDecoder, DecodeJob
-from yoyak.engine.inference.parity import (
-    emit_parity,
-    emit_warning,
-    equal_rows,
-    evenly_spaced,
-    generate_rows,
-)
+from yoyak.engine.inference.parity import checked_decoder, emit_warning
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.errors import Unavailable
 
-COMPARED_ROWS = 20
-MIN_EQUAL_SHARE = 0.95
-"""Share of the compared rows that must get the same ids: all but one of twenty."""
 FOLDER = "ctranslate2"
 
 
@@ -51,19 +42,7 @@ def ctranslate2_decoder(
         emit_warning(emit, "engine.ctranslate2-cannot", what=problem)
         return None
     decoder = CTranslate2Decoder(job.bundle, folder)
-    compared = evenly_spaced(rows, COMPARED_ROWS)
-    ours = generate_rows(job, compared)
-    theirs = generate_rows(job._replace(decoder=decoder), compared)
-    equal = equal_rows(theirs, ours)
-    fields: dict[str, object] = {
-        "rows": len(compared),
-        "equal": equal,
-        "rate": f"{MIN_EQUAL_SHARE:.0%}",
-        "speed": f"{ours.seconds / theirs.seconds:.1f}",
-    }
-    passed = equal >= MIN_EQUAL_SHARE * len(compared)
-    emit_parity(emit, "ctranslate2", passed, fields)
-    return decoder if passed else None
+    return checked_decoder("ctranslate2", decoder, job, rows, emit)
 
 
 def _unsupported(job: DecodeJob) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import BeamSearch, Decode
 from yoyak.data.clean import summary_of
-from yoyak.engine.inference.batch_memory import batch_memory, make_batches
+from yoyak.engine.inference.batch_memory import UNLIMITED, batch_memory, make_batches
 from yoyak.engine.inference.beam_search import beam_search
 from yoyak.engine.inference.decode_loop import Finished, generate_tokens
 from yoyak.engine.models.model import position_limit, positions_needed
@@ -46,7 +46,10 @@ class DecodeJob(NamedTuple):
 
 
 BatchDecoder = Callable[[DecodeJob, Sequence[EncodedRow]], list[list[int]]]
-"""Gives the new token ids of each row of a batch, including EOS."""
+"""Gives the new token ids of each row of a batch, including EOS.
+
+If its attribute ``schedules_rows`` is true, no batch is cut because of the memory that is free.
+"""
 
 
 def generate(  # noqa: PLR0913 -- each keyword is an independent choice
@@ -107,7 +110,8 @@ def generate_ids(
     """
     bundle, cap = job.bundle, job.max_new_tokens
     _refuse_beyond_positions(bundle, rows, cap)
-    memory = batch_memory(bundle, job.decode)
+    schedules_rows = getattr(job.decoder, "schedules_rows", False)
+    memory = UNLIMITED if schedules_rows else batch_memory(bundle, job.decode)
     for lower, group in _group_by_cap(rows, cap, row_cap):
         for batch in make_batches(group, lower, memory):
             for finished in decode_batch(job._replace(max_new_tokens=lower), batch):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine import Emit
 from yoyak.engine.check_result import check_result
-from yoyak.engine.inference.generate import DecodeJob, decoded
+from yoyak.engine.inference.generate import BatchDecoder, DecodeJob, decoded
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.loss import supervised_logits
 from yoyak.engine.tokenization.encode import EncodedRow
@@ -15,6 +15,9 @@ from yoyak.events import BackendParityChecked, Warned
 
 FORCED_TOKENS = 32
 """Tokens of each answer whose logits are compared: 8 rows of Qwen's 151,936 take 156 MB."""
+COMPARED_ROWS = 20
+MIN_EQUAL_SHARE = 0.95
+"""Share of the compared rows that must get the same ids: all but one of twenty."""
 
 
 class Generation(NamedTuple):
@@ -71,6 +74,33 @@ def logit_distance(logits: torch.Tensor, reference: torch.Tensor) -> LogitDistan
 def equal_rows(one: Generation, other: Generation) -> int:
     """Count the answers that are the same, id for id."""
     return sum(a == b for a, b in zip(one.answers, other.answers, strict=True))
+
+
+def checked_decoder(
+    name: str, decoder: BatchDecoder, job: DecodeJob, rows: Sequence[EncodedRow], emit: Emit
+) -> BatchDecoder | None:
+    """Return the decoder of another library if it agrees with ours, else ``None``; emit which.
+
+    Args:
+        name: of the library, as in ``emit_parity``.
+        decoder: the library's.
+        job: the model and its decoding settings.
+        rows: what will be predicted; some of them are compared.
+        emit: gets the comparison, and a warning if the decoder will not be used.
+    """
+    compared = evenly_spaced(rows, COMPARED_ROWS)
+    ours = generate_rows(job, compared)
+    theirs = generate_rows(job._replace(decoder=decoder), compared)
+    equal = equal_rows(theirs, ours)
+    fields: dict[str, object] = {
+        "rows": len(compared),
+        "equal": equal,
+        "rate": f"{MIN_EQUAL_SHARE:.0%}",
+        "speed": f"{ours.seconds / theirs.seconds:.1f}",
+    }
+    passed = equal >= MIN_EQUAL_SHARE * len(compared)
+    emit_parity(emit, name, passed, fields)
+    return decoder if passed else None
 
 
 def emit_parity(emit: Emit, name: str, passed: bool, fields: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from yoyak.engine.inference.max_length import fit_length_cap
 from yoyak.engine.inference.merge_lora import load_merged
 from yoyak.engine.inference.smoke_check import SmokeCheck, tags_expected, with_smoke_check
 from yoyak.engine.inference.stop import stop_between_tokens
+from yoyak.engine.inference.vllm import vllm_decoder
 from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
 from yoyak.engine.models.model import ModelBundle
@@ -25,6 +26,9 @@ from yoyak.values import Dialogue, Prediction
 
 if TYPE_CHECKING:
     from yoyak.config.schema import Decode
+
+
+LIBRARIES = {"ctranslate2": ctranslate2_decoder, "vllm": vllm_decoder}
 
 
 class Predictor:
@@ -124,10 +128,10 @@ class Predictor:
     def _decoder(
         self, job: GenerateJob, decode_job: DecodeJob, rows: Sequence[EncodedRow]
     ) -> BatchDecoder | None:
-        """Return CTranslate2's decoder if the recipe wants it and it agrees with ours."""
-        if job.recipe.generate.library != "ctranslate2":
+        """Return another library's decoder if the recipe wants it and it agrees with ours."""
+        checked = LIBRARIES.get(job.recipe.generate.library)
+        if checked is None:
             return None
         if job.decode not in self._decoders:
-            decoder = ctranslate2_decoder(decode_job, rows, job.folder, job.emit)
-            self._decoders[job.decode] = decoder
+            self._decoders[job.decode] = checked(decode_job, rows, job.folder, job.emit)
         return self._decoders[job.decode]
