@@ -39,6 +39,7 @@ for file in dist/*.whl dist/*.gz; do
     uv pip check --quiet --python venv/bin/python
     said=$(venv/bin/yoyak --version)
     [ "$said" = "$expected" ] || fail "$file: yoyak --version says '$said', the source says '$expected'"
+    venv/bin/yoyak help exit-codes | grep -q '^| 65 |' || fail "$file: the documentation is not in it"
     if venv/bin/python -c "import torch" 2>/dev/null; then fail "$file: torch was installed"; fi
 done
 sample=$(venv/bin/python -c 'from yoyak.data import sample; print(sample.folder())')
