@@ -28,7 +28,7 @@ from yoyak.engine.pipeline.finetune import (
     prepare,
 )
 from yoyak.engine.pipeline.start import load_checkpoint, start_state
-from yoyak.engine.preflight.run import require
+from yoyak.engine.preflight.run import require, require_kernels
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.training.checkpoint import TrainState
@@ -93,7 +93,8 @@ def _train(
     start = load_checkpoint(context)
     if start is None:
         _preflight(work, ready.rows, alignment)
-        start = start_state(context)
+        refused = require_kernels(work, ready.bundle, ready.rows)
+        start = start_state(context, kernels_refused=refused)
     return load_best(context, train(context, start))
 
 
