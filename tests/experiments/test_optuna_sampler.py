@@ -7,7 +7,7 @@ import pytest
 
 from support.studies import RATE
 from yoyak.config.schema import SearchRange
-from yoyak.errors import InputMissing, Unavailable
+from yoyak.errors import CannotWrite, InputMissing, Unavailable
 from yoyak.experiments.optuna_sampler import best_settings, suggest, write_storage
 from yoyak.experiments.search_space import contains
 from yoyak.runs.study import Trial, TrialState
@@ -72,6 +72,13 @@ def test_optuna_reads_the_same_trials(tmp_path):
     assert found[2].intermediate_values == {1: 0.1}
     names = [one.state.name for one in found]
     assert names == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_damaged_storage_is_named_and_can_be_made_anew(tmp_path):
+    path = tmp_path / "optuna.db"
+    path.write_bytes(b"no database, but long enough to be looked at" * 99)
+    with pytest.raises(CannotWrite, match=r"optuna\.db.*delete it"):
+        write_storage(path, RANGES, TRIALS)
 
 
 def test_the_best_settings_of_another_study_are_taken_over(tmp_path):

@@ -146,3 +146,24 @@ def test_a_finished_study_is_shown_frozen_and_extended(tmp_path, data, command_l
     assert len(longer["trials"]) == 7
     refused = yoyak(*words, "--set", "train.epochs=3", check=False)
     assert (refused.returncode, "other settings" in refused.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_prompts_and_bases_are_compared_in_rounds(tmp_path, data, command_line):
+    yoyak = command_line(tmp_path)
+    rated(tmp_path)
+    near = 'extends = "rated.toml"\n[train]\nlearning_rate = 5e-4\n[prompt]\nstyle = "source"\n'
+    (tmp_path / "near.toml").write_text(near, encoding="utf-8")
+    (tmp_path / "prompts.toml").write_text('[[prompt]]\ninstruction = "요약"\n', encoding="utf-8")
+    words = ("tune", "prompt", "near.toml", "--prompts", "prompts.toml", "--seeds", 2)
+    prompts = json.loads(yoyak(*words, "--data", data, "--json").stdout)
+    assert [one["rung"] for one in prompts["trials"]] == [0, 0, 1, 1][: len(prompts["trials"])]
+    # An engine that reads no prompt answers the same under both: nothing is better than the recipe.
+    assert prompts["verdict"]["winner"] == prompts["trials"][2]["number"]
+    assert prompts["verdict"]["comparison"] is None
+    bases = ("rated.toml", "near.toml", "none.toml")
+    shown = yoyak("screen", *bases, "--data", data, check=False)
+    assert (shown.returncode, "none.toml" in shown.stderr) == (66, True)
+    shown = yoyak("screen", *bases[:2], "--data", data)
+    assert "order candidates for training" in " ".join(shown.stdout.split())
+    assert "screen bases" in yoyak("status").stdout

@@ -76,18 +76,16 @@ def train(
     [resolved] = context.resolve([recipe], sets or ())
     limits = context.project.limits
     time = budget.run_time(resolved.recipe, context.corpus, context.workspace, limits)
-    if minutes is not None:
+    name = study or resolved.recipe.name
+    folder = StudyFolder(context.workspace.studies_folder, StudyKind.TRAIN, name)
+    known = folder.read()
+    if trials is None and known is not None:
+        trials = known.trials_planned  # the budget was fixed when it began
+    elif minutes is not None:
         least = train_study.LEAST_TRIALS
         trials = budget.trials_within(minutes, time, seeds=seeds, least=least, recipe=recipe)
     spent = StudyBudget(trials or DEFAULT_TRIALS, seeds, len(gpu_entries()))
-    asked = train_study.new_study(
-        resolved.recipe,
-        context.corpus,
-        spent,
-        name=study or resolved.recipe.name,
-        source=source,
-    )
-    folder = StudyFolder(context.workspace.studies_folder, StudyKind.TRAIN, asked.name)
+    asked = train_study.new_study(resolved.recipe, context.corpus, spent, name=name, source=source)
     with folder.lock():
         begun = continued(folder.read(), asked)
         announce(begun, time)
@@ -126,6 +124,7 @@ def prompt(
     print(context.data_line, file=sys.stderr)
     [resolved] = context.resolve([recipe], sets or ())
     base = resolved.recipe
+    steps = steps if base.train.epochs else 0
     given = (
         prompt_study.edits_of(base.prompt)
         if prompts is None

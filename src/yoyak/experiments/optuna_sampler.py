@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yoyak.config.schema import SearchRange
-from yoyak.errors import InputMissing, Unavailable
+from yoyak.errors import CannotWrite, InputMissing, Unavailable
 from yoyak.experiments.search_space import contains, is_integer
 from yoyak.messages import listed
 from yoyak.runs.study import Trial, TrialState
@@ -56,18 +56,25 @@ def write_storage(path: Path, ranges: Ranges, trials: Sequence[Trial]) -> None:
     """Append the trials that have ended to the SQLite file, in their order, unless they are there.
 
     It is what ``optuna-dashboard`` and ``optuna.load_study`` read; the study itself does not.
+
+    Raises:
+        CannotWrite: the file is damaged, or cannot be written.
     """
     optuna = require_optuna()
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         study = optuna.create_study(
             study_name=STUDY_NAME, storage=storage, direction="maximize", load_if_exists=True
         )
         for trial in trials[len(study.trials) :]:
             study.add_trial(_frozen(optuna, ranges, trial))
-    finally:
         storage.remove_session()
         storage.engine.dispose()
+    except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+        problem = str(error).splitlines()[0]
+        raise CannotWrite("experiments.storage-failed", path=path, problem=problem) from error
 
 
 def best_settings(address: str, ranges: Ranges, count: int) -> tuple[dict[str, float], ...]:

@@ -29,7 +29,6 @@ def rounds_of(steps: int) -> Rounds:
     """Return the rounds: zero-shot, then so many optimizer steps; 0 for zero-shot alone."""
     trained = (
         f"train.max_steps={steps}",
-        "prompt.examples=0",
         'evaluate.every_epochs="none"',
         "evaluate.at_start=false",
     )

@@ -19,7 +19,7 @@ from yoyak.experiments.pruning import evaluations_of, pruned_at
 from yoyak.experiments.study_loop import TrialJob, TrialResult
 from yoyak.files import atomic
 from yoyak.runs.run import Run
-from yoyak.runs.study import Study, Trial, TrialState
+from yoyak.runs.study import Study, StudyKind, Trial, TrialState
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler.create_runs import create_runs
 from yoyak.scheduler.scheduler import OnEvent, RunOutcome, RunResult, Scheduler
@@ -65,10 +65,16 @@ class TrialRunner(NamedTuple):
         ]
 
     def _created(self, trial: Trial) -> Run | TrialResult:
-        """Return the run of a trial, or its failure where its settings or base cannot be used."""
+        """Return the run of a trial, or its failure where its settings or base cannot be used.
+
+        Raises:
+            YoyakError: the recipe as it is cannot be used.
+        """
         try:
             return self._run_of(trial)
         except (BadRecipe, Unavailable, InputMissing) as error:
+            if trial.candidate == 0 and self.study.kind is not StudyKind.SCREEN:
+                raise
             return TrialResult(TrialState.FAILED, None, seconds=0.0, problem=str(error))
 
     def _run_of(self, trial: Trial) -> Run:

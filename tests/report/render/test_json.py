@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from support.studies import scored_study
 from yoyak.report.model.build import build
+from yoyak.report.model.studies import summarise
 from yoyak.report.render.json import ScoreFile, figures, score_file, status_json
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Interval, Rouge
@@ -82,3 +84,11 @@ def test_status_says_which_means_can_be_compared(make):
 def test_a_perfect_answer_is_100_and_its_sum_300():
     best = figures(Rouge(rouge1=1.0, rouge2=1.0, rougeL=1.0))
     assert (best.rouge1, best.mean, best.sum) == (100.0, 100.0, 300.0)
+
+
+def test_status_has_the_studies_with_their_progress(view):
+    study = summarise(scored_study(0.3, 0.35), "studies/train-x/study.json", intervals=False)
+    shown = json.loads(status_json(msgspec.structs.replace(view, studies=(study,))))
+    [found] = shown["studies"]
+    assert (found["name"], found["planned"], found["winner"]) == ("x", 2, "r 8")
+    assert [one["state"] for one in found["trials"]] == ["finished", "finished"]

@@ -93,7 +93,7 @@ class RunStanding(Value, frozen=True, kw_only=True):
 
 
 def status_json(view: Report) -> str:
-    """Return ``{"runs": […]}`` for ``yoyak status --json``: an object per run, in line-up order."""
+    """Return ``{"runs": […], "studies": […]}`` for ``yoyak status --json``, in line-up order."""
     doing = {one.run: one for one in view.progress}
     runs = []
     for one in view.systems:
@@ -113,4 +113,4 @@ def status_json(view: Report) -> str:
                 basis=one.quality.basis if one.quality else None,
             )
         )
-    return msgspec.json.encode({"runs": runs}).decode()
+    return msgspec.json.encode({"runs": runs, "studies": view.studies}).decode()
