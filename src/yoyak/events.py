@@ -310,7 +310,7 @@ class PredictionProgress(Event, frozen=True, kw_only=True, tag="prediction_progr
 
 
 class Scored(Event, frozen=True, kw_only=True, tag="scored"):
-    """The stored dev predictions were scored."""
+    """The stored predictions of dev or dev2 were scored."""
 
     split: str
     rouge: Rouge
@@ -553,7 +553,7 @@ def _change(state: RunState, event: AnyEvent) -> dict[str, object]:  # noqa: C90
         case PredictionProgress():
             return {"prediction": event}
         case Scored():
-            return {"scored": event}
+            return {"scored": event} if event.split == "dev" else {}
         case Warned():
             return {"warnings": (*state.warnings, event)}
         case Stopped():

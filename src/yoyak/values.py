@@ -78,7 +78,11 @@ class Dialogue(Value, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(turn.speaker for turn in self.turns if turn.speaker))
 
 
-SplitName = Literal["train", "dev", "test"]
+SplitName = Literal["train", "dev", "test", "dev2"]
+"""``dev2`` is an optional second dev set: scored and shown beside dev, never mixed with it."""
+
+SPLITS: tuple[SplitName, ...] = ("train", "dev", "test")
+"""The splits that every data folder has."""
 
 
 class Split(Value, frozen=True, kw_only=True):
@@ -107,6 +111,7 @@ class Corpus(Value, frozen=True, kw_only=True):
     dev: Split
     test: Split
     sample_submission: str | None = None
+    dev2: Split | None = None
 
 
 # --- prompts and predictions -----------------------------------------------------------------

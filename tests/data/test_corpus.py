@@ -239,3 +239,15 @@ def test_the_order_of_rows_belongs_to_the_content(contest):
     assert dev_print(contest(dev=HEAD + "".join(rows))) != dev_print(
         contest(dev=HEAD + "".join(reversed(rows)))
     )
+
+
+def test_a_second_dev_set_is_read_where_there_is_one(contest):
+    assert read_corpus(contest()).dev2 is None
+    second = (
+        "fname,dialogue,summary\n"
+        'other_0,"#Person1#: 눈 온다.\n#Person2#: 장갑 줘.",#Person2#가 장갑을 달라고 합니다.\n'
+    )
+    corpus = read_corpus(contest(dev2=second))
+    assert [row.id for row in corpus.dev2.dialogues] == ["other_0"]
+    with pytest.raises(BadData, match="dev_0"):
+        read_corpus(contest(dev2=second.replace("other_0", "dev_0")))

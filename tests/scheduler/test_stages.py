@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 import pytest
 
+from yoyak.data.corpus import fingerprint
 from yoyak.errors import BadData, BadRecipe, Interrupted, RunFailed
 from yoyak.events import RunStatus, StageStarted, Stopped
 from yoyak.runs.run import Run
@@ -44,6 +45,31 @@ def test_every_stage_is_done_once(steady, corpus):
     assert [each.id for each in steady.predictions("test")] == [
         each.id for each in corpus.test.dialogues
     ]
+
+
+@pytest.fixture
+def second(corpus):
+    """The corpus with a second dev set, whose rows and references are other ones."""
+    rows = tuple(
+        msgspec.structs.replace(row, id=f"second-{row.id}", references=("다른 요약입니다.",))
+        for row in corpus.dev.dialogues[:5]
+    )
+    dev2 = msgspec.structs.replace(
+        corpus.dev, name="dev2", dialogues=rows, fingerprint=fingerprint(rows)
+    )
+    return msgspec.structs.replace(corpus, dev2=dev2)
+
+
+def test_a_second_dev_set_is_answered_last_and_stays_apart(steady, corpus, second):
+    run_stages(StageContext(steady, corpus, never))
+    first = (steady.scorecard("dev"), steady.predictions_path("dev").read_bytes())
+    assert pending(steady, second) == ["predict-dev2", "score-dev2"]
+    run_stages(StageContext(steady, second, never))
+    assert is_finished(steady, second)
+    assert (steady.scorecard("dev"), steady.predictions_path("dev").read_bytes()) == first
+    assert steady.state().scored.rouge == first[0].rouge
+    assert steady.scorecard("dev2").n == 5
+    assert steady.scorecard("dev2").rouge != first[0].rouge
 
 
 def test_another_decoding_redoes_prediction_and_scoring_only(steady, corpus, runs_of):

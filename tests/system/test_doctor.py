@@ -10,6 +10,7 @@ from support.hub import FakeHub, base_files, write_base
 from yoyak import messages
 from yoyak.config import load
 from yoyak.config.project import ResourceLimits
+from yoyak.data.sample.generator import generated_folder
 from yoyak.engine.base_facts import hub_folder
 from yoyak.files import disk_errors
 from yoyak.system import limits, probe
@@ -254,3 +255,9 @@ def test_no_quota_and_many_places_for_files_are_not_worth_a_line(look, tool, mon
     assert len(look("resources")) == 1
     monkeypatch.setattr(disk_errors, "free_inodes", lambda folder: 12)
     assert [line.status for line in look("resources")] == [CheckStatus.OK, CheckStatus.BAD]
+
+
+def test_the_repetitions_of_the_sample_are_no_findings(look):
+    """Its patterns repeat on purpose; 3,000 rows give pages of near-duplicates."""
+    (line,) = look("data", generated_folder())
+    assert line.status is CheckStatus.OK

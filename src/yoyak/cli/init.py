@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -22,7 +22,7 @@ from yoyak.data.corpus import EXTENSIONS, refuse_shared_ids
 from yoyak.data.presets import PRESETS, Preset
 from yoyak.errors import BadData, CannotWrite, InputMissing, UsageError, YoyakError
 from yoyak.messages import listed, text
-from yoyak.values import Corpus, SplitName
+from yoyak.values import SPLITS, Corpus, SplitName
 
 if TYPE_CHECKING:
     from yoyak.config.schema import Recipe
@@ -35,7 +35,6 @@ HELD_OUT = "yoyak-data"
 """Where all splits are written if some of them are taken from train."""
 HOLD_OUT_PERCENT = 10.0
 MOST_PERCENT = 40.0
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
 def _known_preset(name: str | None) -> Preset | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from yoyak.data.encoding import decode
 from yoyak.errors import BadData
-from yoyak.values import SplitName, Value
+from yoyak.values import SPLITS, SplitName, Value
 
 FILE = "contest.toml"
 
@@ -123,7 +123,7 @@ def contest_of(path: Path) -> Contest | None:
     if folder is None:
         return None
     contest = read_contest(folder)
-    named = filter(None, map(contest.files.of, get_args(SplitName)))
+    named = filter(None, map(contest.files.of, SPLITS))
     return contest if resolved in [(folder / name).resolve() for name in named] else None
 
 

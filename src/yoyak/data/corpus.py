@@ -5,6 +5,7 @@
 | train, dev | fname, dialogue, summary | topic, summary2, summary3 |
 | test | fname, dialogue | topic |
 | dev_references (optional) | fname (may repeat), summary | |
+| dev2 (optional) | as dev | as dev |
 | sample_submission.csv (optional) | fname, summary; ids and order of test | an unnamed index |
 
 Each but the last may be ``.csv``, ``.tsv``, ``.json`` or ``.jsonl``, or a folder of such files
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,7 +40,7 @@ from yoyak.data.speakers import tag_names
 from yoyak.data.text_file import read_text_file
 from yoyak.errors import BadData, InputMissing
 from yoyak.messages import listed, visible
-from yoyak.values import Corpus, Dialogue, Split, SplitName, Turn
+from yoyak.values import SPLITS, Corpus, Dialogue, Split, SplitName, Turn
 
 _TURN = re.compile(rf"({SPEAKER}):(?: (.*))?")
 
@@ -91,7 +92,7 @@ def read_corpus(folder: Path, contest: Contest | None = None) -> Corpus:
         BadData: a file breaks the contract; the message names file, row and fname.
     """
     contest = read_contest(folder) if contest is None else contest
-    paths = {name: split_file(folder, name, contest) for name in get_args(SplitName)}
+    paths = {name: split_file(folder, name, contest) for name in SPLITS}
     missing = [f"{name}.csv" for name, path in paths.items() if path is None]
     if missing:
         ends = ", ".join(EXTENSIONS[1:])
@@ -99,10 +100,15 @@ def read_corpus(folder: Path, contest: Contest | None = None) -> Corpus:
     train, dev, test = (
         read_split(name, path, contest) for name, path in paths.items() if path is not None
     )
-    refuse_shared_ids((train, dev, test))
+    second = split_file(folder, "dev2", contest)
+    dev2 = None if second is None else read_split("dev2", second, contest)
+    refuse_shared_ids((train, dev, test, *(() if dev2 is None else (dev2,))))
     further = read_further_references(split_file(folder, "dev_references", contest), dev, contest)
     sample = read_sample_submission(folder / "sample_submission.csv", test)
-    return corpus_of(folder, train, dev, test, further, sample)
+    corpus = corpus_of(folder, train, dev, test, further, sample)
+    if dev2 is None:
+        return corpus
+    return msgspec.structs.replace(corpus, dev2=split_of("dev2", dev2))
 
 
 def corpus_of(

@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from yoyak.data.contest import SplitFiles
 from yoyak.data.corpus import EXTENSIONS
-from yoyak.values import SplitName
+from yoyak.values import SPLITS, SplitName
 
 ARCHIVES = (".zip", ".gz", ".xz", ".bz2", ".7z", ".tar", ".parquet", ".xlsx", ".xls")
 """Files that may hold data and have to be unpacked or converted first."""
@@ -45,7 +45,7 @@ def find_files(folder: Path) -> FoundFiles:
     """Return the data files below ``folder`` by split; hidden folders are left out."""
     entries = list(_entries(folder, _DEEPEST))
     splits: dict[SplitName, tuple[Path, ...]] = {}
-    for name in get_args(SplitName):
+    for name in SPLITS:
         named = tuple(path for split, path in entries if split == name)
         usual = tuple(path for path in named if path.stem == name)
         splits[name] = usual if len(usual) == 1 else named

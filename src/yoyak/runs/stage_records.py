@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from yoyak.config.schema import Decode, Recipe
 from yoyak.errors import BadData
@@ -19,10 +19,18 @@ from yoyak.files import atomic
 from yoyak.files.format import RUN
 from yoyak.metrics.protocol import OFFICIAL, protocol_of
 from yoyak.runs.run import Run
-from yoyak.values import Corpus, Split
+from yoyak.values import Corpus, Split, SplitName
 
 _NO_WEIGHTS = "none"
 _OUTPUTS = {"dev": "predict-dev", "test": "predict-test", "score": "score"}
+
+
+_SPLIT_OF: dict[str, SplitName] = {
+    **{f"predict-{split}": split for split in get_args(SplitName)},
+    "score": "dev",
+    "score-dev2": "dev2",
+}
+"""The split whose predictions or scores a stage writes; training writes neither."""
 
 
 class StageInputs(NamedTuple):
@@ -71,8 +79,13 @@ def own_predict_inputs(run: Run, split: Split) -> StageInputs:
 
 def score_inputs(run: Run, corpus: Corpus, variant: str | None = None) -> StageInputs:
     """Hash what the dev score depends on: the predictions' bytes and the protocol."""
-    predictions = file_sha256(run.predictions_path("dev", variant))
-    references = {dialogue.id: dialogue.references for dialogue in corpus.dev.dialogues}
+    return split_score_inputs(run, corpus.dev, variant)
+
+
+def split_score_inputs(run: Run, split: Split, variant: str | None = None) -> StageInputs:
+    """Do as ``score_inputs`` for any split with references."""
+    predictions = file_sha256(run.predictions_path(split.name, variant))
+    references = {dialogue.id: dialogue.references for dialogue in split.dialogues}
     protocol = protocol_of(OFFICIAL, references)
     parts = {"predictions": predictions or "none", "protocol": atomic.sha256_of(protocol)}
     return StageInputs(atomic.sha256_of(predictions, protocol), parts)
@@ -94,17 +107,9 @@ def file_sha256(path: Path) -> str | None:
 
 def output_path(run: Run, stage: str, variant: str | None = None) -> Path | None:
     """Return the file that a stage writes; ``None`` for training, whose manifest has its hashes."""
-    match stage:
-        case "predict-dev":
-            return run.predictions_path("dev", variant)
-        case "predict-test":
-            return run.predictions_path("test", variant)
-        case "predict-train":
-            return run.predictions_path("train", variant)
-        case "score":
-            return run.scorecard_path("dev", variant)
-        case _:
-            return None
+    if stage.startswith("predict-"):
+        return run.predictions_path(_SPLIT_OF[stage], variant)
+    return run.scorecard_path(_SPLIT_OF[stage], variant) if stage in _SPLIT_OF else None
 
 
 def record_stage(

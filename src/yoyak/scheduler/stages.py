@@ -1,4 +1,4 @@
-"""Run the stages train, align, predict-dev, predict-test and score, each once for its inputs.
+"""Run the stages train, align, predict-dev, predict-test and score, and those of dev2, each once.
 
 The stage align, metric-aware training, is there where the recipe asks for it.
 
@@ -8,7 +8,7 @@ redoes prediction and scoring; nothing changed does nothing.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from yoyak.runs.stage_records import (
     own_predict_inputs,
     record_stage,
     score_inputs,
+    split_score_inputs,
     train_inputs,
 )
 from yoyak.scheduler.retry_policy import oom_retry_level, with_smaller_batches
@@ -74,7 +75,7 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
     """
     state = run.state()
     align = ("align", align_inputs(run, corpus), _trained(run.engine_folder, state))
-    stages = [
+    stages: list[tuple[str, StageInputs, bool]] = [
         ("train", train_inputs(run, corpus), _trained(run.supervised_folder, state)),
         *([align] if run.recipe.align is not None else []),
         *(
@@ -83,7 +84,14 @@ def pending(run: Run, corpus: Corpus) -> list[str]:
         ),
     ]
     if not run.recipe.data.with_dev:
-        stages.append(("score", score_inputs(run, corpus), _scored(run)))
+        stages.append(("score", score_inputs(run, corpus), _scored(run, "dev")))
+    if corpus.dev2 is not None and _answers_dev2(run, state):
+        predicted = _predicted(run, corpus.dev2)
+        scored = split_score_inputs(run, corpus.dev2)
+        stages += (
+            ("predict-dev2", own_predict_inputs(run, corpus.dev2), predicted),
+            ("score-dev2", scored, _scored(run, "dev2")),
+        )
     names = [name for name, _, _ in stages]
     undone = [
         name
@@ -131,18 +139,31 @@ def run_stages(context: StageContext) -> None:
     if "align" in todo:
         with _stage(context, "align", lambda: align_inputs(context.run, context.corpus)):
             _align(context, engine)
-    for split in _predicted_splits(context.recipe, context.corpus):
-        if f"predict-{split.name}" in todo:
-            inputs = own_predict_inputs(context.run, split).fingerprint
-            discard_edited_predictions(context.run, context.run.state(), split.name)
-            with _stage(
-                context, f"predict-{split.name}", partial(own_predict_inputs, context.run, split)
-            ):
-                _predict(context, engine, split, inputs)
-    if "score" in todo:
-        with _stage(context, "score", lambda: score_inputs(context.run, context.corpus)):
-            _score(context)
+    corpus = context.corpus
+    for split in _predicted_splits(context.recipe, corpus):
+        _predict_stage(context, engine, split, todo)
+    _score_stage(context, "score", corpus.dev, todo)
+    if corpus.dev2 is not None:
+        _predict_stage(context, engine, corpus.dev2, todo)
+        _score_stage(context, "score-dev2", corpus.dev2, todo)
     context.run.emit(Finished(at=time.time(), seconds=time.monotonic() - began))
+
+
+def _predict_stage(
+    context: StageContext, engine: Engine, split: Split, todo: Collection[str]
+) -> None:
+    name = f"predict-{split.name}"
+    if name in todo:
+        inputs = own_predict_inputs(context.run, split).fingerprint
+        discard_edited_predictions(context.run, context.run.state(), split.name)
+        with _stage(context, name, partial(own_predict_inputs, context.run, split)):
+            _predict(context, engine, split, inputs)
+
+
+def _score_stage(context: StageContext, name: str, split: Split, todo: Collection[str]) -> None:
+    if name in todo:
+        with _stage(context, name, partial(split_score_inputs, context.run, split)):
+            _score(context, split)
 
 
 @contextmanager
@@ -232,16 +253,16 @@ def _store(
         flush()
 
 
-def _score(context: StageContext) -> None:
-    card = scorecard.evaluate(context.run.predictions("dev"), context.corpus.dev, OFFICIAL)
+def _score(context: StageContext, split: Split) -> None:
+    card = scorecard.evaluate(context.run.predictions(split.name), split, OFFICIAL)
     watched = context.run.state().watched
-    if watched is not None:
+    if watched is not None and split.name == "dev":
         card = msgspec.structs.replace(card, alarms=(*card.alarms, *reward_watch.alarms(watched)))
-    context.run.write_scorecard("dev", card)
+    context.run.write_scorecard(split.name, card)
     context.run.emit(
         Scored(
             at=time.time(),
-            split="dev",
+            split=split.name,
             rouge=card.rouge,
             interval=card.interval,
             rows=card.n,
@@ -268,8 +289,16 @@ def _predicted(run: Run, split: Split) -> bool:
     return {prediction.id for prediction in run.predictions(split.name)} == wanted
 
 
-def _scored(run: Run) -> bool:
+def _answers_dev2(run: Run, state: RunState) -> bool:
+    """Return whether a run has to do with dev2: no trial or fold, and weights not pruned."""
+    has_weights = state.prepared is None or (run.engine_folder / "weights").exists()
+    recipe = run.recipe
+    is_whole = recipe.evaluate.dev_half == "both" and recipe.data.fold is None
+    return is_whole and (has_weights or _scored(run, "dev2"))
+
+
+def _scored(run: Run, split: SplitName) -> bool:
     try:
-        return run.scorecard("dev") is not None
+        return run.scorecard(split) is not None
     except BadData:  # damaged: score the predictions again
         return False

@@ -289,6 +289,7 @@ def _analyser(_: DoctorContext) -> Iterator[CheckLine]:
 
 def _data(context: DoctorContext) -> Iterator[CheckLine]:
     from yoyak.data.audit import audit, refuse_contradictions
+    from yoyak.data.sample.generator import generated_folder
 
     try:
         corpus = context.corpus
@@ -297,6 +298,8 @@ def _data(context: DoctorContext) -> Iterator[CheckLine]:
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
     yield _line("data", CheckStatus.OK, "system.check-data", folder=context.data_folder, **rows)
+    if context.data_folder == generated_folder():  # its patterns repeat on purpose
+        return
     audited = audit(corpus)
     try:
         refuse_contradictions(audited, context.allowed)
@@ -325,10 +328,11 @@ def _locale(_: DoctorContext) -> Iterator[CheckLine]:
 
 def _locks(context: DoctorContext) -> Iterator[CheckLine]:
     try:
-        runs = context.workspace.runs()
+        runs, damaged = context.workspace.runs(), context.workspace.damaged_runs()
     except YoyakError as error:
         yield _refused("runs", error)
         return
+    yield from (_refused("runs", error) for error in damaged.values())
     held = [(run, holder) for run in runs if (holder := run.holder())]
     for run, holder in held:
         yield _line(
@@ -339,7 +343,7 @@ def _locks(context: DoctorContext) -> Iterator[CheckLine]:
             pid=holder.pid,
             host=holder.host,
         )
-    if not held:
+    if not held and not damaged:
         yield _line("runs", CheckStatus.OK, "system.check-idle", count=len(runs))
 
 

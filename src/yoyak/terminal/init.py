@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
-from typing import get_args
 
 from yoyak.messages import text
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import Block, Table, TableColumn
-from yoyak.values import Corpus, Dialogue, SplitName
+from yoyak.values import SPLITS, Corpus, Dialogue, SplitName
 
 _TURNS = 3
 _LETTERS = 160
@@ -22,10 +21,7 @@ def found_splits(corpus: Corpus, files: Mapping[SplitName, str]) -> Iterator[Blo
             TableColumn(text("init.column-rows"), is_number=True),
             TableColumn(text("init.column-file")),
         ),
-        tuple(
-            (name, format.count(len(splits[name].dialogues)), files[name])
-            for name in get_args(SplitName)
-        ),
+        tuple((name, format.count(len(splits[name].dialogues)), files[name]) for name in SPLITS),
         text("init.title-found", folder=corpus.folder),
     )
 

@@ -236,7 +236,7 @@ def _prepared(row: ProgressRow, event: Prepared) -> str:
 
 def _stage_done(row: ProgressRow, event: StageDone) -> str | None:
     """Return the line of a stage; scoring has one already, with the score."""
-    if event.stage == "score":
+    if event.stage in {"score", "score-dev2"}:
         return None
     time = format.duration(event.seconds)
     return _line(row, "live-stage-done", stage=stage(event.stage), time=time)
@@ -281,7 +281,11 @@ _NEWS: dict[type[Event], Callable[[ProgressRow, Any], str | None]] = {
         row, "live-compared", what=format.proved(event.check.name), found=event.check.found
     ),
     Scored: lambda row, event: _line(
-        row, "live-scored", mean=format.score(event.rouge.mean), rows=event.rows
+        row,
+        "live-scored",
+        split=event.split,
+        mean=format.score(event.rouge.mean),
+        rows=event.rows,
     ),
     Stopped: lambda row, event: _line(row, "live-stopped", step=event.step),
     Failed: lambda row, event: _line(row, "live-failed", problem=event.said),

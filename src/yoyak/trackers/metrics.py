@@ -83,7 +83,7 @@ def _values(event: AnyEvent) -> dict[str, float]:
             }
             return values if event.kl is None else values | {"align/kl": event.kl}
         case Evaluated() | Scored():
-            prefix = "dev_part" if isinstance(event, Evaluated) else "dev"
+            prefix = "dev_part" if isinstance(event, Evaluated) else event.split
             if isinstance(event, Evaluated) and event.averaged:
                 prefix = "dev_part_ema"
             rouge = event.rouge

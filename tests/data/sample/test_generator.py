@@ -131,7 +131,7 @@ def test_speakers_and_turns_vary(corpus):
 
 
 def test_the_written_rows_are_a_second_dev_set(folder):
-    table = read_rows(folder / "natural.csv")
+    table = read_rows(folder / "dev2.csv")
     assert table.columns == ("fname", "dialogue", "summary", "topic", "summary2", "summary3")
     assert len(table.rows) == 120
     assert sum(bool(row.cells["summary3"]) for row in table.rows) == 12

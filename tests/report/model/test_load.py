@@ -13,8 +13,10 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import Queued, RunStatus, StageDone, Started
+from yoyak.messages import text
 from yoyak.report.model.load import gather, provenance, submissions
 from yoyak.report.render import markdown
+from yoyak.report.sections import format
 from yoyak.runs.stage_records import file_sha256
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance as recorded
@@ -60,6 +62,26 @@ def test_a_log_with_a_broken_line_needs_checking(workspace, corpus):
     (finding,) = view.findings
     assert finding.rule == "garbled-log"
     assert "events.jsonl#L" not in markdown.render(view), "the lines' numbers are not the events'"
+
+
+def test_a_second_dev_set_is_a_group_of_its_own(workspace, corpus):
+    run = workspace.runs()[0]
+    dev2 = msgspec.structs.replace(
+        corpus.dev, name="dev2", dialogues=corpus.dev.dialogues[:6], fingerprint="2" * 64
+    )
+    run_stages(StageContext(run, msgspec.structs.replace(corpus, dev2=dev2), lambda: False))
+    view = gather(workspace)
+    (group,) = view.groups
+    (system,) = view.systems
+    assert (system.quality.rows, system.second.rows) == (len(corpus.dev.dialogues), 6)
+    assert group.basis == system.quality.basis != system.second.basis
+    assert system.second.basis.dev_sha256 == "2" * 64
+    assert (workspace.folder / system.second.record).is_file()
+    shown = markdown.render(view)
+    assert format.score(system.second.mean.value) in shown.split(text("report.second-title"))[1]
+    path = run.scorecard_path("dev2")
+    path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
+    assert gather(workspace).systems[0].second is None
 
 
 @pytest.mark.parametrize("compared", [False, True])

@@ -174,9 +174,8 @@ class _Conversation:
 def generated_folder() -> Path:
     """Return the folder of the generated rows in contest format, written at the first call.
 
-    It is in the user's cache and named by what decides its content. Next to the contest's files,
-    ``natural.csv`` holds the hand-written rows that have a summary, with the columns of dev.csv:
-    a second, harder dev set.
+    It is in the user's cache and named by what decides its content. ``dev2.csv`` holds
+    the hand-written rows that have a summary: a second, harder dev set.
 
     Raises:
         CannotWrite, DiskFull: the cache cannot be written; XDG_CACHE_HOME names another one.
@@ -218,7 +217,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
     written = (row for name in ("train", "dev") for row in read_rows(folder() / f"{name}.csv").rows)
     columns = ("dialogue", "summary", "topic", *_FURTHER)
     natural = (tuple(row.cells.get(column, "") for column in columns) for row in written)
-    yield "natural.csv", _csv((*labelled, *_FURTHER), _numbered("natural", natural))
+    yield "dev2.csv", _csv((*labelled, *_FURTHER), _numbered("natural", natural))
 
 
 def _numbered(split: str, cells: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:

@@ -187,6 +187,7 @@ def _system(run: RunHistory, state: RunState) -> System:
         quantisation=model.quantisation,
         licence=run.recipe.base.licence,
         quality=run.quality,
+        second=run.second,
         difference=run.difference,
         tied_with_best=run.tied_with_best,
         cost=_cost(run, state),

@@ -48,6 +48,7 @@ class _Fields(NamedTuple):
     events: tuple[AnyEvent, ...]
     status: RunStatus
     quality: Quality | None = None
+    second: Quality | None = None
     difference: Difference | None = None
     state: RunState | None = None
     """The folded events, where the caller has folded them already."""

@@ -28,6 +28,7 @@ from yoyak.report.model.report import (
     DiskSpace,
     Fact,
     FoldSummary,
+    Quality,
     Report,
     ReportFinding,
     Sentence,
@@ -38,7 +39,7 @@ from yoyak.runs.fold_scores import fold_scores
 from yoyak.runs.provenance import Provenance
 from yoyak.runs.replicates import seed_noise
 from yoyak.runs.run import Run
-from yoyak.runs.stage_records import edited_outputs, file_sha256
+from yoyak.runs.stage_records import edited_outputs, file_sha256, is_output_recorded
 from yoyak.runs.study import hidden_runs, read_studies
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import changed_files, readable_ledger
@@ -208,6 +209,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         quality=None
         if card is None
         else groups.quality(card, identity.dev_sha256, address, intervals=compared),
+        second=_second(run, state, f"{folder}/scores/dev2.json", compared),
         decode_seconds_per_100=_decode_seconds_per_100(predictions),
         tokens_per_character=_tokens_per_character(predictions),
         summary_lengths=tuple(len(one.text) for one in predictions),
@@ -227,6 +229,19 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
             _finding("edited-output", workspace.relative(path), run=run.name, output=output)
         )
     return _Read(run, record, card, predictions, tuple(findings))
+
+
+def _second(run: Run, state: RunState, address: str, compared: bool) -> Quality | None:
+    """Return the scores on dev2, if its files are those that the stages wrote."""
+    predicted = state.records.get("predict-dev2")
+    if predicted is None or not all(
+        is_output_recorded(run, state, stage) for stage in ("predict-dev2", "score-dev2")
+    ):
+        return None
+    card = run.scorecard("dev2")
+    if card is None:
+        return None
+    return groups.quality(card, predicted.inputs["data"], address, intervals=compared)
 
 
 def _state(run: Run, events: Sequence[AnyEvent]) -> RunState:

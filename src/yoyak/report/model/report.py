@@ -289,6 +289,8 @@ class System(Value, frozen=True, kw_only=True):
     quantisation: str | None
     licence: str | None
     quality: Quality | None
+    second: Quality | None = None
+    """Scores on the second dev set, if the data have one; a group of its own."""
     difference: Difference | None
     tied_with_best: bool | None
     """Whether it is statistically tied with the best model; ``None`` for untrained systems."""

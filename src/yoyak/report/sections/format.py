@@ -173,7 +173,10 @@ def name(system: System) -> str:
 
 def stage(key: str | None) -> str:
     """Return the stage's localised name; an unknown key unchanged."""
-    known = {"train", "align", "predict-dev", "predict-test", "predict-train", "score"}
+    known = {
+        "train", "align", "predict-dev", "predict-test", "predict-train", "score", "predict-dev2",
+        "score-dev2",
+    }  # fmt: skip
     if key is None:
         return UNKNOWN
     return text(f"report.stage-{key}") if key in known else key

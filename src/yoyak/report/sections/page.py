@@ -6,10 +6,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from yoyak.events import CheckResult, RunStatus
 from yoyak.messages import text
 from yoyak.report.model import groups
-from yoyak.report.model.report import TOY, Report, System, SystemGroup, Tiles
+from yoyak.report.model.report import TOY, Basis, Report, System, SystemGroup, Tiles
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import (
     SIGNS,
@@ -259,6 +261,22 @@ def performance(view: Report) -> Blocks:
             data = group.data if len(view.groups) > 1 else ""
             yield from (Chart("comparison", part, data), Chart("lengths", part, data))
             yield Bullets(tuple(notes(group, systems)))
+    yield from _second_scores(view)
+
+
+def _second_scores(view: Report) -> Blocks:
+    """Yield the scores on the second dev set, those of one basis in one table."""
+    by_basis: dict[Basis, list[System]] = {}
+    for one in view.systems:
+        if one.second is not None:
+            there = msgspec.structs.replace(one, quality=one.second, tied_with_best=None)
+            by_basis.setdefault(one.second.basis, []).append(there)
+    for systems in by_basis.values():
+        ranked = sorted(systems, key=_rank)
+        floors = ranked[0].quality.floors if ranked[0].quality else ()
+        title = text("report.second-title")
+        columns = ("system", *ROUGE_COLUMNS, "n")
+        yield from model_table(view, columns, ranked, floors=floors, title=title)
 
 
 def _scores(view: Report, group: SystemGroup, ranked: Sequence[System]) -> Blocks:
@@ -409,6 +427,7 @@ def run_end(view: Report) -> Blocks:
         if group is not None:
             yield from group_heading(view, group)
             yield from _scores(view, group, sorted(systems, key=_rank))
+    yield from _second_scores(view)
     yield from seeds(view)
     if any(one.toy and one.quality for one in view.systems):
         yield Note(f"{TOY} {text('report.toy-note')}")
