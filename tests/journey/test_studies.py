@@ -1,6 +1,7 @@
 """Studies on the real command line: killed at any moment they end as if nothing had happened."""
 
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -114,13 +115,26 @@ def test_a_study_of_eight_trials_killed_twice_ends_as_if_it_had_not_been(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.torch
-def test_a_study_of_real_training_killed_twice_ends_as_if_it_had_not_been(tmp_path, data):
+def test_a_study_of_the_toy_killed_twice_ends_as_if_it_had_not_been(tmp_path):
     whole, killed = in_folders(tmp_path)
-    sets = ("train.max_steps=8", "train.save_every_steps=2", "decode.max_new_tokens=8")
-    words = ("tiny-bart", "--trials", 8, "--seeds", 1, "--data", sample.folder())
+    few = some_rows(tmp_path / "data", train=200, dev=24, test=4)
+    sets = ("train.max_steps=6", "train.save_every_steps=2", "decode.max_new_tokens=8")
+    words = ("tiny-bart", "--trials", 8, "--seeds", 1, "--data", few)
     words = (*words, *(word for spec in sets for word in ("--set", spec)))
     expected = outcome(finished(whole, *words))
+    assert len(expected["trials"]) >= 8
     assert outcome(killed_twice(killed, (1, 5), *words)) == expected
+
+
+def some_rows(folder: Path, **rows: int) -> Path:
+    """The first rows of the sample's splits."""
+    folder.mkdir()
+    for name, count in rows.items():
+        with (sample.folder() / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            kept = list(csv.reader(file))[: count + 1]
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(kept)
+    return folder
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 
 from support.studies import train_study
 from yoyak.errors import BadData, Interrupted
+from yoyak.metrics.seed_comparison import SeedComparison
 from yoyak.runs.study import (
     StudyFolder,
     StudyKind,
@@ -14,6 +15,7 @@ from yoyak.runs.study import (
     hidden_runs,
     read_studies,
 )
+from yoyak.values import Interval
 
 
 def trial(number, scores=(), **changes):
@@ -60,9 +62,16 @@ def test_one_process_works_on_a_study(folder):
         pass
 
 
-def test_a_study_shows_its_baseline_and_its_judged_winner_among_the_runs(folder, workspace):
+@pytest.mark.parametrize("low", [-0.01, 0.01])
+def test_of_a_study_only_a_proven_winner_is_shown_among_the_runs(folder, workspace, low):
     study = msgspec.structs.replace(train_study(), trials=TRIALS)
     folder.write(study)
-    assert hidden_runs(workspace.studies_folder) == {"run-0", "run-1", "run-2", "run-3"}
-    folder.write(msgspec.structs.replace(study, verdict=StudyVerdict(winner=2)))
-    assert hidden_runs(workspace.studies_folder) == {"run-1", "run-3"}
+    everything = {"run-0", "run-1", "run-2", "run-3"}
+    assert hidden_runs(workspace.studies_folder) == everything
+    compared = SeedComparison(
+        rows=60, seeds=3, mean=0.4, baseline_mean=0.38, difference=0.02,
+        interval=Interval(low=low, high=0.05), seed_deviation=0.01, detectable=0.03,
+    )  # fmt: skip
+    verdict = StudyVerdict(winner=2, comparison=compared, looks=1)
+    folder.write(msgspec.structs.replace(study, verdict=verdict))
+    assert hidden_runs(workspace.studies_folder) == everything - ({"run-2"} if low > 0 else set())

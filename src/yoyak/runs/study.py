@@ -228,14 +228,16 @@ def _read(path: Path) -> Study | None:
 
 
 def hidden_runs(folder: Path) -> frozenset[str]:
-    """Return the runs that only their study shows: all but the baseline and a judged winner.
+    """Return the runs that only their study shows: all but a winner whose gain is proven.
 
-    A dozen trials in every table would bury the systems that a team compares.
+    A dozen trials in every table would bury the systems that a team compares, and a comparison of
+    the best of them on all of dev would include the rows that chose it.
     """
     hidden: frozenset[str] = frozenset()
     for study, _ in read_studies(folder)[0]:
         shown = set()
-        if study.kind is StudyKind.TRAIN and study.verdict is not None:
-            shown = {study.trial(0).run, study.trial(study.verdict.winner).run}
-        hidden |= study.runs - shown
+        found = study.verdict
+        if found is not None and found.comparison is not None and found.comparison.proven:
+            shown = {study.trial(found.winner).run}
+        hidden |= study.runs - (shown if study.kind is StudyKind.TRAIN else set())
     return hidden

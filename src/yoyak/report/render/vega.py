@@ -205,9 +205,9 @@ def _study(view: Report, part: int) -> Drawing | None:
     x = axis("x", "trial", axis={"tickMinStep": 1}, scale={"zero": False})
     each = base().properties(width=WIDTH)
     kind = altair.Color("run:N", sort=None, legend=altair.Legend(title=None))
-    band = each.transform_filter("isValid(datum.high)").mark_area(opacity=0.15)
+    band = each.transform_filter("isValid(datum.high)").mark_area(opacity=0.15, color=INK)
     layers = altair.layer(
-        band.encode(x=x, y=axis("low", "dev-mean"), y2="high:Q", color=kind),
+        band.encode(x=x, y=axis("low", "dev-mean"), y2="high:Q"),
         each.mark_line(interpolate="step-after", strokeWidth=2, point=True).encode(
             x=x, y=axis("y", "dev-mean"), color=kind
         ),
