@@ -111,3 +111,19 @@ def test_what_fits_is_what_the_planner_can_train():
         corpus, shape = long_rows(), shape_of(one)
         fits = largest_forward_pass(shape, one, workload_of(one, shape, corpus), gib * 2**30 / 1e9)
         assert (fits is not None) is (name in eight)
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_every_bundled_recipe_is_described_in_both_languages(name):
+    found = load.resolve(name).recipe
+    with messages.speaking("en"):
+        assert recipe.about(found) == messages.text(f"recipes.{name}") == found.about
+    with messages.speaking("ko"):
+        assert recipe.about(found) == messages.text(f"recipes.{name}") != found.about
+
+
+def test_a_recipe_of_the_users_keeps_its_own_description(shown):
+    own = load.resolve("kobart", sets=["about=mine"])
+    with messages.speaking("ko"):
+        assert shown(own)["about"] == ("mine", "--set about=mine")
+        assert shown(own)["train.packing"][1] == "기본값"

@@ -1,10 +1,11 @@
 """Recipes as blocks: every setting with the layer that set it, and the list of all recipes."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from yoyak.config.load import Resolved, settings_of
 from yoyak.config.schema import Recipe
-from yoyak.messages import text
+from yoyak.messages import speaking, text
 from yoyak.planning.memory_estimate import least_training_memory
 from yoyak.planning.model_shapes import shape_of
 from yoyak.report.sections import format
@@ -21,12 +22,33 @@ def settings(resolved: Resolved) -> Iterator[Block]:
     rows = (
         (
             name,
-            "none" if value is None else redact(str(value)),
-            redact(resolved.origins[name]),
+            _value(resolved.recipe, name, value),
+            _origin(resolved.origins[name]),
         )
         for name, value in settings_of(resolved.recipe)
     )
     yield from table(("setting", "setting-value", "origin"), rows)
+
+
+def _value(recipe: Recipe, name: str, value: object) -> str:
+    if name == "about":
+        return redact(about(recipe))
+    return "none" if value is None else redact(str(value))
+
+
+def _origin(layer: str) -> str:
+    return text("report.origin-default") if layer == "default" else redact(layer)
+
+
+def about(recipe: Recipe) -> str:
+    """Return what a recipe is; that of a bundled one in the language in use."""
+    key = f"recipes.{recipe.name}"
+    try:
+        with speaking("en"):
+            bundled = text(key)
+    except KeyError:
+        return recipe.about
+    return text(key) if recipe.about == bundled else recipe.about
 
 
 def recipes(found: Sequence[Recipe]) -> Iterator[Block]:
@@ -55,7 +77,7 @@ def _row(recipe: Recipe) -> tuple[Cell, ...]:
         format.UNKNOWN if need is None else f"{need / GIB:.1f}",
         format.UNKNOWN if base.gated is None else text(f"report.recipes-gated-{base.gated}"),
         base.licence or format.UNKNOWN,
-        recipe.model.base or recipe.about,
+        recipe.model.base or re.split(r"[:.,]", about(recipe))[0],
     )
 
 
