@@ -215,6 +215,8 @@ def settings() -> None:
         "model.scratch": schema.ScratchSettings,
         "base": schema.PublishedBase,
         "lora": schema.LoraSettings,
+        "data": schema.DataSettings,
+        "data.synthetic": schema.ImportedRows,
         "prompt": schema.PromptSettings,
         "train": schema.TrainSettings,
         "align": schema.AlignSettings,

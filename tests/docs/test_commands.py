@@ -35,7 +35,7 @@ def script_of(blocks: tuple[Fence, ...]) -> str:
             lines.append(one.body)
         elif one.language == "python" and one.title is None and not one.body.startswith(">>>"):
             lines.append(f"python - <<'END_OF_BLOCK'\n{one.body}END_OF_BLOCK")
-        elif one.title and Path(one.title).suffix:
+        elif one.language != "sh" and one.title and Path(one.title).suffix:
             lines.append(f"mkdir -p {Path(one.title).parent}")
             lines.append(f"cat > {one.title} <<'END_OF_BLOCK'\n{one.body}END_OF_BLOCK")
     return "\n".join(lines)

@@ -501,8 +501,11 @@ class DataSettings(Settings, frozen=True, kw_only=True):
     augmented_weight: AboveZero = 1.0
     """How often each row has an augmented copy in an epoch, where one is asked for."""
     paraphrases: ImportedRows | None = None
+    """Rows of train in other words."""
     back_translations: ImportedRows | None = None
+    """Rows of train, translated and back."""
     synthetic: ImportedRows | None = None
+    """Dialogues and summaries that a model wrote."""
     seed: int = 42
     """Of all random choices here, so that runs with other ``train.seed`` have the same rows."""
 
