@@ -35,6 +35,9 @@ def test_a_trial_is_an_ordinary_run_and_one_that_falls_behind_is_stopped(
 ):
     recipe = recipe_of("Rated")
     [done] = runner.run([job(recipe, 0, 1e-3)])
+    tokens = workspace.named(done.run).folder / "tokens"
+    tokens.mkdir()
+    (tokens / "key.msgpack").write_bytes(b"token ids")
     [behind] = runner.run([job(recipe, 1, 1e-5, earlier=(done.evaluations,))])
     assert done.state is TrialState.FINISHED
     assert done.scores.keys() == {one.id for one in corpus.dev.dialogues}
@@ -44,6 +47,7 @@ def test_a_trial_is_an_ordinary_run_and_one_that_falls_behind_is_stopped(
     run = workspace.named(behind.run)
     assert run.state().status is RunStatus.STOPPED
     assert run.recipe.evaluate.dev_half == "selection"
+    assert (run.folder / "tokens" / "key.msgpack").samefile(tokens / "key.msgpack")
     assert run.recipe.name == "x-train-01"
     assert run.provenance.data_folder == corpus.folder
     attempts = run.state().attempts
@@ -75,7 +79,7 @@ def test_names_say_which_trial_and_seed_and_are_never_too_long():
     judged = msgspec.structs.replace(trial, number=1, repeats=3)
     assert run_name(study, judged) == "x-train-03-seed2"
     long = msgspec.structs.replace(study, name="가" * 80)
-    assert len(run_name(long, judged)) == 80
+    assert len(run_name(long, judged)) <= 80
 
 
 def test_time_is_that_of_the_attempts_not_of_the_night_between_them():

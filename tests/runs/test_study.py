@@ -75,3 +75,11 @@ def test_of_a_study_only_a_proven_winner_is_shown_among_the_runs(folder, workspa
     verdict = StudyVerdict(winner=2, comparison=compared, looks=1)
     folder.write(msgspec.structs.replace(study, verdict=verdict))
     assert hidden_runs(workspace.studies_folder) == everything - ({"run-2"} if low > 0 else set())
+
+
+def test_studies_of_any_name_have_folders_of_their_own(workspace):
+    names = ["kobart", "코바트", "미니", "KoBART", "a" * 80]
+    folders = [StudyFolder(workspace.studies_folder, StudyKind.TRAIN, name).path for name in names]
+    assert folders[0].name == "train-kobart"
+    assert len(set(folders)) == len(names)
+    assert all(folder.name.isascii() for folder in folders)

@@ -11,7 +11,7 @@ from yoyak.experiments.begin_study import StudyBudget, begin
 from yoyak.experiments.search_space import label_of, params_of, ranges_of, sets_of
 from yoyak.experiments.study_loop import StudyContext, judge, search
 from yoyak.files import atomic
-from yoyak.runs.study import Study, StudyFolder, StudyKind, Trial
+from yoyak.runs.study import Study, StudyFolder, StudyKind, Trial, TrialState
 from yoyak.values import Corpus
 
 IMPORTED_TRIALS = 3
@@ -85,5 +85,5 @@ def ask(recipe: Recipe, study: Study, number: int) -> Trial:
 def record(folder: StudyFolder, study: Study) -> None:
     """Write the study's record, then what has ended to Optuna's storage."""
     folder.write(study)
-    ended = [one for one in study.trials if one.seconds is not None]
+    ended = [one for one in study.trials if one.state is not TrialState.ASKED]
     optuna_sampler.write_storage(folder.optuna_path, study.ranges, ended)

@@ -109,12 +109,13 @@ class TrialRunner(NamedTuple):
         return outcomes
 
     def _share_token_ids(self, run: Run) -> None:
-        """Link the token ids of the study's other runs; the engine takes those that fit."""
-        others = [one.run for one in self.study.trials if one.run not in {None, run.name}]
+        """Link the token ids of the study's earlier runs; the engine takes those that fit."""
+        own = f"{_stem(self.study)}-"
         folder = run.engine_folder / "tokens"
-        for other in others:
-            found = self.workspace.runs_folder / str(other) / "tokens"
-            for path in found.glob("*.msgpack"):
+        for other in self.workspace.runs():
+            if other.name == run.name or not other.identity.recipe.startswith(own):
+                continue
+            for path in (other.engine_folder / "tokens").glob("*.msgpack"):
                 folder.mkdir(exist_ok=True)
                 with suppress(OSError):  # it is there, or this file system has no hard links
                     os.link(path, folder / path.name)
@@ -153,8 +154,13 @@ def run_name(study: Study, trial: Trial) -> str:
     """Return the name of a trial's recipe: ``kobart-train-03``, ``kobart-train-03-seed1``."""
     number = trial.number if trial.repeats is None else trial.repeats
     seed = "" if trial.repeats is None else f"-seed{trial.number + 1}"
-    suffix = f"-{study.kind}-{number:02d}{seed}"
-    return f"{study.name[: LONGEST_NAME - len(suffix)]}{suffix}"
+    return f"{_stem(study)}-{number:02d}{seed}"
+
+
+def _stem(study: Study) -> str:
+    longest_end = len("-000-seed00")
+    kind = f"-{study.kind}"
+    return f"{study.name[: LONGEST_NAME - len(kind) - longest_end]}{kind}"
 
 
 def seconds_of(events: Iterable[AnyEvent]) -> float | None:

@@ -22,6 +22,7 @@ from yoyak.errors import BadData, Interrupted
 from yoyak.files import atomic
 from yoyak.files.format import STUDY, decode_record
 from yoyak.metrics.seed_comparison import SeedComparison
+from yoyak.runs.workspace import ascii_name
 from yoyak.values import Value
 
 RECORD = "study.json"
@@ -170,7 +171,9 @@ class StudyFolder:
     """The folder of a study in a workspace."""
 
     def __init__(self, studies: Path, kind: StudyKind, name: str) -> None:
-        self.path = studies / atomic.checked_name(f"{kind}-{name}")
+        plain = ascii_name(name)
+        digest = "" if plain == name else f"-{atomic.sha256_of(name)[:4]}"
+        self.path = studies / atomic.checked_name(f"{kind}-{plain}{digest}")
         self.optuna_path = self.path / "optuna.db"
 
     def read(self) -> Study | None:

@@ -149,7 +149,7 @@ class Workspace:
     def _free_folder(self, identity: RunIdentity) -> Path:
         day = time.strftime("%y%m%d-%H%M", time.localtime(identity.created_at))
         digest = atomic.sha256_of(identity.learning_hash, identity.train_sha256)[:4]
-        stem = atomic.checked_name(f"{day}-{_ascii_name(identity.recipe)}-{digest}")
+        stem = atomic.checked_name(f"{day}-{ascii_name(identity.recipe)}-{digest}")
         folder = self.runs_folder / stem
         return folder if not folder.exists() else folder.with_name(f"{stem}-{identity.sequence}")
 
@@ -165,7 +165,7 @@ def _damage(run: Run) -> BadData | None:
     return None
 
 
-def _ascii_name(recipe: str) -> str:
+def ascii_name(recipe: str) -> str:
     """Return a recipe's name as part of a folder's name: other characters become hyphens."""
     return re.sub(r"[^a-z0-9._@-]+", "-", recipe.lower())[:48].strip("-.") or "recipe"
 
