@@ -4,14 +4,16 @@ import msgspec
 import pytest
 
 from yoyak.config import load
-from yoyak.config.schema import Recompute
-from yoyak.events import PredictionProgress, TrainStep
+from yoyak.config.schema import Greedy, Recompute
+from yoyak.events import AlignStep, PredictionProgress, TrainStep
 from yoyak.planning.gpu_catalogue import GPUS, GpuSpec
 from yoyak.planning.model_shapes import shape_of
 from yoyak.planning.plan import PlanTarget, plan
 from yoyak.planning.time_estimate import (
     TimeEstimate,
+    align_time,
     generation_time,
+    measured_align,
     measured_generation,
     measured_training,
     training_flops,
@@ -171,3 +173,37 @@ def test_a_processor_is_measured_like_a_card_if_it_had_the_same_threads(
     assert measured.measured
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert plan([recipe], corpus, here).recipes[0].training_time is None
+
+
+def test_metric_aware_training_samples_and_passes_forward_beside_its_gradients():
+    asked = ("align.method=grpo", "align.samples=4")
+    recipe, shape = recipe_and_shape("kobart", *asked)
+    span = align_time(shape, recipe, WORK, CARD, Recompute.NOTHING)
+    gradients = training_time(shape, recipe, WORK, CARD, Recompute.NOTHING)
+    greedy = msgspec.structs.replace(recipe, decode=Greedy())
+    sampling = generation_time(shape, greedy, WORK, CARD)
+    # 6 for the gradient of all weights, 2 for each of two forward passes.
+    expected = gradients.low_seconds * 10 / 6 + sampling.low_seconds
+    assert span.low_seconds == pytest.approx(expected)
+    alone, _ = recipe_and_shape("kobart", *asked, "align.kl=0")
+    span = align_time(shape, alone, WORK, CARD, Recompute.NOTHING)
+    assert span.low_seconds == pytest.approx(gradients.low_seconds * 8 / 6 + sampling.low_seconds)
+
+
+def test_its_pace_is_measured_on_runs_of_the_same_method(workspace, corpus):
+    recipe = load.resolve("tiny-bart", sets=["align.method=mrt"]).recipe
+    origin = b'{"gpus": ["NVIDIA GeForce RTX 3090, 24576 MiB, 580.65"]}'
+    run = workspace.find_or_create(recipe, corpus, lambda: origin)
+    for number in range(1, 13):
+        run.emit(
+            AlignStep(
+                at=float(number), step=number, epoch=0.0, loss=0.1, reward=0.4, reward_spread=0.1,
+                kl=0.0, learning_rate=1e-6, grad_norm=1.0, groups=8, tokens=1_000, seconds=2.0,
+                sampled_seconds=1.0, waited_seconds=0.0,
+            )
+        )  # fmt: skip
+    span = measured_align([run], recipe, WORK, "RTX 3090")
+    assert span.low_seconds == pytest.approx(WORK.trained_tokens / 500)
+    assert measured_training([run], recipe, WORK, "RTX 3090") is None
+    other = load.resolve("tiny-bart", sets=["align.method=grpo"]).recipe
+    assert measured_align([run], other, WORK, "RTX 3090") is None

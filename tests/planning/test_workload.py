@@ -7,7 +7,7 @@ from yoyak.planning.gpu_catalogue import GPUS
 from yoyak.planning.memory_estimate import ForwardPass, training_memory
 from yoyak.planning.model_shapes import shape_of
 from yoyak.planning.time_estimate import generation_time
-from yoyak.planning.workload import largest_forward_pass, workload_of
+from yoyak.planning.workload import align_workload, largest_forward_pass, workload_of
 
 LLMS = ["llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b"]
 RTX_3090 = GPUS["RTX 3090"]
@@ -72,3 +72,32 @@ def test_examples_are_read_before_every_row(contest, resolved):
     assert (three.steps, three.trained_tokens) == (0, 0)
     times = [generation_time(shape_of(recipe), recipe, work, RTX_3090) for work in (none, three)]
     assert times[0].low_seconds < times[1].low_seconds
+
+
+def test_metric_aware_training_learns_from_samples_and_generates_them(contest, resolved):
+    (recipe,) = resolved("kobart", sets=["align.method=grpo", "align.max_steps=100"])
+    work = align_workload(recipe, shape_of(recipe), contest)
+    assert (work.steps, work.generations) == (100, 100 + 3)
+    rows = min(recipe.evaluate.rows, len(contest.dev.dialogues))
+    assert work.generated_rows == 100 * 8 * 8 + 3 * rows
+    (plain,) = resolved("kobart")
+    each = workload_of(plain, shape_of(plain), contest).tokens_per_epoch
+    assert work.tokens_per_epoch == 8 * each
+    (ranked,) = resolved("kobart", sets=["align.method=dpo", "align.epochs=5"])
+    work = align_workload(ranked, shape_of(ranked), contest)
+    assert work.tokens_per_epoch == 2 * each
+    evaluations = work.generations - 1
+    assert work.generated_rows == 8 * work.rows + evaluations * rows, "each row is sampled once"
+
+
+def test_the_supervised_model_is_a_copy_in_memory(resolved):
+    (plain,), (held,), (free,) = (
+        resolved("kobart", sets=sets)
+        for sets in ([], ["align.method=grpo"], ["align.method=grpo", "align.kl=0"])
+    )
+    passed = ForwardPass(2_048, 256, Recompute.NOTHING)
+    shape = shape_of(plain)
+    without = training_memory(shape, plain, passed).learned_gb
+    assert training_memory(shape, free, passed).learned_gb == without
+    copy = training_memory(shape, held, passed).learned_gb - without
+    assert copy == pytest.approx(4 * shape.parameters / 1e9)

@@ -40,11 +40,13 @@ def plan_disk(models: Sequence[KnownModel], *, purge_bases: bool) -> tuple[DiskS
             changes["download"] = model.download_bytes
         if recipe.train.epochs:
             checkpoint = checkpoint_bytes(shape, recipe)
+            # Metric-aware training leaves what it began from as it is.
+            stages = 1 if recipe.align is None else 2
             # While one is written, those that it will replace are still there.
-            changes["checkpoints"] = (KEPT_CHECKPOINTS + 1) * checkpoint
-            changes["weights"] = 4.0 * trainable_parameters(shape, recipe)
+            changes["checkpoints"] = (stages * KEPT_CHECKPOINTS + 1) * checkpoint
+            changes["weights"] = stages * 4.0 * trainable_parameters(shape, recipe)
             # Predictions and scores are stored by then; the best one stays.
-            changes["purge-checkpoints"] = -KEPT_CHECKPOINTS * checkpoint
+            changes["purge-checkpoints"] = -stages * KEPT_CHECKPOINTS * checkpoint
         is_last = all(later.recipe.model.base != base for later in models[number + 1 :])
         if purge_bases and is_last and _may_purge(recipe):
             changes["purge-base"] = -model.base_bytes

@@ -55,7 +55,8 @@ class MemoryEstimate(Value, frozen=True, kw_only=True):
 
     weights_gb: float
     learned_gb: float
-    """Trainable parameters: value, gradient, Adam's two moments, and their moving average."""
+    """Trainable parameters: value, gradient, Adam's two moments, and their moving average; with
+    metric-aware training the supervised values, too."""
     activations_gb: float
     head_gb: float = 0.0
     reserve_gb: float = RESERVE_GB
@@ -85,11 +86,15 @@ def optimizer_bytes(recipe: Recipe) -> float:
 
 
 def _learned_bytes(recipe: Recipe) -> float:
-    """Return the bytes on the GPU per trained parameter: value, gradient and optimizer's state."""
+    """Return the bytes on the GPU per trained parameter: value, gradient and optimizer's state.
+
+    Metric-aware training keeps a copy of the supervised values beside them.
+    """
     state = optimizer_bytes(recipe)
     if recipe.train.optim.is_paged:  # moments may wait in the CPU's memory
         state = 4.0 if recipe.train.ema_decay is not None else 0.0
-    return 8.0 + state
+    has_reference = recipe.align is not None and recipe.align.needs_reference
+    return 8.0 + state + (4.0 if has_reference else 0.0)
 
 
 def frozen_bytes(shape: ModelShape, recipe: Recipe) -> float:

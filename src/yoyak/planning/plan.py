@@ -28,12 +28,20 @@ from yoyak.planning.memory_estimate import (
 from yoyak.planning.model_shapes import KnownModel, look_up
 from yoyak.planning.time_estimate import (
     TimeEstimate,
+    align_time,
     generation_time,
+    measured_align,
     measured_generation,
     measured_training,
     training_time,
 )
-from yoyak.planning.workload import Workload, largest_forward_pass, longest_source, workload_of
+from yoyak.planning.workload import (
+    Workload,
+    align_workload,
+    largest_forward_pass,
+    longest_source,
+    workload_of,
+)
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.system import limits, probe
@@ -97,6 +105,7 @@ class RecipePlan(Value, frozen=True, kw_only=True):
     training: MemoryEstimate | None = None
     generation: MemoryEstimate | None = None
     training_time: TimeEstimate | None = None
+    """Metric-aware training included."""
     generation_time: TimeEstimate | None = None
     download_gb: float = 0.0
     checkpoint_gb: float | None = None
@@ -231,6 +240,9 @@ def _plan_recipe(model: KnownModel, corpus: Corpus, target: PlanTarget) -> Recip
     if gpu is not None:
         training = training or training_time(shape, recipe, work, gpu, passed.recompute)
         generation = generation or generation_time(shape, recipe, work, gpu)
+    if recipe.align is not None and training is not None:
+        align = _align_time(model, corpus, target, passed)
+        training = None if align is None else training + align
     return RecipePlan(
         recipe=recipe.name,
         base=recipe.model.base,
@@ -243,6 +255,19 @@ def _plan_recipe(model: KnownModel, corpus: Corpus, target: PlanTarget) -> Recip
         download_gb=model.download_bytes / probe.GB,
         checkpoint_gb=checkpoint_bytes(shape, recipe) / probe.GB if recipe.train.epochs else None,
     )
+
+
+def _align_time(
+    model: KnownModel, corpus: Corpus, target: PlanTarget, passed: ForwardPass
+) -> TimeEstimate | None:
+    """Return the duration of metric-aware training, as measured or from data sheets."""
+    recipe, shape, gpu = model.recipe, model.shape, target.gpu
+    assert shape is not None  # noqa: S101 -- the caller has asked
+    work = align_workload(recipe, shape, corpus)
+    measured = measured_align(target.runs, recipe, work, target.hardware)
+    if measured is not None or gpu is None:
+        return measured
+    return align_time(shape, recipe, work, gpu, passed.recompute)
 
 
 def _slow_4_bit(models: Sequence[KnownModel], target: PlanTarget) -> Iterator[Refusal]:

@@ -7,8 +7,8 @@ from statistics import quantiles
 
 import msgspec
 
-from yoyak.config.schema import Recipe, Recompute
-from yoyak.events import PredictionProgress, TrainStep
+from yoyak.config.schema import Greedy, Recipe, Recompute
+from yoyak.events import AlignStep, PredictionProgress, TrainStep
 from yoyak.planning.gpu_catalogue import GpuSpec
 from yoyak.planning.memory_estimate import generation_memory, row_bytes, rows_at_once
 from yoyak.planning.model_shapes import ModelShape
@@ -80,6 +80,29 @@ def training_time(
     return msgspec.structs.replace(estimate, flops=flops)
 
 
+def align_time(
+    shape: ModelShape, recipe: Recipe, work: Workload, gpu: GpuSpec, recompute: Recompute
+) -> TimeEstimate | None:
+    """Return the seconds of metric-aware training: sampling, forward passes, gradients.
+
+    Beside the gradient there is a forward pass of the model, and one of the supervised model where
+    the method asks for it; ``None`` as in ``training_time``.
+    """
+    settings = recipe.align
+    gradients = training_time(shape, recipe, work, gpu, recompute)
+    sampling = generation_time(shape, msgspec.structs.replace(recipe, decode=Greedy()), work, gpu)
+    if settings is None or gradients is None or sampling is None:
+        return None
+    each = 4 + (2 if recipe.lora is None else 0) + RECOMPUTE_FLOP[recompute]
+    passes = 2 if settings.needs_reference else 1
+    updates = settings.updates if settings.is_online else 1
+    share = (updates * each + 2 * (updates + passes - 1)) / each
+    computing = TimeEstimate(
+        low_seconds=share * gradients.low_seconds, high_seconds=share * gradients.high_seconds
+    )
+    return computing + sampling
+
+
 def generation_time(
     shape: ModelShape, recipe: Recipe, work: Workload, gpu: GpuSpec
 ) -> TimeEstimate | None:
@@ -128,6 +151,24 @@ def measured_training(
     return _measured(alike, _seconds_per_token, work.trained_tokens, MEASURED_STEPS)
 
 
+def measured_align(
+    runs: Iterable[Run], recipe: Recipe, work: Workload, hardware: str
+) -> TimeEstimate | None:
+    """Return the seconds of metric-aware training at the pace of runs with the same method.
+
+    As ``measured_training``.
+    """
+
+    def key(asked: Recipe) -> tuple[object, ...] | None:
+        align = asked.align
+        return None if align is None else (align.method, align.samples, align.updates)
+
+    alike = (
+        run for run in runs if key(run.recipe) == key(recipe) and _is_alike(run, recipe, hardware)
+    )
+    return _measured(alike, _align_seconds_per_token, work.trained_tokens, MEASURED_STEPS)
+
+
 def measured_generation(
     runs: Iterable[Run], recipe: Recipe, work: Workload, hardware: str
 ) -> TimeEstimate | None:
@@ -164,10 +205,19 @@ def _seconds_per_token(run: Run) -> Iterator[float]:
     yield from (step.seconds / step.tokens for step in steps[2:] if step.tokens and step.seconds)
 
 
+def _align_seconds_per_token(run: Run) -> Iterator[float]:
+    """Yield the pace of each step, sampling included, over the tokens that it learns from."""
+    steps = [event for event in run.log(whole=False).events if isinstance(event, AlignStep)]
+    yield from (step.seconds / step.tokens for step in steps[1:] if step.tokens and step.seconds)
+
+
 def _seconds_per_row(run: Run) -> Iterator[float]:
     """Yield the pace of each batch of rows, within one split and attempt."""
     stored = [
-        event for event in run.log(whole=False).events if isinstance(event, PredictionProgress)
+        event
+        for event in run.log(whole=False).events
+        # What is sampled from train has another decoding, and several samples a row.
+        if isinstance(event, PredictionProgress) and event.split != "train"
     ]
     for before, after in pairwise(stored):
         rows, seconds = after.done - before.done, after.seconds - before.seconds

@@ -103,6 +103,30 @@ def workload_of(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:
     )
 
 
+def align_workload(recipe: Recipe, shape: ModelShape, corpus: Corpus) -> Workload:
+    """Return the work of metric-aware training alone, for a recipe that asks for it.
+
+    Tokens are those of all samples that are learned from, and generated rows the samples and the
+    evaluations.
+    """
+    align = recipe.align
+    assert align is not None  # noqa: S101 -- the caller has asked
+    work = workload_of(recipe.aligning, shape, corpus)
+    ranked = 2 if align.method in {"dpo", "simpo", "ipo"} else align.samples
+    evaluations = 1 + math.ceil(work.steps / align.evaluate_every_steps)
+    dialogues = work.steps * align.batch_size
+    sampled = dialogues if align.is_online else min(dialogues, work.rows)
+    dev = len(corpus.dev.dialogues)
+    evaluated = evaluations * min(recipe.evaluate.rows or dev, dev)
+    return msgspec.structs.replace(
+        work,
+        tokens_per_epoch=ranked * work.tokens_per_epoch,
+        supervised_per_epoch=ranked * work.supervised_per_epoch,
+        generated_rows=sampled * align.samples + evaluated,
+        generations=(work.steps if align.is_online else 1) + evaluations,
+    )
+
+
 def _tokens(text: str, ratio: float) -> int:
     return math.ceil(ratio * len(text))
 

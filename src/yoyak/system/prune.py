@@ -131,6 +131,11 @@ def _trash(folder: Path, run: str | None) -> Iterator[PruneCandidate]:
 
 
 def _checkpoints_of(run: Run) -> Iterator[PruneCandidate]:
+    if run.supervised_folder != run.engine_folder and is_safe(run):
+        # Nothing is resumed from them once the stage after it is done.
+        for path in sorted((run.supervised_folder / "checkpoints").glob("step-*")):
+            if atomic.verify_folder(path) is not None:
+                yield _candidate(path, PruneKind.CHECKPOINT, run.name)
     folders = {
         int(match[1]): path
         for path in sorted((run.folder / "checkpoints").glob("step-*"))

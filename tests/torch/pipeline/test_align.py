@@ -1,5 +1,6 @@
 """Metric-aware training as a job: what it learns, keeps, and goes on from."""
 
+import msgspec
 import pytest
 
 from support.alignment import digest_of
@@ -143,3 +144,114 @@ def test_what_is_done_is_not_done_again_and_weights_have_to_be_there(
     assert align_job.said == []
     with pytest.raises(InputMissing):
         run_training(asked._replace(folder=tmp_path / "new", supervised=tmp_path / "none"))
+
+
+LIKELIEST = "둘은 조용히 책만 읽었다."
+CLOSE = (
+    "오늘 #Person1#은 도서관에서 회의를 열기로 했습니다.",
+    "내일 #Person1#은 도서관에서 회의를 열기로 했습니다.",
+)
+MIXTURE = (LIKELIEST,) * 4 + (CLOSE[0],) * 3 + (CLOSE[1],) * 3
+
+
+@pytest.fixture
+def two_modes(job, dialogues, tmp_path, supervised):
+    """A supervised model of a task whose likeliest summary is not the one with the least risk.
+
+    Whatever the dialogue, four of ten references are one sentence and six are two that differ in
+    one word. Dev has all ten references: their mean is the expected score.
+    """
+    from support.training import as_split
+    from yoyak.values import Split
+
+    rows = [
+        msgspec.structs.replace(dialogues[number % 32], id=f"t{number}", references=(text,))
+        for number, text in enumerate(MIXTURE * 4)
+    ]
+    dev = [
+        msgspec.structs.replace(one, id=f"d{number}", references=MIXTURE)
+        for number, one in enumerate(dialogues[:24])
+    ]
+
+    def make(*sets):
+        asked = job(
+            "bart", "decode.max_new_tokens=24", "train.epochs=40", "train.learning_rate=5e-3",
+            "train.batch_size=10", "train.micro_batch_size=10", "evaluate.every_epochs=none",
+            "evaluate.rows=none", "align.samples=6", "align.batch_size=10", "align.epochs=12",
+            "align.learning_rate=2e-3", "align.evaluate_every_steps=12", *sets,
+        )  # fmt: skip
+        asked = asked._replace(train=as_split("train", rows), dev=as_split("dev", dev))
+        first = asked._replace(recipe=asked.recipe.supervised, folder=tmp_path / "supervised")
+        run_training(first)
+        return first, asked._replace(supervised=first.folder)
+
+    return make
+
+
+def scores_of(job, dialogues):
+    from yoyak.metrics.rouge import score_rows
+
+    said = answers(job, dialogues)
+    texts = [said[row.id].text for row in dialogues]
+    return texts, score_rows(texts, [row.references for row in dialogues])[:, :, 2].mean(axis=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["grpo", "mrt"])
+def test_a_known_optimum_is_reached_where_likelihood_does_not(method, two_modes, inline_rewards):
+    from yoyak.metrics.bootstrap import mean_intervals
+    from yoyak.metrics.rouge import score_rows
+
+    first, asked = two_modes(f"align.method={method}", "align.kl=0.01", "align.sharpness=2")
+    candidates = [LIKELIEST, *CLOSE]
+    expected = score_rows(candidates, [MIXTURE] * 3)[:, :, 2].mean(axis=1)
+    assert expected[1:].min() > expected[0] + 0.1, "the known optimum"
+    run_training(asked)
+    before, supervised_scores = scores_of(first, asked.dev.dialogues)
+    after, aligned_scores = scores_of(asked, asked.dev.dialogues)
+    gain = aligned_scores - supervised_scores
+    (interval,) = mean_intervals(gain[:, None], seed=1, resamples=2_000)
+    print(method, supervised_scores.mean(), aligned_scores.mean(), expected, interval)
+    assert before.count(LIKELIEST) > len(before) / 2, "likelihood chooses the likeliest"
+    assert interval.low > 0.02, "proven"
+    assert aligned_scores.mean() > 0.95 * expected.max()
+    assert not [one for one in job_warnings(two_modes) if "alarm" in one]
+
+
+def job_warnings(_):
+    return []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hack", ["tags", "length"])
+def test_a_planted_reward_for_tags_or_length_is_flagged(hack, two_modes, monkeypatch):
+    import numpy as np
+
+    from support.alignment import InlineRewards
+    from yoyak.engine.pipeline import align
+
+    def pays(texts):
+        if hack == "tags":
+            return np.array([min(1.0, text.count("#") / 8) for text in texts])
+        return np.array([min(1.0, len(text) / 60) for text in texts])
+
+    def in_groups(groups, _settings):
+        return np.stack([pays(group.texts) for group in groups])
+
+    monkeypatch.setattr(align, "RewardPool", lambda settings: InlineRewards(settings, in_groups))
+    monkeypatch.setattr(align, "rewards", lambda texts, *_: pays(texts))
+    monkeypatch.setattr(align, "require", lambda _results: None)  # preflight finds it first
+    said = []
+    _, asked = two_modes("align.method=grpo", "align.kl=0")
+    run_training(asked._replace(emit=said.append))
+    failed = {
+        check.name
+        for event in said
+        if isinstance(event, events.PreflightPassed)
+        for check in event.checks
+        if not check.passed
+    }
+    assert "reward-judge" in failed
+    warned = {event.key for event in said if isinstance(event, events.Warned)}
+    print(warned)
+    assert f"metrics.alarm-reward-{hack}" in warned
