@@ -10,10 +10,12 @@ import pytest
 
 from yoyak.data.corpus import fingerprint
 from yoyak.errors import BadData, BadRecipe, Interrupted, RunFailed
-from yoyak.events import RunStatus, StageStarted, Stopped
+from yoyak.events import Evaluated, RewardWatched, RunStatus, StageStarted, Stopped, Warned
+from yoyak.files import atomic
 from yoyak.runs.run import Run
 from yoyak.scheduler import stages
 from yoyak.scheduler.stages import StageContext, is_finished, pending, run_stages
+from yoyak.values import Interval, Rouge
 
 pytestmark = pytest.mark.process
 
@@ -220,3 +222,69 @@ def test_a_torn_scorecard_is_judged_again(steady, corpus):
     with pytest.raises(BadData):
         steady.scorecard("dev")
     assert pending(steady, corpus) == ["score"]
+
+
+ALIGN = ("align.method=mrt",)
+
+
+@pytest.fixture
+def aligned(runs_of):
+    return runs_of("Steady", sets=ALIGN)[0]
+
+
+def test_metric_aware_training_is_a_stage_of_its_own(aligned, corpus):
+    every = ["train", "align", *ALL[1:]]
+    assert pending(aligned, corpus) == every
+    run_stages(StageContext(aligned, corpus, never))
+    assert begun(aligned) == every
+    assert is_finished(aligned, corpus)
+    # Supervised weights are those of the recipe without it, and stay beside the others.
+    supervised = (aligned.supervised_folder / "weights" / "weights.bin").read_text()
+    assert supervised == aligned.recipe.supervised.learning_hash
+    assert (aligned.folder / "weights" / "weights.bin").read_text() == aligned.recipe.learning_hash
+    (aligned.folder / "weights").rename(aligned.folder / "elsewhere")
+    assert pending(aligned, corpus) == every[1:]
+
+
+def test_an_aligned_run_is_another_run_and_plain_ones_keep_their_stages(aligned, steady, corpus):
+    assert aligned.folder != steady.folder
+    assert pending(steady, corpus) == ALL
+    assert steady.supervised_folder == steady.engine_folder
+
+
+def test_alarms_of_the_kept_evaluation_are_those_of_the_score(aligned, corpus):
+    rouge, interval = Rouge(rouge1=0.5, rouge2=0.2, rougeL=0.4), Interval(low=0.3, high=0.5)
+
+    def emit(step, best, *alarms):
+        aligned.emit(
+            Evaluated(
+                at=1.0, step=step, epoch=0.1, rouge=rouge, interval=interval, rows=4,
+                signature="s", seconds=0.1, best=best, stage="align",
+            )
+        )  # fmt: skip
+        aligned.emit(
+            RewardWatched(
+                at=1.0, step=step, rows=4, optimised_change=0.1, characters_change=-0.02,
+                characters_error=0.001, outside={"tags": 0.6}, outside_start={"tags": 0.1},
+                alarms=alarms,
+            )
+        )  # fmt: skip
+
+    emit(50, True, "tags", "characters")
+    emit(100, False)
+    run_stages(StageContext(aligned, corpus, never))
+    alarms = {one.key: one.sentence for one in aligned.scorecard("dev").alarms}
+    assert "60 %" in alarms["metrics.alarm-reward-tags"]
+    assert "-2.00" in alarms["metrics.alarm-reward-characters"]
+
+
+def test_weights_of_the_same_supervised_training_are_taken_over(aligned, steady, corpus):
+    run_stages(StageContext(steady, corpus, never))
+    run_stages(StageContext(aligned, corpus, never))
+    taken = [event for event in aligned.events() if isinstance(event, Warned)]
+    assert [event.fields for event in taken] == [{"run": steady.name}]
+    target = aligned.supervised_folder / "weights"
+    assert atomic.verify_folder(target) is not None
+    assert (target / "weights.bin").read_bytes() == (
+        steady.folder / "weights" / "weights.bin"
+    ).read_bytes()

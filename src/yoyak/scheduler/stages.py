@@ -7,6 +7,7 @@ output is, byte for byte, the one that was recorded (``yoyak.runs.stage_records`
 redoes prediction and scoring; nothing changed does nothing.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from yoyak.events import (
     Scored,
     StageStarted,
     Stopped,
+    Warned,
 )
 from yoyak.files import atomic
 from yoyak.metrics import reward_watch, scorecard
@@ -175,6 +177,9 @@ def _stage(context: StageContext, name: str, inputs: Callable[[], StageInputs]) 
 
 
 def _train(context: StageContext, engine: Engine) -> None:
+    context.run.supervised_folder.mkdir(exist_ok=True)
+    if context.run.recipe.align is not None:
+        _take_supervised(context.run)
     engine.train(
         TrainJob(
             recipe=context.recipe.supervised,
@@ -185,6 +190,30 @@ def _train(context: StageContext, engine: Engine) -> None:
             stop_asked=context.stop_requested,
         )
     )
+
+
+def _take_supervised(run: Run) -> None:
+    """Copy the weights of a run of the same recipe without the stage align, if there is one.
+
+    They are what training would end with: recipe and data are the same.
+    """
+    wanted = (run.recipe.supervised.learning_hash, run.identity.train_sha256)
+    target = run.supervised_folder / "weights"
+    for path in sorted(run.folder.parent.glob("*/identity.json")):
+        other = Run(path.parent)
+        known, source = other.identity, other.engine_folder / "weights"
+        is_same = (known.learning_hash, known.train_sha256) == wanted
+        if not is_same or known.dev_sha256 != run.identity.dev_sha256 or target.exists():
+            continue
+        manifest = atomic.verify_folder(source)
+        if manifest is None:
+            continue
+        with atomic.whole_folder(target, manifest.notes) as folder:
+            for record in manifest.files:
+                (folder / record.name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / record.name, folder / record.name)
+        fields = {"run": other.name}
+        run.emit(Warned(at=time.time(), key="scheduler.supervised-taken", fields=fields))
 
 
 def _align(context: StageContext, engine: Engine) -> None:

@@ -232,7 +232,10 @@ def test_a_planted_reward_for_tags_or_length_is_flagged(hack, two_modes, monkeyp
     monkeypatch.setattr(align, "rewards", lambda texts, *_: pays(texts))
     monkeypatch.setattr(align, "require", lambda _results: None)  # preflight finds it first
     said = []
-    _, asked = two_modes("align.method=grpo", "align.kl=0")
+    # A model that is not sure of anything yet, and samples what the reward pays for.
+    _, asked = two_modes(
+        "align.method=grpo", "align.kl=0", "train.epochs=6", "align.temperature=1.5"
+    )
     run_training(asked._replace(emit=said.append))
     failed = {
         check.name
