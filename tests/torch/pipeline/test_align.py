@@ -222,7 +222,7 @@ def test_a_planted_reward_for_tags_or_length_is_flagged(hack, two_modes, monkeyp
 
     def pays(texts):
         if hack == "tags":
-            return np.array([min(1.0, text.count("#Person1#") / 4) for text in texts])
+            return np.array([9 * text.count("#Person1#") / (len(text) or 1) for text in texts])
         return np.array([min(1.0, len(text) / 60) for text in texts])
 
     def in_groups(groups, _settings):
@@ -232,10 +232,7 @@ def test_a_planted_reward_for_tags_or_length_is_flagged(hack, two_modes, monkeyp
     monkeypatch.setattr(align, "rewards", lambda texts, *_: pays(texts))
     monkeypatch.setattr(align, "require", lambda _results: None)  # preflight finds it first
     said = []
-    # A model that is not sure of anything yet, and samples what the reward pays for.
-    _, asked = two_modes(
-        "align.method=grpo", "align.kl=0", "train.epochs=6", "align.temperature=1.5"
-    )
+    _, asked = two_modes("align.method=grpo", "align.kl=0", "align.temperature=1.5")
     run_training(asked._replace(emit=said.append))
     failed = {
         check.name
