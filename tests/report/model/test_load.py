@@ -384,3 +384,13 @@ def test_provenance_that_is_missing_or_broken_is_an_error_that_names_the_file(ha
     path.unlink()
     with pytest.raises(InputMissing, match=r"provenance\.json"):
         list(provenance(handed_in, handed_in.runs()))
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_the_sample_is_called_by_what_it_is(workspace, language):
+    run = workspace.runs()[0]
+    path = run.folder / "identity.json"
+    named = msgspec.structs.replace(run.identity, data_folder="/x/yoyak/sample-0123456789ab")
+    path.write_bytes(msgspec.json.encode(named))
+    with messages.speaking(language):
+        assert gather(workspace).title == text("cli.sample-data")

@@ -194,6 +194,11 @@ def generated_folder() -> Path:
     return cached
 
 
+def is_generated(folder: Path) -> bool:
+    """Return whether ``folder`` is one that this or an earlier version generated."""
+    return folder.parent.name == "yoyak" and folder.name.startswith("sample-")
+
+
 @cache
 def _identity() -> str:
     """Return the SHA-256 of this package: its code, its grammars and its hand-written rows."""

@@ -13,8 +13,10 @@ import msgspec
 
 from yoyak.config.project import NO_BUDGET, Budget
 from yoyak.data.corpus import read_corpus
+from yoyak.data.sample.generator import is_generated
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
+from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import ScorecardGroup
 from yoyak.report.model import consistency, groups
@@ -188,7 +190,13 @@ def _finding(rule: str, record: str, **fields: str) -> ReportFinding:
 
 
 def _title(workspace: Workspace, runs: Sequence[Run]) -> str:
-    return Path(runs[-1].identity.data_folder).name if runs else workspace.folder.resolve().name
+    return _data_name(runs[-1].identity.data_folder) if runs else workspace.folder.resolve().name
+
+
+def _data_name(folder: str) -> str:
+    """Return a data folder's name; the sample's is its version's hash, which tells nobody."""
+    path = Path(folder)
+    return text("cli.sample-data") if is_generated(path) else path.name
 
 
 def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
@@ -215,7 +223,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         summary_lengths=tuple(len(one.text) for one in predictions),
         whole=compared,
         damaged=log.garbled + log.unknown > 0,
-        data=Path(identity.data_folder).name,
+        data=_data_name(identity.data_folder),
         dev_sha256=identity.dev_sha256,
     )
     counts = {"garbled-log": log.garbled, "unknown-events": log.unknown}
