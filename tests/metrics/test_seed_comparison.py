@@ -4,7 +4,7 @@ import numpy as np  # noqa: TID253 -- simulations
 import pytest
 from scipy.stats import binom, ttest_ind  # noqa: TID253 -- an oracle
 
-from yoyak.metrics.seed_comparison import compare_seeds
+from yoyak.metrics.seed_comparison import compare_seeds, seeds_needed
 
 ROWS = 60
 
@@ -84,3 +84,29 @@ def test_equal_scores_differ_by_nothing():
 def test_rows_that_do_not_match_are_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="rows differ"):
         compare_seeds(np.zeros((3, 2)), np.zeros((4, 2)))
+
+
+def test_so_many_seeds_as_are_asked_for_prove_the_difference_four_times_in_five():
+    """Planned from one experiment with many seeds; those that follow keep what was planned."""
+    random = np.random.default_rng(3)
+    noise = {"seed_noise": 0.03, "row_noise": 0.05}
+    pilot, baseline = drawn(random, gain=0.05, seeds=200, **noise)
+    pilot += 0.05 - (pilot.mean() - baseline.mean())
+    needed = seeds_needed(pilot, baseline)
+    proven, fewer = (
+        np.mean([compare_seeds(*drawn(random, gain=0.05, seeds=seeds, **noise)).proven
+                 for _ in range(300)])
+        for seeds in (needed, needed // 2)
+    )  # fmt: skip
+    assert 0.7 <= proven <= 0.95
+    assert fewer < proven - 0.1
+
+
+def test_no_number_of_seeds_helps_where_rows_are_too_few_or_nothing_differs():
+    random = np.random.default_rng(5)
+    scores, baseline = drawn(random, seed_noise=0.01, seeds=4)
+    scores += baseline.mean() - scores.mean()
+    assert seeds_needed(scores, baseline) is None
+    assert seeds_needed(scores[:, :1] + 0.2, baseline[:, :1]) is None, "its noise is not known"
+    far, farther = (seeds_needed(scores + gain, baseline) for gain in (0.12, 0.3))
+    assert 2 <= farther <= far

@@ -21,6 +21,7 @@ VERBS = {
     "compare": "metrics:compare",
     "tune": "tune:tune",
     "screen": "studies:screen",
+    "experiment": "experiment:experiment",
     "import": "submission:import_",
     "submit": "submission:submit",
     "report": "runs:report",

@@ -1,23 +1,24 @@
 """The verbs of runs: show, run, status, watch, report, backup."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from yoyak.cli import completion
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
-from yoyak.errors import BadData, Interrupted, RunFailed
+from yoyak.errors import BadData, Interrupted, RunFailed, UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
 
 if TYPE_CHECKING:
     from yoyak.config.schema import Recipe
     from yoyak.events import AnyEvent, DataFinding
+    from yoyak.scheduler.create_runs import RunRequest
     from yoyak.scheduler.scheduler import OnEvent
 
 Recipes = Annotated[
@@ -95,35 +96,76 @@ def run(
         typer.Option("--folds", min=2, help=text("cli.option-folds"), show_default=False),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help=text("cli.option-seeds"))] = 1,
+    final: Annotated[bool, typer.Option("--final", help=text("cli.option-final"))] = False,
     unplanned: Annotated[
         bool, typer.Option("--unplanned", hidden=True, callback=_name_skip_plan)
     ] = False,
 ) -> None:
     """Complete each recipe's run, then write the report and the submission."""
+    from yoyak.experiments.final_run import final_request
     from yoyak.experiments.folds import FoldPlan, score_out_of_fold
+
+    plan = FoldPlan(folds, seeds)
+    if final and plan != FoldPlan():
+        raise UsageError("experiments.final-alone")
+
+    context = open_context(data, workspace)
+    print(context.data_line, file=sys.stderr)
+    names = context.lineup(recipe)
+    resolved = context.resolve(names, sets or ())
+    requests = [
+        request
+        for name, one in zip(names, resolved, strict=True)
+        for request in (
+            (final_request(name, one.recipe, context.workspace, context.corpus),)
+            if final
+            else plan.requests(name, one.recipe)
+        )
+    ]
+
+    def conclude(runs: Sequence[Run]) -> None:
+        score_out_of_fold(context.workspace, context.corpus, runs)
+        _conclude(context)
+        for one in runs if final else ():
+            path = context.short(one.predictions_path("test"))
+            print(text("experiments.final-unscored", run=one.name, path=path), file=sys.stderr)
+
+    lineup = RunLineup(requests, tuple(sets or ()), tuple(allow or ()), skip_plan or unplanned)
+    complete_lineup(context, lineup, conclude)
+
+
+class RunLineup(NamedTuple):
+    """Runs to complete, and the options of the command line that concern all of them."""
+
+    requests: "Sequence[RunRequest]"
+    sets: tuple[str, ...]
+    allow: tuple[str, ...]
+    skip_plan: bool
+
+
+def complete_lineup(
+    context: CommandContext, lineup: RunLineup, conclude: Callable[[Sequence[Run]], None]
+) -> None:
+    """Create or find the runs and complete them; ``conclude`` is called with them at the end.
+
+    Raises:
+        Interrupted, RunFailed, DiskFull: after ``conclude``; not every run is finished.
+    """
     from yoyak.scheduler.create_runs import create_runs, record_audit, record_plans
     from yoyak.scheduler.scheduler import RunResult, Scheduler
     from yoyak.terminal.progress import showing
     from yoyak.trackers.live import LiveTrackers
 
-    context = open_context(data, workspace)
-    print(context.data_line, file=sys.stderr)
     live_trackers = LiveTrackers(context.workspace, context.project, sys.stderr)
-    names = context.lineup(recipe)
-    plan, resolved = FoldPlan(folds, seeds), context.resolve(names, sets or ())
-    allowed = (*context.project.data.allow, *(allow or ()))
+    allowed = (*context.project.data.allow, *lineup.allow)
     findings = audit_data(context, allowed)
     runs = create_runs(
         context.workspace,
         context.corpus,
-        [
-            request
-            for name, one in zip(names, resolved, strict=True)
-            for request in plan.requests(name, one.recipe)
-        ],
+        lineup.requests,
         context.project,
-        sets or (),
-        admit=None if skip_plan or unplanned else partial(admit_runs, context),
+        lineup.sets,
+        admit=None if lineup.skip_plan else partial(admit_runs, context),
     )
     _name_older_runs(context, runs)
     record_audit(runs, findings, allowed)
@@ -137,8 +179,7 @@ def run(
         if results == {RunResult.ALREADY_DONE}:
             done = ", ".join(one.name for one in runs)
             print(text("cli.done", runs=done), file=sys.stderr)
-        score_out_of_fold(context.workspace, context.corpus, runs)
-        _conclude(context)
+        conclude(runs)
     if scheduler.danger is not None:
         raise scheduler.danger
     if RunResult.INTERRUPTED in results:

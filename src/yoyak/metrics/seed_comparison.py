@@ -92,3 +92,38 @@ def _student(
     half = float(stdtrit(degrees, 1 - alpha / 2)) * error
     interval = Interval(low=difference - half, high=difference + half, level=1 - alpha)
     return interval, half + float(stdtrit(degrees, POWER)) * error
+
+
+MOST_SEEDS = 100
+
+
+def seeds_needed(
+    scores: "Floats", baseline: "Floats", *, alpha: float = ALPHA, most: int = MOST_SEEDS
+) -> int | None:
+    """Return how many seeds of each setting would prove a difference as large as the one found.
+
+    With 80 % power on these rows, by the variance over rows and between seeds that was observed.
+    ``None``: not with ``most`` seeds (the rows are too few or the difference too small), or the
+    variance between seeds is not known from a single one.
+
+    Args:
+        scores: as ``compare_seeds``, like ``baseline``.
+        baseline: as above.
+        alpha: of the two-sided interval.
+        most: largest number tried.
+    """
+    import numpy as np
+
+    rows = len(scores)
+    counts = (scores.shape[1], baseline.shape[1])
+    if min(counts) < 2 or rows < 2:
+        return None
+    by_row = scores.mean(axis=1) - baseline.mean(axis=1)
+    variances = [float(arm.mean(axis=0).var(ddof=1)) for arm in (scores, baseline)]
+    wanted = abs(float(by_row.mean()))
+    for seeds in range(2, most + 1):
+        parts = np.array([by_row.var(ddof=1) / rows, *(each / seeds for each in variances)])
+        freedom = np.array([rows - 1, seeds - 1, seeds - 1])
+        if _student(0.0, parts, freedom, alpha)[1] <= wanted:
+            return seeds
+    return None

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.engine.models import weights as saved_weights  # noqa: E402
 from yoyak.engine.pipeline.start import start_state  # noqa: E402
-from yoyak.engine.training.trainer import _step  # noqa: E402
+from yoyak.engine.training.trainer import supervised_step  # noqa: E402
 from yoyak.engine.training.weight_average import WeightAverage  # noqa: E402
 
 EMA = ("train.ema_decay=0.9", "train.max_steps=7", "train.epochs=9")
@@ -60,7 +60,7 @@ def test_training_with_an_average_leaves_the_weights_as_they_would_be(context, b
     for made in (plain, averaged):
         state = start_state(made)
         for _ in range(3):
-            state = _step(made, state)
+            state = supervised_step(made, state)
     assert bits(plain.optimizer) == bits(averaged.optimizer)
     moved = averaged.optimizer.average.tensors
     assert any(
