@@ -22,13 +22,14 @@ def data(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     for name, count in (("train", 24), ("dev", 12), ("test", 6)):
-        with (sample.FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        with (sample.folder() / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows[:count]])
     return folder
 
 
+@pytest.mark.slow
 def test_folds_and_seeds_end_in_one_table_and_are_not_run_twice(yoyak, data):
     words = ("run", "lead", "--folds", 2, "--seeds", 2, "--data", data)
     said = yoyak(*words)
@@ -38,8 +39,7 @@ def test_folds_and_seeds_end_in_one_table_and_are_not_run_twice(yoyak, data):
     assert [(one.seed, one.card.n) for one in fold_scores(workspace)] == [(42, 24), (43, 24)]
     before = {run.name: run.log_path.read_bytes() for run in workspace.runs()}
     assert len(before) == 4
-    again = yoyak(*words)
-    assert "all done" in again.stderr or "nothing to do" in again.stderr or "done" in again.stderr
+    yoyak(*words)
     assert {run.name: run.log_path.read_bytes() for run in workspace.runs()} == before
     report = json.loads((workspace.report_folder / "report.json").read_text(encoding="utf-8"))
     assert [one["rows"] for one in report["folds"]] == [24, 24]
