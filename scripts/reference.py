@@ -218,8 +218,6 @@ def settings() -> None:
         "data": schema.DataSettings,
         "data.synthetic": schema.ImportedRows,
         "prompt": schema.PromptSettings,
-        "data": schema.DataSettings,
-        "data.SOURCE": schema.ImportedRows,
         "train": schema.TrainSettings,
         "align": schema.AlignSettings,
         "evaluate": schema.EvaluateSettings,
