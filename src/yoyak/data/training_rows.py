@@ -190,10 +190,10 @@ def _imported(corpus: Corpus, settings: DataSettings, held_out: set[str]) -> Ite
 
 def _refuse_evaluation_rows(corpus: Corpus, path: Path, rows: Sequence[Dialogue]) -> None:
     """Refuse rows that were made from dev or test, by their id or their dialogue's letters."""
-    ids = {row.id for split in (corpus.dev, corpus.test) for row in split.dialogues}
-    letters = {
-        letters_of(row.text) for split in (corpus.dev, corpus.test) for row in split.dialogues
-    }
+    further = () if corpus.dev2 is None else corpus.dev2.dialogues
+    known = (*corpus.dev.dialogues, *corpus.test.dialogues, *further)
+    ids = {row.id for row in known}
+    letters = {letters_of(row.text) for row in known}
     found = [row.id for row in rows if _origin_id(row.id) in ids or letters_of(row.text) in letters]
     if found:
         raise BadData("data.generated-from-dev", file=path, count=len(found), ids=listed(found))
