@@ -19,7 +19,7 @@ KEPT = (
     "runs/*/events.jsonl", "submissions/*/manifest.json",
 )  # fmt: skip
 VERBATIM = (
-    "runs/*/predictions/*.jsonl", "runs/*/scores/dev.json", "submissions/*/submission.csv",
+    "runs/*/predictions/*.jsonl", "runs/*/scores/*.json", "submissions/*/submission.csv",
 )  # fmt: skip
 MOMENTS = {"at", "created_at", "written_at"}
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "python-mecab-ko")
