@@ -9,7 +9,6 @@ from support.documents import DOCS, fences, korean, levels, pages
 # Pages that are not translated yet.
 ENGLISH_ONLY = {
     "experiments.md",
-    "alignment.md",
 }
 TRANSLATED = [page for page in pages() if page.relative_to(DOCS).as_posix() not in ENGLISH_ONLY]
 
