@@ -98,6 +98,19 @@ def test_a_dumb_terminal_is_a_pipe(make, monkeypatch):
     assert "\x1b[" not in stream.getvalue()
 
 
+def test_a_pipe_that_wants_colours_gets_no_moving_rows(make, monkeypatch):
+    """Jupyter sets FORCE_COLOR, and keeps every byte that a cell prints."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-color")
+    stream = io.StringIO()
+    with LiveProgress({"r1": "tiny-bart"}, stream) as progress:
+        for event in make.training(24, 24):
+            progress("r1", event)
+    without_colours = re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue())
+    assert "\x1b" not in without_colours
+    assert "tiny-bart: 96 rows, 24 steps" in without_colours
+
+
 def test_ends_of_every_kind_are_told_in_the_readers_language(make):
     stream = io.StringIO()
     with messages.speaking("ko"), LiveProgress({"r1": "kobart"}, stream) as progress:

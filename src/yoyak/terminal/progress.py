@@ -140,7 +140,8 @@ class LiveDisplay(ABC):
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
+        # Rich calls a pipe a terminal where FORCE_COLOR is set, as Jupyter does.
+        if self._console.file.isatty() and not self._console.is_dumb_terminal:
             from rich.live import Live
 
             self._live = Live(

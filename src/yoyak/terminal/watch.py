@@ -41,7 +41,7 @@ _QUIT = frozenset("qQ\x03\x04")
 def watch(workspace: Workspace, stream: TextIO) -> None:
     """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal."""
     out = console(stream)
-    if not out.is_terminal or out.is_dumb_terminal:
+    if not stream.isatty() or out.is_dumb_terminal:
         show(page.status(gather(workspace, compared=False)), stream)
         return
     from rich.live import Live
