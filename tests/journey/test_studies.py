@@ -17,7 +17,8 @@ from yoyak.data import sample
 from yoyak.runs.study import Study, StudyFolder, StudyKind
 from yoyak.runs.workspace import Workspace
 
-DOUBLES = Path(__file__).parents[1] / "support" / "doubles"
+TESTS = Path(__file__).parents[1]
+DOUBLES = TESTS / "support" / "doubles"
 RATED = 'engine = "doubles:Rated"\n[train]\nlearning_rate = 1e-4\n[search]\n'
 RATED += "learning_rate = {low = 1e-6, high = 1e-2, log = true}\n"
 
@@ -28,11 +29,26 @@ def doubles(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(DOUBLES), prepend=os.pathsep)
 
 
-def started(folder: Path, *words: object) -> subprocess.Popen[bytes]:
+FORKING = """
+import sys
+import peft, torch, transformers
+from support.forked_worker import use_forked_workers
+import yoyak.engine.pipeline.finetune, yoyak.scheduler.worker
+from yoyak.cli import main
+
+use_forked_workers()
+main(sys.argv[1:])
+"""
+"""The command line with workers that are forked: torch is imported once for all runs of a study."""
+
+
+def started(folder: Path, *words: object, forking: bool = False) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join((str(TESTS), environment["PYTHONPATH"]))
+    program = ["-c", FORKING] if forking else ["-m", "yoyak"]
     with (folder / "talk.txt").open("ab") as talk:
         return subprocess.Popen(
-            [sys.executable, "-m", "yoyak", "tune", "train", *map(str, words)],
+            [sys.executable, *program, "tune", "train", *map(str, words)],
             cwd=folder, env=environment, stdout=talk, stderr=talk, start_new_session=True,
         )  # fmt: skip
 
@@ -54,7 +70,7 @@ def outcome(study: Study) -> dict[str, object]:
 
 def kill_at_run(folder: Path, process: subprocess.Popen[bytes], number: int) -> None:
     """Wait until the run of that number is at work, then kill the command and its worker."""
-    deadline = time.monotonic() + 500
+    deadline = time.monotonic() + 3000
     while time.monotonic() < deadline and process.poll() is None:
         runs = Workspace(folder / "workspace").runs()
         holder = runs[number].holder() if len(runs) > number else None
@@ -68,17 +84,17 @@ def kill_at_run(folder: Path, process: subprocess.Popen[bytes], number: int) -> 
     pytest.fail((folder / "talk.txt").read_text("utf-8"))
 
 
-def finished(folder: Path, *words: object) -> Study:
-    process = started(folder, *words)
-    assert process.wait(timeout=600) == 0, (folder / "talk.txt").read_text("utf-8")
+def finished(folder: Path, *words: object, forking: bool = False) -> Study:
+    process = started(folder, *words, forking=forking)
+    assert process.wait(timeout=3000) == 0, (folder / "talk.txt").read_text("utf-8")
     name = load.recipe_name(str(words[0]))
     return study_of(folder, name)
 
 
-def killed_twice(folder: Path, at: tuple[int, int], *words: object) -> Study:
+def killed_twice(folder: Path, at: tuple[int, int], *words: object, forking: bool = False) -> Study:
     for number in at:
-        kill_at_run(folder, started(folder, *words), number)
-    return finished(folder, *words)
+        kill_at_run(folder, started(folder, *words, forking=forking), number)
+    return finished(folder, *words, forking=forking)
 
 
 def rated(tmp_path: Path) -> Path:
@@ -94,6 +110,7 @@ def in_folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_study_that_is_killed_ends_with_the_same_trials_and_winner(tmp_path, data):
     whole, killed = in_folders(tmp_path)
     words = (rated(tmp_path), "--trials", 4, "--seeds", 1, "--data", data)
@@ -104,6 +121,7 @@ def test_a_study_that_is_killed_ends_with_the_same_trials_and_winner(tmp_path, d
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_study_of_eight_trials_killed_twice_ends_as_if_it_had_not_been(tmp_path, data):
     whole, killed = in_folders(tmp_path)
     words = (rated(tmp_path), "--trials", 8, "--seeds", 3, "--data", data)
@@ -114,6 +132,7 @@ def test_a_study_of_eight_trials_killed_twice_ends_as_if_it_had_not_been(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.torch
 def test_a_study_of_the_toy_killed_twice_ends_as_if_it_had_not_been(tmp_path):
     whole, killed = in_folders(tmp_path)
@@ -121,9 +140,9 @@ def test_a_study_of_the_toy_killed_twice_ends_as_if_it_had_not_been(tmp_path):
     sets = ("train.max_steps=6", "train.save_every_steps=2", "decode.max_new_tokens=8")
     words = ("tiny-bart", "--trials", 8, "--seeds", 1, "--data", few)
     words = (*words, *(word for spec in sets for word in ("--set", spec)))
-    expected = outcome(finished(whole, *words))
+    expected = outcome(finished(whole, *words, forking=True))
     assert len(expected["trials"]) >= 8
-    assert outcome(killed_twice(killed, (1, 5), *words)) == expected
+    assert outcome(killed_twice(killed, (1, 5), *words, forking=True)) == expected
 
 
 def some_rows(folder: Path, **rows: int) -> Path:
@@ -138,6 +157,7 @@ def some_rows(folder: Path, **rows: int) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_finished_study_is_shown_frozen_and_extended(tmp_path, data, command_line):
     yoyak = command_line(tmp_path)
     rated(tmp_path)
@@ -163,6 +183,7 @@ def test_a_finished_study_is_shown_frozen_and_extended(tmp_path, data, command_l
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_prompts_and_bases_are_compared_in_rounds(tmp_path, data, command_line):
     yoyak = command_line(tmp_path)
     rated(tmp_path)

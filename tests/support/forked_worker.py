@@ -77,6 +77,22 @@ def _work(folder: Path, data: Path, parent: int, kill_after_step: int | None) ->
     return worker.main(folder, data, parent)
 
 
+def _module_of(worker: type[ForkedWorker]) -> type:
+    class Module:
+        Popen = worker
+        DEVNULL = subprocess.DEVNULL
+        TimeoutExpired = subprocess.TimeoutExpired
+
+    return Module
+
+
+def use_forked_workers() -> None:
+    """Fork all workers of this process, for a command line that a test starts and kills."""
+    from yoyak.scheduler import worker_process
+
+    worker_process.subprocess = _module_of(ForkedWorker)
+
+
 @pytest.fixture
 def forked_workers(monkeypatch):
     """Workers of this test are forked; returns their class."""
@@ -85,10 +101,5 @@ def forked_workers(monkeypatch):
     class Worker(ForkedWorker):
         pass
 
-    class Module:
-        Popen = Worker
-        DEVNULL = subprocess.DEVNULL
-        TimeoutExpired = subprocess.TimeoutExpired
-
-    monkeypatch.setattr(worker_process, "subprocess", Module)
+    monkeypatch.setattr(worker_process, "subprocess", _module_of(Worker))
     return Worker
