@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_the_loss_in_one_piece(architecture, toy, dialog
             torch.testing.assert_close(found[name], value.grad, atol=3e-5, rtol=1e-3)
 
 
-@pytest.mark.parametrize("architecture", ["bart", "t5", "mbart", "llama", "qwen3", "gemma3"])
+@pytest.mark.parametrize("architecture", ["bart", "t5", "qwen3"])
 def test_without_dropout_training_computes_what_evaluation_does(architecture, adapted, dialogues):
     ours = adapted(architecture, dropout=0.5)
     for part in ours.model.modules():
