@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.documents import ROOT, fences
+from support.documents import ROOT, Fence, fences
 from support.shell import commands, problem_of
 from yoyak import messages
 
@@ -49,21 +49,20 @@ def test_every_call_in_a_document_is_one_that_can_be_made(document):
     assert [call for call in below if call.split()[1] not in verbs()[call.split()[0]]] == []
 
 
-SHELL = [
-    document for document in DOCUMENTS if any(one.language == "sh" for one in fences(document))
-]
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_command_of_a_block_is_one_that_the_command_line_takes(document):
+    found = [words for fence in fences(document) for words in commands(typed(fence))]
+    problems = {" ".join(words): problem_of(words) for words in found}
+    assert {command: problem for command, problem in problems.items() if problem} == {}
 
 
-@pytest.mark.parametrize("document", SHELL, ids=named)
-def test_every_command_of_a_shell_block_is_one_that_the_command_line_takes(document):
-    refused = {}
-    for fence in fences(document):
-        if fence.language == "sh":
-            for words in commands(fence.body):
-                problem = problem_of(words)
-                if problem:
-                    refused[" ".join(words)] = problem
-    assert refused == {}
+def typed(fence: Fence) -> str:
+    """What a reader types: an ``sh`` block, and of a session what stands after its prompts."""
+    if fence.language == "console":
+        lines = fence.body.replace("\\\n", " ").splitlines()
+        prompted = [line[2:] for line in lines if line.startswith("$ ")]
+        return "\n".join(prompted or [line for line in lines if "yoyak" in line])
+    return fence.body if fence.language == "sh" else ""
 
 
 def test_a_wrong_command_is_found():

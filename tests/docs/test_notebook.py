@@ -49,6 +49,7 @@ def test_it_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
     client = NotebookClient(
         notebook,
         timeout=1200,
+        startup_timeout=600,
         kernel_name="python3",
         skip_cells_with_tag=SKIPPED,
         resources={"metadata": {"path": str(tmp_path)}},

@@ -35,7 +35,7 @@ def _simple(words: list[str]) -> Iterator[list[str]]:
             words[:1] = []  # the file of a redirection
             if kept and kept[-1].isdigit():
                 kept.pop()
-        elif kept or not re.fullmatch(r"[A-Z_]+=.*|do|then|nohup|time|if|while|until|!", word):
+        elif kept or not re.fullmatch(r"[A-Z_]+=.*|do|then|nohup|time|uvx|if|while|until|!", word):
             kept.append(word)
     if kept:
         yield kept
