@@ -11,8 +11,8 @@ from yoyak.runs.workspace import Workspace
 
 pytestmark = pytest.mark.process
 SMALL = (
-    "--set", "model.scratch.vocabulary=400", "--set", "model.scratch.width=32",
-    "--set", "train.max_steps=6", "--set", "evaluate.every_epochs=none",
+    "--set", "train.max_steps=12", "--set", "evaluate.every_epochs=none",
+    "--set", "prompt.max_source_tokens=1000", "--set", "decode.min_new_tokens=6",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_two_folds_and_two_seeds_of_a_model_feed_the_blend(yoyak, data):
     blended = yoyak("submit", "--blend", "mbr")
     assert blended.returncode == 0
     yoyak("run", "tiny-bart", "--data", data, *SMALL)
-    final = yoyak("run", "tiny-bart", "--final", "--data", data, *SMALL[:4], *SMALL[6:])
+    final = yoyak("run", "tiny-bart", "--final", "--data", data, *SMALL)
     assert "has no dev score of its own" in final.stderr
     runs = {run.recipe.name: run for run in workspace.runs()}
     assert runs["tiny-bart-final"].state().prepared.rows == 36
