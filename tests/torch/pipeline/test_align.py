@@ -122,6 +122,7 @@ def test_samples_rewards_and_pairs_are_records(align_job, inline_rewards):
     assert [one.step for one in steps] == [step for step in range(1, 6) for _ in range(2)]
 
 
+@pytest.mark.slow  # a killed job is the quicker kin
 def test_a_stop_request_during_sampling_saves_and_ends(align_job, inline_rewards, tmp_path):
     asked_after = iter([False] * 30 + [True] * 10_000)
     asked = align_job("bart", "align.method=grpo", stop=lambda: next(asked_after))
