@@ -5,7 +5,7 @@ memory never exceeds what was allocated. Attention reads a view of the slots tha
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from transformers.cache_utils import (  # noqa: TID253 -- only imported by an engine at work
@@ -128,9 +128,8 @@ def storing_only(layers: Sequence[PreallocatedLayer]) -> Iterator[None]:
     """
     layers[-1].ends_pass = True
     try:
-        yield
-    except _AllStored:
-        pass
+        with suppress(_AllStored):
+            yield
     finally:
         layers[-1].ends_pass = False
 
