@@ -42,7 +42,7 @@ def zipped(path):
         (OLE + "Workbook".encode("utf-16-le"), "data.excel", "CSV UTF-8"),
         (OLE + b"\0" * 8, "data.binary", "HWP"),
         (b"\x89PNG\r\n\x1a\n", "data.binary", "PNG"),
-        (gzip.compress(TEXT.encode()), "data.compressed", "gzip -dc"),
+        (gzip.compress(TEXT.encode(), mtime=0), "data.compressed", "gzip -dc"),
         (b"BZh91AY", "data.compressed", "bzip2 -dc"),
         (b"PAR1\x15\x04", "data.binary-table", "read_parquet"),
         (b"%PDF-1.7", "data.binary", "PDF"),
