@@ -382,7 +382,7 @@ class EvaluateSettings(Settings, frozen=True, kw_only=True):
     at_start: bool = True
     """Evaluate once before the first step, as the baseline of training."""
     every_epochs: Positive | None = 1
-    """``None`` (write ``"never"`` in TOML) leaves evaluation to the end of training."""
+    """``None`` (``"none"`` in TOML) leaves evaluation to the end of training."""
     rows: Positive | None = 100
     """Rows of dev per evaluation, the same ones each time; the finished run is scored on all."""
     dev_half: Literal["both", "selection"] = "both"
