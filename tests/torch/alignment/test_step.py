@@ -110,7 +110,7 @@ def by_length(groups, settings):
     return np.array([[len(text) / 100 for text in group.texts] for group in groups])
 
 
-def test_out_of_memory_repeats_the_step_in_smaller_passes(stepper, bits, monkeypatch):
+def test_out_of_memory_halves_the_passes_of_an_aligned_step(stepper, bits, monkeypatch):
     start = TrainState(budget_tokens=4_096)
     whole = stepper("grpo", "align.updates=2")
     after = whole.step(whole.context, start)
