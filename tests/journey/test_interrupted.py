@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from yoyak.data import sample
 from yoyak.events import RunStatus, StageStarted
 from yoyak.runs.workspace import Workspace
 
@@ -29,7 +30,7 @@ def interrupt(folder: Path, stage: str) -> tuple[int, str]:
     """Run the recipe, press Ctrl-C once ``stage`` has begun; return exit code and stderr."""
     with (folder / "stderr.txt").open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "yoyak", "run", "gated.toml"],
+            [sys.executable, "-m", "yoyak", "run", "gated.toml", "--data", sample.folder()],
             cwd=folder, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
             env={**os.environ, "YOYAK_LANG": "en", "GATED_STAGE": stage},
         )  # fmt: skip

@@ -25,9 +25,10 @@ if os.environ.get("YOYAK_REQUIRE_BROWSER") != "1":
     )
 
 SERVER = (
-    "import sys; from pathlib import Path; from yoyak.web.app import serve;"
+    "import sys; from pathlib import Path; from yoyak.web import app;"
     "from yoyak.runs.workspace import Workspace;"
-    "serve(Workspace(Path(sys.argv[1])), int(sys.argv[2]))"
+    "pages = app.application(Workspace(Path(sys.argv[1])));"
+    "app.serve(pages, app.HOST, int(sys.argv[2]))"
 )
 
 
