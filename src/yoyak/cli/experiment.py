@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yoyak.cli.context import CommandContext, open_context
-from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.cli.options import Allow, AsJson, DataFolder, Sets, SkipPlan, WorkspaceFolder
 from yoyak.errors import UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
@@ -37,12 +37,8 @@ def data_(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help=text("cli.option-arm-seeds"))] = 3,
     sets: Sets = None,
-    allow: Annotated[
-        list[str] | None, typer.Option("--allow", help=text("cli.option-allow"), show_default=False)
-    ] = None,
-    skip_plan: Annotated[
-        bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))
-    ] = False,
+    allow: Allow = None,
+    skip_plan: SkipPlan = False,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,

@@ -24,6 +24,10 @@ Sets = Annotated[
         autocompletion=completion.setting_names,
     ),
 ]
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", help=text("cli.option-allow"), show_default=False)
+]
+SkipPlan = Annotated[bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))]
 AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option-json"))]
 ProtocolName = Annotated[
     str,

@@ -10,7 +10,7 @@ import typer
 
 from yoyak.cli import completion
 from yoyak.cli.context import CommandContext, open_context
-from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.cli.options import Allow, AsJson, DataFolder, Sets, SkipPlan, WorkspaceFolder
 from yoyak.errors import BadData, Interrupted, RunFailed, UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
@@ -84,13 +84,8 @@ def run(
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     sets: Sets = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option("--allow", help=text("cli.option-allow"), show_default=False),
-    ] = None,
-    skip_plan: Annotated[
-        bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))
-    ] = False,
+    allow: Allow = None,
+    skip_plan: SkipPlan = False,
     folds: Annotated[
         int | None,
         typer.Option("--folds", min=2, help=text("cli.option-folds"), show_default=False),

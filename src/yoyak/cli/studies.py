@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yoyak.cli.context import CommandContext, open_context
-from yoyak.cli.options import AsJson, DataFolder, Sets, WorkspaceFolder
+from yoyak.cli.options import Allow, AsJson, DataFolder, Sets, SkipPlan, WorkspaceFolder
 from yoyak.errors import UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
@@ -26,10 +26,6 @@ Seeds = Annotated[int, typer.Option("--seeds", min=0, help=text("cli.option-stud
 StudyName = Annotated[
     str | None, typer.Option("--study", help=text("cli.option-study"), show_default=False)
 ]
-Allow = Annotated[
-    list[str] | None, typer.Option("--allow", help=text("cli.option-allow"), show_default=False)
-]
-SkipPlan = Annotated[bool, typer.Option("--skip-plan", help=text("cli.option-skip-plan"))]
 Freeze = Annotated[bool, typer.Option("--freeze", help=text("cli.option-study-freeze"))]
 
 Steps = Annotated[int, typer.Option("--steps", min=0, help=text("cli.option-study-steps"))]

@@ -41,14 +41,7 @@ def reward_of_reference(rows: Sequence[Dialogue], settings: AlignSettings) -> Ch
     texts = [row.references[0] for row in rows]
     found = rewards(texts, [(text,) for text in texts], settings)
     wrong = [row.id for row, value in zip(rows, found, strict=True) if abs(value - 1) > TOLERANCE]
-    return check_result(
-        "reward-reference",
-        not wrong,
-        "engine.found-rewards",
-        rows=len(rows),
-        wrong=len(wrong),
-        first=wrong[0] if wrong else "–",
-    )
+    return _reward_check("reward-reference", rows, wrong)
 
 
 def reward_is_judge(
@@ -80,8 +73,13 @@ def reward_is_judge(
         for row, value in zip(rows, found, strict=True)
         if abs(value - judged[row.id]) > TOLERANCE
     ]
+    return _reward_check("reward-judge", rows, wrong)
+
+
+def _reward_check(name: str, rows: Sequence[Dialogue], wrong: Sequence[str]) -> CheckResult:
+    """Return the result of a check, where ``wrong`` are the ids of the rows that fail it."""
     return check_result(
-        "reward-judge",
+        name,
         not wrong,
         "engine.found-rewards",
         rows=len(rows),
@@ -105,14 +103,7 @@ def reward_of_tags(rows: Sequence[Dialogue], settings: AlignSettings) -> CheckRe
         references += [row.references] * 2
     found = rewards(texts, references, plain)
     wrong = [row.id for row, both in zip(rows, found.reshape(-1, 2), strict=True) if both.any()]
-    return check_result(
-        "reward-tags",
-        not wrong,
-        "engine.found-rewards",
-        rows=len(rows),
-        wrong=len(wrong),
-        first=wrong[0] if wrong else "–",
-    )
+    return _reward_check("reward-tags", rows, wrong)
 
 
 def check_start(
