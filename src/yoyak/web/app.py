@@ -26,6 +26,7 @@ from yoyak.report.model.report import Report
 from yoyak.report.render import html
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.runs.workspace import Workspace
+from yoyak.submission.manifest import CSV
 from yoyak.web import playground
 from yoyak.web.api import Api
 
@@ -49,8 +50,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "manifest.json")
-SUBMISSION_FILE = "submission.csv"
-_DOWNLOAD = {"Content-Disposition": f'attachment; filename="{SUBMISSION_FILE}"'}
+
+_DOWNLOAD = {"Content-Disposition": f'attachment; filename="{CSV}"'}
 _MOST_BYTES = 9 * playground.MOST_CHARACTERS + 1_000
 """Limit of a request body: a Hangul syllable takes nine bytes in a form, six in JSON."""
 
@@ -208,7 +209,7 @@ class _Pages:
         path = self._record_path(str(request.path_params.get("path", "")))
         if path is None:
             return _response("", status=404)
-        if path.name == SUBMISSION_FILE:
+        if path.name == CSV:
             return _response(path.read_bytes(), kind="text/csv", headers=_DOWNLOAD)
         return _response(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
 
@@ -222,10 +223,7 @@ class _Pages:
         allowed = (
             path.name in _RECORDS
             or (path.suffix == ".json" and path.parent.name == "scores")
-            or (
-                path.name == SUBMISSION_FILE
-                and self._workspace.submissions_folder.resolve() in path.parents
-            )
+            or (path.name == CSV and self._workspace.submissions_folder.resolve() in path.parents)
         )
         inside = path.is_relative_to(root) and not any(
             part.startswith(".") for part in path.relative_to(root).parts
