@@ -24,6 +24,7 @@ from yoyak.prediction.resident_model import ResidentModel
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
 from yoyak.report.render import html
+from yoyak.report.render.assets import assets
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.manifest import CSV
@@ -39,8 +40,9 @@ HOST = "127.0.0.1"
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
-        "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' {assets().script_hashes}; connect-src 'self'; "
+        "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

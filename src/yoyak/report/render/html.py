@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML file: no scripts, no requests, no external resources.
+"""The report as one self-contained HTML file: no requests, no external resources.
 
 Jinja renders the page with autoescaping; the only unescaped markup is the SVG charts, which
 ``report.render.charts`` builds from numbers and escaped names.
@@ -13,6 +13,7 @@ from yoyak import messages
 from yoyak.events import RunStatus
 from yoyak.report.model.report import Report
 from yoyak.report.render import charts
+from yoyak.report.render.assets import assets, policy
 from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.markdown import written
 from yoyak.report.render.vega_common import colours
@@ -44,6 +45,8 @@ def render(view: Report, *, live: bool = False) -> str:
         .render(
             view=view,
             live=live,
+            assets=assets(),
+            policy=policy(),
             language=messages.language(),
             title=messages.text("report.title", title=view.title),
             written=written(view),
