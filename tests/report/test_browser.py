@@ -11,6 +11,7 @@ from yoyak.events import Failed, RunStatus
 from yoyak.report.model.build import Compared, build
 from yoyak.report.model.report import Example
 from yoyak.report.render import html
+from yoyak.report.render.assets import SCRIPTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("browser")]
 
@@ -112,6 +113,26 @@ def test_a_real_line_up_fits_every_screen_with_everything_open(open_page, exampl
     assert all(box["width"] > 100 and box["height"] > 40 for box in boxes)
 
 
+def test_the_language_changes_inside_the_file(open_page, drawn):
+    """Without a request; what was opened stays open, and the way back is the same page."""
+    opened = open_page(drawn["en"])
+    page = opened.page
+    asked = len(opened.requests)
+    before = page.inner_text("main")
+    page.locator("summary").first.click()
+    page.get_by_role("button", name="한국어").click()
+    page.wait_for_function("document.documentElement.lang === 'ko'")
+    assert "진행 보고서" in page.title()
+    assert "진행 보고서" in page.inner_text("h1")
+    assert page.locator("details").first.get_attribute("open") is not None
+    page.locator("summary").first.click()
+    page.get_by_role("button", name="English").click()
+    page.wait_for_function("document.documentElement.lang === 'en'")
+    assert page.inner_text("main") == before
+    assert opened.requests[asked:] == []
+    assert opened.complaints == []
+
+
 def test_twenty_runs_with_long_names_fit_too(open_page, make):
     runs = [
         make.toy_run()._replace(id=f"run-{number}", label=f"260101-0901-tiny-bart-{number:04d}")
@@ -136,7 +157,8 @@ def test_hostile_text_is_shown_and_not_obeyed(open_page, make):
     )
     opened = open_page(html.render(view), width=390)
     assert opened.page.evaluate("window.pwned === undefined")
-    assert opened.page.evaluate("document.scripts.length") == 0
+    ours = "[...document.scripts].filter(one => !one.type).length"
+    assert opened.page.evaluate(ours) == len(SCRIPTS)
     assert opened.page.evaluate("document.images.length") == 0
     assert "window.pwned=1" in opened.page.inner_text("body")
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -204,7 +226,10 @@ def test_the_keyboard_reaches_every_link_opens_what_is_folded_and_shows_where_it
     page.keyboard.press("Enter")
     assert page.locator("details").first.get_attribute("open") is not None
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
-    seen = "[...document.querySelectorAll('a[href], summary')].filter(one => one.checkVisibility())"
+    seen = (
+        "[...document.querySelectorAll('a[href], summary, button')]"
+        ".filter(one => one.checkVisibility())"
+    )
     wanted = page.evaluate(f"{seen}.length")
     page.locator("a.skip").focus()
     reached = {page.evaluate(f"{seen}.indexOf(document.activeElement)")}

@@ -22,9 +22,7 @@ async function look() {
 }
 
 function put(fresh) {
-  const open = [...document.querySelectorAll("details[open]")].map((one) => one.dataset.id);
-  for (const one of fresh.querySelectorAll("details")) one.open = open.includes(one.dataset.id);
-  document.getElementById("live").replaceWith(document.importNode(fresh, true));
+  yoyakPage.replace(fresh.innerHTML);
 }
 
 look();

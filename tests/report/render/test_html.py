@@ -28,6 +28,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
@@ -35,7 +36,7 @@ class Page(HTMLParser):
         self.attributes += attrs
 
     def handle_data(self, data):
-        self.words.append(data)
+        (self.scripts if self.cdata_elem == "script" else self.words).append(data)
 
 
 @pytest.fixture
@@ -69,6 +70,7 @@ def test_the_page_asks_for_nothing_and_runs_only_its_own_scripts(view):
     assert policy.startswith("default-src 'none'")
     (allowed,) = re.findall("script-src ([^;]*)", policy)
     assert "unsafe" not in allowed
+    assert "og:image" not in drawn
     assert "@import" not in drawn
     assert not re.search(r"url\((?!#)", drawn)
 
@@ -77,6 +79,7 @@ def test_hostile_text_is_shown_and_not_obeyed(hostile):
     drawn = html.render(hostile)
     page = Page(drawn)
     assert len(re.findall("<script>", drawn)) == len(SCRIPTS)
+    assert [code for code in page.scripts if "pwned" in code] == []
     assert "img" not in page.tags
     assert "window.pwned=1" in "".join(page.words)
     assert not any(name == "onerror" for name, _ in page.attributes)

@@ -2,21 +2,34 @@
 
 Files in ``page/`` are classic scripts and style sheets without imports. Each script runs at the end
 of the body, in the order of ``SCRIPTS``. Whatever needs one adds its name there.
+
+Data are ``<script>`` blocks of a type that browsers never run: ``json_block`` as it is, and
+``packed_block`` compressed, which ``yoyakPage.unpack`` reads.
+
+What the page shows (``#live``) is replaced as a whole when the reader changes the language or the
+live server sends another content. Once at the start and after each replacement, the document gets
+the event ``yoyak:content`` (``detail.language``): each script then builds what it draws anew, from
+its data block and from ``location.hash``. Rows are addressed there: see ``row_address``.
 """
 
 import base64
+import zlib
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-SCRIPTS: tuple[str, ...] = ()
-STYLES: tuple[str, ...] = ()
+SCRIPTS: tuple[str, ...] = ("uPlot-1.6.32.min.js", "page.js", "charts.js")
+STYLES: tuple[str, ...] = ("uPlot-1.6.32.min.css", "page.css")
 
 _NONE = "'none'"
+_ESCAPED = {one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 
 class Assets(NamedTuple):
@@ -60,3 +73,38 @@ def policy() -> str:
         f"default-src 'none'; script-src {assets().script_hashes or _NONE}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def json_block(name: str, value: Any) -> "Markup":
+    """Return a data block with the id ``name``; what could end the block is escaped."""
+    text = msgspec.json.encode(value).decode()
+    for character, escape in _ESCAPED.items():
+        text = text.replace(character, escape)
+    return _block(name, "application/json", text)
+
+
+def packed_block(name: str, text: str) -> "Markup":
+    """Return ``text`` as a data block with the id ``name``, compressed (raw deflate, base64)."""
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(text.encode("utf-8", "replace")) + packer.flush()
+    return _block(name, "application/octet-stream", base64.b64encode(packed).decode())
+
+
+def _block(name: str, kind: str, text: str) -> "Markup":
+    from markupsafe import Markup
+
+    # Safe: JSON without <, > and &, or base64.
+    return Markup(f'<script type="{kind}" id="{name}">') + Markup(text) + Markup("</script>")  # noqa: S704
+
+
+def row_address(**filters: str) -> str:
+    """Return the address of the rows that ``filters`` select, such as ``#rows?fault=repetition``.
+
+    Filters, which all hold at once:
+
+    * ``fault``: a value of ``ErrorType``, such as ``invented_name``
+    * ``system``: the id of a run; the fault is then one of its summary
+    * ``topic``: the last word of the topic
+    * ``length``, ``turns``, ``speakers``: a number, or the lowest and the highest as ``26-310``
+    """
+    return f"#rows?{urlencode(filters)}"

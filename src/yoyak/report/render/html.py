@@ -1,7 +1,6 @@
-"""The report as one self-contained HTML file: no requests, no external resources.
+"""The report as one self-contained HTML file in every language, which asks for nothing.
 
-Jinja renders the page with autoescaping; the only unescaped markup is the SVG charts, which
-``report.render.charts`` builds from numbers and escaped names.
+Jinja renders the page with autoescaping; its scripts and data come from ``report.render.assets``.
 """
 
 from functools import cache
@@ -13,7 +12,7 @@ from yoyak import messages
 from yoyak.events import RunStatus
 from yoyak.report.model.report import Report
 from yoyak.report.render import charts
-from yoyak.report.render.assets import assets, policy
+from yoyak.report.render.assets import assets, packed_block, policy
 from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.markdown import written
 from yoyak.report.render.vega_common import colours
@@ -22,9 +21,7 @@ from yoyak.report.sections.blocks import SIGNS, Cell, shown
 from yoyak.report.sections.page import sections, tiles
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_TEMPLATE = "page.html.jinja"
+    from jinja2 import Environment, Template
 
 FOLDED = ("configuration", "proofs", "provenance")
 """Reference sections, collapsed by default."""
@@ -33,21 +30,35 @@ _STATES = frozenset({*RunStatus, "ok", "watch", "danger"})
 
 
 def render(view: Report, *, live: bool = False) -> str:
-    """Return the whole page in the current language.
+    """Return the whole page in the current language, the other languages packed inside it.
 
-    A ``live`` page loads one script from its own server, and links to records there.
+    A ``live`` page loads its scripts from its own server, and links to records there.
     """
-    page = sections(view)
-    drawn = charts.draw(view, page)
-    return (
-        environment(__package__)
-        .get_template(_TEMPLATE)
-        .render(
-            view=view,
+    from markupsafe import Markup
+
+    spoken = messages.language()
+    others = [language for language in messages.LANGUAGES if language != spoken]
+    data = [packed_block(f"content-{one}", content(view, one, live=live)) for one in others]
+    return _template("page.html.jinja").render(
+        live=live,
+        language=spoken,
+        title=messages.text("report.title", title=view.title),
+        content=Markup(content(view, spoken, live=live)),  # noqa: S704 - our own template
+        data=data,
+        assets=assets(),
+        policy=policy(),
+    )
+
+
+def content(view: Report, language: messages.Language, *, live: bool = False) -> str:
+    """Return what the page shows in ``language``, without the page around it."""
+    with messages.speaking(language):
+        page = sections(view)
+        drawn = charts.draw(view, page)
+        return _template("content.html.jinja").render(
             live=live,
-            assets=assets(),
-            policy=policy(),
-            language=messages.language(),
+            language=language,
+            languages=LANGUAGES,
             title=messages.text("report.title", title=view.title),
             written=written(view),
             tiles=tiles(view.tiles),
@@ -55,7 +66,14 @@ def render(view: Report, *, live: bool = False) -> str:
             drawn=drawn,
             swatches=_swatches(view) if drawn else {},
         )
-    )
+
+
+LANGUAGES = {"ko": "한국어", "en": "English"}
+"""The name of each language in itself."""
+
+
+def _template(name: str) -> "Template":
+    return environment(__package__).get_template(name)
 
 
 def _swatches(view: Report) -> dict[str, str]:
