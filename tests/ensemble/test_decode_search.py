@@ -20,7 +20,7 @@ def dev(rows=160) -> Split:
     dialogues = tuple(
         Dialogue(
             id=f"dev_{row}",
-            turns=(Turn(speaker="#Person1#", text="안녕하세요."),),
+            turns=(Turn(speaker="#Person1#", text=f"{row * 7919 + 1} {row * 104729 + 3}"),),
             references=(" ".join(draw.choices(WORDS, k=10)),),
         )
         for row in range(rows)
