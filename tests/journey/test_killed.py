@@ -25,11 +25,13 @@ SHORT = (
     "evaluate.every_epochs=none",
     "decode.max_new_tokens=8",
 )
+ALIGNED = ("align.method=mrt", "align.samples=2", "align.batch_size=2", "align.max_steps=8")
+"""Eight more steps, with ROUGE as reward."""
 KILLS_LONG, KILLS_SHORT = 2, 1
 
 
-def command(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
-    words = [word for spec in SHORT for word in ("--set", spec)]
+def command(folder: Path, recipe: str, *more: str) -> subprocess.Popen[bytes]:
+    words = [word for spec in (*SHORT, *more) for word in ("--set", spec)]
     data = ("--data", str(sample.folder()))
     environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
     with (folder / "talk.txt").open("ab") as talk:
@@ -43,13 +45,21 @@ def the_run(folder: Path):
     return Workspace(folder / "workspace").runs()[1]
 
 
-def kill_worker_after(folder: Path, lineup: subprocess.Popen[bytes], steps: int) -> None:
-    """Waits until the log shows that many steps, then kills line-up and worker."""
+def kill_worker_after(
+    folder: Path, lineup: subprocess.Popen[bytes], attempt: int, steps: int, stage: str = "train"
+) -> None:
+    """Waits until the log of an attempt shows so many steps, then kills line-up and worker."""
     deadline = time.monotonic() + 500
     while time.monotonic() < deadline:
         runs = Workspace(folder / "workspace").runs()[1:]
         holder = runs[0].holder() if runs else None
-        if holder is not None and holder.pid and runs[0].state().step >= steps:
+        state = runs[0].state() if holder is not None and holder.pid else None
+        if (
+            holder is not None
+            and state is not None
+            and (state.attempts, state.stage) == (attempt, stage)
+            and state.step >= steps
+        ):
             lineup.kill()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder.pid, signal.SIGKILL)
@@ -73,9 +83,9 @@ def untouched(tmp_path_factory):
     """What comes of a recipe where nothing is killed, worked out once."""
 
     @cache
-    def of(recipe: str) -> dict[str, object]:
+    def of(recipe: str, *more: str) -> dict[str, object]:
         folder = tmp_path_factory.mktemp("whole")
-        assert command(folder, recipe).wait(timeout=500) == 0
+        assert command(folder, recipe, *more).wait(timeout=500) == 0
         found = outcome(folder)
         assert found["weights"]
         return found
@@ -92,11 +102,23 @@ def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path, unto
     for kill in range(kills):
         started = command(tmp_path, recipe)
         # The line-up first: by itself it would take the run up again in a new worker.
-        kill_worker_after(tmp_path, started, luck.randint(1, 3) + 3 * kill)
+        kill_worker_after(tmp_path, started, kill + 1, luck.randint(1, 3) + 3 * kill)
         assert started.wait(timeout=500) == -signal.SIGKILL
     assert command(tmp_path, recipe).wait(timeout=500) == 0
     assert the_run(tmp_path).state().attempts == kills + 1
     assert outcome(tmp_path) == untouched(recipe)
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(tmp_path, untouched):
+    for attempt, steps in (1, 2), (2, 6):
+        started = command(tmp_path, "tiny-bart", *ALIGNED)
+        kill_worker_after(tmp_path, started, attempt, steps, "align")
+        assert started.wait(timeout=500) == -signal.SIGKILL
+    assert command(tmp_path, "tiny-bart", *ALIGNED).wait(timeout=500) == 0
+    assert the_run(tmp_path).state().attempts == 3
+    assert outcome(tmp_path) == untouched("tiny-bart", *ALIGNED)
+    assert outcome(tmp_path) != untouched("tiny-bart")
 
 
 @pytest.mark.slow
