@@ -102,9 +102,12 @@ def row_address(**filters: str) -> str:
 
     Filters, which all hold at once:
 
-    * ``fault``: a value of ``ErrorType``, such as ``invented_name``
-    * ``system``: the id of a run; the fault is then one of its summary
-    * ``topic``: the last word of the topic
-    * ``length``, ``turns``, ``speakers``: a number, or the lowest and the highest as ``26-310``
+    * ``fault``: a value of ``ErrorType``, such as ``invented_name``; ``of``: ``a`` for the faults
+      of system ``a`` alone
+    * ``a``, ``b``: the ids of the runs to compare
+    * ``topic``: a part of the topic; ``speakers``: their number
+    * ``chars`` and ``turns`` of the dialogue, ``length``, ``score`` and ``difference`` (points):
+      the lowest and the highest, ``26..310``
+    * ``sort``: the id of a run, whose scores then rise; with ``-`` before it they fall
     """
     return f"#rows?{urlencode(filters)}"
