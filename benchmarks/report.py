@@ -83,7 +83,7 @@ def main():
         with timed("Markdown"):
             text = markdown.render(view)
         with timed("all three files"):
-            write_report(workspace, view)
+            write_report(workspace, view, ())
     print(f"Markdown {len(text.encode()) / 1e6:.2f} MB, HTML {len(page.encode()) / 1e6:.2f} MB")
     history.record("report.view", *history.compare_times(plain, ours))
 

@@ -64,7 +64,7 @@ def source_keys() -> set[str]:
 
 def test_every_sentence_that_the_source_names_exists():
     known = {f"{room}.{key}" for room in ROOMS for key in catalogue("en", room)}
-    files = re.compile(r"\.(json|jsonl|toml|csv)$")
+    files = re.compile(r"\.(json|jsonl|toml|csv|js|css)$")
     assert sorted(key for key in source_keys() - known if not files.search(key)) == []
 
 

@@ -208,7 +208,7 @@ def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") ->
     It takes about a second for a few runs. A report that fails is no reason to stop the runs.
     """
     from yoyak.events import Failed, Finished
-    from yoyak.report.model.load import gather
+    from yoyak.report.model.load import gather_with_rows
     from yoyak.report.render.write import write_report
 
     unfinished = {run.name for run in runs}
@@ -221,8 +221,8 @@ def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") ->
         if not isinstance(event, Finished) or not unfinished:
             return
         try:
-            view = gather(context.workspace, budget=context.project.budget)
-            html = write_report(context.workspace, view).html
+            found = gather_with_rows(context.workspace, budget=context.project.budget)
+            html = write_report(context.workspace, *found).html
             line = text("cli.report-so-far", path=context.short(html))
         except Exception as error:  # noqa: BLE001
             line = text("cli.report-failed", problem=error)
@@ -263,7 +263,7 @@ def _conclude(context: CommandContext) -> None:
     Raises:
         BadData: the submission breaks a rule; raised after everything else was written.
     """
-    from yoyak.report.model.load import gather
+    from yoyak.report.model.load import gather_with_rows
     from yoyak.report.render.write import write_report
     from yoyak.report.sections.page import run_end
     from yoyak.submission.submit import ready_candidates, submit
@@ -275,9 +275,9 @@ def _conclude(context: CommandContext) -> None:
             submitted = submit(context.workspace, context.corpus)
         except BadData as error:
             refused = error
-    view = gather(context.workspace, budget=context.project.budget)
-    show(run_end(view), sys.stdout)
-    paths = write_report(context.workspace, view)
+    found = gather_with_rows(context.workspace, budget=context.project.budget)
+    show(run_end(found.view), sys.stdout)
+    paths = write_report(context.workspace, *found)
     print()
     print(text("cli.report-at", path=context.short(paths.html)))
     if submitted is not None:
@@ -310,15 +310,15 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the report, or replay the runs into a tracker."""
-    from yoyak.report.model.load import gather
+    from yoyak.report.model.load import gather_with_rows
     from yoyak.report.render.write import write_report
 
     context = open_context(None, workspace)
     if mirror is not None:
         _mirror(context, mirror, as_json)
         return
-    view = gather(context.workspace, budget=context.project.budget)
-    paths = write_report(context.workspace, view)
+    found = gather_with_rows(context.workspace, budget=context.project.budget)
+    paths = write_report(context.workspace, *found)
     if as_json:
         print(paths.json.read_text(encoding="utf-8"), end="")
         return

@@ -260,7 +260,7 @@ def conclude(context: CommandContext, study: "Study", folder: "StudyFolder", as_
     """Print the study's result, and write the report."""
     import msgspec
 
-    from yoyak.report.model.load import gather
+    from yoyak.report.model.load import gather_with_rows
     from yoyak.report.model.studies import summarise
     from yoyak.report.render.write import write_report
     from yoyak.report.sections.studies import study as section
@@ -272,8 +272,8 @@ def conclude(context: CommandContext, study: "Study", folder: "StudyFolder", as_
         print(msgspec.json.encode(summary).decode())
     else:
         show(section(summary), sys.stdout)
-    view = gather(context.workspace, budget=context.project.budget)
-    paths = write_report(context.workspace, view)
+    found = gather_with_rows(context.workspace, budget=context.project.budget)
+    paths = write_report(context.workspace, *found)
     print(text("cli.report-at", path=context.short(paths.html)), file=sys.stderr)
 
 

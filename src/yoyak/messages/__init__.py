@@ -65,6 +65,11 @@ def _sentences(chosen: Language, file: str) -> dict[str, str]:
     return tomllib.loads(text)
 
 
+def sentences(file: str, language: Language) -> dict[str, str]:
+    """Return all sentences of a file in a language, with their placeholders."""
+    return dict(_sentences(language, file))
+
+
 def text(key: str, /, **fields: object) -> str:
     """Return the sentence of ``file.key`` in the language in use, its placeholders filled in.
 

@@ -20,7 +20,7 @@ from yoyak.errors import YoyakError
 from yoyak.events import AnyEvent, Finished, Warned
 from yoyak.export.git_backup import backup
 from yoyak.messages import recorded, text
-from yoyak.report.model.load import gather
+from yoyak.report.model.load import gather_with_rows
 from yoyak.report.render.escape import plain
 from yoyak.report.render.write import write_report
 from yoyak.runs.redact import redact
@@ -201,7 +201,7 @@ def _backing_up(workspace: Workspace, remote: str | None) -> OpenConsumer:
             if run is None and not consumer.was_fed:
                 return
             try:
-                write_report(workspace, gather(workspace))
+                write_report(workspace, *gather_with_rows(workspace))
                 done = backup(workspace, remote=remote)
             except YoyakError as error:  # the next one may succeed
                 consumer.fail(str(error))

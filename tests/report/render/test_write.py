@@ -4,14 +4,14 @@ import json
 
 import msgspec
 
-from yoyak.report.model.load import gather
+from yoyak.report.model.load import gather, gather_with_rows
 from yoyak.report.model.report import Report
 from yoyak.report.render import write
 from yoyak.report.render.json import status_json
 
 
 def test_the_files_are_written_and_json_reads_back(workspace, corpus):
-    path = write.write_report(workspace, gather(workspace)).html
+    path = write.write_report(workspace, *gather_with_rows(workspace)).html
     assert path == workspace.report_folder / "index.html"
     names = sorted(one.name for one in workspace.report_folder.iterdir())
     assert names == ["index.html", write.STEM + ".json", write.STEM + ".md", "systems.csv"]
@@ -20,7 +20,7 @@ def test_the_files_are_written_and_json_reads_back(workspace, corpus):
 
 
 def test_dialogues_are_in_the_page_but_not_in_what_a_repository_gets(workspace, corpus):
-    path = write.write_report(workspace, gather(workspace)).html
+    path = write.write_report(workspace, *gather_with_rows(workspace)).html
     said = corpus.dev.dialogues[0].references[0]
     shown = {example.id for example in gather(workspace).groups[0].examples}
     words = [one.references[0] for one in corpus.dev.dialogues if one.id in shown]

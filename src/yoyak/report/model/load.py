@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from yoyak.data.sample.generator import is_generated
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.messages import text
-from yoyak.metrics.diagnostics.copied_text import DialogueWords
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import ScorecardGroup
 from yoyak.report.model import consistency, groups
@@ -28,7 +27,6 @@ from yoyak.report.model.report import (
     TOY,
     Basis,
     Blended,
-    CopiedText,
     DiskSpace,
     Fact,
     FoldSummary,
@@ -38,6 +36,7 @@ from yoyak.report.model.report import (
     Sentence,
     SubmissionSummary,
 )
+from yoyak.report.model.rows import RowColumn, RowSource, RowSystem
 from yoyak.report.model.studies import gather_studies
 from yoyak.runs.fold_scores import fold_scores
 from yoyak.runs.provenance import Provenance
@@ -48,7 +47,7 @@ from yoyak.runs.study import hidden_runs, read_studies
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import changed_files, readable_ledger
 from yoyak.submission.manifest import CSV, MANIFEST, Member, manifests, read_manifest
-from yoyak.values import Corpus, Prediction
+from yoyak.values import Corpus, Prediction, SplitName
 
 _HANGUL = re.compile("[가-힣]")
 
@@ -60,10 +59,19 @@ class _Read(NamedTuple):
     record: RunHistory
     card: Scorecard | None
     predictions: list[Prediction]
+    edited: Collection[str]
+    """Which of ``dev``, ``test`` and ``score`` are not the file that the run recorded."""
     findings: tuple[ReportFinding, ...]
 
 
 DAMAGED_RUN, DAMAGED_LEDGER, DAMAGED_STUDY = "damaged-run", "damaged-ledger", "damaged-study"
+
+
+class ReportWithRows(NamedTuple):
+    """A report and the rows of its splits, from one reading of the records."""
+
+    view: Report
+    rows: tuple[RowSource, ...]
 
 
 def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_BUDGET) -> Report:
@@ -74,9 +82,36 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     """
     readable, damaged = _readable(workspace, compared)
     found = _named_apart(readable)
+    data = _data(workspace, [one.run for one in found]) if compared else _Data({}, ())
+    return _report(workspace, found, damaged, data, compared=compared, budget=budget)
+
+
+def gather_with_rows(workspace: Workspace, *, budget: Budget = NO_BUDGET) -> ReportWithRows:
+    """Build the report of a workspace, and the tables of its rows."""
+    readable, damaged = _readable(workspace, compared=True)
+    found = _named_apart(readable)
+    data = _data(workspace, [one.run for one in found])
+    view = _report(workspace, found, damaged, data, compared=True, budget=budget)
+    return ReportWithRows(view, _row_sources(found, data.corpora))
+
+
+def gather_rows(workspace: Workspace) -> tuple[RowSource, ...]:
+    """Return the tables of a workspace's rows alone."""
+    found = _named_apart(_readable(workspace, compared=True)[0])
+    return _row_sources(found, _data(workspace, [one.run for one in found]).corpora)
+
+
+def _report(
+    workspace: Workspace,
+    found: list[_Read],
+    damaged: Sequence[ReportFinding],
+    data: "_Data",
+    *,
+    compared: bool,
+    budget: Budget,
+) -> Report:
     runs = [one.run for one in found]
     disk = _disk(workspace)
-    data = _data(workspace, runs) if compared else _Data({}, ())
     comparisons = _Comparisons({}, {})
     if compared:
         comparisons = _compared(found, data.corpora)
@@ -238,7 +273,7 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         findings.append(
             _finding("edited-output", workspace.relative(path), run=run.name, output=output)
         )
-    return _Read(run, record, card, predictions, tuple(findings))
+    return _Read(run, record, card, predictions, frozenset(edited), tuple(findings))
 
 
 def _second(run: Run, state: RunState, address: str, compared: bool) -> Quality | None:
@@ -285,6 +320,51 @@ def _named_apart(found: Sequence[_Read]) -> list[_Read]:
     ]
 
 
+def _row_sources(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> tuple[RowSource, ...]:
+    """Return the tables of rows, those of the newest scored run first.
+
+    Systems stand together on dev and dev2 where one protocol scored them, and on test where they
+    share their data.
+    """
+    tables: dict[tuple[str, SplitName, Basis | None], list[RowColumn]] = {}
+    scored = [
+        (one, quality.basis)
+        for one in reversed(found)
+        if (quality := one.record.quality) is not None and quality.basis.dev_sha256 in corpora
+    ]
+    names = {basis.dev_sha256: one.record.data for one, basis in scored}
+    for one, basis in scored:
+        found_in: list[tuple[SplitName, Basis | None, RowColumn]]
+        found_in = [("dev", basis, _column(one, "dev", one.card))]
+        if one.record.second is not None:
+            column = _column(one, "dev2", one.run.scorecard("dev2"))
+            found_in.append(("dev2", one.record.second.basis, column))
+        if "test" not in one.edited:
+            found_in.append(("test", None, _column(one, "test", None)))
+        for split_name, scored_on, column in found_in:
+            place = (basis.dev_sha256, split_name, scored_on)
+            tables.setdefault(place, []).insert(0, column)
+    sources: dict[str, RowSource] = {}
+    for (dev_sha256, name, _), columns in tables.items():
+        split = getattr(corpora[dev_sha256], name)
+        if split is not None and any(column.predictions for column in columns):
+            stem = f"{name}-{split.fingerprint[:8]}"
+            key = stem if stem not in sources else f"{stem}-{len(sources)}"
+            sources[key] = RowSource(key, names[dev_sha256], split, columns)
+    return tuple(sources.values())
+
+
+def _column(one: _Read, split: SplitName, card: Scorecard | None) -> RowColumn:
+    predictions = one.predictions if split == "dev" else one.run.predictions(split)
+    system = RowSystem(
+        run=one.run.name,
+        name=one.record.name,
+        toy=one.record.recipe.model.scratch is not None,
+        mean=None if card is None else card.rouge.mean,
+    )
+    return RowColumn(system, predictions, card)
+
+
 class _Comparisons(NamedTuple):
     """What the groups of comparable runs say: each run's record, and the answers together."""
 
@@ -317,23 +397,8 @@ def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Compari
         compared[basis] = Compared(
             pairs=groups.pairs(ScorecardGroup({one.name: one.card for one in answers})),
             examples=() if corpus is None else examples(corpus, answers),
-            copied=() if corpus is None else _copied(corpus, [one for one, _ in scored]),
         )
     return _Comparisons(records, compared)
-
-
-def _copied(corpus: Corpus, scored: Sequence[_Read]) -> tuple[CopiedText, ...]:
-    """Return what the references and each system copy from the dialogues of dev."""
-    words = {one.id: DialogueWords(one.text) for one in corpus.dev.dialogues}
-    references = [(one.id, one.references[0]) for one in corpus.dev.dialogues if one.references]
-    answers = {one.run.name: [(row.id, row.text) for row in one.predictions] for one in scored}
-    return tuple(
-        CopiedText(
-            run=run,
-            runs=tuple(words[row].longest_copied(text) for row, text in texts if row in words),
-        )
-        for run, texts in ({None: references} | answers).items()
-    )
 
 
 def _disk(workspace: Workspace) -> DiskSpace:

@@ -25,8 +25,8 @@ import msgspec
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-SCRIPTS: tuple[str, ...] = ("uPlot-1.6.32.min.js", "page.js", "charts.js")
-STYLES: tuple[str, ...] = ("uPlot-1.6.32.min.css", "page.css")
+SCRIPTS: tuple[str, ...] = ("uPlot-1.6.32.min.js", "page.js", "charts.js", "explorer.js")
+STYLES: tuple[str, ...] = ("uPlot-1.6.32.min.css", "page.css", "explorer.css")
 
 _NONE = "'none'"
 _ESCAPED = {one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
@@ -100,14 +100,12 @@ def _block(name: str, kind: str, text: str) -> "Markup":
 def row_address(**filters: str) -> str:
     """Return the address of the rows that ``filters`` select, such as ``#rows?fault=repetition``.
 
-    Filters, which all hold at once:
+    Filters, which all hold at once; ``page/explorer.js`` has more, which its own links use:
 
-    * ``fault``: a value of ``ErrorType``, such as ``invented_name``; ``of``: ``a`` for the faults
-      of system ``a`` alone
-    * ``a``, ``b``: the ids of the runs to compare
-    * ``topic``: a part of the topic; ``speakers``: their number
-    * ``chars`` and ``turns`` of the dialogue, ``length``, ``score`` and ``difference`` (points):
-      the lowest and the highest, ``26..310``
-    * ``sort``: the id of a run, whose scores then rise; with ``-`` before it they fall
+    * ``fault``: a value of ``ErrorType``, such as ``invented_name``
+    * ``system``: the id of a run; the fault is then one of its summary
+    * ``topic``: the last word of the topic
+    * ``length``, ``turns``, ``speakers``: a number, or the lowest and the highest as ``26-310``
+    * ``row``: the id of the row to open
     """
     return f"#rows?{urlencode(filters)}"

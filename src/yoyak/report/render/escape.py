@@ -11,6 +11,9 @@ _BIDIRECTIONAL = frozenset(
 )
 """Characters that reorder or mirror the text after them (Boucher & Anderson 2021)."""
 
+_UNUSUAL = re.compile("[^ -~가-힣]")
+"""Characters that have to be looked at: all but visible ASCII, the space and Hangul syllables."""
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~&$@^]|:(?=//|[a-z0-9_+-]+:))", re.IGNORECASE)
 _LIST_OR_RULE = re.compile(r"^(\s*)([-+=]|\d+(?=[.)](?:\s|$)))")
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
@@ -22,15 +25,16 @@ def plain(text: str) -> str:
 
     Each run of whitespace becomes one space; all visible characters are kept.
     """
-    return " ".join("".join(map(_visible, text)).split())
+    return " ".join(_UNUSUAL.sub(_visible, text).split())
 
 
 def printable(text: str) -> str:
     """Return ``text`` with line breaks and whitespace, but without what ``plain`` removes."""
-    return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
+    return "\n".join(_UNUSUAL.sub(_visible, line) for line in text.split("\n"))
 
 
-def _visible(character: str) -> str:
+def _visible(match: re.Match[str]) -> str:
+    character = match.group()
     category = unicodedata.category(character)
     if category in {"Zs", "Zl", "Zp"} or character in "\t\n\v\f\r\x85":
         return " "

@@ -1,5 +1,6 @@
 """Write the report files into a workspace."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import msgspec
 
 from yoyak.files import atomic
 from yoyak.report.model.report import Report
+from yoyak.report.model.rows import RowSource
 from yoyak.report.render import csv, html, markdown
 from yoyak.runs.workspace import Workspace
 
@@ -22,8 +24,10 @@ class Paths(NamedTuple):
     sheet: Path
 
 
-def write_report(workspace: Workspace, view: Report) -> Paths:
+def write_report(workspace: Workspace, view: Report, rows: Sequence[RowSource]) -> Paths:
     """Write the report files into the workspace's ``report/`` in the current language.
+
+    ``rows`` are for the page alone.
 
     Raises:
         CannotWrite, DiskFull: the files are as they were before.
@@ -33,7 +37,7 @@ def write_report(workspace: Workspace, view: Report) -> Paths:
     paths = Paths(*(folder / name for name in names))
     atomic.write_text(paths.markdown, markdown.render(view))
     atomic.write_bytes(paths.json, msgspec.json.format(msgspec.json.encode(view), indent=1) + b"\n")
-    atomic.write_text(paths.html, html.render(view))
+    atomic.write_text(paths.html, html.render(view, rows))
     # The byte order mark makes spreadsheets read the file as UTF-8, which Hangul needs.
     atomic.write_bytes(paths.sheet, csv.render(view).encode("utf-8-sig"))
     return paths

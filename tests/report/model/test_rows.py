@@ -1,0 +1,134 @@
+"""Rows beside their answers: scores, faults with spans, disagreement, and reading in slices."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yoyak.metrics.diagnostics.error_report import find_errors
+from yoyak.metrics.diagnostics.error_types import ErrorType
+from yoyak.metrics.scorecard import evaluate
+from yoyak.report.model.load import gather_rows
+from yoyak.report.model.rows import RowColumn, RowSource, RowSystem, disagreement
+from yoyak.runs.workspace import Workspace
+from yoyak.values import Dialogue, Prediction, Split, Turn
+
+TEXTS = {
+    "dev_0": "#Person1#이 #Person3#에게 7월 9일에 오라고 합니다.",
+    "dev_1": "",
+    "dev_2": "#Person2#는 점심을 먹습니다.",
+}
+
+
+def split(name="dev", references=("#Person1#이 오라고 합니다.", "#Person2#가 갑니다.")):
+    dialogues = tuple(
+        Dialogue(
+            id=f"dev_{place}", topic=topic, references=references,
+            turns=(
+                Turn(speaker="#Person1#", text="점심 먹을까?"),
+                Turn(speaker="#Person2#", text="그래."),
+            ),
+        )
+        for place, topic in enumerate(("점심", None, "약속"))
+    )  # fmt: skip
+    return Split(name=name, dialogues=dialogues, fingerprint="ab" * 32)
+
+
+def column(run="run-1", texts=TEXTS, card=None):
+    predictions = [Prediction(id=key, text=text, raw=text) for key, text in texts.items()]
+    return RowColumn(RowSystem(run=run, name=run, toy=False, mean=None), predictions, card)
+
+
+def source(*columns, of=None):
+    return RowSource("dev-abababab", "data", of or split(), columns)
+
+
+def test_faults_are_those_of_the_error_report_with_their_spans():
+    whole = split()
+    expected = find_errors(
+        TEXTS,
+        {one.id: one.references for one in whole.dialogues},
+        {one.id: one for one in whole.dialogues},
+    )
+    rows = source(column()).rows()
+    found = {(row.id, fault.fault, fault.spans) for row in rows for fault in row.answers[0].faults}
+    assert found == {(one.id, one.fault, one.spans) for one in expected}
+    assert {ErrorType.EMPTY, ErrorType.INVENTED_NUMBER, ErrorType.UNKNOWN_SPEAKER} <= {
+        fault for _, fault, _ in found
+    }
+
+
+def test_scores_are_the_scorecards_and_test_rows_have_none():
+    predictions = [Prediction(id=key, text=text, raw=text) for key, text in TEXTS.items()]
+    card = evaluate(predictions, split(), resamples=10)
+    rows = source(column(card=card)).rows()
+    assert [row.answers[0].rouge for row in rows] == [row.rouge for row in card.rows]
+    bare = source(column(), of=split("test", references=()))
+    assert bare.table.references == 0
+    assert [row.answers[0].rouge for row in bare.rows()] == [None] * 3
+    assert ErrorType.INVENTED_NUMBER in {one.fault for one in bare.rows()[0].answers[0].faults}
+
+
+def test_a_system_without_an_answer_has_none_and_takes_no_part_in_disagreement():
+    partial = column("run-2", {"dev_2": "아무 말도 없습니다."})
+    rows = source(column(), partial).rows()
+    assert [row.answers[1] is None for row in rows] == [True, True, False]
+    assert [row.disagreement for row in rows] == [None, None, 1.0]
+    assert source(column(), partial).answers("dev_0") == {"run-1": TEXTS["dev_0"]}
+    assert source(column()).answers("dev_99") == {}
+
+
+def test_slices_together_are_the_whole():
+    one = source(column(), column("run-2"))
+    assert one.rows(0, 1) + one.rows(1, 2) + one.rows(2, None) == one.rows()
+    assert one.rows(3, 9) == ()
+
+
+def test_decomposed_hangul_is_composed():
+    (row, *_) = source(column(texts={"dev_0": "\u1112\u1161\u11ab"})).rows()
+    assert row.answers[0].text == "한"
+
+
+WORDS = st.lists(st.sampled_from(["가", "나", "다", "라"]), max_size=6).map(" ".join)
+
+
+@given(st.lists(WORDS, min_size=2, max_size=4))
+def test_disagreement_is_a_share_that_ignores_the_order_of_the_systems(texts):
+    found = disagreement(texts)
+    assert 0 <= found <= 1
+    assert found == pytest.approx(disagreement(texts[::-1]))
+    assert disagreement([texts[0]] * 3) == 0
+
+
+def test_disagreement_is_one_less_the_f1_of_the_words():
+    # Words in common: 2 of 3 and of 5: F1 = 2·2 / 8
+    assert disagreement(["가 나 다", "나 다 라 마 바"]) == pytest.approx(1 - 4 / 8)
+    assert disagreement(["가"]) is None
+
+
+def test_the_recorded_workspace_has_a_table_per_split(example):
+    folder, view = example("finished")
+    dev, dev2, test = gather_rows(Workspace(folder))
+    assert [one.table.split for one in (dev, dev2, test)] == ["dev", "dev2", "test"]
+    names = [one.name for one in dev.table.systems]
+    assert sorted(names) == sorted(one.name for one in view.systems)
+    by_name = {one.name: one.quality.mean.value for one in view.systems}
+    assert {one.name: one.mean for one in dev.table.systems} == by_name
+    rows = dev.rows()
+    for place, name in enumerate(names):
+        mean = sum(row.answers[place].rouge.mean for row in rows) / len(rows)
+        assert mean == pytest.approx(by_name[name])
+    assert test.table.references == 0
+    assert all(one.mean is None for one in test.table.systems)
+
+
+def test_edited_predictions_of_test_are_left_out(example, tmp_path):
+    import shutil
+
+    folder, _ = example("finished")
+    copied = tmp_path / "copied"
+    shutil.copytree(folder, copied)
+    path = next(copied.glob("runs/*tiny-bart*/predictions/test.jsonl"))
+    path.write_bytes(path.read_bytes().replace(b"#Person1#", b"#Person2#", 1))
+    tables = {one.table.split: one.table for one in gather_rows(Workspace(copied))}
+    assert {one.name for one in tables["dev"].systems} == {"lead", "tiny-bart", "tiny-qlora"}
+    assert {one.name for one in tables["test"].systems} == {"lead", "tiny-qlora"}
