@@ -196,7 +196,7 @@ CASES = {
     "q=bOB": lambda row: "bob" in texts(row),
     "q=(.*": lambda row: False,
     "fault=invented_name": lambda row: any(has(one, NAME) for one in row.answers),
-    "fault=unknown_speaker&system=run-kobart": lambda row: has(
+    "fault=unknown_speaker&of=a&a=run-kobart": lambda row: has(
         row.answers[2], ErrorType.UNKNOWN_SPEAKER
     ),
     "fault=none&of=b&b=run-lead": lambda row: not row.answers[0].faults,
@@ -206,8 +206,8 @@ CASES = {
     "speakers=3": lambda row: row.speakers == 3,
     "turns=3-4": lambda row: 3 <= row.turns <= 4,
     "turns=..2": lambda row: row.turns <= 2,
-    "length=90..": lambda row: len(row.dialogue) >= 90,
-    "summary=20..25&a=run-lead": lambda row: 20 <= len(row.answers[0].text) <= 25,
+    "chars=60..": lambda row: len(row.dialogue) >= 60,
+    "length=20..25&a=run-lead": lambda row: 20 <= len(row.answers[0].text) <= 25,
     "score=..25&a=run-kobart": lambda row: mean(row.answers[2]) <= 25,
     "difference=20..&a=run-kobart&b=run-lead": lambda row: gap(row, 2, 0) >= 20,
     "difference=-20..0&a=run-kobart&b=run-lead": lambda row: -20 <= gap(row, 2, 0) <= 0,

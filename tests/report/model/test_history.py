@@ -5,6 +5,7 @@ import pytest
 
 from yoyak import messages
 from yoyak.events import (
+    AlignStep,
     Evaluated,
     Failed,
     Finished,
@@ -137,6 +138,35 @@ def test_each_attempt_is_a_stretch_from_its_start_to_its_last_word(make):
     assert {first.kind, second.kind} == {"worked"}
 
 
+def train_curve(run):
+    return next(history.curves(run))
+
+
+def test_the_align_stage_has_a_curve_of_its_own_with_its_evaluations(make):
+    """Its steps count from one again, and its evaluations are not those of training."""
+    run = make.toy_run()
+    (_, evaluated), *_ = run.of(Evaluated)
+    later = msgspec.structs.replace(evaluated, stage="align", step=5, epoch=0.5)
+    steps = [
+        AlignStep(
+            at=make.noon + 900 + step, step=step, epoch=step / 10, loss=-0.1,
+            reward=0.2 + step / 10, reward_spread=0.1, kl=None if step == 1 else 0.01,
+            learning_rate=1e-5, grad_norm=2.0,
+            groups=4, tokens=300, seconds=2.0, sampled_seconds=1.0, waited_seconds=0.0,
+        )
+        for step in (1, 2)
+    ]  # fmt: skip
+    trained, aligned = history.curves(run._replace(events=(*run.events, *steps, later)))
+    assert (trained.stage, aligned.stage) == ("train", "align")
+    assert aligned.steps == (1, 2)
+    assert aligned.rewards == pytest.approx((0.3, 0.4))
+    assert aligned.kls == (None, 0.01)
+    assert aligned.tokens_per_second == (150.0, 150.0)
+    assert aligned.evaluated_epochs == (0.5,)
+    assert 0.5 not in trained.evaluated_epochs
+    assert aligned.sampled_at == ()
+
+
 def test_the_curve_shows_a_step_once_as_it_was_done_last(make):
     run = second_attempt(make, resumes_after=10)
     events = [
@@ -145,7 +175,7 @@ def test_the_curve_shows_a_step_once_as_it_was_done_last(make):
         else event
         for event in run.events
     ]
-    curve = history.curve(run._replace(events=tuple(events)))
+    curve = train_curve(run._replace(events=tuple(events)))
     assert curve.steps == tuple(range(1, 25))
     assert [step for step, loss in zip(curve.steps, curve.losses, strict=True) if loss == 9.0] == [
         *range(11, 25)
@@ -161,7 +191,7 @@ def test_a_long_curve_keeps_its_ends_and_the_spike_of_the_gradient(make):
         )
         for step in range(1, 3001)
     ]  # fmt: skip
-    curve = history.curve(make.cut_run()._replace(events=tuple(steps)))
+    curve = train_curve(make.cut_run()._replace(events=tuple(steps)))
     assert len(curve.steps) == POINTS
     assert (curve.steps[0], curve.steps[-1]) == (1, 3000)
     assert dict(zip(curve.steps, curve.grad_norms, strict=True))[777] == 50.0
@@ -176,7 +206,7 @@ def test_an_evaluation_without_a_loss_leaves_a_gap_in_its_curve(make):
         )
         for step, loss in ((12, None), (24, 2.5))
     ]  # fmt: skip
-    curve = history.curve(make.cut_run()._replace(events=tuple(events)))
+    curve = train_curve(make.cut_run()._replace(events=tuple(events)))
     assert curve.evaluated_epochs == (1.0, 2.0)
     assert curve.evaluated_losses == (None, 2.5)
     assert curve.evaluated_means == pytest.approx((0.2, 0.2))

@@ -13,8 +13,7 @@ from yoyak.report.model.build import Compared, build
 from yoyak.report.model.report import Example
 from yoyak.report.render import charts, html
 from yoyak.report.render.assets import SCRIPTS
-from yoyak.report.render.vega_common import PALETTE
-from yoyak.report.sections.blocks import Chart, Section
+from yoyak.report.sections.page import sections
 from yoyak.values import Severity
 
 HOSTILE = (
@@ -112,13 +111,6 @@ def test_ids_are_unique(view):
     assert {value[1:] for value in inner} <= set(ids)
 
 
-def test_without_the_extra_the_page_says_so(view, monkeypatch):
-    monkeypatch.setattr(charts, "is_available", lambda: False)
-    drawn = html.render(view)
-    assert "<svg" not in drawn
-    assert "yoyak[report]" in drawn
-
-
 def test_alarms_stand_above_the_figures_that_they_put_in_doubt(make):
     alarm = Alarm(
         key="metrics.alarm-below-constant", severity=Severity.ERROR,
@@ -135,24 +127,23 @@ def test_alarms_stand_above_the_figures_that_they_put_in_doubt(make):
         assert page.count('id="findings"') == page.count('class="tiles"') == 1
 
 
-@pytest.mark.skipif(not charts.is_available(), reason="the [report] extra is not installed")
 def test_a_system_has_one_colour_in_every_chart_and_beside_its_name(make):
     """The second system of the line-up has the second colour, also where it stands alone."""
     toy = make.toy_run()._replace(summary_lengths=(40, 55, 58, 90))
     view = build([make.lead_run(), toy], make.rest())
-    drawn = html.render(view)
-    first, second = PALETTE[:2]
-    swatch = r'<svg class="swatch"[^>]*><rect[^>]*fill="(#\w+)"/></svg> (?:<a [^>]*>)?([^<]+)'
-    assert set(re.findall(swatch, drawn)) == {
+    swatch = r'<span class="swatch" style="background:([^"]+)"></span>\s*(?:<a [^>]*>)?([^<]+)'
+    found = {(colour, name.strip()) for colour, name in re.findall(swatch, html.render(view))}
+    first, second = "var(--s0)", "var(--s1)"
+    assert found - {("var(--ink)", "disk"), ("var(--ink)", "VRAM")} == {
         (first, "lead"), (second, "tiny-bart*"), (second, "tiny-bart"),
     }  # fmt: skip
-    for key in ("loss", "dev-rouge", "lengths", "vram"):
-        drawing = charts.draw(view, [Section("", "", (Chart(key),))])[key]
-        assert second in drawing, key
-        assert first not in drawing or key == "vram", key
-    both = charts.draw(view, [Section("", "", (Chart("comparison"),))])["comparison"]
-    assert first in both
-    assert second in both
+    points = charts.points(charts.draw(view, sections(view)))
+    for key in ("loss", "dev-rouge", "lengths"):
+        assert {line.colour for line in points.plots[key]} == {second}, key
+    ranked = charts.CHARTS["comparison"](view, 0).rows
+    assert {row.name: row.colour for row in ranked if row.colour} == {
+        "lead": first, "tiny-bart": second,
+    }  # fmt: skip
 
 
 def test_the_marks_in_answers_are_explained_once(make):

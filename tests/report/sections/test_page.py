@@ -79,7 +79,7 @@ def test_before_anything_is_scored_no_chart_compares_scores(make):
     blocks = list(page.performance(build([make.cut_run()], make.rest())))
     assert not [block for block in blocks if isinstance(block, Chart)]
     scored = list(page.performance(build([make.lead_run()], make.rest())))
-    assert [block.key for block in scored if isinstance(block, Chart)] == ["comparison", "lengths"]
+    assert [block.key for block in scored if isinstance(block, Chart)] == ["comparison"]
 
 
 def test_curves_are_drawn_only_of_what_was_trained(make):
@@ -107,9 +107,7 @@ def test_scores_on_two_bases_never_stand_in_one_table_or_chart(make, changes):
         assert [one[0] for one in firsts] == ["tiny-bart"] * count + ["lead"] * count
         assert not any({"tiny-bart", "lead"} <= set(one) for one in firsts)
     shown = [block for block in page.performance(view) if isinstance(block, Chart)]
-    assert [(one.key, one.part) for one in shown] == [
-        ("comparison", 0), ("lengths", 0), ("comparison", 1), ("lengths", 1),
-    ]  # fmt: skip
+    assert [(one.key, one.part) for one in shown] == [("comparison", 0), ("comparison", 1)]
     titles = [block.text for block in page.performance(view) if isinstance(block, Note)]
     assert ["other" in titles[0], "contest" in titles[1]] == [True, True]
     assert (view.tiles.best, view.tiles.best_data) == ("tiny-bart", "other"), "the newest data's"

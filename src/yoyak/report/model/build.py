@@ -10,6 +10,7 @@ from yoyak.config.load import settings_of
 from yoyak.config.project import Budget
 from yoyak.events import (
     BackendParityChecked,
+    CheckpointSaved,
     DataAudited,
     PreflightPassed,
     RunState,
@@ -24,6 +25,7 @@ from yoyak.report.model.next_steps import next_steps
 from yoyak.report.model.report import (
     Basis,
     Blended,
+    CopiedText,
     Cost,
     DataIssue,
     DiskSpace,
@@ -31,6 +33,7 @@ from yoyak.report.model.report import (
     Fact,
     FoldSummary,
     Pair,
+    PlanCheck,
     Proof,
     Report,
     RunProgress,
@@ -51,6 +54,7 @@ class Compared(NamedTuple):
 
     pairs: tuple[Pair, ...] = ()
     examples: tuple[Example, ...] = ()
+    copied: tuple[CopiedText, ...] = ()
 
 
 class Rest(NamedTuple):
@@ -96,7 +100,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         groups=groups,
         budget=rest.budget,
         progress=tuple(progress.values()),
-        curves=tuple(map(history.curve, runs)),
+        curves=tuple(curve for run in runs for curve in history.curves(run)),
         proofs=tuple(_proofs(runs)),
         data_issues=tuple(_data_issues(runs)),
         incidents=tuple(sorted(happened, key=lambda incident: incident.at)),
@@ -106,6 +110,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
             *(span for run in runs for span in history.spans(run)),
             *forecast.planned(coming, rest.written_at),
         ),
+        plan_checks=tuple(_plan_checks(pairs)),
         next_steps=tuple(next_steps(runs, bool(rest.submissions))),
         blended=rest.blended,
         studies=rest.studies,
@@ -126,6 +131,27 @@ def _data_issues(runs: Sequence[RunHistory]) -> Iterator[DataIssue]:
                 if key not in known:
                     known.add(key)
                     yield DataIssue(data=run.data, finding=finding, record=run.at(index))
+
+
+def _plan_checks(pairs: Sequence[tuple[RunHistory, RunState]]) -> Iterator[PlanCheck]:
+    """Yield the finished runs whose time was planned."""
+    for run, state in pairs:
+        plan = state.planned
+        if run.status is not RunStatus.FINISHED or plan is None:
+            continue
+        if plan.low_seconds is None or plan.high_seconds is None:
+            continue
+        saved = [event.size_bytes for _, event in run.of(CheckpointSaved)]
+        yield PlanCheck(
+            run=run.id,
+            name=run.name,
+            low_seconds=plan.low_seconds,
+            high_seconds=plan.high_seconds,
+            seconds=sum(state.stage_seconds.values()),
+            planned_checkpoint_bytes=plan.checkpoint_bytes,
+            checkpoint_bytes=max(saved, default=None),
+            record=run.log,
+        )
 
 
 def _proofs(runs: Sequence[RunHistory]) -> Iterator[Proof]:
@@ -170,6 +196,7 @@ def _group(basis: Basis, runs: Sequence[RunHistory], compared: Compared) -> Syst
         floors=qualities[runs[0].id].floors,
         pairs=compared.pairs,
         examples=compared.examples,
+        copied=compared.copied,
     )
 
 

@@ -33,6 +33,8 @@ def quality(card: Scorecard, dev_sha256: str, record: str, *, intervals: bool = 
             for name, rouge in card.floors.known.items()
         ),
         alarms=card.alarms,
+        faults=card.statistics.predictions.faults if intervals else {},
+        slices=card.slices if intervals else (),
         record=record,
     )
 

@@ -5,8 +5,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from yoyak.config.schema import Recipe
 from yoyak.events import (
+    AlignStep,
     AnyEvent,
     Evaluated,
     Event,
@@ -257,32 +260,58 @@ def _attempts(run: RunHistory) -> list[_Attempt]:
     ]
 
 
-def curve(run: RunHistory) -> Curve:
-    """Build the training curves of a run; a repeated step counts with its last values."""
+def curves(run: RunHistory) -> Iterator[Curve]:
+    """Yield the curves of training and, where there is one, of the ``align`` stage.
+
+    A repeated step counts with its last values. What was sampled of the machine, and the lengths of
+    the summaries, stand with the first.
+    """
     steps = thinned(run.latest, lambda event: event.grad_norm)
     sampled = thinned(
         [event for _, event in run.of(SystemMetrics)],
         lambda event: event.vram_used_gb or event.disk_used_gb or 0.0,
     )
-    evaluations = [event for _, event in run.of(Evaluated) if event.stage == "train"]
+    trained = _curve(run, "train", steps)
+    yield msgspec.structs.replace(
+        trained,
+        sampled_at=tuple(event.at for event in sampled),
+        disk_used_gb=tuple(event.disk_used_gb for event in sampled),
+        vram_used_gb=tuple(event.vram_used_gb for event in sampled),
+        ram_used_gb=tuple(event.ram_used_gb for event in sampled),
+        summary_lengths=run.summary_lengths,
+    )
+    latest = {event.step: event for _, event in run.of(AlignStep)}
+    aligning = thinned(list(latest.values()), lambda event: event.grad_norm)
+    aligned = _curve(run, "align", aligning)
+    if aligning or aligned.evaluated_epochs:
+        yield msgspec.structs.replace(
+            aligned,
+            rewards=tuple(event.reward for event in aligning),
+            kls=tuple(event.kl for event in aligning),
+        )
+
+
+def _curve(run: RunHistory, stage: str, steps: Sequence[TrainStep] | Sequence[AlignStep]) -> Curve:
+    evaluations = [event for _, event in run.of(Evaluated) if event.stage == stage]
     signature = evaluations[-1].signature if evaluations else ""
     by_evaluation = {event.step: event for event in evaluations if event.signature == signature}
     evaluated = thinned(list(by_evaluation.values()), lambda event: event.rouge.mean)
     return Curve(
         run=run.id,
         name=run.name,
+        stage=stage,
         steps=tuple(event.step for event in steps),
         losses=tuple(event.loss for event in steps),
         grad_norms=tuple(event.grad_norm for event in steps),
         learning_rates=tuple(event.learning_rate for event in steps),
+        tokens_per_second=tuple(
+            event.tokens / event.seconds if event.seconds > 0 else None for event in steps
+        ),
         evaluated_epochs=tuple(event.epoch for event in evaluated),
         evaluated_means=tuple(event.rouge.mean for event in evaluated),
+        evaluated_intervals=tuple(event.interval for event in evaluated),
         evaluated_losses=tuple(event.loss for event in evaluated),
         evaluated_on=Basis(signature=signature, dev_sha256=run.dev_sha256) if evaluations else None,
-        sampled_at=tuple(event.at for event in sampled),
-        disk_used_gb=tuple(event.disk_used_gb for event in sampled),
-        vram_used_gb=tuple(event.vram_used_gb for event in sampled),
-        summary_lengths=run.summary_lengths,
     )
 
 

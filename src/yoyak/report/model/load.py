@@ -17,6 +17,7 @@ from yoyak.data.sample.generator import is_generated
 from yoyak.errors import BadData, InputMissing
 from yoyak.events import AnyEvent, RunState, RunStatus, fold
 from yoyak.messages import text
+from yoyak.metrics.diagnostics.copied_text import DialogueWords
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.metrics.significance import ScorecardGroup
 from yoyak.report.model import consistency, groups
@@ -27,6 +28,7 @@ from yoyak.report.model.report import (
     TOY,
     Basis,
     Blended,
+    CopiedText,
     DiskSpace,
     Fact,
     FoldSummary,
@@ -397,8 +399,23 @@ def _compared(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> _Compari
         compared[basis] = Compared(
             pairs=groups.pairs(ScorecardGroup({one.name: one.card for one in answers})),
             examples=() if corpus is None else examples(corpus, answers),
+            copied=() if corpus is None else _copied(corpus, [one for one, _ in scored]),
         )
     return _Comparisons(records, compared)
+
+
+def _copied(corpus: Corpus, scored: Sequence[_Read]) -> tuple[CopiedText, ...]:
+    """Return what the references and each system copy from the dialogues of dev."""
+    words = {one.id: DialogueWords(one.text) for one in corpus.dev.dialogues}
+    references = [(one.id, one.references[0]) for one in corpus.dev.dialogues if one.references]
+    answers = {one.run.name: [(row.id, row.text) for row in one.predictions] for one in scored}
+    return tuple(
+        CopiedText(
+            run=run,
+            runs=tuple(words[row].longest_copied(text) for row, text in texts if row in words),
+        )
+        for run, texts in ({None: references} | answers).items()
+    )
 
 
 def _disk(workspace: Workspace) -> DiskSpace:

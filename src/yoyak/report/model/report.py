@@ -10,6 +10,9 @@ from yoyak import messages
 from yoyak.config.project import Budget
 from yoyak.ensemble.gain import Gain
 from yoyak.events import CheckResult, DataFinding, RunStatus
+from yoyak.metrics.diagnostics.copied_text import CopiedRun
+from yoyak.metrics.diagnostics.error_types import ErrorType
+from yoyak.metrics.diagnostics.slices import Slice
 from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.selection_bias import ChanceGain
 from yoyak.metrics.significance import Verdict
@@ -202,6 +205,14 @@ class Pair(Value, frozen=True, kw_only=True):
     """Share of the rows on which ``other`` scores higher."""
 
 
+class CopiedText(Value, frozen=True, kw_only=True):
+    """The longest run of words that each summary copies from its dialogue."""
+
+    run: str | None
+    """``None``: the references, the first of each row."""
+    runs: tuple[CopiedRun, ...]
+
+
 class Proof(Value, frozen=True, kw_only=True):
     """Checks of a run made before its first step."""
 
@@ -238,6 +249,9 @@ class Quality(Value, frozen=True, kw_only=True):
     floors: tuple[Floor, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     """Reasons to doubt the score."""
+    faults: dict[ErrorType, int] = {}
+    """Rows with each kind of fault."""
+    slices: tuple[Slice, ...] = ()
     record: str
 
     @property
@@ -318,6 +332,8 @@ class SystemGroup(Value, frozen=True, kw_only=True):
     floors: tuple[Floor, ...] = ()
     pairs: tuple[Pair, ...] = ()
     examples: tuple[Example, ...] = ()
+    copied: tuple[CopiedText, ...] = ()
+    """Of each system whose answers are there, and of the references (run ``None``)."""
 
 
 class RunProgress(Value, frozen=True, kw_only=True):
@@ -344,16 +360,24 @@ class RunProgress(Value, frozen=True, kw_only=True):
 
 
 class Curve(Value, frozen=True, kw_only=True):
-    """Measurements along a run's training, thinned for drawing."""
+    """Measurements along one training stage of a run, thinned for drawing."""
 
     run: str
     name: str
+    stage: str = "train"
+    """``train`` or ``align`` (metric-aware training), whose steps count from one again."""
     steps: tuple[int, ...]
     losses: tuple[float, ...]
     grad_norms: tuple[float, ...]
     learning_rates: tuple[float, ...]
+    tokens_per_second: tuple[float | None, ...] = ()
+    rewards: tuple[float, ...] = ()
+    """Mean reward of each step's samples; of ``align`` only."""
+    kls: tuple[float | None, ...] = ()
+    """Divergence from the reference model per token; of ``align`` only."""
     evaluated_epochs: tuple[float, ...]
     evaluated_means: tuple[float, ...]
+    evaluated_intervals: tuple[Interval, ...] = ()
     evaluated_losses: tuple[float | None, ...]
     """Per token of the reference summaries; ``None`` where an evaluation did not measure it."""
     evaluated_on: Basis | None = None
@@ -361,8 +385,24 @@ class Curve(Value, frozen=True, kw_only=True):
     sampled_at: tuple[float, ...] = ()
     disk_used_gb: tuple[float | None, ...] = ()
     vram_used_gb: tuple[float | None, ...] = ()
+    ram_used_gb: tuple[float | None, ...] = ()
     summary_lengths: tuple[int, ...] = ()
     """Characters of each dev summary."""
+
+
+class PlanCheck(Value, frozen=True, kw_only=True):
+    """What the plan expected of a finished run, beside what was measured."""
+
+    run: str
+    name: str
+    low_seconds: float
+    high_seconds: float
+    seconds: float
+    """Sum of its stages."""
+    planned_checkpoint_bytes: float | None
+    checkpoint_bytes: float | None
+    """The largest checkpoint that was written."""
+    record: str
 
 
 class Tiles(Value, frozen=True, kw_only=True):
@@ -463,6 +503,7 @@ class Report(Value, frozen=True, kw_only=True):
     risks: tuple[Risk, ...] = ()
     disk: DiskForecast | None = None
     timeline: tuple[TimelineSpan, ...] = ()
+    plan_checks: tuple[PlanCheck, ...] = ()
     next_steps: tuple[Step, ...] = ()
     blended: Blended | None = None
     studies: tuple[StudySummary, ...] = ()
@@ -481,11 +522,11 @@ class Report(Value, frozen=True, kw_only=True):
 
     @property
     def evaluated(self) -> tuple[tuple[Curve, ...], ...]:
-        """The curves with evaluations during training, those on one basis together."""
-        found: dict[Basis | None, list[Curve]] = {}
+        """The curves with evaluations, those of one stage and one basis together."""
+        found: dict[tuple[str, Basis | None], list[Curve]] = {}
         for curve in self.curves:
             if curve.evaluated_epochs:
-                found.setdefault(curve.evaluated_on, []).append(curve)
+                found.setdefault((curve.stage, curve.evaluated_on), []).append(curve)
         return tuple(map(tuple, found.values()))
 
     def ranked(self, group: SystemGroup) -> tuple[tuple[System, Quality], ...]:

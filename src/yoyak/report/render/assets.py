@@ -102,10 +102,13 @@ def row_address(**filters: str) -> str:
 
     Filters, which all hold at once; ``page/explorer.js`` has more, which its own links use:
 
-    * ``fault``: a value of ``ErrorType``, such as ``invented_name``
-    * ``system``: the id of a run; the fault is then one of its summary
-    * ``topic``: the last word of the topic
-    * ``length``, ``turns``, ``speakers``: a number, or the lowest and the highest as ``26-310``
+    * ``fault``: a value of ``ErrorType``, such as ``invented_name``; ``of``: ``a`` for the faults
+      of system ``a`` alone
+    * ``a``, ``b``: the ids of the runs to compare
+    * ``topic``: its last word, or a part of it; ``speakers``: their number
+    * ``chars`` and ``turns`` of the dialogue; ``length`` (characters), ``score`` and
+      ``difference`` (points) of ``a``: the lowest and the highest, ``26..310``
+    * ``sort``: the id of a run, whose scores then rise; with ``-`` before it they fall
     * ``row``: the id of the row to open
     """
     return f"#rows?{urlencode(filters)}"

@@ -1,70 +1,109 @@
-"""Charts as inline SVG, specified in Vega-Lite (altair) and converted by vl-convert, no browser.
+"""Every chart of the page by its key, and the points of those that the browser draws."""
 
-Both packages come with the ``[report]`` extra; without it the page has a notice and no charts.
-Text and lines use the page's own colour, so that dark mode and print stay legible.
-"""
+import math
+from collections.abc import Callable, Mapping, Sequence
 
-import re
-from collections.abc import Sequence
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+import msgspec
 
 from yoyak.report.model.report import Report
-from yoyak.report.render.vega import CHARTS
-from yoyak.report.render.vega_common import INK, PALETTE, ROWS, Drawing
+from yoyak.report.render import heat_maps, line_plots, track_charts
+from yoyak.report.render.line_plots import along_evaluations, along_steps
+from yoyak.report.render.plots import Drawing, LinePlot, Series
 from yoyak.report.sections.blocks import Chart, Section, Timeline
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
+Draw = Callable[[Report, int], Drawing | None]
+"""Drawer of a chart for one part (see ``Chart``); ``None`` where it has no data."""
 
-BROAD = frozenset({"timeline"})
-"""Charts that take the full page width."""
+CHARTS: dict[str, Draw] = {
+    "loss": along_steps(lambda curve: curve.losses, "loss"),
+    "grad-norm": along_steps(lambda curve: curve.grad_norms, "grad-norm"),
+    "learning-rate": along_steps(lambda curve: curve.learning_rates, "rate", smooth=False),
+    "throughput": along_steps(lambda curve: curve.tokens_per_second, "throughput"),
+    "align-loss": along_steps(lambda curve: curve.losses, "method-loss", stage="align", log=False),
+    "align-reward": along_steps(lambda curve: curve.rewards, "reward", stage="align", log=False),
+    "align-kl": along_steps(lambda curve: curve.kls, "kl", stage="align"),
+    "align-grad-norm": along_steps(lambda curve: curve.grad_norms, "grad-norm", stage="align"),
+    "dev-rouge": along_evaluations(
+        lambda curve: [100 * mean for mean in curve.evaluated_means], "greedy-mean", intervals=True
+    ),
+    "dev-loss": along_evaluations(lambda curve: curve.evaluated_losses, "dev-loss"),
+    "machine": line_plots.machine,
+    "lengths": line_plots.lengths,
+    "copied-words": line_plots.copied_lengths,
+    "copied-position": line_plots.copied_positions,
+    "study": line_plots.study,
+    "comparison": track_charts.comparison,
+    "disk": track_charts.disk,
+    "vram": track_charts.vram,
+    "timeline": track_charts.timeline,
+    "plan": track_charts.plan,
+    "faults": heat_maps.faults,
+    "slices": heat_maps.slices,
+    "complement": heat_maps.complement,
+}
+"""Every chart by its key."""
 
-_ROLE = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
-"""ARIA roles of a chart's parts, removed because the enclosing figure carries the label."""
-_PATH = re.compile(r' d="[^"]*"')
-_DECIMALS = re.compile(r"(\.\d)\d+")
-"""Decimals of path coordinates beyond the first; 0.1 pixel is precise enough."""
-_ID = re.compile(r'(\bid="|url\(#)([A-Za-z])')
+_DIGITS = 5
 
 
-def is_available() -> bool:
-    """Return whether the ``[report]`` extra is installed."""
-    return find_spec("altair") is not None and find_spec("vl_convert") is not None
-
-
-def draw(view: Report, page: Sequence[Section]) -> "dict[str, Markup]":
-    """Return the SVG of every chart on the page by its key; empty without the extra."""
-    if not is_available():
-        return {}
+def draw(view: Report, page: Sequence[Section]) -> dict[str, Drawing]:
+    """Return every chart on the page by its id, in the current language."""
     asked = [block for section in page for block in section.blocks]
     wanted = [block for block in asked if isinstance(block, Chart)]
     wanted += [Chart("timeline") for block in asked if isinstance(block, Timeline)]
     drawn = ((chart.id, CHARTS[chart.key](view, chart.part)) for chart in wanted)
-    return {name: svg(drawing, name) for name, drawing in drawn if drawing is not None}
+    return {name: drawing for name, drawing in drawn if drawing is not None}
 
 
-def svg(drawing: Drawing, key: str) -> "Markup":
-    """Return a chart as inline SVG with ids unique to ``key`` and text in the page's colour."""
-    import vl_convert
-    from markupsafe import Markup
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line as ``page/charts.js`` reads it: numbers are places in ``PlotPoints.columns``."""
 
-    specification = _styled(drawing.chart).to_dict() | {"datasets": {ROWS: drawing.rows}}
-    drawn = vl_convert.vegalite_to_svg(specification)
-    drawn = _ID.sub(rf"\g<1>{key}-\g<2>", drawn).replace(INK, "currentColor")
-    drawn = _ROLE.sub("", drawn).replace("<svg ", '<svg aria-hidden="true" ', 1)
-    drawn = _PATH.sub(lambda match: _DECIMALS.sub(r"\1", match.group()), drawn)
-    # Safe: the only external text is names, which Vega has escaped.
-    return Markup(drawn)  # noqa: S704
+    x: int
+    y: int
+    colour: str
+    low: int | None = None
+    high: int | None = None
+    run: str | None = None
+    dash: int = 0
 
 
-def _styled(chart: Any) -> Any:
-    grey = {"gridColor": INK, "gridOpacity": 0.15, "domainColor": INK, "tickColor": INK}
-    words = {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12}
-    return (
-        chart.configure(background="transparent", aria=False, font="sans-serif")
-        .configure_view(stroke=None)
-        .configure_axis(**grey, **words, titleFontWeight="normal")
-        .configure_legend(**words, orient="bottom", columns=3, title=None, labelLimit=200, offset=6)
-        .configure_range(category=list(PALETTE))
-    )
+class PlotPoints(msgspec.Struct, frozen=True):
+    """The points of all line plots; columns that several lines share stand there once."""
+
+    columns: list[list[float | None]]
+    plots: dict[str, list[_Line]]
+
+
+def points(drawn: Mapping[str, Drawing]) -> PlotPoints:
+    """Return the points of the line plots in ``drawn``, to five significant digits."""
+    places: dict[tuple[float | None, ...], int] = {}
+
+    def place(values: Sequence[float | None], *, is_time: bool = False) -> int:
+        shown = (_rounded(one, is_time=is_time) for one in values)
+        return places.setdefault(tuple(shown), len(places))
+
+    def line(one: Series, plot: LinePlot) -> _Line:
+        has_interval = bool(one.low and one.high)
+        return _Line(
+            x=place(one.x, is_time=plot.x_kind == "time"),
+            y=place(one.y),
+            low=place(one.low) if has_interval else None,
+            high=place(one.high) if has_interval else None,
+            run=one.run,
+            colour=one.paint.colour,
+            dash=one.paint.dash,
+        )
+
+    plots = {
+        key: [line(one, plot) for one in plot.series]
+        for key, plot in drawn.items()
+        if isinstance(plot, LinePlot)
+    }
+    return PlotPoints(columns=[list(column) for column in places], plots=plots)
+
+
+def _rounded(value: float | None, *, is_time: bool = False) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    found = round(value) if is_time else float(f"{value:.{_DIGITS}g}")
+    return int(found) if found == int(found) else found

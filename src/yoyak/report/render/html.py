@@ -14,11 +14,11 @@ from yoyak.events import RunStatus
 from yoyak.report.model.report import Report
 from yoyak.report.model.rows import RowSource
 from yoyak.report.render import charts
-from yoyak.report.render.assets import assets, packed_block, policy
+from yoyak.report.render.assets import assets, json_block, packed_block, policy
 from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.explorer import explorer_blocks
 from yoyak.report.render.markdown import written
-from yoyak.report.render.vega_common import colours
+from yoyak.report.render.plots import colours
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import SIGNS, Cell, shown
 from yoyak.report.sections.page import sections, tiles
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FOLDED = ("configuration", "proofs", "provenance")
 """Reference sections, collapsed by default."""
+BROAD = frozenset({"timeline", "faults", "slices", "comparison"})
+"""Charts that take the full page width."""
 _STATES = frozenset({*RunStatus, "ok", "watch", "danger"})
 """Badge kinds drawn as a pill; all others are shown as inline text."""
 
@@ -41,7 +43,9 @@ def render(view: Report, rows: Sequence[RowSource] = (), *, live: bool = False) 
 
     spoken = messages.language()
     others = [language for language in messages.LANGUAGES if language != spoken]
-    data = [packed_block(f"content-{one}", content(view, one, live=live)) for one in others]
+    drawn = charts.draw(view, sections(view))
+    data = [json_block("chart-points", charts.points(drawn))]
+    data += [packed_block(f"content-{one}", content(view, one, live=live)) for one in others]
     data += explorer_blocks(rows, colours(view), live=live)
     return _template("page.html.jinja").render(
         live=live,
@@ -68,7 +72,7 @@ def content(view: Report, language: messages.Language, *, live: bool = False) ->
             tiles=tiles(view.tiles),
             sections=page,
             drawn=drawn,
-            swatches=_swatches(view) if drawn else {},
+            swatches=_swatches(view),
         )
 
 
@@ -121,7 +125,7 @@ def environment(package: str) -> "Environment":
     }  # fmt: skip
     environment.globals |= {
         "signs": SIGNS, "text": messages.text, "figures": format,
-        "folded": FOLDED, "states": _STATES, "broad": charts.BROAD,
+        "folded": FOLDED, "states": _STATES, "broad": BROAD,
         "figures_first": ("timeline", "ensemble"),
     }  # fmt: skip
     return environment

@@ -132,7 +132,7 @@ class Timeline(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart, by its key in ``report.render.vega.CHARTS``.
+    """A chart, by its key in ``report.render.charts.CHARTS``.
 
     ``part`` is the group of comparable systems that it shows, where it shows scores.
     """
@@ -140,7 +140,7 @@ class Chart(NamedTuple):
     key: str
     part: int = 0
     data: str = ""
-    """Name of the part's data, where there are several."""
+    """What the part is of, where there are several: data, or a stage."""
 
     @property
     def id(self) -> str:

@@ -89,9 +89,9 @@ def moment(at: float | None) -> str:
     return UNKNOWN if at is None else _local(at, "%Y-%m-%d %H:%M %z")
 
 
-def clock(at: float) -> str:
+def clock(at: float, *, seconds: bool = False) -> str:
     """Return the hour and minute of a Unix time in the reader's time zone."""
-    return _local(at, "%H:%M")
+    return _local(at, "%H:%M:%S" if seconds else "%H:%M")
 
 
 def _local(at: float, pattern: str) -> str:

@@ -211,12 +211,15 @@ def current(view: Report) -> Blocks:
 
 
 def curves(view: Report) -> Blocks:
-    """Yield the charts of values measured during training."""
+    """Yield the charts of values measured during training, then during metric-aware training."""
     if any(curve.steps for curve in view.curves):
         yield from (Chart("loss"), Chart("learning-rate"))
-        for part in range(len(view.evaluated)):
-            yield from (Chart("dev-loss", part), Chart("dev-rouge", part))
-        yield Chart("grad-norm")
+        for part, measured in enumerate(view.evaluated):
+            stage = "" if measured[0].stage == "train" else format.stage(measured[0].stage)
+            yield from (Chart("dev-loss", part, stage), Chart("dev-rouge", part, stage))
+        yield from (Chart("grad-norm"), Chart("throughput"))
+        yield from (Chart("align-reward"), Chart("align-kl"))
+        yield from (Chart("align-loss"), Chart("align-grad-norm"))
 
 
 def pending(view: Report) -> Blocks:
@@ -259,7 +262,7 @@ def performance(view: Report) -> Blocks:
         if group is not None:
             part = view.groups.index(group)
             data = group.data if len(view.groups) > 1 else ""
-            yield from (Chart("comparison", part, data), Chart("lengths", part, data))
+            yield Chart("comparison", part, data)
             yield Bullets(tuple(notes(group, systems)))
     yield from _second_scores(view)
 
@@ -304,6 +307,15 @@ def notes(group: SystemGroup, systems: Sequence[System]) -> list[str]:
     if group.baseline:
         found.append(text("report.baseline-note", baseline=group.baseline))
     return [*found, text("report.protocol-note", signature=group.basis.signature)]
+
+
+def breakdown(view: Report) -> Blocks:
+    """Yield the charts of faults, slices, lengths and copied text, group by group."""
+    for part, group in enumerate(view.groups):
+        data = group.data if len(view.groups) > 1 else ""
+        yield from (Chart("faults", part, data), Chart("slices", part, data))
+        yield from (Chart("lengths", part, data), Chart("copied-words", part, data))
+        yield Chart("copied-position", part, data)
 
 
 def small(view: Report) -> Blocks:
@@ -360,6 +372,7 @@ def timeline(view: Report) -> Blocks:
     if not view.timeline:
         return
     yield Timeline(view.timeline)
+    yield Chart("plan")
     yield from table(
         ("system", "status", "start", "end", "duration"),
         (
@@ -481,6 +494,7 @@ SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
     "pending": pending,
     "configuration": configuration,
     "performance": performance,
+    "breakdown": breakdown,
     "small": small,
     "studies": studies,
     "seeds": seeds,

@@ -202,10 +202,10 @@
   // --- state, which is also the address -----------------------------------------------------------
 
   const EMPTY = {
-    t: "", q: "", fault: "", of: "any", topic: "", speakers: "", turns: "", length: "", summary: "",
+    t: "", q: "", fault: "", of: "any", topic: "", speakers: "", turns: "", chars: "", length: "",
     score: "", difference: "", disagreement: "", a: "", b: "", sort: "", row: "",
   };
-  const RANGES = ["turns", "length", "summary", "score", "difference", "disagreement"];
+  const RANGES = ["turns", "chars", "length", "score", "difference", "disagreement"];
   const ADDRESS = "#rows?";
   let state = { ...EMPTY };
   let table = null;
@@ -217,7 +217,6 @@
     const asked = new URLSearchParams(location.hash.slice(ADDRESS.length));
     state = { ...EMPTY };
     for (const key of Object.keys(EMPTY)) state[key] = asked.get(key) ?? EMPTY[key];
-    if (asked.has("system")) Object.assign(state, { a: asked.get("system"), of: "a" });
     return true;
   }
 
@@ -261,8 +260,8 @@
     const found = [];
     const numbers = {
       turns: (at) => table.turns[at],
-      length: (at) => table.chars[at],
-      summary: (at) => table.lengths[a][at],
+      chars: (at) => table.chars[at],
+      length: (at) => table.lengths[a][at],
       score: (at) => table.means[a][at],
       difference: (at) => table.means[a][at] - table.means[b][at],
       disagreement: (at) => table.apart[at],
@@ -305,7 +304,7 @@
       topic: (at) => table.rows[at][TOPIC] ?? "",
       turns: (at) => table.turns[at],
       speakers: (at) => table.speakers[at],
-      length: (at) => table.chars[at],
+      chars: (at) => table.chars[at],
       faults: (at) => bits(table.faultsOf(at, scope)),
       disagreement: (at) => table.apart[at],
       difference: (at) => table.means[a][at] - table.means[b][at],
@@ -377,7 +376,7 @@
       { key: "topic", label: say("column-topic"), width: 150, text: (at) => table.rows[at][TOPIC] ?? "–" },
       { key: "turns", label: say("column-turns"), width: 68, text: (at) => table.turns[at] },
       { key: "speakers", label: say("column-speakers"), width: 84, text: (at) => table.speakers[at] },
-      { key: "length", label: say("column-length"), width: 96, text: (at) => table.chars[at] },
+      { key: "chars", label: say("column-chars"), width: 96, text: (at) => table.chars[at] },
     ];
     if (blind.on) return found;
     const scope = inScope();
@@ -750,7 +749,7 @@
     blind.on = on;
     parts.blind.setAttribute("aria-pressed", on);
     host.classList.toggle("xp-blind", on);
-    if (on) Object.assign(state, { sort: "", score: "", difference: "", fault: "", disagreement: "", summary: "" });
+    if (on) Object.assign(state, { sort: "", score: "", difference: "", fault: "", disagreement: "", length: "" });
     fillControls();
     apply();
     drawVerdict();

@@ -38,13 +38,16 @@ const yoyakPage = (() => {
     document.dispatchEvent(new CustomEvent("yoyak:content", { detail }));
   };
 
-  // What the reader has opened stays open, and the place on the page stays the same.
+  // What the reader has opened stays open, the place on the page stays the same, and the explorer,
+  // which has its texts in every language, stays what it is.
   function replace(html, language = document.documentElement.lang) {
     const live = document.getElementById("live");
+    const kept = find("#explorer", live);
     const open = find("details[open]", live).map((one) => one.dataset.id);
     const [left, top] = [window.scrollX, window.scrollY];
     document.documentElement.lang = language;
     live.innerHTML = html;
+    for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
     for (const one of find("details[data-id]", live)) one.open = open.includes(one.dataset.id);
     const heading = live.querySelector("h1");
     if (heading) document.title = heading.textContent;
@@ -78,6 +81,52 @@ const yoyakPage = (() => {
     return contents.get(language);
   }
 
-  const page = { announce, content, data, find, replace, save, unpack };
+  // --- what appears over a mark: a head, and rows of [colour, name, value]
+
+  const tip = {
+    owner: null,
+    show(owner, x, y, head, rows = []) {
+      const box = document.getElementById("tip");
+      const made = (tag, text, colour) => {
+        const element = document.createElement(tag);
+        element.textContent = text;
+        if (colour) element.style.background = colour;
+        return element;
+      };
+      box.replaceChildren(made("b", head));
+      for (const [colour, name, value] of rows) {
+        const line = document.createElement("div");
+        const swatch = made("span", "", colour);
+        swatch.className = "swatch";
+        line.append(swatch, made("span", name), made("strong", value));
+        box.append(line);
+      }
+      tip.owner = owner;
+      box.hidden = false;
+      const { width, height } = box.getBoundingClientRect();
+      const left = x + 14 + width > window.innerWidth ? x - 14 - width : x + 14;
+      box.style.left = `${Math.max(4, left)}px`;
+      box.style.top = `${Math.max(4, Math.min(y + 12, window.innerHeight - height - 4))}px`;
+    },
+    hide() {
+      tip.owner = null;
+      document.getElementById("tip").hidden = true;
+    },
+  };
+
+  function over(event) {
+    const mark = event.target.closest?.("[data-tip]");
+    if (mark) {
+      const at = mark.getBoundingClientRect();
+      tip.show(mark, event.clientX ?? at.left, event.clientY ?? at.bottom, mark.dataset.tip);
+    } else if (tip.owner instanceof Element) tip.hide();
+  }
+  document.addEventListener("pointerover", over);
+  document.addEventListener("focusin", over);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") tip.hide();
+  });
+
+  const page = { announce, content, data, find, replace, save, tip, unpack };
   return page;
 })();
