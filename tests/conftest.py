@@ -165,6 +165,20 @@ class FakeNvml:
         total, used = (mebibytes * 2**20 for mebibytes in self._of(handle, "memory"))
         return SimpleNamespace(total=total, used=used, free=total - used)
 
+    NVML_TEMPERATURE_GPU = 0
+
+    def nvmlDeviceGetUtilizationRates(self, handle):
+        return SimpleNamespace(gpu=self._of(handle, "busy"), memory=0)
+
+    def nvmlDeviceGetTemperature(self, handle, sensor):
+        return self._of(handle, "celsius")
+
+    def nvmlDeviceGetPowerUsage(self, handle):
+        return 1000 * self._of(handle, "watts")
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle):
+        return 1000 * self._of(handle, "watts_limit")
+
     def nvmlDeviceGetComputeRunningProcesses(self, handle):
         return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in self._processes]
 
@@ -174,7 +188,10 @@ def fake_gpus(monkeypatch):
     """Install a driver with GPUs that are an RTX 3090 but for the given fields; none: no GPU."""
 
     def install(*changes, processes=()):
-        usual = {"name": "NVIDIA GeForce RTX 3090", "capability": (8, 6), "memory": (24576, 312)}
+        usual = {
+            "name": "NVIDIA GeForce RTX 3090", "capability": (8, 6), "memory": (24576, 312),
+            "busy": 87, "celsius": 71, "watts": 312, "watts_limit": 350,
+        }  # fmt: skip
         gpus = [{"uuid": f"GPU-{n}a0b", **usual, **each} for n, each in enumerate(changes)]
         nvml = FakeNvml(gpus, processes)
         monkeypatch.setitem(sys.modules, "pynvml", nvml)

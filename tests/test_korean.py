@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoyak.korean import particle, with_particle
+from yoyak.korean import particle, search_pattern, with_particle
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,35 @@ def test_any_syllable_agrees_with_its_decomposition(syllable):
 def test_what_is_no_such_particle_is_an_error(form):
     with pytest.raises(KeyError):
         particle("책", form)
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "is_found"),
+    [
+        ("ㅅㅁㅈ", "어제 소매점에 갔다", True),
+        ("소ㅁ점", "어제 소매점에 갔다", True),
+        ("ㅆ", "쓰레기", True),
+        ("ㅅ", "쓰레기", False),
+        ("ㄱㄴ", "까나리", False),
+        ("ㅋㅋ", "웃겨 ㅋㅋ", True),
+        ("ㅋㅋ", "코끼리와 크큭", True),
+        ("person1 ㄱㄷ", "Person1\n가다", True),
+        ("a.b", "a.b", True),
+        ("a.b", "axb", False),
+        ("", "anything", True),
+    ],
+)
+def test_search_finds_initials_and_letters(query, text, is_found):
+    assert (search_pattern(query).search(text) is not None) is is_found
+
+
+@given(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=8))
+def test_the_initials_of_a_word_find_it(word):
+    # The oracle: canonical decomposition (NFD) begins each syllable with its conjoining initial,
+    # in the order of the blocks; none of another initial is found.
+    compatibility = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+    places = [ord(unicodedata.normalize("NFD", syllable)[0]) - 0x1100 for syllable in word]
+    initials = "".join(compatibility[place] for place in places)
+    assert search_pattern(initials).fullmatch(word)
+    other = compatibility[(places[0] + 1) % 19] + initials[1:]
+    assert not search_pattern(other).fullmatch(word)

@@ -1,4 +1,4 @@
-"""Choose Korean particles by the final consonant of the word before them: 책을, 종이를, 길로."""
+"""Korean spelling: particles by the final consonant (책을, 길로), search by initials (초성)."""
 
 import re
 
@@ -6,6 +6,10 @@ _HANGUL_START, _HANGUL_END = "가", "힣"
 _FINALS = 28
 """Finals of a syllable block, none included: ``(code - start) % 28`` is the final's index."""
 _RIEUL = 8
+_INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+"""Initial consonants in the order of Unicode's syllable blocks (standard, chapter 3.12)."""
+_BLOCK = 21 * _FINALS
+"""Syllables that share an initial."""
 
 _DIGITS = dict(zip("0123456789%", "영일이삼사오육칠팔구트", strict=True))
 """Digits and the percent sign (퍼센트) by their last syllable as read."""
@@ -84,3 +88,21 @@ def _last_syllable(latin: str) -> str | None:
     if len(latin) == 1 or not re.search("[aeiou]", latin):  # spelled out
         return _LETTERS.get(latin[-1])
     return next((syllable for ending, syllable in _LOANWORDS if ending.search(latin)), None)
+
+
+def search_pattern(query: str) -> re.Pattern[str]:
+    """Return the pattern that finds ``query`` in a text, whatever its case.
+
+    A lone initial consonant stands for every syllable that begins with it (ㅅㅁㅈ finds 소매점),
+    and blanks for any white space.
+    """
+    words = ("".join(map(_letter_pattern, word)) for word in query.split())
+    return re.compile(r"\s+".join(words), re.IGNORECASE)
+
+
+def _letter_pattern(letter: str) -> str:
+    place = _INITIALS.find(letter)
+    if place < 0:
+        return re.escape(letter)
+    first = ord(_HANGUL_START) + place * _BLOCK
+    return f"[{letter}{chr(first)}-{chr(first + _BLOCK - 1)}]"

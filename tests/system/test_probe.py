@@ -36,6 +36,17 @@ def test_without_the_library_or_a_driver_there_is_no_gpu(fake_gpus, monkeypatch)
     assert (probe.gpus(), probe.gpu_processes(gpu)) == ((), ())
 
 
+def test_activity_says_what_each_gpu_measures_and_no_more(fake_gpus, monkeypatch):
+    fake_gpus({}, {"watts": None, "busy": None})
+    first, second = probe.gpu_activity()
+    assert (first.busy_percent, first.celsius, first.watts, first.watts_limit) == (87, 71, 312, 350)
+    assert first.total_gb == pytest.approx(25.77, abs=0.01)
+    assert (second.busy_percent, second.watts) == (None, None)
+    assert (second.celsius, second.watts_limit) == (71, 350)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert probe.gpu_activity() == ()
+
+
 @pytest.mark.parametrize(
     ("visible", "indices"),
     [

@@ -2,3 +2,4 @@
 
 from support.report import *  # noqa: F403
 from support.terminal import *  # noqa: F403
+from support.watching import *  # noqa: F403

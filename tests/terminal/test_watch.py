@@ -7,18 +7,13 @@ import subprocess
 import sys
 import time
 
-import msgspec
 import pytest
 
 from yoyak import messages
-from yoyak.config import load
-from yoyak.data import sample
-from yoyak.data.corpus import read_corpus
 from yoyak.events import RunStatus
 from yoyak.report.model.build import build
 from yoyak.report.model.report import DiskSpace
 from yoyak.runs.workspace import Workspace
-from yoyak.scheduler import provenance
 from yoyak.terminal import render, watch
 
 
@@ -53,27 +48,6 @@ def test_a_falling_loss_falls_in_the_spark(running):
     assert len(watch.spark(curve, width=5)) == 5
 
 
-@pytest.mark.process
-def test_the_last_things_that_happened_are_told_as_they_come(tmp_path, make):
-    workspace = Workspace(tmp_path / "workspace")
-    corpus = read_corpus(sample.folder())
-    record = msgspec.json.encode(provenance.gather(corpus))
-    run = workspace.find_or_create(load.resolve("tiny-bart").recipe, corpus, lambda: record)
-    ticker = watch.Ticker(workspace)
-    assert ticker() == []
-    toy = make.toy_run().events
-    for event in toy[:-2]:
-        run.emit(event)
-    before = ticker()
-    assert len(before) == 5
-    assert not any("dev ROUGE mean 18.33" in line for line in before)
-    for event in toy[-2:]:
-        run.emit(event)
-    assert "dev ROUGE mean 18.33" in ticker()[-2]
-    assert "finished in" in ticker()[-1]
-    assert "finished in" in drawn(build([], make.rest()), width=100, events=ticker())
-
-
 def test_a_queued_run_has_an_empty_bar_and_a_finished_one_a_full_one(make):
     queued = make.cut_run()._replace(status=RunStatus.QUEUED, events=make.cut_run().events[:1])
     view = build([make.lead_run(), queued], make.rest())
@@ -105,27 +79,33 @@ def test_without_a_terminal_the_status_is_printed_once(tmp_path):
 
 
 @pytest.mark.process
-def test_q_on_a_real_terminal_leaves_and_restores_it(tmp_path):
-    """A pseudo-terminal: the view draws, q ends it, and the line discipline is as before."""
+@pytest.mark.parametrize("has_extra", [True, False])
+def test_q_on_a_real_terminal_leaves_and_restores_it(tmp_path, has_extra):
+    """A pseudo-terminal: app or picture, q ends it and the terminal is as before."""
     import termios
 
+    if has_extra:
+        pytest.importorskip("textual", reason="the extra [watch] is not installed")
     parent, child = pty.openpty()
     before = termios.tcgetattr(child)
     code = (
         "import sys; from pathlib import Path; from yoyak.terminal.watch import watch;"
         "from yoyak.runs.workspace import Workspace;"
+        f"{'' if has_extra else 'sys.modules.update(textual=None);'}"
         "watch(Workspace(Path(sys.argv[1])), sys.stdout)"
     )
+    environment = {"TERM": "xterm-256color", "YOYAK_LANG": "en"}
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=child, stdout=child, stderr=child,
-        env={**os.environ, "TERM": "xterm-256color", "YOYAK_LANG": "en"},
+        env=os.environ | environment,
     )  # fmt: skip
-    said = b""
+    said, wanted = b"", b"q leave" if has_extra else b"leave the view"
     deadline = time.monotonic() + 300
-    while b"leave the view" not in said and time.monotonic() < deadline:
+    while wanted not in said and time.monotonic() < deadline:
         said += os.read(parent, 65536)
     os.write(parent, b"q")
     assert process.wait(timeout=300) == 0
+    assert (b"yoyak[watch]" in said) is not has_extra, "the picture names the extra"
     assert termios.tcgetattr(child)[3] == before[3]
     os.close(parent)
     os.close(child)

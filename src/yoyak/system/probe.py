@@ -8,7 +8,7 @@ import platform
 import pwd
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata, util
 from pathlib import Path
@@ -67,6 +67,20 @@ class GpuProcess(Value, frozen=True, kw_only=True):
         return f"{self.pid} ({known})" if known else str(self.pid)
 
 
+class GpuActivity(Value, frozen=True, kw_only=True):
+    """What one GPU is doing now; ``None`` where it does not measure that. GB are 1e9 bytes."""
+
+    index: int
+    name: str
+    busy_percent: int | None = None
+    """Share of the last sample period in which a kernel ran."""
+    used_gb: float | None = None
+    total_gb: float | None = None
+    celsius: int | None = None
+    watts: float | None = None
+    watts_limit: float | None = None
+
+
 @contextmanager
 def _nvml() -> Iterator[Any]:
     """Yield an initialised ``pynvml``; ``None`` without the library or without a driver."""
@@ -113,6 +127,37 @@ def _gpu(nvml: Any, index: int) -> Gpu | None:
         )
     except nvml.NVMLError:
         return None
+
+
+def gpu_activity() -> tuple[GpuActivity, ...]:
+    """Return use, memory, temperature and power of every GPU, in PCI order."""
+    with _nvml() as nvml:
+        if nvml is None:
+            return ()
+        return tuple(_activity(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+
+
+def _activity(nvml: Any, index: int) -> GpuActivity:
+    """Return what one GPU answers; each question alone, as many GPUs lack a sensor."""
+
+    def ask(question: Callable[..., Any], *more: object) -> Any:
+        with suppress(nvml.NVMLError):
+            return question(nvml.nvmlDeviceGetHandleByIndex(index), *more)
+        return None
+
+    memory = ask(nvml.nvmlDeviceGetMemoryInfo)
+    rates = ask(nvml.nvmlDeviceGetUtilizationRates)
+    power, limit = ask(nvml.nvmlDeviceGetPowerUsage), ask(nvml.nvmlDeviceGetEnforcedPowerLimit)
+    return GpuActivity(
+        index=index,
+        name=ask(nvml.nvmlDeviceGetName) or "GPU",
+        busy_percent=None if rates is None else rates.gpu,
+        used_gb=None if memory is None else memory.used / GB,
+        total_gb=None if memory is None else memory.total / GB,
+        celsius=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+        watts=None if power is None else power / 1000,
+        watts_limit=None if limit is None else limit / 1000,
+    )
 
 
 def visible_gpus(visible: str | None = None) -> tuple[Gpu, ...]:

@@ -35,7 +35,7 @@ OPEN, CLOSE = "⟦", "⟧"
 """Brackets around a marked piece of text, visible without colour."""
 CHOSEN = "→ "
 """Mark before the answer that is submitted."""
-_STYLES = {"danger": "bold red", "failed": "bold red", "stuck": "bold red", "watch": "yellow"}
+STYLES = {"danger": "bold red", "failed": "bold red", "stuck": "bold red", "watch": "yellow"}
 _LEAST_WORDS = 12
 """Terminal columns that a column of words keeps before notes are given up."""
 
@@ -175,6 +175,13 @@ class TableView:
         return drawn
 
 
+def shortened(words: str, columns: int) -> str:
+    """Return ``words`` in at most ``columns`` of a terminal, cut with an ellipsis."""
+    from rich.cells import cell_len, set_cell_size
+
+    return words if cell_len(words) <= columns else set_cell_size(words, columns - 1) + "…"
+
+
 def _note(cell: Cell) -> str:
     return plain(note(cell))
 
@@ -188,7 +195,7 @@ def _cell(cell: Cell, *, with_note: bool) -> "Text":
     from rich.text import Text
 
     behind = f" ({_note(cell)})" if with_note and _note(cell) else ""
-    style = _STYLES.get(cell.kind, "") if isinstance(cell, Badge) else ""
+    style = STYLES.get(cell.kind, "") if isinstance(cell, Badge) else ""
     return Text(f"{_shown(cell)}{behind}", style=style)
 
 

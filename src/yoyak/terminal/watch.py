@@ -1,7 +1,7 @@
 """Show a running line-up in a terminal; ``q`` leaves the view and does not stop the run.
 
 Reads only the records, once a second: it can be started, left and started again at any
-time, from any shell.
+time, from any shell. With the extra [watch] it is an app (``watch_app``), without it one picture.
 """
 
 import os
@@ -12,6 +12,7 @@ import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,13 +24,15 @@ from yoyak.report.render.escape import plain
 from yoyak.report.sections import format, page
 from yoyak.report.sections.blocks import Bar, Table, TableColumn
 from yoyak.report.sections.model_table import lineup_end, model_table
-from yoyak.runs.event_tail import EventTail
 from yoyak.runs.workspace import Workspace
-from yoyak.terminal.progress import BAR_WIDTH, LIVE_COLUMNS, ProgressRow, news
+from yoyak.terminal.event_lines import EventLines
+from yoyak.terminal.progress import BAR_WIDTH, LIVE_COLUMNS
 from yoyak.terminal.render import TableView, console, render, show
 
 if TYPE_CHECKING:
-    from rich.console import Group, RenderableType
+    from rich.console import Console, Group, RenderableType
+
+    from yoyak.terminal.watch_app import RunControls
 
 INTERVAL_SECONDS = 1.0
 _BARS = "▁▂▃▄▅▆▇█"
@@ -38,21 +41,39 @@ _LAST_EVENTS = 5
 _QUIT = frozenset("qQ\x03\x04")
 
 
-def watch(workspace: Workspace, stream: TextIO) -> None:
-    """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal."""
+def watch(
+    workspace: Workspace, stream: TextIO, controls: "Callable[[], RunControls] | None" = None
+) -> None:
+    """Show the workspace until ``q``; print the status once if ``stream`` is not a terminal.
+
+    ``controls`` makes what the keys that steer do; it is called only where there are such keys.
+
+    Raises:
+        YoyakError: the records cannot be read.
+    """
     out = console(stream)
     if not stream.isatty() or out.is_dumb_terminal:
         show(page.status(gather(workspace, compared=False)), stream)
-        return
+    elif sys.stdin.isatty() and find_spec("textual") is not None:
+        from yoyak.terminal.watch_app import WatchApp
+
+        problem = WatchApp(workspace, None if controls is None else controls()).run()
+        if problem is not None:
+            raise problem
+    else:
+        _watch_picture(workspace, out)
+
+
+def _watch_picture(workspace: Workspace, out: "Console") -> None:
     from rich.live import Live
 
     with _keyboard() as pressed:
-        ticker = Ticker(workspace)
-        shown = frame(gather(workspace, compared=False), ticker())
+        lines = EventLines(workspace)
+        shown = frame(gather(workspace, compared=False), lines.read())
         with Live(shown, console=out, screen=True, auto_refresh=False) as live:
             live.refresh()
             while pressed(INTERVAL_SECONDS) not in _QUIT:
-                live.update(frame(gather(workspace, compared=False), ticker()), refresh=True)
+                live.update(frame(gather(workspace, compared=False), lines.read()), refresh=True)
 
 
 @contextmanager
@@ -83,32 +104,6 @@ def _pressed(handle: int, seconds: float) -> str:
     return os.read(handle, 1).decode("latin-1") if ready else ""
 
 
-class Ticker:
-    """The latest events of all runs; each call reads only new ones."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._tails: dict[str, tuple[EventTail, ProgressRow]] = {}
-        self._last: list[tuple[float, str]] = []
-
-    def __call__(self) -> Sequence[str]:
-        """Return a line per event, the newest last."""
-        for run in self._workspace.runs():
-            if run.name not in self._tails:
-                self._tails[run.name] = (
-                    EventTail(run.log_path, 0),
-                    ProgressRow(run.identity.recipe),
-                )
-            tail, row = self._tails[run.name]
-            for event in tail.read():
-                row.feed(event)
-                line = news(row, event)
-                if line is not None:
-                    self._last.append((event.at, line))
-        self._last = sorted(self._last)[-_LAST_EVENTS:]
-        return [f"{format.clock(at)}  {plain(line)}" for at, line in self._last]
-
-
 def frame(view: Report, events: Sequence[str] = ()) -> "Group":
     """Return one frame of the view; ``events`` are its last lines."""
     from rich.console import Group
@@ -124,9 +119,9 @@ def frame(view: Report, events: Sequence[str] = ()) -> "Group":
         Rule(style="dim"),
         *(
             Text(line, overflow="ellipsis", no_wrap=True)
-            for line in events or [text("report.watch-quiet")]
+            for line in list(events)[-_LAST_EVENTS:] or [text("report.watch-quiet")]
         ),
-        Text(text("report.watch-keys"), style="dim"),
+        Text(f"{text('report.watch-keys')} · {text('watch.hint-extra')}", style="dim"),
     ]
     return Group(*parts)
 

@@ -40,6 +40,9 @@ from yoyak.report.model.report import (
 POINTS = 200
 """Maximum number of points of a curve; more are indistinguishable on a screen."""
 
+THROUGHPUT_STEPS = 20
+"""Number of newest steps that the tokens per second are measured over."""
+
 Point = TypeVar("Point")
 Kind = TypeVar("Kind", bound=Event)
 
@@ -128,6 +131,7 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
         rows_seen=sum(step.rows for step in run.latest) if run.whole and run.steps else None,
         rows=prepared.rows if prepared else None,
         seconds_per_unit=None if generated else pace.seconds_per_step,
+        tokens_per_second=None if generated else _tokens_per_second(run),
         loss=last.loss if last else None,
         grad_norm=last.grad_norm if last else None,
         learning_rate=last.learning_rate if last else None,
@@ -135,6 +139,14 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
         last_at=state.last_at,
         record=run.at(len(run.events) - 1) if run.events else run.log,
     )
+
+
+def _tokens_per_second(run: RunHistory) -> float | None:
+    """Return the throughput of the newest steps of supervised or metric-aware training."""
+    aligned = [event for _, event in run.of(AlignStep)]
+    newest: Sequence[TrainStep | AlignStep] = (aligned or run.steps)[-THROUGHPUT_STEPS:]
+    seconds = sum(step.seconds for step in newest)
+    return sum(step.tokens for step in newest) / seconds if seconds > 0 else None
 
 
 def _forecast(others: Sequence[AnyEvent], state: RunState, pace: Pace) -> Forecast | None:

@@ -351,6 +351,8 @@ class RunProgress(Value, frozen=True, kw_only=True):
     rows_seen: int | None
     rows: int | None
     seconds_per_unit: float | None
+    tokens_per_second: float | None = None
+    """Of the newest training steps; ``None`` outside training."""
     loss: float | None
     grad_norm: float | None
     learning_rate: float | None

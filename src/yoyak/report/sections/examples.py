@@ -118,7 +118,7 @@ def faults(found: Sequence[ErrorFound], *, limit: int = 5) -> Iterator[Block]:
     for kind, group in groupby(found, key=lambda one: one.fault):
         rows = list(group)
         yield SampleBlock(
-            title=text(f"report.score-fault-{kind.value.replace('_', '-')}"),
+            title=format.fault_name(kind),
             why=format.count(len(rows)),
             answers=tuple(AnswerBlock(one.id, marked(one.text, one.spans)) for one in rows[:limit]),
         )

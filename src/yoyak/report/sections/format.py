@@ -16,6 +16,7 @@ from yoyak.values import Interval
 
 if TYPE_CHECKING:
     from yoyak.ensemble.gain import Gain
+    from yoyak.metrics.diagnostics.error_types import ErrorType
     from yoyak.metrics.significance import Verdict
 
 UNKNOWN = "–"
@@ -24,6 +25,11 @@ UNKNOWN = "–"
 def score(fraction: float | None, digits: int = 2) -> str:
     """Return a fraction 0 to 1 (a sum: 0 to 3) scaled to 0 to 100 (0 to 300)."""
     return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f}"
+
+
+def fault_name(kind: "ErrorType") -> str:
+    """Return a kind of fault in words."""
+    return text(f"report.score-fault-{kind.value.replace('_', '-')}")
 
 
 def points(fraction: float | None) -> str:
@@ -133,6 +139,11 @@ def quantisation(system: System) -> str:
 def number(value: float | None) -> str:
     """Return any other number with four significant figures."""
     return UNKNOWN if value is None else f"{value:.4g}"
+
+
+def whole(value: float | None) -> str:
+    """Return any other number rounded, with thousands separators."""
+    return count(None if value is None else round(value))
 
 
 _SHOWN_CHARACTERS = 60

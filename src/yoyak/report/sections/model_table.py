@@ -159,6 +159,7 @@ CELLS: dict[str, _CellOf] = {
     "loss": _progress(lambda now: format.number(now.loss)),
     "rate": _progress(lambda now: format.number(now.learning_rate)),
     "pace": _progress(lambda now: format.duration(now.seconds_per_unit)),
+    "throughput": _progress(lambda now: format.whole(now.tokens_per_second)),
     "left": _progress(_left),
     "start": lambda one, _: format.moment(one.started_at),
     "end": lambda one, _: format.moment(one.ended_at),
