@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,10 +14,16 @@ from yoyak.cli.submission import draw_review
 from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import listed, text
 from yoyak.report.model.report import TOY
+from yoyak.terminal.pager import paged
 
 if TYPE_CHECKING:
     from yoyak.metrics.diagnostics.error_report import ScoredSystem
+    from yoyak.metrics.diagnostics.row_filter import RowFilter
     from yoyak.metrics.scorecard import Scorecard
+
+ROWS_SHOWN = 10
+FAULTS_SHOWN = 5
+"""At most so many rows of each kind of fault are printed."""
 
 Column = Annotated[str | None, typer.Option(help=text("cli.option-column"), show_default=False)]
 
@@ -52,9 +59,62 @@ def compare(
     ] = None,
     workspace: WorkspaceFolder = None,
     rows: Annotated[bool, typer.Option("--rows", help=text("cli.option-rows"))] = False,
+    row: Annotated[
+        list[str] | None,
+        typer.Option("--row", metavar="ID", help=text("cli.option-row"), show_default=False),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="KIND", help=text("cli.option-fault"), show_default=False),
+    ] = None,
+    topic: Annotated[
+        str, typer.Option("--topic", help=text("cli.option-topic"), show_default=False)
+    ] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help=text("cli.option-limit"))
+    ] = ROWS_SHOWN,
     as_json: AsJson = False,
 ) -> None:
     """Print which differences between systems are significant and which are not proven."""
+    chosen = _row_filter(row or (), fault or (), topic)
+    is_chosen = bool(row or fault or topic)
+    shown = RowsShown(chosen, limit) if rows or is_chosen else None
+    with paged() if shown and not as_json else nullcontext():
+        _compare(open_context(None, workspace), systems, references, shown, as_json=as_json)
+
+
+class RowsShown(NamedTuple):
+    """Which rows ``compare`` prints, and at most how many."""
+
+    chosen: "RowFilter"
+    limit: int
+
+
+def _row_filter(ids: Sequence[str], faults: Sequence[str], topic: str) -> "RowFilter":
+    """Return the filter that the options name.
+
+    Raises:
+        UsageError: a kind of fault is none.
+    """
+    from yoyak.metrics.diagnostics.error_types import ErrorType
+    from yoyak.metrics.diagnostics.row_filter import RowFilter
+
+    kinds = {kind.value.replace("_", "-"): kind for kind in ErrorType}
+    for given in faults:
+        if given.replace("_", "-") not in kinds:
+            raise UsageError("cli.unknown-fault", found=given, known=", ".join(kinds))
+    named = tuple(kinds[given.replace("_", "-")] for given in faults)
+    return RowFilter(ids=tuple(ids), faults=named, topic=topic)
+
+
+def _compare(
+    context: CommandContext,
+    systems: list[str] | None,
+    references: list[Path] | None,
+    rows: RowsShown | None,
+    *,
+    as_json: bool,
+) -> None:
     from yoyak.metrics.significance import ScorecardGroup
     from yoyak.metrics.significance import compare as compare_group
     from yoyak.report.render.json import comparison_json
@@ -63,7 +123,6 @@ def compare(
     from yoyak.runs.replicates import seed_noise
     from yoyak.terminal.render import show
 
-    context = open_context(None, workspace)
     named = systems or _all_systems(context)
     evaluated = _evaluate_all(context, named, references)
     scorecards = {name: one.card for name, one in evaluated.items()}
@@ -85,14 +144,14 @@ def compare(
         show(comparison(compared, group, names=names), sys.stdout)
         _print_notes(within_seed_noise(compared, noise, names), bool(marked))
         if rows:
-            best = [standing.system for standing in compared.standings[:2]]
-            files = references or [context.dev_file]
-            _draw_rows({name: evaluated[name] for name in best}, files)
+            best = [one.system for one in compared.standings]
+            pair = {name: evaluated[name] for name in (list(evaluated) if systems else best)[:2]}
+            _draw_rows(pair, names, references or [context.dev_file], rows)
     alone = [name for group in grouped if len(group) == 1 for name in group]
     if alone:
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
-    if rows and references is None and not as_json:
-        draw_review(context, named)
+    if rows and rows.chosen.is_empty and references is None and not as_json:
+        draw_review(context, named, _display_names(context, named, ()), rows.limit)
 
 
 def _print_notes(notes: Sequence[str], has_toys: bool) -> None:
@@ -101,25 +160,43 @@ def _print_notes(notes: Sequence[str], has_toys: bool) -> None:
         print(line)
 
 
-def _draw_rows(best: dict[str, "ScoredSystem"], references: list[Path]) -> None:
-    """Print the rows where the two best systems differ most, then each one's frequent problems."""
+def _draw_rows(
+    pair: dict[str, "ScoredSystem"],
+    names: dict[str, str],
+    references: list[Path],
+    rows: RowsShown,
+) -> None:
+    """Print the rows where two systems differ most, then each one's frequent problems."""
     from yoyak.data.prediction_files import read_dialogues, read_references
     from yoyak.metrics.diagnostics.error_report import find_errors, most_different
+    from yoyak.metrics.diagnostics.row_filter import diagnose
     from yoyak.metrics.protocol import data_sha256
     from yoyak.report.sections import examples
     from yoyak.terminal.render import show
 
     against, dialogues = read_references(*references), read_dialogues(*references)
-    (one, ours), (other, theirs) = best.items()
+    ours, theirs = pair.values()
     if ours.card.protocol.data_sha256 != data_sha256(against):
         print(text("cli.rows-other-data", files=listed(references)), file=sys.stderr)
         return
-    found = most_different(ours, theirs, against, limit=10)
+    if not rows.chosen.is_empty:
+        kept = {
+            row.id
+            for one in pair.values()
+            for row in rows.chosen.keep(diagnose(one, against, dialogues))
+        }
+        against = {key: one for key, one in against.items() if key in kept}
+    if not against:
+        raise UsageError("cli.no-row")
+    found = most_different(ours, theirs, against)
+    one, other = (names.get(name, name) for name in pair)
     print()
-    show(examples.differences(found, (one, other)), sys.stdout)
-    for name, evaluated in best.items():
-        print("", text("cli.faults-of", system=name), sep="\n")
-        show(examples.faults(find_errors(evaluated.texts, against, dialogues)), sys.stdout)
+    read = dialogues if rows.chosen.ids else {}
+    show(examples.differences(found, (one, other), read, limit=rows.limit), sys.stdout)
+    for name, evaluated in pair.items():
+        print("", text("cli.faults-of", system=names.get(name, name)), sep="\n")
+        errors = find_errors(evaluated.texts, against, dialogues)
+        show(examples.faults(errors, limit=min(rows.limit, FAULTS_SHOWN)), sys.stdout)
 
 
 def _evaluate_all(

@@ -13,9 +13,9 @@ from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from yoyak.ensemble.candidates import Candidate
+    from yoyak.ensemble.candidates import Candidate, Lineage
     from yoyak.report.sections.ensemble import LedgerView
     from yoyak.submission.ledger import Entry
     from yoyak.submission.manifest import SubmissionManifest
@@ -279,10 +279,13 @@ def _ledger_view(context: CommandContext, entries: "tuple[Entry, ...]") -> "Ledg
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def draw_review(context: CommandContext, systems: list[str]) -> None:
+def draw_review(
+    context: CommandContext, systems: list[str], names: "Mapping[str, str]", limit: int
+) -> None:
     """Show what an ensemble of the systems chooses, on rows that differ most and that cost most.
 
-    Shows nothing where one of the systems is a file, or fewer than two have complete predictions.
+    Shows nothing where one of the systems is a file, or fewer than two have complete predictions;
+    ``names`` maps a system to the name that is shown.
     """
     from yoyak.ensemble.cross_validation import cross_validate
     from yoyak.ensemble.member_selection import dev_scores
@@ -290,16 +293,27 @@ def draw_review(context: CommandContext, systems: list[str]) -> None:
     from yoyak.report.sections import ensemble, examples
     from yoyak.terminal.render import show
 
-    found = _candidates(context, systems)
+    found = tuple(
+        one._replace(lineage=_renamed(one.lineage, names)) for one in _candidates(context, systems)
+    )
     if len(found) < 2:
         return
     nested = cross_validate(dev_scores(found, context.corpus.dev))
     print()
     show(ensemble.cross_validation(nested), sys.stdout)
     for order in ("disagreement", "regret", "worst"):
-        rows = review_rows(found, context.corpus.dev, nested.choice, order=order, limit=ROWS_SHOWN)
+        rows = review_rows(
+            found, context.corpus.dev, nested.choice, order=order, limit=min(limit, ROWS_SHOWN)
+        )
         print()
         show(examples.review(rows, text(f"cli.review-{order}")), sys.stdout)
+
+
+def _renamed(lineage: "Lineage", names: "Mapping[str, str]") -> "Lineage":
+    import msgspec
+
+    system = names.get(lineage.system, lineage.system)
+    return msgspec.structs.replace(lineage, system=system)
 
 
 def _candidates(context: CommandContext, systems: list[str]) -> "tuple[Candidate, ...]":

@@ -210,9 +210,12 @@ def _bar(cell: Cell, width: int) -> "RenderableType":
 
 
 def _sample(block: SampleBlock) -> "Iterator[RenderableType]":
+    from rich.padding import Padding
     from rich.text import Text
 
     yield Text(plain(f"{block.title}: {block.why}"), style="bold")
+    for line in block.dialogue:
+        yield Padding(Text(plain(line), style="dim"), (0, 0, 0, 2), expand=False)
     for one in block.answers:
         label = f"{CHOSEN if one.chosen else ''}{one.label} {one.score}".rstrip()
         yield _labelled(label, marked(one.pieces))

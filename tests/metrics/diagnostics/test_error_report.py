@@ -25,8 +25,8 @@ def test_the_rows_that_differ_most_come_first(judged, good, split, references):
         ScoredSystem(card=judged, texts=good),
         ScoredSystem(card=scorecard.evaluate(worse, split), texts=worse),
         references,
-        limit=3,
     )
+    assert len(found) == len(good)
     assert {row.id for row in found[:2]} == {"dev_5", "dev_7"}
     assert found[0].difference >= found[1].difference > found[2].difference == 0
     assert found[0].references == references[found[0].id]

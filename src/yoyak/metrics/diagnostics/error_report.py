@@ -59,10 +59,8 @@ def most_different(
     one: ScoredSystem,
     other: ScoredSystem,
     references: Mapping[str, tuple[str, ...]],
-    *,
-    limit: int = 20,
 ) -> tuple[RowDifference, ...]:
-    """Return the rows whose mean F1 differs most between two systems, largest first.
+    """Return the rows that have references, those whose mean F1 differs most first.
 
     Raises:
         BadData: the two were not scored alike.
@@ -76,12 +74,12 @@ def most_different(
             other=theirs[row.id],
             one_text=one.texts[row.id],
             other_text=other.texts[row.id],
-            references=references.get(row.id, ()),
+            references=references[row.id],
         )
         for row in one.card.rows
-        if row.id in theirs
+        if row.id in theirs and row.id in references
     ]
-    return tuple(sorted(rows, key=lambda row: -abs(row.difference))[:limit])
+    return tuple(sorted(rows, key=lambda row: -abs(row.difference)))
 
 
 def find_errors(

@@ -40,6 +40,11 @@ class RowFilter(Value, frozen=True, kw_only=True):
     topic: str = ""
     query: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every row is kept."""
+        return self == RowFilter()
+
     def keep(self, rows: Sequence[DiagnosedRow]) -> list[DiagnosedRow]:
         """Return the rows that meet the conditions, in order."""
         topic, query = search_pattern(self.topic), search_pattern(self.query)

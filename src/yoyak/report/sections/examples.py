@@ -1,8 +1,9 @@
 """Texts to read: dialogues with the systems' answers, rows on which systems differ, faults."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from yoyak.messages import text
@@ -12,6 +13,7 @@ from yoyak.report.model.ensemble import alike
 from yoyak.report.model.report import Example
 from yoyak.report.sections import format
 from yoyak.report.sections.blocks import AnswerBlock, Block, Note, SampleBlock, TextPiece
+from yoyak.values import Dialogue
 
 if TYPE_CHECKING:
     from yoyak.ensemble.review import ReviewRow
@@ -69,20 +71,32 @@ def _merged(spans: Sequence[TextSpan]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def differences(rows: Sequence[RowDifference], names: tuple[str, str]) -> Iterator[Block]:
-    """Yield the rows on which two systems differ most: both texts, the references, the gap."""
+def differences(
+    rows: Sequence[RowDifference],
+    names: tuple[str, str],
+    dialogues: Mapping[str, Dialogue] = MappingProxyType({}),
+    *,
+    limit: int = 10,
+) -> Iterator[Block]:
+    """Yield the first ``limit`` rows: the texts of two systems, the references, the gap.
+
+    The dialogue stands above them where it is in ``dialogues``.
+    """
     one, other = names
     yield Note(text("report.rows-differences", one=one, other=other))
-    for row in rows:
+    for row in rows[:limit]:
         yield SampleBlock(
             title=row.id,
             why=format.points(row.difference),
+            dialogue=tuple(dialogues[row.id].text.splitlines()) if row.id in dialogues else (),
             references=row.references,
             answers=(
                 AnswerBlock(one, marked(row.one_text, ()), format.score(row.one.mean)),
                 AnswerBlock(other, marked(row.other_text, ()), format.score(row.other.mean)),
             ),
         )
+    if len(rows) > limit:
+        yield Note(text("report.rows-left-out", rows=len(rows) - limit, all=len(rows)))
 
 
 def review(rows: Sequence["ReviewRow"], title: str) -> Iterator[Block]:
