@@ -17,6 +17,7 @@ from yoyak.report.sections.blocks import (
     Chart,
     Note,
     SampleBlock,
+    SystemTable,
     Table,
     TextPiece,
     Timeline,
@@ -74,6 +75,8 @@ def _block(block: Block) -> "Iterator[RenderableType]":
     match block:
         case Table():
             yield TableView(block)
+        case SystemTable():
+            yield from (TableView(one) for one in block.narrow)
         case Note():
             yield Text(plain(block.text), overflow="fold")
         case Bullets():

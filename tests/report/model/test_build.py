@@ -131,5 +131,6 @@ def test_what_the_audit_found_in_the_data_is_an_alarm_of_the_report_said_once(ma
             wanted = finding.found.split("(")[0]
         assert wanted.replace("#", "") in said.replace("\\", "").replace("#", "")
         assert said.index("contest") < said.index("\n## ", said.index("\n## ") + 1)
-        assert page.index('class="needs"') < page.index('class="tiles"')
+        assert page.index('class="tiles"') < page.index('class="needs"')
+        assert '<a href="#findings">' in page
         assert sound not in said + page

@@ -111,7 +111,7 @@ def test_ids_are_unique(view):
     assert {value[1:] for value in inner} <= set(ids)
 
 
-def test_alarms_stand_above_the_figures_that_they_put_in_doubt(make):
+def test_alarms_are_the_first_section_after_the_figures_that_name_them(make):
     alarm = Alarm(
         key="metrics.alarm-below-constant", severity=Severity.ERROR,
         evidence={"mean": "18.33", "floor": "27.01"},
@@ -121,8 +121,10 @@ def test_alarms_stand_above_the_figures_that_they_put_in_doubt(make):
     drawn, clear = (
         html.render(build([make.lead_run(), one], make.rest())) for one in (doubted, toy)
     )
-    assert drawn.index('class="needs"') < drawn.index('class="tiles"')
-    assert clear.index('class="tiles"') < clear.index('class="clear"')
+    assert '<a href="#findings">1 error</a>' in drawn
+    assert '<a href="#findings">' not in clear.partition("<nav")[0]
+    assert drawn.index('class="tiles"') < drawn.index('class="needs"') < drawn.index('id="summary"')
+    assert 'class="clear"' in clear
     for page in (drawn, clear):
         assert page.count('id="findings"') == page.count('class="tiles"') == 1
 

@@ -5,10 +5,20 @@ import pytest
 
 from yoyak import messages
 from yoyak.events import RunStatus
+from yoyak.metrics.sanity_checks import Alarm
 from yoyak.report.model.build import build
-from yoyak.report.model.report import Forecast
+from yoyak.report.model.report import Cost, Forecast
 from yoyak.report.sections import format
-from yoyak.report.sections.model_table import CELLS, ROUGE_COLUMNS, model_table, rouge_cells
+from yoyak.report.sections.model_table import (
+    CELLS,
+    ROUGE_COLUMNS,
+    alarms_cell,
+    fits_cell,
+    model_table,
+    rouge_cells,
+    system_table,
+)
+from yoyak.values import Severity
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
@@ -76,3 +86,39 @@ def test_the_end_of_a_stage_counts_from_the_runs_last_event(running):
     left, at = Forecast(p50_seconds=3600.0, p90_seconds=7200.0), 1_767_225_600.0
     cell = time_left(running, forecast=left, last_at=at)
     assert cell.note == f"{format.clock(at + 3600)}–{format.clock(at + 7200)}"
+
+
+def test_the_floors_stand_in_their_places_among_the_systems(view):
+    block = system_table(view.systems, view.groups[0].floors, ())
+    at = [column.key for column in block.columns].index("mean")
+    means = [row.values[at] for row in block.rows]
+    known = [mean for mean in means if mean is not None]
+    assert known == sorted(known, reverse=True)
+    assert means[len(known) :] == [None] * (len(means) - len(known)), "the unscored come last"
+    assert [row.is_floor for row in block.rows][:3] == [True, False, True]
+    assert all(len(row.cells) == len(row.values) == len(block.columns) for row in block.rows)
+
+
+@pytest.mark.parametrize(
+    ("severities", "kind"), [((), "ok"), (("warning",), "watch"), (("warning", "error"), "danger")]
+)
+def test_a_system_has_the_number_of_its_alarms_in_its_row(view, severities, kind):
+    alarms = tuple(
+        Alarm(key="metrics.alarm-identical", severity=Severity(one)) for one in severities
+    )
+    one = view.systems[0]
+    quality = msgspec.structs.replace(one.quality, alarms=alarms)
+    cell = alarms_cell(msgspec.structs.replace(one, quality=quality))
+    assert cell.kind == kind
+    assert ("1 error, 1 warning" in cell.shown) == (kind == "danger")
+    assert alarms_cell(msgspec.structs.replace(one, quality=None)) == "–"
+
+
+@pytest.mark.parametrize(("peak", "kind"), [(14.5, "ok"), (24.0, "ok"), (24.1, "danger")])
+def test_what_was_measured_fits_the_card_or_does_not(view, peak, kind):
+    one = view.systems[0]
+    measured, unknown = (
+        msgspec.structs.replace(one, cost=Cost(peak_vram_gb=known)) for known in (peak, None)
+    )
+    assert fits_cell(measured).kind == kind
+    assert fits_cell(unknown) == "–"

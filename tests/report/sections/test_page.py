@@ -13,7 +13,7 @@ from yoyak.report.model.build import build
 from yoyak.report.model.report import Example, Fact, Pair, SubmissionSummary
 from yoyak.report.render import escape, html, markdown
 from yoyak.report.sections import page
-from yoyak.report.sections.blocks import Chart, Note, SampleBlock, Table
+from yoyak.report.sections.blocks import Chart, Note, SampleBlock, SystemTable, Table
 from yoyak.report.sections.page import SECTIONS, sections
 from yoyak.report.sections.scorecard import alarm_table
 from yoyak.submission.format_rules import Location
@@ -46,12 +46,43 @@ def test_each_run_stands_in_the_section_of_its_status_and_in_no_other(five):
 
 
 def test_the_quality_table_has_every_system_the_best_first_and_the_floors_below(five):
-    quality, _, cost = [block for block in page.performance(five) if isinstance(block, Table)]
+    (whole,) = [block for block in page.performance(five) if isinstance(block, SystemTable)]
+    quality, _, cost = whole.narrow
     shown = [getattr(row[0], "shown", row[0]).rstrip("*") for row in quality.rows]
     assert shown[:2] == ["lead", "tiny-bart"]
     assert sorted(shown[2:5]) == ["broken", "tiny-qlora", "waiting"]
     assert len(shown) == 5 + len(five.groups[0].floors)
     assert len(cost.rows) == 5
+
+
+def test_finished_runs_show_no_time_left_and_others_do(make):
+    asked = messages.text("report.tile-done")
+    done = build([make.lead_run(), make.toy_run()], make.rest())
+    assert asked not in [tile.question for tile in page.tiles(done)]
+    going = build([make.toy_run(), make.cut_run()], make.rest())
+    (tile,) = [tile for tile in page.tiles(going) if tile.question == asked]
+    assert "left" in tile.note
+    assert tile.share == 0.5
+
+
+def test_the_first_figures_say_what_is_best_wrong_and_next(make):
+    alarm = Alarm(
+        key="metrics.alarm-below-constant", severity=Severity.ERROR,
+        evidence={"mean": "18.33", "floor": "27.01"},
+    )  # fmt: skip
+    toy = make.toy_run()
+    doubted = toy._replace(quality=msgspec.structs.replace(toy.quality, alarms=(alarm,)))
+    best, floor, wrong, submission, following = page.tiles(
+        build([make.lead_run(), doubted], make.rest())
+    )
+    assert best.answer == "lead"
+    assert "23.27" in best.note
+    assert (floor.kind, floor.answer) == ("danger", "−3.75"), "below one fixed sentence"
+    assert (wrong.kind, wrong.answer, wrong.anchor) == ("danger", "1 error", "findings")
+    assert "18.33" in wrong.note
+    assert submission.answer == "–"
+    assert following.kind == "command"
+    assert following.answer.startswith("yoyak ")
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
@@ -102,7 +133,11 @@ def test_scores_on_two_bases_never_stand_in_one_table_or_chart(make, changes):
     view = unlike(make, **changes)
     assert [group.runs for group in view.groups] == [(view.systems[1].run,), (view.systems[0].run,)]
     for section, count in ((page.completed, 1), (page.performance, 2)):
-        tables = [block for block in section(view) if isinstance(block, Table)]
+        blocks = list(section(view))
+        tables = [block for block in blocks if isinstance(block, Table)]
+        tables += [
+            one for block in blocks if isinstance(block, SystemTable) for one in block.narrow
+        ]
         firsts = [[getattr(row[0], "shown", "").rstrip("*") for row in one.rows] for one in tables]
         assert [one[0] for one in firsts] == ["tiny-bart"] * count + ["lead"] * count
         assert not any({"tiny-bart", "lead"} <= set(one) for one in firsts)

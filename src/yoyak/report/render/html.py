@@ -69,7 +69,7 @@ def content(view: Report, language: messages.Language, *, live: bool = False) ->
             languages=LANGUAGES,
             title=messages.text("report.title", title=view.title),
             written=written(view),
-            tiles=tiles(view.tiles),
+            tiles=tiles(view),
             sections=page,
             drawn=drawn,
             swatches=_swatches(view),

@@ -20,6 +20,7 @@ from yoyak.report.sections.blocks import (
     Link,
     Note,
     SampleBlock,
+    SystemTable,
     Table,
     Timeline,
     note,
@@ -57,6 +58,9 @@ def _block(block: Block) -> list[str]:
     match block:
         case Table():
             return list(_table(block))
+        case SystemTable():
+            parts = [["", *_table(one)] for one in block.narrow]
+            return [line for part in parts for line in part][1:]
         case Note():
             return [markdown(block.text)]
         case Bullets():

@@ -113,6 +113,31 @@ class Table(NamedTuple):
     title: str = ""
 
 
+class SystemColumn(NamedTuple):
+    """A column of a system table; one that is not ``shown`` is there for the reader to choose."""
+
+    key: str
+    title: str
+    is_number: bool
+    shown: bool
+
+
+class SystemRow(NamedTuple):
+    """A row of a system table; ``values`` are what its columns are sorted by."""
+
+    cells: tuple[Cell, ...]
+    values: tuple[float | str | None, ...]
+    is_floor: bool = False
+
+
+class SystemTable(NamedTuple):
+    """All columns of all systems, to be sorted and chosen from; ``narrow`` says it elsewhere."""
+
+    columns: tuple[SystemColumn, ...]
+    rows: tuple[SystemRow, ...]
+    narrow: tuple[Table, ...]
+
+
 class Note(NamedTuple):
     """A paragraph."""
 
@@ -178,7 +203,7 @@ class SampleBlock(NamedTuple):
     answers: tuple[AnswerBlock, ...] = ()
 
 
-Block = Table | Note | Bullets | Timeline | Chart | SampleBlock
+Block = Table | SystemTable | Note | Bullets | Timeline | Chart | SampleBlock
 
 
 class Section(NamedTuple):

@@ -6,6 +6,7 @@ from yoyak.events import RunStatus
 from yoyak.messages import text
 from yoyak.metrics.significance import Verdict
 from yoyak.report.model.report import (
+    Difference,
     Floor,
     Measured,
     Quality,
@@ -15,10 +16,21 @@ from yoyak.report.model.report import (
     SystemGroup,
 )
 from yoyak.report.sections import format
-from yoyak.report.sections.blocks import Badge, Bar, Cell, Link, Note, Table, table
+from yoyak.report.sections.blocks import (
+    Badge,
+    Bar,
+    Cell,
+    Link,
+    Note,
+    SystemColumn,
+    SystemRow,
+    SystemTable,
+    Table,
+    table,
+)
 from yoyak.report.sections.format import name, progress, stage
 from yoyak.runs.liveness import WorkerHealth
-from yoyak.values import Interval, Rouge
+from yoyak.values import Interval, Rouge, Severity
 
 
 def model_table(
@@ -96,6 +108,9 @@ def verdict_cell(verdict: Verdict, p: float | None) -> Badge:
 
 _CellOf = Callable[[System, RunProgress | None], Cell]
 
+CARD_GB = 24.0
+"""Memory of the GPU that the project is for."""
+
 
 def _quality(draw: Callable[[Quality], Cell]) -> _CellOf:
     return lambda one, _: format.UNKNOWN if one.quality is None else draw(one.quality)
@@ -150,6 +165,30 @@ def _part(whole: float | None, parts: int) -> str:
     return format.number(None if whole is None else whole / parts)
 
 
+def alarms_cell(system: System) -> Cell:
+    """Return how many alarms the score of a system has; a dash without a score."""
+    if system.quality is None:
+        return format.UNKNOWN
+    errors = sum(one.severity is Severity.ERROR for one in system.quality.alarms)
+    warnings = len(system.quality.alarms) - errors
+    if errors + warnings == 0:
+        return Badge("ok", text("report.alarms-none"))
+    parts = []
+    if errors:
+        parts.append(text("report.alarms-errors", count=errors))
+    if warnings:
+        parts.append(text("report.alarms-warnings", count=warnings))
+    return Badge("danger" if errors else "watch", ", ".join(parts))
+
+
+def fits_cell(system: System) -> Cell:
+    """Return whether the measured peak fits the card; a dash where none was measured."""
+    peak = system.cost.peak_vram_gb
+    if peak is None:
+        return format.UNKNOWN
+    return _yes(True) if peak <= CARD_GB else Badge("danger", text("report.no"))
+
+
 CELLS: dict[str, _CellOf] = {
     "system": lambda one, _: Link(name(one), one.record),
     "status": lambda one, _: status_cell(one.standing),
@@ -182,5 +221,88 @@ CELLS: dict[str, _CellOf] = {
     "decode": lambda one, _: format.duration(one.cost.decode_seconds_per_100),
     "seconds-each": lambda one, _: _part(one.cost.decode_seconds_per_100, 100),
     "tokens": lambda one, _: format.number(one.cost.tokens_per_character),
+    "alarms": lambda one, _: alarms_cell(one),
+    "fits": lambda one, _: fits_cell(one),
 }
 """Cell function of each column, for a system and, while it is unfinished, its progress."""
+
+
+# --- the table that can be sorted ----------------------------------------------------------------
+
+
+def _of_quality(pick: Callable[[Quality], float]) -> Callable[[System], float | None]:
+    return lambda one: None if one.quality is None else pick(one.quality)
+
+
+def _of_difference(pick: Callable[[Difference], float]) -> Callable[[System], float | None]:
+    return lambda one: None if one.difference is None else pick(one.difference)
+
+
+_VERDICTS = (Verdict.WORSE, Verdict.NOT_PROVEN, Verdict.AS_GOOD, Verdict.BETTER)
+
+VALUES: dict[str, Callable[[System], float | str | None]] = {
+    "system": lambda one: one.name,
+    "mean": _of_quality(lambda quality: quality.mean.value),
+    "rouge1": _of_quality(lambda quality: quality.rouge1.value),
+    "rouge2": _of_quality(lambda quality: quality.rouge2.value),
+    "rougel": _of_quality(lambda quality: quality.rougeL.value),
+    "sum": _of_quality(lambda quality: quality.rouge.sum),
+    "difference": _of_difference(lambda difference: difference.mean.value),
+    "verdict": _of_difference(lambda difference: _VERDICTS.index(difference.verdict)),
+    "alarms": _of_quality(
+        lambda quality: sum(1000 if one.severity is Severity.ERROR else 1 for one in quality.alarms)
+    ),
+    "train": lambda one: one.cost.train_seconds,
+    "vram": lambda one: one.cost.peak_vram_gb,
+    "fits": lambda one: one.cost.peak_vram_gb,
+    "decode": lambda one: one.cost.decode_seconds_per_100,
+    "params": lambda one: one.parameters,
+    "status": lambda one: one.status.value,
+    "n": _of_quality(lambda quality: quality.rows),
+    "tied": lambda one: one.tied_with_best,
+    "front": lambda one: one.on_front,
+    "precision": lambda one: one.quantisation,
+    "tokens": lambda one: one.cost.tokens_per_character,
+    "licence": lambda one: one.licence,
+}
+"""What each column of a system table is sorted by, in the order of the columns."""
+
+_AT_FIRST = frozenset(
+    {"system", "mean", "rouge1", "rouge2", "rougel", "difference", "verdict", "alarms", "train",
+     "vram", "fits", "decode"}
+)  # fmt: skip
+_WORDS = frozenset({"system", "verdict", "alarms", "fits", "status", "precision", "licence"})
+
+
+def system_table(
+    systems: Sequence[System], floors: Sequence[Floor], narrow: Sequence[Table]
+) -> SystemTable:
+    """Return all columns of ``systems``, best mean first, the floors in their places among them."""
+    columns = tuple(
+        SystemColumn(key, text(f"report.column-{key}"), key not in _WORDS, key in _AT_FIRST)
+        for key in VALUES
+    )
+    rows = [
+        SystemRow(
+            tuple(CELLS[key](one, None) for key in VALUES),
+            tuple(value(one) for value in VALUES.values()),
+        )
+        for one in systems
+    ]
+    for floor in floors:
+        rouge = floor.rouge
+        known: dict[str, float | str | None] = dict(
+            zip(ROUGE_COLUMNS, (rouge.rouge1, rouge.rouge2, rouge.rougeL, rouge.mean, rouge.sum),
+                strict=True)
+        )  # fmt: skip
+        known["system"] = text(f"report.floor-{floor.name}")
+        values = tuple(known.get(key) for key in VALUES)
+        rows.append(SystemRow(tuple(_floor_row(floor, tuple(VALUES))), values, is_floor=True))
+    at = list(VALUES).index("mean")
+    return SystemTable(
+        columns, tuple(sorted(rows, key=lambda row: _falling(row.values[at]))), tuple(narrow)
+    )
+
+
+def _falling(value: float | str | None) -> tuple[bool, float]:
+    return (False, -value) if isinstance(value, float) else (True, 0.0)

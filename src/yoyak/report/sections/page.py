@@ -33,7 +33,13 @@ from yoyak.report.sections.blocks import (
 from yoyak.report.sections.ensemble import ensemble, submissions
 from yoyak.report.sections.examples import sample
 from yoyak.report.sections.format import name
-from yoyak.report.sections.model_table import ROUGE_COLUMNS, group_heading, lineup_end, model_table
+from yoyak.report.sections.model_table import (
+    ROUGE_COLUMNS,
+    group_heading,
+    lineup_end,
+    model_table,
+    system_table,
+)
 from yoyak.report.sections.scorecard import alarm_table
 from yoyak.report.sections.seeds import seeds
 from yoyak.report.sections.studies import progress as progress_of_studies
@@ -70,27 +76,34 @@ def alarms(view: Report) -> tuple[Table, ...]:
     Examples: a system below the constant-sentence floor, identical answers, matches only in tags,
     a warning of a submission's validation, splits that contradict each other.
     """
+    return alarm_table(_all_alarms(view))
+
+
+_Alarm = tuple[Severity, Cell, str, Sequence[str]]
+
+
+def _all_alarms(view: Report) -> list[_Alarm]:
     scores = _score_alarms(view.systems)
-    submitted = [
+    submitted: list[_Alarm] = [
         (one.severity, _submission(each.number, each.record), one.sentence, ())
         for each in view.submissions
         for one in each.warnings
     ]
     shown = {sentence for _, _, sentence, _ in scores}
-    answers = [
+    answers: list[_Alarm] = [
         (one.severity, _submission(each.number, each.record), one.sentence, one.rows)
         for each in view.submissions
         for one in each.alarms
         if one.sentence not in shown  # a run's own score was submitted
     ]
-    data = [
+    data: list[_Alarm] = [
         (issue.finding.severity, Link(issue.data, issue.record), issue.finding.found, ())
         for issue in view.data_issues
     ]
-    return alarm_table([*scores, *answers, *data, *submitted])
+    return [*scores, *answers, *data, *submitted]
 
 
-def _score_alarms(systems: Sequence[System]) -> list[tuple[Severity, Cell, str, Sequence[str]]]:
+def _score_alarms(systems: Sequence[System]) -> list[_Alarm]:
     return [
         (one.severity, Link(name(system), quality.record), one.sentence, one.rows)
         for system in systems
@@ -114,10 +127,10 @@ _ORDER = (
 
 
 def summary(view: Report) -> Blocks:
-    """Yield the four key figures, and the runs by status."""
+    """Yield the key figures, and the runs by status."""
     yield from table(
         ("tile", "answer"),
-        ((one.question, Link(one.answer, note=one.note)) for one in tiles(view.tiles)),
+        ((one.question, Link(one.answer, note=one.note)) for one in tiles(view)),
     )
     names = {
         status: [name(one) for one in view.systems if one.status is status] for status in _ORDER
@@ -138,47 +151,105 @@ class Tile(NamedTuple):
     answer: str
     note: str = ""
     share: float | None = None
+    kind: str = ""
+    """The kind of a badge, or ``command`` for an answer to be typed."""
+    anchor: str = ""
+    """The section that says more."""
 
 
-def tiles(tiles: Tiles) -> list[Tile]:
-    """Return the four key figures: runs done, best score, time left, headroom."""
-    best, left = tiles.best_mean, tiles.left
+def tiles(view: Report) -> list[Tile]:
+    """Return the key figures, those of the runs only as long as some are not done.
+
+    Best system, its distance from the best baseline, what is wrong, the submission, what is next.
+    """
+    found = (
+        _progress(view.tiles) if view.tiles.done < view.tiles.total else None,
+        _best(view.tiles),
+        _against_floor(view),
+        _wrong(view),
+        _submitted(view),
+        _next(view),
+    )
+    return [tile for tile in found if tile is not None]
+
+
+def _progress(tiles: Tiles) -> Tile:
     share = tiles.done / tiles.total if tiles.total else None
-    ask = {key: text(f"report.tile-{key}") for key in ("done", "best", "left", "headroom")}
-    return [
-        Tile(ask["done"], f"{tiles.done}/{tiles.total}", share=share),
-        Tile(ask["best"], format.score(best.value if best else None), _best(tiles)),
-        Tile(ask["left"], format.duration(left.p50_seconds if left else None), _slow(tiles)),
-        Tile(ask["headroom"], format.gigabytes(tiles.disk_free_gb), _headroom(tiles)),
-    ]
-
-
-def _best(tiles: Tiles) -> str:
-    if tiles.best is None or tiles.best_mean is None:
-        return ""
-    parts = [tiles.best + (TOY if tiles.best_is_toy else "")]
-    if tiles.best_mean.interval is not None:
-        parts.append(f"95 %: {format.score_interval(tiles.best_mean.interval)}")
-    if tiles.best_data is not None:
-        parts.append(text("report.tile-best-data", data=tiles.best_data))
-    return ", ".join(parts)
-
-
-def _slow(tiles: Tiles) -> str:
-    """Return the p90 forecast if it is later than p50, and the number of runs not covered."""
     parts = []
-    if tiles.left is not None and tiles.left.p90_seconds > tiles.left.p50_seconds:
-        parts.append(text("report.at-most", time=format.duration(tiles.left.p90_seconds)))
+    if tiles.left is not None:
+        parts.append(text("report.tile-left-time", time=format.durations(tiles.left)))
     if tiles.without_pace:
         parts.append(text("report.without-pace", count=tiles.without_pace))
-    return ", ".join(parts)
+    ask = text("report.tile-done")
+    return Tile(ask, f"{tiles.done}/{tiles.total}", ", ".join(parts), share)
 
 
-def _headroom(tiles: Tiles) -> str:
-    total = format.gigabytes(tiles.disk_total_gb)
-    if tiles.vram_free_gb is None:
-        return text("report.headroom-disk", total=total)
-    return text("report.headroom", total=total, vram=format.gigabytes(tiles.vram_free_gb))
+def _best(tiles: Tiles) -> Tile:
+    ask = text("report.tile-best")
+    if tiles.best is None or tiles.best_mean is None:
+        return Tile(ask, format.UNKNOWN)
+    parts = [format.score(tiles.best_mean.value)]
+    if tiles.best_mean.interval is not None:
+        parts[0] += f" (95 %: {format.score_interval(tiles.best_mean.interval)})"
+    if tiles.best_data is not None:
+        parts.append(text("report.tile-best-data", data=tiles.best_data))
+    return Tile(ask, tiles.best + (TOY if tiles.best_is_toy else ""), ", ".join(parts))
+
+
+def _against_floor(view: Report) -> Tile | None:
+    """Return how far the best system is above the best baseline of its group."""
+    mean = view.tiles.best_mean
+    if mean is None or not view.groups or not view.groups[0].floors:
+        return None
+    floor = max(view.groups[0].floors, key=lambda one: one.rouge.mean)
+    name = text(f"report.floor-{floor.name}")
+    note = text("report.tile-floor-note", floor=name, mean=format.score(floor.rouge.mean))
+    gap = mean.value - floor.rouge.mean
+    is_clear = gap > 0 and (mean.interval is None or mean.interval.low > floor.rouge.mean)
+    kind = "ok" if is_clear else "watch" if gap > 0 else "danger"
+    return Tile(text("report.tile-floor"), format.points(gap), note, kind=kind)
+
+
+def _wrong(view: Report) -> Tile:
+    """Return how many alarms and findings there are, and the first alarm's sentence."""
+    found = _all_alarms(view)
+    errors = sum(severity is Severity.ERROR for severity, *_ in found)
+    others = len(found) - errors + len(view.findings)
+    parts = []
+    if errors:
+        parts.append(text("report.alarms-errors", count=errors))
+    if others:
+        parts.append(text("report.alarms-warnings", count=others))
+    ask = text("report.tile-wrong")
+    if not parts:
+        return Tile(ask, text("report.alarms-none"), kind="ok")
+    worst = sorted(found, key=lambda one: one[0] is not Severity.ERROR)
+    first = worst[0][2] if worst else view.findings[0].what.text
+    note = format.shortened(first.partition(" → ")[0])
+    kind = "danger" if errors else "watch"
+    return Tile(ask, ", ".join(parts), note, kind=kind, anchor="findings")
+
+
+def _submitted(view: Report) -> Tile | None:
+    """Return the newest submission and its public score."""
+    if not view.submissions:
+        return None if not view.groups else Tile(text("report.tile-submission"), format.UNKNOWN)
+    newest = max(view.submissions, key=lambda one: one.number)
+    score = newest.public_score
+    note = (
+        text("report.tile-submission-dev", mean=format.score(newest.dev_mean))
+        if score is None
+        else text("report.tile-submission-public", mean=format.score(score))
+    )
+    answer = f"{newest.number}: {newest.system}"
+    return Tile(text("report.tile-submission"), format.shortened(answer), note)
+
+
+def _next(view: Report) -> Tile | None:
+    if not view.next_steps:
+        return None
+    step = view.next_steps[0]
+    return Tile(text("report.tile-next"), step.command, step.why.text, kind="command")
 
 
 def completed(view: Report) -> Blocks:
@@ -255,10 +326,10 @@ def performance(view: Report) -> Blocks:
     for group, systems in _by_group(view, view.systems):
         ranked = sorted(systems, key=_rank)
         yield from group_heading(view, group)
-        if group is not None:
-            yield from _scores(view, group, ranked)
         costs = ("system", "status", "params", "precision", "train", "vram", "decode")
-        yield from model_table(view, costs, ranked, title=text("report.cost-title"))
+        narrow = [] if group is None else list(_scores(view, group, ranked))
+        narrow += model_table(view, costs, ranked, title=text("report.cost-title"))
+        yield system_table(ranked, () if group is None else group.floors, narrow)
         if group is not None:
             part = view.groups.index(group)
             data = group.data if len(view.groups) > 1 else ""
@@ -282,7 +353,7 @@ def _second_scores(view: Report) -> Blocks:
         yield from model_table(view, columns, ranked, floors=floors, title=title)
 
 
-def _scores(view: Report, group: SystemGroup, ranked: Sequence[System]) -> Blocks:
+def _scores(view: Report, group: SystemGroup, ranked: Sequence[System]) -> Iterator[Table]:
     """Yield the scores of a group beside the trivial baselines, then the differences."""
     columns = ("system", *ROUGE_COLUMNS, "n")
     title = text("report.quality-title")

@@ -223,9 +223,13 @@ const yoyakCharts = (() => {
       event.preventDefault();
     }
 
+    // The whole range, here and in the charts that were zoomed with this one.
     reset() {
-      const across = this.drawn.data[0];
-      if (across.length) this.drawn.setScale("x", { min: across[0], max: across[across.length - 1] });
+      for (const plot of plots.values()) {
+        const across = plot.drawn.data[0];
+        if (plot.box.dataset.sync !== this.box.dataset.sync || !across.length) continue;
+        plot.drawn.setScale("x", { min: across[0], max: across[across.length - 1] });
+      }
     }
 
     refresh() {

@@ -38,16 +38,13 @@ const yoyakPage = (() => {
     document.dispatchEvent(new CustomEvent("yoyak:content", { detail }));
   };
 
-  // What the reader has opened stays open, the place on the page stays the same, and the explorer,
-  // which has its texts in every language, stays what it is.
+  // What the reader has opened stays open, and the place on the page stays the same.
   function replace(html, language = document.documentElement.lang) {
     const live = document.getElementById("live");
-    const kept = find("#explorer", live);
     const open = find("details[open]", live).map((one) => one.dataset.id);
     const [left, top] = [window.scrollX, window.scrollY];
     document.documentElement.lang = language;
     live.innerHTML = html;
-    for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
     for (const one of find("details[data-id]", live)) one.open = open.includes(one.dataset.id);
     const heading = live.querySelector("h1");
     if (heading) document.title = heading.textContent;
@@ -80,6 +77,53 @@ const yoyakPage = (() => {
     if (!contents.has(language)) contents.set(language, await unpack(`content-${language}`));
     return contents.get(language);
   }
+
+  // --- tables of systems: what is sorted and chosen stays when the content is another
+
+  const columns = new Map(); // whether each column is shown, once the reader has chosen
+  let order = null; // [column, direction]
+
+  function sortRows(table) {
+    const [column, direction] = order;
+    const body = table.querySelector("tbody");
+    const value = (row) => row.querySelector(`[data-column="${column}"]`).dataset.value;
+    const compare = (one, other) => {
+      const [mine, theirs] = [value(one), value(other)];
+      if (mine === undefined || theirs === undefined) return (mine === undefined) - (theirs === undefined);
+      const [a, b] = [Number(mine), Number(theirs)];
+      const numeric = !Number.isNaN(a) && !Number.isNaN(b);
+      return direction * (numeric ? a - b : mine.localeCompare(theirs, undefined, { numeric: true }));
+    };
+    body.append(...find("tr", body).sort(compare));
+    for (const head of find("thead th", table)) {
+      head.removeAttribute("aria-sort");
+      if (head.dataset.column === column) head.setAttribute("aria-sort", direction < 0 ? "descending" : "ascending");
+    }
+  }
+
+  function dress() {
+    for (const table of find(".systems")) if (order) sortRows(table);
+    for (const [column, shown] of columns) {
+      for (const cell of find(`.systems [data-column="${column}"]`)) cell.hidden = !shown;
+      for (const box of find(`.choose [data-column="${column}"]`)) box.checked = shown;
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".systems [data-sort]");
+    if (!button) return;
+    const head = button.closest("th");
+    const falls = head.classList.contains("number") ? head.getAttribute("aria-sort") !== "descending" : head.getAttribute("aria-sort") === "ascending";
+    order = [button.dataset.sort, falls ? -1 : 1];
+    dress();
+  });
+  document.addEventListener("change", (event) => {
+    const { column } = event.target.dataset;
+    if (column === undefined) return;
+    columns.set(column, event.target.checked);
+    dress();
+  });
+  document.addEventListener("yoyak:content", dress);
 
   // --- what appears over a mark: a head, and rows of [colour, name, value]
 
