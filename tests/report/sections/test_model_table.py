@@ -95,7 +95,7 @@ def test_the_floors_stand_in_their_places_among_the_systems(view):
     known = [mean for mean in means if mean is not None]
     assert known == sorted(known, reverse=True)
     assert means[len(known) :] == [None] * (len(means) - len(known)), "the unscored come last"
-    assert [row.is_floor for row in block.rows][:3] == [True, False, True]
+    assert [row.is_floor for row in block.rows][:4] == [True, False, False, True]
     assert all(len(row.cells) == len(row.values) == len(block.columns) for row in block.rows)
 
 
@@ -104,7 +104,8 @@ def test_the_floors_stand_in_their_places_among_the_systems(view):
 )
 def test_a_system_has_the_number_of_its_alarms_in_its_row(view, severities, kind):
     alarms = tuple(
-        Alarm(key="metrics.alarm-identical", severity=Severity(one)) for one in severities
+        Alarm(key="metrics.alarm-identical", severity=Severity(one), evidence={})
+        for one in severities
     )
     one = view.systems[0]
     quality = msgspec.structs.replace(one.quality, alarms=alarms)

@@ -197,8 +197,8 @@ def test_the_contents_of_the_page_lead_to_each_section_once_in_order(full, langu
     with messages.speaking(language):
         said, expected = html.render(full), [one.key for one in sections(full)]
     contents = said[said.index("<nav") : said.index("</nav>")]
-    assert re.findall(r'href="#([^"]+)"', contents) == expected
-    assert re.findall(r'<h2 id="([^"]+)"', said) == expected
+    assert re.findall(r'href="#([^"]+)"', contents) == [*expected, "rows"]
+    assert re.findall(r'<h2 id="([^"]+)"', said) == [*expected, "rows"]
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)

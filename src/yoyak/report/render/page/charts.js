@@ -16,6 +16,8 @@
 const yoyakCharts = (() => {
   const { find, save } = yoyakPage;
   const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+  const HEIGHT = 230;
+  const [PAPER_WIDTH, PAPER_HEIGHT] = [400, 210];
   const SVG = "http://www.w3.org/2000/svg";
   const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000];
   const WEIGHT_LIMIT = 0.99;
@@ -158,7 +160,7 @@ const yoyakCharts = (() => {
         size: (_, values) => 12 + 7 * Math.max(2, ...(values ?? []).map((one) => one.length)),
       };
       const options = {
-        width: this.width, height: 230, series, bands, axes: [x, y], legend: { show: false },
+        width: this.width, height: HEIGHT, series, bands, axes: [x, y], legend: { show: false },
         scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
         cursor: { drag: { x: true, y: false }, sync: { key: this.box.dataset.sync }, points: { show: false }, y: false },
         padding: [8, 14, 0, 0],
@@ -238,14 +240,21 @@ const yoyakCharts = (() => {
       if (range) this.drawn.redraw();
     }
 
-    // The chart as it is on the screen, in the colours of paper.
-    svg() {
+    // Draws at once at another size; without one, at that of the page.
+    resize(width = this.width, height = HEIGHT) {
+      this.drawn.batch(() => this.drawn.setSize({ width, height }));
+    }
+
+    // The chart as it is on the screen, in the colours of paper; on paper its title stands above.
+    svg({ title = true } = {}) {
       const plot = this.drawn;
       const ratio = uPlot.pxRatio;
       const box = Object.fromEntries(Object.entries(plot.bbox).map(([key, value]) => [key, value / ratio]));
-      const made = new Picture(plot.width, plot.height + 46 + 16 * Math.ceil(this.shown.length / 3));
-      const [left, top] = [box.left, box.top + 24];
-      made.text(0, 14, this.title, { weight: 600 });
+      const head = title ? 24 : 8;
+      const places = legend(this.shown.map((line) => line.name), box.width);
+      const made = new Picture(plot.width, plot.height + head + 22 + 16 * (places.at(-1)?.row ?? 0));
+      const [left, top] = [box.left, box.top + head];
+      if (title) made.text(0, 14, this.title, { weight: 600 });
       const place = (value, scale) => plot.valToPos(value, scale);
       for (const [value, label] of this.ticks[0]) {
         const x = left + place(value, "x");
@@ -288,7 +297,7 @@ const yoyakCharts = (() => {
         }
         for (const run of path(line.x, line.y)) made.line(run, colour, 1.75, dash, smooth ? 0.3 : 1);
         if (smooth) for (const run of path(line.x, smoothed(line.y, smooth))) made.line(run, colour, 2, dash);
-        const [x, y] = [left + (order % 3) * (box.width / 3), top + box.height + 50 + 16 * Math.floor(order / 3)];
+        const [x, y] = [left + places[order].left, top + box.height + 48 + 16 * places[order].row];
         made.line([[x, y - 4], [x + 14, y - 4]], colour, 3, dash);
         made.text(x + 18, y, line.name, { size: 11 });
       });
@@ -305,6 +314,18 @@ const yoyakCharts = (() => {
       const [across, ...rest] = uPlot.join(tables);
       return csv([[head, ...columns], ...across.map((x, at) => [x, ...rest.map((column) => column[at] ?? "")])]);
     }
+  }
+
+  // Where the names of a legend stand: one after the other, in as many rows as they need.
+  function legend(names, width) {
+    let [left, row] = [0, 0];
+    return names.map((name) => {
+      const wide = 30 + [...name].reduce((sum, letter) => sum + (letter.charCodeAt(0) > 0x1100 ? 11 : 6.5), 0);
+      if (left > 0 && left + wide > width) [left, row] = [0, row + 1];
+      const place = { left, row };
+      left += wide;
+      return place;
+    });
   }
 
   // A cell of a spreadsheet; words that would be a formula are none (OWASP).
@@ -471,7 +492,7 @@ const yoyakCharts = (() => {
   const resized = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       const plot = plots.get(ofFigure(target)?.dataset.chart);
-      if (plot?.box === target && plot.drawn.width !== plot.width) plot.drawn.setSize({ width: plot.width, height: 230 });
+      if (plot?.box === target && plot.drawn.width !== plot.width) plot.resize();
     }
   });
 
@@ -496,12 +517,15 @@ const yoyakCharts = (() => {
   window.addEventListener("beforeprint", () => {
     for (const box of find("figure[data-chart] .plot")) {
       if (!store.has(ofFigure(box).dataset.chart)) continue;
-      box.querySelector("svg")?.remove();
-      box.append(mounted(ofFigure(box)).svg().root);
+      const plot = mounted(ofFigure(box));
+      plot.resize(PAPER_WIDTH, PAPER_HEIGHT);
+      box.querySelector(":scope > svg")?.remove();
+      box.append(plot.svg({ title: false }).root);
     }
   });
   window.addEventListener("afterprint", () => {
     for (const picture of find("figure[data-chart] .plot > svg")) picture.remove();
+    for (const plot of plots.values()) plot.resize();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const plot of plots.values()) plot.draw();
