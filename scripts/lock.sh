@@ -25,5 +25,5 @@ write() {                                          # LOCK ARGUMENT...
 write requirements.lock pyproject.toml --extra train --extra report --extra serve "$@"
 write requirements-dev.lock pyproject.toml --extra train --extra report --extra serve \
     --extra fast --extra kiwi --extra wandb --extra trackio --extra tensorboard --extra parquet \
-    --extra tune --extra watch --group dev \
+    --extra tune --extra watch --extra export --group dev \
     --constraint requirements.lock "$@"

@@ -110,6 +110,8 @@ def config_of(architecture: str, shape: Shape) -> Any:
             return config
         case "llama":
             return hf.LlamaConfig(**decoder, **wide)
+        case "llama-narrow":  # heads as wide together as the model, as Llama's own are
+            return hf.LlamaConfig(**decoder)
         case "qwen2":
             return hf.Qwen2Config(**decoder)
         case "qwen3":

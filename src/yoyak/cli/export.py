@@ -1,7 +1,8 @@
 """The verb export."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -10,36 +11,109 @@ from yoyak.cli.options import WorkspaceFolder
 from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
+if TYPE_CHECKING:
+    from yoyak.engine.exported import FormCheck
+    from yoyak.events import AnyEvent
+    from yoyak.export.run import ExportOptions
+
 Runs = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-export"), show_default=False)
 ]
 TABLES = (".csv", ".jsonl")
+FORMATS = {"adapter": "adapters"}
+"""Names of ``--format`` that are not those of the record."""
+
+
+def _format(name: str | None) -> str | None:
+    from yoyak.engine.exported import Converted
+
+    known = ("adapter", *get_args(Converted))
+    if name is not None and name not in known:
+        raise typer.BadParameter(text("cli.bad-format", known=", ".join(known)))
+    return name
 
 
 def export(
     to: Annotated[Path, typer.Option("--to", help=text("cli.option-to"))],
     runs: Runs = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", callback=_format, help=text("cli.option-model-format"), show_default=False
+        ),
+    ] = None,
+    quantisation: Annotated[
+        str | None, typer.Option(help=text("cli.option-quantisation"), show_default=False)
+    ] = None,
+    check_rows: Annotated[
+        int, typer.Option("--check-rows", min=0, help=text("cli.option-check-rows"))
+    ] = 100,
+    llama_cpp: Annotated[
+        Path | None,
+        typer.Option("--llama-cpp", help=text("cli.option-llama-cpp"), show_default=False),
+    ] = None,
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Write a run as a model, or the answers of runs side by side."""
-    from yoyak.export.run import check_target
+    import msgspec
+
+    from yoyak.engine.exported import ExportForm
+    from yoyak.export.run import ExportOptions, check_target
 
     context = open_context(None, workspace)
     check_target(to, (context.workspace.folder, context.data_folder))
     if to.suffix.lower() in TABLES:
         _rows(context, runs, to)
-    else:
-        _model(context, runs or [], to)
+        return
+    name = None if form is None else msgspec.convert(FORMATS.get(form, form), ExportForm)
+    _model(context, runs or [], to, ExportOptions(name, quantisation, llama_cpp, check_rows))
 
 
-def _model(context: CommandContext, runs: list[str], to: Path) -> None:
+def _model(context: CommandContext, runs: list[str], to: Path, options: "ExportOptions") -> None:
     from yoyak.export.run import export_model
 
     if len(runs) != 1:
         raise UsageError("cli.export-one", count=len(runs), to=to)
     run = context.run(runs[0])
-    path = export_model(run, to)
-    print(text("cli.exported", path=context.short(path), run=run.name))
+    exported = export_model(run, to, options, _show)
+    print(text("cli.exported", path=context.short(exported.folder), run=run.name))
+    _print_check(exported.record.check)
+
+
+def _print_check(check: "FormCheck | None") -> None:
+    """Print the score of the exported form beside the run's; on stderr where they differ."""
+    from yoyak.report.sections import format as values
+
+    if check is None:
+        print(text("cli.export-unchecked"), file=sys.stderr)
+        return
+    print(
+        text(
+            "cli.export-scores",
+            runtime=check.runtime,
+            rows=check.rows,
+            exported=values.score(check.exported.rouge.mean),
+            original=values.score(check.original.rouge.mean),
+        )
+    )
+    if not check.is_equal:
+        line = text(
+            "cli.export-differs",
+            answers=check.rows - check.equal_answers,
+            prompts=check.rows - check.equal_prompts,
+            rows=check.rows,
+            difference=values.points_interval(check.difference),
+        )
+        print(line, file=sys.stderr)
+
+
+def _show(event: "AnyEvent") -> None:
+    """Print a warning of the engine; its other events are about runs."""
+    from yoyak.events import Warned
+    from yoyak.messages import recorded
+
+    if isinstance(event, Warned):
+        print(recorded(event.key, event.fields), file=sys.stderr)
 
 
 def _rows(context: CommandContext, runs: list[str] | None, to: Path) -> None:

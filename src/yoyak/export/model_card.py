@@ -1,65 +1,142 @@
-"""Write the model card of an exported run: scores, usage code and origin.
+"""Write the model card of an exported run: scores, how to use it, and origin.
 
-Markdown with the metadata that model hubs read. The usage code needs transformers only and turns a
-dialogue into a summary; a test runs it.
+Markdown with the metadata that model hubs read. Tests run its code and commands.
 """
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from yoyak import __version__
-from yoyak.config.schema import Recipe
-from yoyak.engine.tokenization.chat_template import TEMPLATE_DATE
+from yoyak.config.schema import Decode, Recipe
+from yoyak.engine.exported import PLACE, ExportedModel, FormCheck, FormScore
+from yoyak.export.usage import recipes
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.render.escape import markdown
 from yoyak.report.sections import format
 from yoyak.values import Rouge
 
-if TYPE_CHECKING:
-    from yoyak.engine.models.export import ExportedWeights  # it needs torch, a card does not
-
-DIALOGUE = "#Person1#: 내일 몇 시에 만날까요?\n#Person2#: 세 시에 정문에서 만나요."
+LIBRARIES = {"adapters": "peft", "gguf": "gguf", "onnx": "onnx", "ctranslate2": "ctranslate2"}
+RELATIONS = {"adapters": "adapter", "gguf": "quantized"}
 
 
 class ExportedRun(NamedTuple):
-    """What a model card describes; ``scorecard`` is ``None`` where nothing was scored."""
+    """What a model card describes; ``scorecard`` is ``None`` where the run was not scored."""
 
-    run: str
     recipe: Recipe
-    weights: "ExportedWeights"
+    exported: ExportedModel
     scorecard: Scorecard | None
 
 
-def render(exported: ExportedRun) -> str:
+def render(model: ExportedRun) -> str:
     """Return the card as Markdown in the language in use."""
-    recipe = exported.recipe
+    recipe, exported = model.recipe, model.exported
     lines = [
-        *_metadata(exported),
+        *_metadata(model),
         f"# {markdown(recipe.name)}",
         "",
-        text(f"report.card-{exported.weights.form}", base=markdown(exported.weights.base or "")),
+        text(
+            f"export.card-{exported.form}",
+            base=markdown(exported.base or ""),
+            quantisation=exported.quantisation,
+        ),
     ]
     if recipe.model.scratch is not None:
         lines += ["", f"**{text('report.toy-note')}**"]
-    lines += ["", f"## {text('report.card-quality')}", "", *_quality(exported.scorecard)]
-    lines += ["", f"## {text('report.card-use')}", "", "```python", *_code(exported), "```", ""]
-    lines += [text("report.card-shown", tokens=recipe.prompt.max_source_tokens)]
-    lines += ["", f"## {text('report.card-origin')}", "", *_origin(exported)]
+    lines += ["", f"## {text('report.card-quality')}", "", *_quality(model.scorecard)]
+    lines += ["", f"## {text('export.card-check')}", "", *_check(exported.check)]
+    lines += ["", f"## {text('report.card-use')}", "", *_use(exported, recipe)]
+    lines += ["", text("report.card-shown", tokens=recipe.prompt.max_source_tokens)]
+    lines += ["", f"## {text('export.card-prompt')}", "", *_prompt(exported)]
+    lines += ["", f"## {text('report.card-origin')}", "", *_origin(model)]
     return "\n".join(lines) + "\n"
 
 
-def _metadata(exported: ExportedRun) -> Iterator[str]:
-    weights, recipe = exported.weights, exported.recipe
-    base = recipe.model.base if weights.form == "whole" else weights.base
+def _use(exported: ExportedModel, recipe: Recipe) -> Iterator[str]:
+    """Yield each way to run the model, under a heading of its own."""
+    for recipe_ in recipes(exported, recipe):
+        yield f"### {recipe_.program}"
+        yield ""
+        for language, code in recipe_.blocks:
+            yield f"```{language}"
+            yield code
+            yield "```"
+            yield ""
+
+
+def _prompt(exported: ExportedModel) -> Iterator[str]:
+    yield text("export.card-prompt-is", place=PLACE)
+    yield ""
+    yield "~~~text"
+    yield exported.prompt_text
+    yield "~~~"
+    yield ""
+    names = ", ".join(f"`{name}`" for name in exported.stop_tokens)
+    yield text("export.card-stops", names=names)
+
+
+def _check(check: FormCheck | None) -> Iterator[str]:
+    """Yield the scores of the form beside the run's, and in how many rows they differ."""
+    if check is None:
+        yield text("export.card-unchecked")
+        return
+    verdict = "equal" if check.is_equal else "differs"
+    yield text(
+        f"export.card-{verdict}",
+        rows=format.count(check.rows),
+        answers=format.count(check.rows - check.equal_answers),
+        prompts=format.count(check.rows - check.equal_prompts),
+        difference=format.points_interval(check.difference),
+    )
+    yield ""
+    yield from _table_head()
+    for name, score in (("original", check.original), ("exported", check.exported)):
+        yield _form_row(text(f"export.card-row-{name}", runtime=check.runtime), score)
+    yield ""
+    yield text("export.card-decoding", decode=decoding(check.decode))
+    if check.decode != check.run_decode:
+        yield ""
+        yield text("export.card-other-decoding", decode=decoding(check.run_decode))
+
+
+def decoding(decode: Decode) -> str:
+    """Return a decoding by its kind and the settings that are not the default."""
+    kind = decode.__struct_config__.tag
+    values = msgspec.to_builtins(decode)
+    changed = {
+        field.name: values[field.encode_name]
+        for field in msgspec.structs.fields(decode)
+        if getattr(decode, field.name) != field.default
+    }
+    settings = ", ".join(f"{name} {value}" for name, value in changed.items())
+    return f"{kind} ({settings})" if settings else str(kind)
+
+
+def _table_head() -> Iterator[str]:
+    names = [text(f"report.column-{name}") for name in ("rouge1", "rouge2", "rougel")]
+    columns = ["", *names, text("report.card-mean"), text("report.column-interval")]
+    yield f"| {' | '.join(columns)} |"
+    yield f"|---|{'---:|' * (len(columns) - 1)}"
+
+
+def _form_row(name: str, score: FormScore) -> str:
+    low, high = format.score(score.interval.low), format.score(score.interval.high)
+    return _row(name, score.rouge, f"{low}–{high}")
+
+
+def _metadata(model: ExportedRun) -> Iterator[str]:
+    weights, recipe = model.exported, model.recipe
+    base = recipe.model.base if weights.base is None else weights.base
     known = {
         "language": ["ko"],
-        "library_name": "peft" if weights.form == "adapters" else "transformers",
+        "library_name": LIBRARIES.get(weights.form, "transformers"),
         "pipeline_tag": "summarization",
         "tags": ["dialogue-summarization", "yoyak"],
         "base_model": base,
-        "base_model_relation": "adapter" if weights.form == "adapters" else "finetune",
+        "base_model_relation": RELATIONS.get(weights.form, "finetune"),
     }
     yield "---"
     for key, value in known.items():
@@ -77,10 +154,7 @@ def _quality(scorecard: Scorecard | None) -> Iterator[str]:
     if scorecard is None:
         yield text("report.nothing-scored")
         return
-    names = [text(f"report.column-{name}") for name in ("rouge1", "rouge2", "rougel")]
-    columns = ["", *names, text("report.card-mean"), text("report.column-interval")]
-    yield f"| {' | '.join(columns)} |"
-    yield f"|---|{'---:|' * (len(columns) - 1)}"
+    yield from _table_head()
     low, high = format.score(scorecard.interval.low), format.score(scorecard.interval.high)
     yield _row(text("report.card-this"), scorecard.rouge, f"{low}–{high}")
     for name in ("constant", "unrelated"):
@@ -98,80 +172,11 @@ def _row(name: str, rouge: Rouge, interval: str) -> str:
     return f"| {' | '.join((name, *scores, interval))} |"
 
 
-def _code(exported: ExportedRun) -> Iterator[str]:
-    """Yield Python lines that load the model and summarise one dialogue."""
-    weights, recipe = exported.weights, exported.recipe
-    causal = recipe.prompt.style == "chat"
-    kind = "AutoModelForCausalLM" if causal else "AutoModelForSeq2SeqLM"
-    four_bit = recipe.model.quantisation is not None
-    if four_bit:
-        yield "import torch"
-    if weights.form == "adapters":
-        yield "from peft import PeftModel"
-    quantised = ", BitsAndBytesConfig" if four_bit else ""
-    yield f"from transformers import AutoTokenizer, {kind}{quantised}, GenerationConfig"
-    yield ""
-    yield 'folder = "."'
-    yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
-    yield from _load_lines(exported, kind)
-    if weights.form == "adapters":
-        yield "model = PeftModel.from_pretrained(model, folder)"
-    yield "settings = GenerationConfig.from_pretrained(folder)"
-    yield ""
-    yield f"dialogue = {DIALOGUE!r}"
-    yield from _prompt_lines(recipe, weights.line_break)
-    yield "output = model.generate(input_ids=ids.to(model.device), generation_config=settings)"
-    answer = "output[0, ids.shape[1]:]" if causal else "output[0]"
-    yield f"print(tokenizer.decode({answer}, skip_special_tokens=True).strip())"
-
-
-def _base_expression(weights: "ExportedWeights") -> str:
-    if weights.base is None:
-        return "folder"
-    return (
-        f'f"{{folder}}/{weights.base[2:]}"' if weights.base.startswith("./") else repr(weights.base)
-    )
-
-
-def _load_lines(exported: ExportedRun, kind: str) -> Iterator[str]:
-    revision = exported.weights.revision
-    options = "" if revision is None else f", revision={revision!r}"
-    if exported.recipe.model.quantisation is not None:
-        yield "four_bit = BitsAndBytesConfig("
-        yield '    load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,'
-        yield "    bnb_4bit_compute_dtype=torch.bfloat16,"
-        yield ")"
-        options += ", dtype=torch.bfloat16, quantization_config=four_bit"
-    yield f"model = {kind}.from_pretrained({_base_expression(exported.weights)}{options})"
-
-
-def _prompt_lines(recipe: Recipe, line_break: str) -> Iterator[str]:
-    prompt = recipe.prompt
-    if line_break != "\n":
-        yield f'dialogue = dialogue.replace("\\n", {line_break!r})'
-    if prompt.style == "source":
-        lines = [line for line in (prompt.system, prompt.instruction) if line]
-        before = "".join(f"{line}{line_break}" for line in lines)
-        shown = f"{before!r} + dialogue" if before else "dialogue"
-        yield f'ids = tokenizer({shown}, return_tensors="pt").input_ids'
-        return
-    before = f"{prompt.instruction}\n\n" if prompt.instruction else ""
-    yield "messages = ["
-    if prompt.system:
-        yield f'    {{"role": "system", "content": {prompt.system!r}}},'
-    yield f'    {{"role": "user", "content": {before!r} + dialogue}},'
-    yield "]"
-    yield "ids = tokenizer.apply_chat_template("
-    yield '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True,'
-    yield f"    date_string={TEMPLATE_DATE!r}, enable_thinking=False,"
-    yield ").input_ids"
-
-
-def _origin(exported: ExportedRun) -> Iterator[str]:
-    recipe = exported.recipe
+def _origin(model: ExportedRun) -> Iterator[str]:
+    recipe = model.recipe
     train = recipe.train
     known = {
-        "run": exported.run,
+        "run": model.exported.run,
         "base": recipe.model.base or text("report.card-scratch"),
         "licence": recipe.base.licence or format.UNKNOWN,
         "epochs": f"{train.epochs}",

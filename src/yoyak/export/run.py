@@ -5,11 +5,17 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from yoyak.data.corpus import read_corpus
+from yoyak.engine import Emit
+from yoyak.engine.exported import FILE, ExportedModel, ExportForm
 from yoyak.errors import BadData, CannotWrite, InputMissing, Unavailable
+from yoyak.export.check import ROWS, check_form, evenly_spaced
 from yoyak.export.model_card import ExportedRun, render
+from yoyak.export.usage import MODELFILE, modelfile
 from yoyak.files import atomic
 from yoyak.report.render.escape import csv_cell
 from yoyak.report.render.json import score_file
@@ -37,37 +43,108 @@ def check_target(target: Path, protected: Sequence[Path]) -> None:
         raise CannotWrite("report.export-in-the-way", path=target)
 
 
-def export_model(run: Run, target: Path) -> Path:
-    """Write the run's weights, tokenizer, records and model card to the folder ``target``.
+class ExportOptions(NamedTuple):
+    """How a run is exported as a model.
+
+    ``form`` is ``None`` for the weights as they were trained, ``quantisation`` for the format's
+    default. ``llama_cpp`` is a checkout of llama.cpp. The model answers ``check_rows`` dialogues of
+    dev; with 0 it is not checked.
+    """
+
+    form: ExportForm | None = None
+    quantisation: str | None = None
+    llama_cpp: Path | None = None
+    check_rows: int = ROWS
+
+
+AS_TRAINED = ExportOptions()
+
+
+class Exported(NamedTuple):
+    """An exported model: its folder and its record."""
+
+    folder: Path
+    record: ExportedModel
+
+
+def export_model(
+    run: Run,
+    target: Path,
+    options: ExportOptions = AS_TRAINED,
+    emit: Emit = lambda _: None,
+) -> Exported:
+    """Write the run as a model to the folder ``target``, and let it answer rows of dev.
+
+    Args:
+        run: with whole weights.
+        target: the folder.
+        options: format, number format, check.
+        emit: receives the engine's events.
 
     Raises:
-        InputMissing: the run has no weights of its own.
-        BadData: its dev predictions or score are not what the run wrote.
+        InputMissing: the run has no weights of its own, or its data folder is gone.
+        BadData: its dev predictions or score are not what the run wrote, or dev has changed.
+        BadRecipe: the format cannot hold the model.
         CannotWrite, DiskFull: ``target`` is something else already; nothing was written.
-        Unavailable: the ``[train]`` extra is not installed.
+        Unavailable: the ``[train]`` extra is not installed, or a library of the format.
     """
     require_unedited(run)
     model = run.recipe.model
     if model.base is None and model.scratch is None:
         raise InputMissing("report.export-no-model", run=run.name)
     try:
-        from yoyak.engine.models.export import export_weights
+        from yoyak.engine.formats.export import ExportRequest, write_export
     except ModuleNotFoundError as error:
         engine = run.recipe.engine
         raise Unavailable("engine.no-library", engine=engine, library=error.name) from error
     if os.path.lexists(target) and not _is_export(target):
         raise CannotWrite("report.export-in-the-way", path=target)
+    request = ExportRequest(
+        run=run.name,
+        engine_folder=run.engine_folder,
+        recipe=run.recipe,
+        form=options.form,
+        quantisation=options.quantisation,
+        llama_cpp=options.llama_cpp,
+    )
+    dev = _checked_rows(run, options.check_rows)
     with atomic.whole_folder(target, NOTES) as folder:
-        weights = export_weights(run.engine_folder, run.recipe, folder)
-        card = run.scorecard("dev")
-        atomic.write_text(
-            folder / "README.md", render(ExportedRun(run.name, run.recipe, weights, card))
-        )
-        for name in RECORDS:
-            atomic.write_bytes(folder / name, (run.folder / name).read_bytes())
-        if card is not None:
-            atomic.write_value(folder / "scores.json", score_file(card))
-    return target
+        record = write_export(request, folder)
+        if dev is not None:
+            check = check_form(request, folder, record, run, dev, emit)
+            record = msgspec.structs.replace(record, check=check)
+        _describe(run, record, folder)
+    return Exported(target, record)
+
+
+def _checked_rows(run: Run, count: int) -> Split | None:
+    """Return the rows of dev that the model answers; ``None`` if it is not to be checked.
+
+    Nothing is left to check a run with that was trained on dev.
+
+    Raises:
+        InputMissing: the data folder is gone.
+        BadData: its dev is not the run's.
+    """
+    if not count or run.recipe.data.with_dev:
+        return None
+    dev = read_corpus(Path(run.identity.data_folder)).dev
+    if dev.fingerprint != run.identity.dev_sha256:
+        raise BadData("report.export-other-data", run=run.name, data=run.identity.data_folder)
+    return msgspec.structs.replace(dev, dialogues=evenly_spaced(dev.dialogues, count))
+
+
+def _describe(run: Run, record: ExportedModel, folder: Path) -> None:
+    """Write the record, the model card and what the run recorded beside the weights."""
+    atomic.write_value(folder / FILE, record)
+    if record.form == "gguf":
+        atomic.write_text(folder / MODELFILE, modelfile(record))
+    card = run.scorecard("dev")
+    atomic.write_text(folder / "README.md", render(ExportedRun(run.recipe, record, card)))
+    for name in RECORDS:
+        atomic.write_bytes(folder / name, (run.folder / name).read_bytes())
+    if card is not None:
+        atomic.write_value(folder / "scores.json", score_file(card))
 
 
 class AnswerRow(Value, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ ledger                 1       (each line of ``ledger.jsonl``)
 workspace              1       (``workspace.json``)
 batch output           1       (``job.json`` of ``yoyak predict``)
 study                  1       (``studies/<name>/study.json``)
+export                 1       (``export.json`` of an exported model)
 =====================  ======  ==================================================================
 
 A newer record is refused with one sentence. Event logs are the exception: unknown events are
@@ -57,6 +58,7 @@ LEDGER = DiskFormat("ledger", 1)
 WORKSPACE = DiskFormat("workspace", 1)
 BATCH = DiskFormat("batch output", 1)
 STUDY = DiskFormat("study", 1)
+EXPORT = DiskFormat("export", 1)
 
 
 class _Numbered(msgspec.Struct):

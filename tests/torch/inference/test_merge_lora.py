@@ -72,7 +72,7 @@ def test_merged_is_the_unrounded_base_with_its_adapters(learnt, job):
 
 def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypatch):
     asked = learnt("nf4")
-    right = merge_lora._merge
+    right = merge_lora.load_whole
 
     def spoilt(*args):
         bundle = right(*args)
@@ -81,7 +81,7 @@ def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypat
                 value.data = torch.randn_like(value)
         return bundle
 
-    monkeypatch.setattr(merge_lora, "_merge", spoilt)
+    monkeypatch.setattr(merge_lora, "load_whole", spoilt)
     opened, _ = merge_lora.load_merged(wants(asked, weights="merged"), "causal")
     assert [name for name, _ in opened.model.named_parameters() if "lora" in name]
     (told,) = [event for event in job.said if isinstance(event, events.BackendParityChecked)]

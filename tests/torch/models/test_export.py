@@ -27,8 +27,9 @@ def exported(job, tmp_path):
         from yoyak import engine as engines
         from yoyak.data.corpus import parse_turns
         from yoyak.engine import GenerateJob
-        from yoyak.engine.models.export import export_weights
-        from yoyak.export.model_card import DIALOGUE, ExportedRun, render
+        from yoyak.engine.formats.export import ExportRequest, write_export
+        from yoyak.export.model_card import ExportedRun, render
+        from yoyak.export.usage import DIALOGUE
         from yoyak.values import Dialogue
 
         work = job(
@@ -42,12 +43,12 @@ def exported(job, tmp_path):
         engine.train(work)
         target = tmp_path / "exported"
         target.mkdir()
-        handed = export_weights(work.folder, work.recipe, target)
+        handed = write_export(ExportRequest("run", work.folder, work.recipe), target)
         asked = Dialogue(id="asked", turns=parse_turns(DIALOGUE))
         (answer,) = engine.generate(
             GenerateJob(work.recipe, work.recipe.decode, [asked], work.train, work.folder, print)
         )
-        return target, render(ExportedRun("run", work.recipe, handed, None)), answer.text
+        return target, render(ExportedRun(work.recipe, handed, None)), answer.text
 
     return make
 

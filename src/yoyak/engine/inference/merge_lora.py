@@ -8,6 +8,8 @@ is written: a merged 8B base takes 16 GB of disk, and seconds to make again.
 
 import gc
 import math
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -59,7 +61,7 @@ def load_merged(job: GenerateJob, kind: Kind) -> tuple[ModelBundle, SavedWeights
     expected = teacher_forced_logits(decode_job, rows, before.answers)
     del trained, decode_job
     _free_memory()
-    merged = _merge(job, kind)
+    merged, _ = load_whole(job.folder, kind, job.recipe)
     decode_job = _greedy(merged, saved)
     after = generate_rows(decode_job, rows)
     distance = logit_distance(teacher_forced_logits(decode_job, rows, before.answers), expected)
@@ -88,9 +90,17 @@ def without_quantisation(recipe: Recipe) -> Recipe:
     return msgspec.structs.replace(recipe, model=model)
 
 
-def _merge(job: GenerateJob, kind: Kind) -> ModelBundle:
-    bundle, _ = weights.load(job.folder, kind, without_quantisation(job.recipe))
-    return bundle._replace(model=bundle.model.merge_and_unload(safe_merge=True).eval())  # type: ignore[operator]
+def load_whole(folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, SavedWeights]:
+    """Load trained weights without quantisation, adapters merged into the base.
+
+    Raises:
+        InputMissing, Unavailable, RunFailed: as ``weights.load``.
+    """
+    bundle, saved = weights.load(folder, kind, without_quantisation(recipe))
+    model: Any = bundle.model
+    if saved.form == "adapters":
+        model = model.merge_and_unload(safe_merge=True)
+    return bundle._replace(model=model.eval()), saved
 
 
 def _greedy(bundle: ModelBundle, saved: SavedWeights) -> DecodeJob:

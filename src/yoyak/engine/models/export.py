@@ -14,7 +14,6 @@ from yoyak.config.schema import BeamSearch, Decode, Recipe, Sampling
 from yoyak.engine.models import weights
 from yoyak.engine.models.load import SCRATCH
 from yoyak.engine.models.weights import SavedWeights, WeightsForm
-from yoyak.engine.tokenization import tokenizer as tokenizer_module
 from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer, load_tokenizer
 from yoyak.errors import InputMissing
@@ -22,9 +21,10 @@ from yoyak.files import atomic
 from yoyak.files.manifest import MANIFEST, MARKER
 
 ADAPTER_CONFIG = "adapter_config.json"
+TEMPLATE = "chat_template.jinja"
 GENERATION_CONFIG = "generation_config.json"
 _NOT_COPIED = {
-    *(weights.FILE, tokenizer_module.FILE, MANIFEST, MARKER),
+    *(weights.FILE, MANIFEST, MARKER),
     "README.md",  # PEFT's empty model card
     *(GENERATION_CONFIG, ADAPTER_CONFIG),  # rewritten
 }
@@ -33,14 +33,16 @@ _NOT_COPIED = {
 class ExportedWeights(NamedTuple):
     """What an exported folder holds; ``base`` is ``None`` where it needs no other model.
 
-    A ``base`` that begins with ``./`` is in the folder as well. ``line_break`` separates the lines
-    of a prompt; it is another one where the vocabulary loses line breaks.
+    A ``base`` that begins with ``./`` is in the folder as well; ``model_type`` is empty where only
+    the base's own folder has it.
     """
 
     form: WeightsForm
     base: str | None
     revision: str | None
-    line_break: str
+    model_type: str
+    max_new_tokens: int
+    suppress_tokens: tuple[int, ...]
 
 
 def export_weights(engine_folder: Path, recipe: Recipe, target: Path) -> ExportedWeights:
@@ -56,14 +58,39 @@ def export_weights(engine_folder: Path, recipe: Recipe, target: Path) -> Exporte
     for path in folder.iterdir():
         if path.is_file() and path.name not in _NOT_COPIED:
             shutil.copyfile(path, target / path.name)
+    base = None if saved.form == "whole" else _export_base(engine_folder, saved, target)
+    config = _read_config(target / ("config.json" if base is None else f"{base}/config.json"))
     tokenizer = load_tokenizer(str(folder), recipe)
-    settings = generation_config(tokenizer, recipe.decode, saved.max_new_tokens)
+    save_standalone_template(tokenizer, target)
+    text = config.get("text_config", config)
+    suppressed = suppressed_token_ids(tokenizer, text.get("vocab_size", 0))
+    settings = generation_config(tokenizer, recipe.decode, saved.max_new_tokens, suppressed)
     atomic.write_value(target / GENERATION_CONFIG, settings)
-    line_break = tokenizer.special_tokens.line_break
-    if saved.form == "whole":
-        return ExportedWeights("whole", None, None, line_break)
-    base = _export_base(engine_folder, saved, target)
-    return ExportedWeights(saved.form, base, saved.revision, line_break)
+    return ExportedWeights(
+        form=saved.form,
+        base=base,
+        revision=None if base is None else saved.revision,
+        model_type=config.get("model_type", ""),
+        max_new_tokens=saved.max_new_tokens,
+        suppress_tokens=suppressed,
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(path.read_bytes()) if path.is_file() else {}
+    return found
+
+
+def save_standalone_template(tokenizer: ModelTokenizer, target: Path) -> None:
+    """Write the chat template of a causal model so that it needs no arguments."""
+    if tokenizer.style == "chat":
+        atomic.write_text(target / TEMPLATE, tokenizer.template.standalone)
+
+
+def suppressed_token_ids(tokenizer: ModelTokenizer, embedding_rows: int) -> tuple[int, ...]:
+    """Return what is never generated: tokens of other scripts, and rows without a token."""
+    unused = range(tokenizer.vocab_size, embedding_rows)
+    return (*blocked_token_ids(tokenizer), *unused)
 
 
 def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> str:
@@ -81,7 +108,10 @@ def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> str:
 
 
 def generation_config(
-    tokenizer: ModelTokenizer, decode: Decode, max_new_tokens: int
+    tokenizer: ModelTokenizer,
+    decode: Decode,
+    max_new_tokens: int,
+    suppress_tokens: tuple[int, ...],
 ) -> dict[str, Any]:
     """Return the decoding settings as fields of transformers' ``GenerationConfig``.
 
@@ -98,9 +128,8 @@ def generation_config(
     if tokenizer.decoder_start_id is not None:
         settings["decoder_start_token_id"] = tokenizer.decoder_start_id
         settings["no_repeat_ngram_size"] = decode.no_repeat_ngram_size
-    blocked = blocked_token_ids(tokenizer)
-    if blocked:
-        settings["suppress_tokens"] = list(blocked)
+    if suppress_tokens:
+        settings["suppress_tokens"] = list(suppress_tokens)
     match decode:
         case BeamSearch():
             settings["length_penalty"] = decode.length_penalty

@@ -60,6 +60,7 @@ _BEGIN: Final = "{{ bos_token }}"
 
 _SYSTEM, _QUESTION = "앞선 지침", "첫째 물음"
 _ANSWER, _OTHER_ANSWER = "한 가지 대답", "둘째 답변"
+_DATE_CALL = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _CLOSING = re.compile(r"</|\[/")
 """What ends a block of thoughts, such as ``</think>``."""
 
@@ -107,6 +108,22 @@ class ChatTemplate:
     def extended(self, before: str, after: str = "") -> "ChatTemplate":
         """Return a template with more source around this one's."""
         return ChatTemplate(before + self.source + after, self.special_tokens)
+
+    @property
+    def standalone(self) -> str:
+        """Return the source with its switches and its date set, as ``render`` sets them.
+
+        Every program that renders it writes the prompts of training, whatever it passes or not.
+        """
+        fields = {"date_string": TEMPLATE_DATE, **THINKING_OFF}
+        settings = "".join(
+            f"{{%- set {name} = {json.dumps(value)} %}}"
+            for name, value in fields.items()
+            if re.search(rf"\b{name}\b", self.source)
+        )
+        return settings + _DATE_CALL.sub(
+            lambda call: json.dumps(_TODAY.strftime(call[2])), self.source
+        )
 
     @property
     def folds_system(self) -> bool:

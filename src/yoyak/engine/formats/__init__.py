@@ -1,0 +1,1 @@
+"""Exported models: weights written in the formats of other programs, and loaded again by them."""

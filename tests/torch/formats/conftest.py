@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from support.exports import *  # noqa: F403
