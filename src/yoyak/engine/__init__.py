@@ -5,6 +5,7 @@ needs it. An engine knows no run folder: it gets dialogues, a folder of its own 
 recipe may name an engine from outside the package in the same way: ``engine = "pkg.mod:Class"``.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -104,3 +105,10 @@ def load(name: str) -> Engine:
     except (AttributeError, ValueError) as error:
         raise BadRecipe("engine.unknown", engine=name, known=", ".join(ENGINES)) from error
     return engine
+
+
+def release_memory() -> None:
+    """Give the device back what models held that are gone; nothing where no engine has computed."""
+    device = sys.modules.get("yoyak.engine.device")
+    if device is not None:
+        device.release_memory()

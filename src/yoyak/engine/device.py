@@ -5,6 +5,7 @@ parameters and the optimizer state are float32. float16 and its loss scaler are 
 has float32's range, and mixing the two formats is a common cause of crashes.
 """
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -34,6 +35,13 @@ def detect() -> Hardware:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return Hardware(torch.device("cuda", torch.cuda.current_device()), native)
     return Hardware(torch.device("cpu"), has_bfloat16=False)
+
+
+def release_memory() -> None:
+    """Return memory of models that are gone to the GPU's other processes."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def silence_libraries() -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from yoyak import engine as engines
 from yoyak import messages
+from yoyak.config.schema import Decode
 from yoyak.data.corpus import parse_turns
 from yoyak.engine import Emit, Engine, GenerateJob, GenerationStopped
 from yoyak.errors import Interrupted, RunFailed, YoyakError
@@ -62,9 +63,12 @@ class Ticket:
             out of the queue; a batch of which every dialogue is cancelled is ended.
     """
 
-    def __init__(self, dialogue: Dialogue, on_text: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, dialogue: Dialogue, on_text: Callable[[str], None] | None, decode: Decode
+    ) -> None:
         self.dialogue = dialogue
         self.on_text = on_text
+        self.decode = decode
         self.result: Future[Summary] = Future()
         self.asked = time.monotonic()
 
@@ -123,7 +127,7 @@ class ResidentModel:
             YoyakError: a library, the weights or the base model is missing, or it cannot answer.
         """
         engine = engines.load(self.model.recipe.engine)
-        warm_up = Ticket(WARM_UP, None)
+        warm_up = Ticket(WARM_UP, None, self.model.recipe.decode)
         self._generate(engine, [warm_up])
         warm_up.result.result()
         self._thread = threading.Thread(
@@ -152,19 +156,25 @@ class ResidentModel:
             waiting = sum(not ticket.result.cancelled() for ticket in self._waiting)
             return Load(waiting, self._running)
 
-    def submit(self, dialogue: Dialogue, on_text: Callable[[str], None] | None = None) -> Ticket:
+    def submit(
+        self,
+        dialogue: Dialogue,
+        on_text: Callable[[str], None] | None = None,
+        decode: Decode | None = None,
+    ) -> Ticket:
         """Queue a dialogue.
 
         Args:
             dialogue: its id need not be unique.
             on_text: called from the model's thread with the summary as far as it is written, each
                 time longer, where the engine and the decoding can tell.
+            decode: another decoding than the recipe's.
 
         Raises:
             QueueFull: too many dialogues wait.
             Interrupted: the model is being closed.
         """
-        ticket = Ticket(dialogue, on_text)
+        ticket = Ticket(dialogue, on_text, decode or self.model.recipe.decode)
         with self._changed:
             if self._closing:
                 raise Interrupted("serving.closing")
@@ -188,16 +198,17 @@ class ResidentModel:
                     self._running = 0
 
     def _next_batch(self) -> list[Ticket]:
-        """Return the dialogues that wait, at most a batch of them; none when closing."""
+        """Return dialogues that wait for one decoding, at most a batch; none when closing."""
         with self._changed:
             while True:
                 self._drop_cancelled()
                 if self._waiting or self._closing:
                     break
                 self._changed.wait()
-            batch = [
-                self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.batch))
-            ]
+            alike = [one for one in self._waiting if one.decode == self._waiting[0].decode]
+            batch = alike[: self._limits.batch]
+            taken = set(batch)
+            self._waiting = deque(one for one in self._waiting if one not in taken)
             self._running = len(batch)
             return batch
 
@@ -206,7 +217,7 @@ class ResidentModel:
         began = time.monotonic()
         left = {str(next(self._numbers)): ticket for ticket in batch}
         try:
-            for prediction in engine.generate(self._job(left)):
+            for prediction in engine.generate(self._job(left, batch[0].decode)):
                 ticket = left.pop(prediction.id)
                 ticket.answer(_summary(ticket, prediction, began))
             failure: YoyakError = RunFailed("serving.no-summary", run=self.model.name)
@@ -222,7 +233,7 @@ class ResidentModel:
             elif not ticket.result.cancelled():
                 self._generate(engine, [ticket])
 
-    def _job(self, left: Mapping[str, Ticket]) -> GenerateJob:
+    def _job(self, left: Mapping[str, Ticket], decode: Decode) -> GenerateJob:
         """Return the job of the tickets; their dialogues are known by number, as ids may repeat."""
 
         def on_text(number: str, text: str) -> None:
@@ -233,7 +244,7 @@ class ResidentModel:
         recipe = self.model.recipe
         return GenerateJob(
             recipe=recipe,
-            decode=recipe.decode,
+            decode=decode,
             dialogues=[
                 msgspec.structs.replace(ticket.dialogue, id=number)
                 for number, ticket in left.items()
