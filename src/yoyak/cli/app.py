@@ -17,6 +17,8 @@ VERBS = {
     "run": "runs:run",
     "status": "runs:status",
     "watch": "runs:watch",
+    "stop": "runs:stop",
+    "prioritise": "runs:prioritise",
     "score": "metrics:score",
     "compare": "metrics:compare",
     "tune": "tune:tune",

@@ -1,4 +1,4 @@
-"""The verbs of runs: show, run, status, watch, report, backup."""
+"""The verbs of runs: show, run, status, watch, stop, prioritise, report, backup."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -358,6 +358,38 @@ def watch(
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(context.workspace, mirror).items():
         print(text("cli.mirrored", run=run, points=points, tracker=mirror))
+
+
+def stop(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help=text("cli.argument-stop"), show_default=False)
+    ] = None,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Let runs save and stop; without a name, everything that is running."""
+    from yoyak.scheduler.control import stop_all, stop_run
+
+    context = open_context(None, workspace)
+    if runs:
+        found = [context.run(name) for name in runs]
+        for one in found:
+            stop_run(one)
+        names = [one.name for one in found]
+    else:
+        names = list(stop_all(context.workspace))
+    print(text("cli.stopping", runs=", ".join(names)))
+
+
+def prioritise(
+    run: Annotated[str, typer.Argument(help=text("cli.argument-run"))],
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Make a run that waits the next one of its line-up."""
+    from yoyak.scheduler.control import put_first
+
+    found = open_context(None, workspace).run(run)
+    put_first(found)
+    print(text("cli.prioritised", run=found.name))
 
 
 def backup(

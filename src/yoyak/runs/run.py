@@ -4,6 +4,7 @@
 
     runs/<date-recipe-hash>/
         identity.json  recipe.json  provenance.json  events.jsonl  run.lock  worker.log
+        first
         checkpoints/step-000390/  weights/  predictions/{dev,test}.jsonl  scores/dev.json
 
 The state is the fold of ``events.jsonl``; the lock tells a live worker from a dead one.

@@ -21,6 +21,7 @@ from yoyak.events import AnyEvent, Failed, MessageRecord, RunStatus, Warned
 from yoyak.runs.run import Run
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.scheduler import retry_policy
+from yoyak.scheduler.control import in_order
 from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts
 from yoyak.scheduler.stages import is_finished
@@ -119,6 +120,7 @@ class Scheduler:
 
     def _start_runs(self) -> Iterator[RunOutcome]:
         """Start the next runs on free devices; yield the outcome of those that need no worker."""
+        self._waiting = deque(in_order(self._waiting))
         while self._waiting and (self._stops_requested or self._has_device(self._waiting[0])):
             run = self._waiting.popleft()
             if self._stops_requested:
