@@ -88,6 +88,7 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/live_pages.py
 
 # On a CUDA machine: training and generation of the published architectures, held to 24 GB, most
 # wanted model first. No hub is needed: weights are random. A line a case on standard output.

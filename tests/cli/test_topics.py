@@ -71,6 +71,6 @@ def test_a_terminal_gets_it_rendered_in_a_pager(capsys, monkeypatch):
 
 def test_a_page_that_is_not_translated_is_shown_in_english(monkeypatch, tmp_path):
     (tmp_path / "metrics.md").write_text("# Metrics\n", encoding="utf-8")
-    monkeypatch.setattr(topics, "docs", lambda: tmp_path)
+    monkeypatch.setattr(topics, "docs_folder", lambda: tmp_path)
     with messages.speaking("ko"):
         assert topics.read("metric") == "# Metrics\n"

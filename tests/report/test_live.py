@@ -28,7 +28,8 @@ SERVER = (
     "import sys; from pathlib import Path; from yoyak.web import app;"
     "from yoyak.runs.workspace import Workspace;"
     "pages = app.application(Workspace(Path(sys.argv[1])));"
-    "app.serve(pages, app.HOST, int(sys.argv[2]))"
+    "app.serve(pages, app.HOST, int(sys.argv[2]), drain_seconds=600,"
+    "on_start=lambda port: print(port, flush=True))"
 )
 
 
@@ -61,25 +62,38 @@ def step(run, number):
     )  # fmt: skip
 
 
+class Server:
+    """The command's server, which the test stops and starts again on the same port."""
+
+    def __init__(self, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.address = f"http://127.0.0.1:{self.port}/"
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(self.folder), str(self.port)],
+            env={**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout.readline()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=120)
+        self.process.stdout.close()
+
+
 @pytest.fixture
 def server(run):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = run.folder.parents[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(folder), str(port)],
-        env={**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield process, f"http://127.0.0.1:{port}/"
-    process.kill()
-    process.wait()
+    server = Server(run.folder.parents[1])
+    yield server
+    server.process.kill()
+    server.process.wait()
+    server.process.stdout.close()
 
 
 @pytest.fixture
@@ -92,50 +106,74 @@ def other(run):
     return other
 
 
-def test_the_page_follows_the_run_and_says_when_the_server_is_gone(run, other, server, browser):
+def test_the_page_follows_the_run_and_the_server(run, other, server, browser):
     from playwright.sync_api import expect
 
-    process, address = server
     context = browser.new_context()
     with run.lock():
         page = context.new_page()
-        complaints = []
+        complaints, fetched = [], []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(server.address)
         current = page.locator("section", has=page.locator("#current"))
         pending = page.locator("section", has=page.locator("#pending"))
         expect(current).to_contain_text("1/144", timeout=120_000)
         expect(pending).to_contain_text("lead")
         expect(page.locator("#stale")).to_be_hidden()
-        with page.expect_response("**/part", timeout=120_000):
-            pass  # the first look only learns which version is shown
+        page.evaluate(
+            """() => {
+                window.points = [];
+                const { update } = yoyakCharts;
+                yoyakCharts.update = (found) => { points.push(...found); return update(found); };
+                window.kept = document.querySelector("section[aria-labelledby=provenance]");
+                kept.querySelector("details").open = true;
+                kept.querySelector("summary").focus();
+            }"""
+        )
         step(run, 2)
         expect(current).to_contain_text("2/144", timeout=120_000)
+        # Points came as numbers, only changed sections were replaced, focus stayed where it was.
+        assert page.evaluate("points.map((one) => [one.chart, one.run, one.x])") == [
+            [chart, run.name, 2] for chart in ("loss", "grad-norm", "learning-rate", "throughput")
+        ]
+        assert page.evaluate("kept.isConnected && kept.contains(document.activeElement)")
+        assert page.evaluate("kept.querySelector('details').open")
+        assert not [url for url in fetched[1:] if url == server.address]
 
         with run.log_path.open("ab") as log:
             log.write(b'{"event": "step')
         shutil.rmtree(other.folder)
         expect(pending).to_have_count(0, timeout=120_000)
         expect(current).to_contain_text("2/144")
-        expect(page.locator("#stale")).to_be_hidden()
 
-        the_form_is_taken_from_this_server(browser, address)
-        process.terminate()
-        process.wait(timeout=120)
+        server.stop()
         expect(page.locator("#stale")).to_be_visible(timeout=120_000)
-        expect(current).to_contain_text("2/144")
+        with run.log_path.open("ab") as log:
+            log.write(b"\n")
+        step(run, 3)
+        server.start()
+        expect(page.locator("#stale")).to_be_hidden(timeout=120_000)
+        expect(current).to_contain_text("3/144", timeout=120_000)
+        assert page.evaluate("kept.isConnected")
+
+        # Hidden pages take none of the six connections that a browser allows to a server.
+        hide = """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+        page.evaluate(hide, True)
+        step(run, 4)
+        page.evaluate(hide, False)
+        expect(current).to_contain_text("4/144", timeout=120_000)
     context.close()
     assert complaints == []
 
 
-def the_form_is_taken_from_this_server(browser, address):
-    """A browser says where a form comes from, and ours has to be told apart from others."""
-    from playwright.sync_api import expect
-
+def test_the_server_stops_at_once_though_pages_are_open(run, server, browser):
     page = browser.new_page()
-    page.goto(f"{address}try")
-    page.fill("#dialogue", "#Person1#: 세 시에 봐요.")
-    page.get_by_role("button").click()
-    expect(page.get_by_role("alert")).to_contain_text("needs the memory", timeout=120_000)
-    expect(page.locator("#dialogue")).to_have_value("#Person1#: 세 시에 봐요.")
+    with page.expect_response("**/events"):
+        page.goto(server.address)
+    server.stop()
     page.close()
+    assert server.process.returncode == 0

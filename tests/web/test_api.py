@@ -21,8 +21,9 @@ from yoyak.prediction.resident_model import WARM_UP, Limits, ResidentModel
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler.create_runs import create_runs
 from yoyak.values import Prediction, StopReason
-from yoyak.web import app, playground
+from yoyak.web import app
 from yoyak.web.api import CLIENT_GONE, MOST_BYTES, Api, ApiSettings
+from yoyak.web.playground import Playground, _TryRequest
 
 pytestmark = pytest.mark.skipif(
     find_spec("starlette") is None, reason="the [serve] extra is missing"
@@ -324,9 +325,10 @@ def test_metrics_count_requests_and_tokens(served):
         assert line in text
 
 
-def test_resident_models_answer_the_form_without_being_loaded_again(trained, monkeypatch):
+def test_resident_models_answer_the_form_without_being_loaded_again(trained, monkeypatch, tmp_path):
     with ResidentModel(trained) as resident:
         monkeypatch.setattr("yoyak.engine.load", None)  # nothing may load it now
-        (answer,) = playground.ask_models([resident], TALK)
+        pages = Playground(Workspace(tmp_path), [resident])
+        (answer,) = pages.answers(_TryRequest(dialogue=TALK))
     assert (answer.system, answer.problem) == (trained.recipe.name, None)
     assert answer.text.startswith("#Person1#: 내일")

@@ -1,8 +1,8 @@
 """The server: this machine only, nothing given out but the report, systems that can be tried."""
 
 import json
+import re
 import shutil
-import time
 from importlib.util import find_spec
 
 import msgspec
@@ -25,6 +25,7 @@ pytestmark = [
     ),
 ]
 
+JSON = {"Content-Type": "application/json"}
 TALK = "#Person1#: 내일 몇 시에 만날까?\n#Person2#: 세 시에 정문에서 보자."
 
 
@@ -64,14 +65,17 @@ def test_the_page_is_the_report_with_a_policy(client):
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_nothing_new_is_304_and_an_event_is_news(client, workspace):
-    first = client.get("/part")
-    version = first.headers["etag"]
-    assert client.get("/part", headers={"If-None-Match": version}).status_code == 304
-    workspace.runs()[0].emit(Started(at=time.time(), pid=2, host="box", attempt=2))
-    again = client.get("/part", headers={"If-None-Match": version})
-    assert again.status_code == 200
-    assert "interrupted" in again.text
+def test_the_part_leaves_out_what_the_page_has(client):
+    page = client.get("/").text
+    version = re.search(r'data-version="(\w+)"', page)[1]
+    keys = re.findall(r'<section[^>]* aria-labelledby="(\w+)"', client.get("/part").text)
+    assert len(keys) > 5
+    same = client.get("/part", params={"since": version})
+    assert re.findall(r'data-same="(\w+)"', same.text) == keys
+    assert same.headers["etag"] == f'"{version}"'
+    whole = client.get("/part", params={"language": "ko"}).text
+    assert re.findall(r'<section[^>]* aria-labelledby="(\w+)"', whole) == keys
+    assert "진행 보고서" in whole
 
 
 def test_a_run_that_is_deleted_or_half_written_does_no_harm(client, workspace):
@@ -129,28 +133,19 @@ def test_a_submission_is_downloaded_as_its_bytes(client, workspace):
 
 
 def test_a_pasted_dialogue_is_answered_by_every_finished_system(client):
-    answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+    answer = client.post("/api/try", json={"dialogue": TALK})
     assert answer.status_code == 200
     (tried,) = answer.json()["answers"]
     assert tried["system"] == "lead"
     assert "정문" in tried["text"]
     assert tried["seconds"] >= 0
-    page = client.post("/try", data={"dialogue": TALK})
-    assert page.status_code == 200
-    assert tried["text"] in page.text
 
 
 def test_trying_leaves_the_run_as_it_was(client, workspace):
     run = workspace.runs()[0]
     before = run.log_path.read_bytes()
-    client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+    client.post("/api/try", json={"dialogue": TALK})
     assert run.log_path.read_bytes() == before
-
-
-def test_hostile_dialogues_are_text(client):
-    hostile = "#Person1#: </textarea><script>alert(1)</script>"
-    page = client.post("/try", data={"dialogue": hostile})
-    assert "<script" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -163,23 +158,25 @@ def test_hostile_dialogues_are_text(client):
     ],
 )
 def test_what_is_no_dialogue_is_refused_with_the_reason(client, body, said):
-    answer = client.post("/api/try", content=body.encode())
+    answer = client.post("/api/try", content=body.encode(), headers=JSON)
     assert answer.status_code == 400
     assert said in answer.json()["error"]
 
 
-def test_another_sites_form_is_refused(client):
-    body = json.dumps({"dialogue": TALK})
+@pytest.mark.parametrize("path", ["/api/try", "/api/kakaotalk"])
+def test_another_sites_request_is_refused(client, path):
+    body = {"dialogue": TALK} if path == "/api/try" else {"text": "[지수] [오후 2:30] 안녕"}
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert client.post("/api/try", content=body, headers=headers).status_code == 403
-        assert client.post("/try", data={"dialogue": TALK}, headers=headers).status_code == 403
+        assert client.post(path, json=body, headers=headers).status_code == 403
+    form = {"Content-Type": "text/plain"}
+    assert client.post(path, content=json.dumps(body), headers=form).status_code == 415
     own = {"Origin": f"http://{app.HOST}", "Sec-Fetch-Site": "same-origin"}
-    assert client.post("/api/try", content=body, headers=own).status_code == 200
+    assert client.post(path, json=body, headers=own).status_code == 200
 
 
 def test_a_working_run_keeps_its_memory(client, workspace):
     with workspace.runs()[0].lock():
-        answer = client.post("/api/try", content=json.dumps({"dialogue": TALK}))
+        answer = client.post("/api/try", json={"dialogue": TALK})
     assert answer.status_code == 400
     assert "is running and needs the memory" in answer.json()["error"]
 
@@ -192,3 +189,9 @@ def test_the_server_speaks_the_language_it_was_started_in(workspace):
     with TestClient(application, base_url=f"http://{app.HOST}") as client:
         assert "진행 보고서" in client.get("/").text
         assert "요약하기" in client.get("/try").text
+
+
+def test_only_the_pages_own_files_are_given_out(client):
+    assert client.get("/files/live.js").headers["content-type"].startswith("text/javascript")
+    for name in ("app.py", "..%2fapp.py", "try.html.jinja", ""):
+        assert client.get(f"/files/{name}").status_code == 404

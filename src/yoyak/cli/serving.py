@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from yoyak.prediction.resident_model import Limits, ResidentModel
+    from yoyak.web.steer import SteerContext
 
 LOOPBACK = "127.0.0.1"
 SHORTEST_KEY = 16
@@ -65,31 +66,56 @@ def serve(
             stack.enter_context(model)
             for model in _models(context, runs or (), Limits(waiting, batch))
         ]
+        api = Api({model.model.name: model for model in models}, settings) if models else None
+        address = [""]  # known when the server listens
         app: Starlette
-        if not models:
-            app = serving.application(context.workspace, context.project.budget)
+        if remote and api is not None:
+            app = serving.api_application(api)
         else:
-            api = Api({model.model.name: model for model in models}, settings)
-            app = (
-                serving.api_application(api)
-                if remote
-                else serving.application(
-                    context.workspace, context.project.budget, models=models, api=api
-                )
+            app = serving.application(
+                context.workspace,
+                context.project.budget,
+                models=models,
+                api=api,
+                steer=_steer_context(context),
+                announce=lambda token: _announce(address[0], token),
             )
 
         def on_start(found_port: int) -> None:
-            url = f"http://{host}:{found_port}"
+            address[0] = f"http://{host}:{found_port}"
+            _print_addresses(address[0], models, is_page=not remote)
             if not remote:
-                print(text("serving.page", url=url), file=sys.stderr)
-            if models:
-                names = ", ".join(model.model.name for model in models)
-                print(text("serving.api", url=url, models=names), file=sys.stderr)
-            print(text("serving.ready"), file=sys.stderr, flush=True)
-            if open_browser and not remote:
-                webbrowser.open(url)
+                app.state.sessions.new_token()
+                if open_browser:
+                    webbrowser.open(address[0])
 
         serving.serve(app, host, port, drain_seconds=timeout if models else 5, on_start=on_start)
+
+
+def _print_addresses(url: str, models: "Sequence[ResidentModel]", *, is_page: bool) -> None:
+    if is_page:
+        print(text("serving.page", url=url), file=sys.stderr)
+    if models:
+        names = ", ".join(model.model.name for model in models)
+        print(text("serving.api", url=url, models=names), file=sys.stderr)
+    print(text("serving.ready"), file=sys.stderr, flush=True)
+
+
+def _announce(url: str, token: str) -> None:
+    print(text("serving.steer", url=f"{url}/steer#{token}"), file=sys.stderr, flush=True)
+
+
+def _steer_context(context: CommandContext) -> "SteerContext":
+    from yoyak.web.steer import SteerContext
+
+    usual = open_context(None, None).workspace.folder.resolve()
+    named = context.workspace.folder.resolve()
+    return SteerContext(
+        project=context.project,
+        corpus=lambda: context.corpus,
+        contest=lambda: context.contest,
+        workspace_option=() if named == usual else ("--workspace", context.short(named)),
+    )
 
 
 def read_keys(path: Path) -> frozenset[str]:

@@ -5,11 +5,11 @@ import re
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from yoyak.config.setting_info import docs_folder
 from yoyak.errors import UsageError
 from yoyak.messages import language, text
 
@@ -60,13 +60,6 @@ def help_(
         raise UsageError("cli.unknown-topic", topic=topic, known=known)
 
 
-def docs() -> Path:
-    """Return the folder of the documentation: in the installed package, else in the clone."""
-    package = Path(__file__).parents[1]
-    packaged = package / "docs"
-    return packaged if packaged.is_dir() else package.parents[1] / "docs"
-
-
 def read(name: str) -> str:
     """Return the Markdown of a topic in the language in use, English where no other exists.
 
@@ -78,9 +71,9 @@ def read(name: str) -> str:
 
 def _page(name: str) -> str:
     suffix = "" if language() == "en" else f".{language()}"
-    page = docs() / f"{TOPICS[name].page}{suffix}.md"
+    page = docs_folder() / f"{TOPICS[name].page}{suffix}.md"
     if not page.is_file():
-        page = docs() / f"{TOPICS[name].page}.md"
+        page = docs_folder() / f"{TOPICS[name].page}.md"
     return re.sub(r"<!--.*?-->\n?", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 

@@ -1,81 +1,56 @@
-"""Serve the live report, and a page to try systems, over HTTP to this machine only.
+"""Serve the live report, a page to try systems and one to steer runs, to this machine only.
 
 Binds to 127.0.0.1, checks hosts (DNS rebinding), shares nothing across origins, and forbids
-framing and sniffing in every response. Only the try-it form accepts POST, from this origin only.
+framing and sniffing in every response. What computes or changes anything is taken from these pages
+only, and what changes the workspace also needs a session (``sessions``).
 """
 
 import math
-import os
 import socket
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from yoyak import messages
 from yoyak.config.project import NO_BUDGET, Budget
-from yoyak.errors import Unavailable, YoyakError
+from yoyak.errors import Unavailable
 from yoyak.prediction.resident_model import ResidentModel
 from yoyak.report.model.load import gather
 from yoyak.report.model.report import Report
-from yoyak.report.render import html
-from yoyak.report.render.assets import assets
+from yoyak.report.render import charts, html
+from yoyak.report.sections.page import sections
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.manifest import CSV
-from yoyak.web import playground
 from yoyak.web.api import Api
+from yoyak.web.live_feed import LiveFeed, LivePage, RecordReader
+from yoyak.web.playground import Playground
+from yoyak.web.responses import HEADERS, in_language, response
+from yoyak.web.sessions import Sessions
+from yoyak.web.steer import SteerContext, SteerPage
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
 HOST = "127.0.0.1"
 
-_HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; script-src 'self' {assets().script_hashes}; connect-src 'self'; "
-        "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # "no-referrer" would make the form's origin "null"
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "manifest.json")
 
 _DOWNLOAD = {"Content-Disposition": f'attachment; filename="{CSV}"'}
-_MOST_BYTES = 9 * playground.MOST_CHARACTERS + 1_000
-"""Limit of a request body: a Hangul syllable takes nine bytes in a form, six in JSON."""
-
-Result = TypeVar("Result")
-
-
-class _TryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Request of the JSON endpoint."""
-
-    dialogue: str
-
-
-class _TryResponse(msgspec.Struct, frozen=True):
-    """Successful response of the JSON endpoint."""
-
-    answers: tuple[playground.PlaygroundAnswer, ...]
-
-
-class _TryError(msgspec.Struct, frozen=True):
-    """Error response of the JSON endpoint."""
-
-    error: str
+_FILES = {
+    "live.js": "text/javascript",
+    "try.js": "text/javascript",
+    "steer.js": "text/javascript",
+    "pages.css": "text/css",
+}
+"""The pages' own files."""
 
 
 def serve(
@@ -111,7 +86,7 @@ def serve(
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=math.ceil(drain_seconds)
         )
-        server = uvicorn.Server(config)
+        server = _server(config, getattr(app.state, "feed", None))
 
         def stop() -> None:
             server.should_exit = True
@@ -119,6 +94,19 @@ def serve(
         # For a signal before uvicorn's own handlers; it raises theirs again when all is answered.
         with on_stop_signal(stop):
             server.run(sockets=[listener])
+
+
+def _server(config: "uvicorn.Config", feed: LiveFeed | None) -> "uvicorn.Server":
+    """Return a server that ends the streams of open pages before it waits for open requests."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if feed is not None:
+                feed.close()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def api_application(api: Api) -> "Starlette":
@@ -134,86 +122,136 @@ def application(
     *,
     models: Sequence[ResidentModel] = (),
     api: Api | None = None,
+    steer: SteerContext | None = None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> "Starlette":
     """Return the pages of one workspace as an ASGI application in the current language.
 
     Args:
         workspace: what the pages show.
         budget: of disk, as in ``yoyak.toml``.
-        models: what answers the try-it form, instead of every finished run loaded for each form.
+        models: what answers the try-it form, instead of finished runs loaded when asked.
         api: its routes are served beside the pages.
+        steer: what the steering page works on; without it there is no such page.
+        announce: called with each token that signs a browser in to steer.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    pages = _Pages(workspace, messages.language(), budget, models)
-    return Starlette(
+    pages = _Pages(workspace, messages.language(), budget)
+    playground = Playground(workspace, models)
+    sessions = Sessions(announce)
+    steering = (
+        SteerPage(workspace, steer, sessions, playground.cache.clear).routes() if steer else []
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            pages.feed.close()
+            playground.close()
+
+    app = Starlette(
         routes=[
-            Route("/", pages.page),
+            Route("/", pages.whole),
             Route("/part", pages.part),
-            Route("/live.js", pages.script),
+            Route("/points", pages.chart_points),
+            Route("/events", pages.events),
+            Route("/files/{name}", pages.file),
             Route("/api/view", pages.view),
-            Route("/api/try", pages.try_api, methods=["POST"]),
-            Route("/try", pages.try_page, methods=["GET", "POST"]),
             Route("/records/{path:path}", pages.record),
+            *playground.routes(),
+            *steering,
             *(api.routes() if api is not None else ()),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
         ],
+        lifespan=lifespan,
     )
+    app.state.feed = pages.feed
+    app.state.sessions = sessions
+    return app
 
 
 class _Pages:
-    """One method per page; records are read in a separate thread."""
+    """The live report and what it links to."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        language: messages.Language,
-        budget: Budget,
-        models: Sequence[ResidentModel],
-    ) -> None:
+    def __init__(self, workspace: Workspace, language: messages.Language, budget: Budget) -> None:
         self._workspace = workspace
         self._budget = budget
         self._language = language
-        self._models = models
-        self._one_at_a_time = threading.Lock()
+        self.feed = LiveFeed(RecordReader(workspace), LivePage(self, language))
 
-    async def page(self, _: "Request") -> "Response":
+    def gather(self) -> Report:
+        """Return the report of the records as they are now."""
+        with messages.speaking(self._language):
+            return gather(self._workspace, budget=self._budget)
+
+    def page(self, view: Report) -> str:
         """Return the whole page."""
-        return _response(await self._in_language(lambda: html.render(self._view(), live=True)))
+        with messages.speaking(self._language):
+            return html.render(view, live=True)
+
+    def content(self, view: Report, language: messages.Language) -> str:
+        """Return what the page shows in a language."""
+        return html.content(view, language, live=True)
+
+    def points(self, view: Report) -> str:
+        """Return the points of the page's charts, as JSON."""
+        return msgspec.json.encode(charts.points(charts.draw(view, sections(view)))).decode()
+
+    async def whole(self, _: "Request") -> "Response":
+        """Return the whole page."""
+        page = await self.feed.current()
+        mark = f'<div id="live" data-version="{page.version}"'
+        return response(page.html.replace('<div id="live"', mark, 1))
 
     async def part(self, request: "Request") -> "Response":
-        """Return the current page content; 304 if it has not changed since the version shown."""
-        version = await self._in_language(lambda: version_of(self._workspace))
-        headers = {"ETag": version}
-        if request.headers.get("if-none-match") == version:
-            return _response("", status=304, headers=headers)
-        return _response(
-            await self._in_language(lambda: html.render(self._view(), live=True)), headers=headers
+        """Return the content in ``language``, less the sections that version ``since`` has so."""
+        asked = request.query_params.get("language", self._language)
+        language = next((one for one in messages.LANGUAGES if one == asked), self._language)
+        part = await self.feed.since(request.query_params.get("since", ""), language)
+        return response(part.html, headers={"ETag": f'"{part.version}"'})
+
+    async def chart_points(self, _: "Request") -> "Response":
+        """Return the points of the page's charts, for pages that cannot be sent the new ones."""
+        part = await self.feed.current("points")
+        return response(part.html, kind="application/json")
+
+    async def events(self, request: "Request") -> "Response":
+        """Return the stream of events; ``last`` is for browsers that connect anew by a script."""
+        from starlette.responses import StreamingResponse
+
+        last = request.headers.get("last-event-id") or request.query_params.get("last")
+        return StreamingResponse(
+            self.feed.events(last), media_type="text/event-stream", headers=HEADERS
         )
 
-    async def script(self, _: "Request") -> "Response":
-        """Return the script that fetches the part and reports a lost server."""
-        code = (files(__package__) / "live.js").read_text(encoding="utf-8")
-        return _response(code, kind="text/javascript")
+    async def file(self, request: "Request") -> "Response":
+        """Return a script or style sheet of the pages."""
+        name = str(request.path_params["name"])
+        if name not in _FILES:
+            return response("", status=404)
+        return response((files(__package__) / name).read_bytes(), kind=_FILES[name])
 
     async def view(self, _: "Request") -> "Response":
         """Return the view as JSON."""
-        data = msgspec.json.encode(await self._in_language(self._view))
-        return _response(data.decode(), kind="application/json")
+        data = msgspec.json.encode(await in_language(self._language, self.gather))
+        return response(data, kind="application/json")
 
     async def record(self, request: "Request") -> "Response":
         """Return a record that the page links to; nothing else of the workspace is served."""
         path = self._record_path(str(request.path_params.get("path", "")))
         if path is None:
-            return _response("", status=404)
+            return response("", status=404)
         if path.name == CSV:
-            return _response(path.read_bytes(), kind="text/csv", headers=_DOWNLOAD)
-        return _response(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
+            return response(path.read_bytes(), kind="text/csv", headers=_DOWNLOAD)
+        return response(path.read_text(encoding="utf-8", errors="replace"), kind="text/plain")
 
     def _record_path(self, wanted: str) -> Path | None:
         root = self._workspace.folder.resolve()
@@ -231,118 +269,3 @@ class _Pages:
             part.startswith(".") for part in path.relative_to(root).parts
         )
         return path if allowed and inside and is_file else None
-
-    async def try_page(self, request: "Request") -> "Response":
-        """Return the form and, below it, the systems' answers."""
-        pasted, problem = "", ""
-        answers: tuple[playground.PlaygroundAnswer, ...] = ()
-        if request.method == "POST":
-            refused = _refusal(request)
-            if refused is not None:
-                return refused
-            pasted = parse_qs(await _text(request)).get("dialogue", [""])[0]
-            answers, problem = await self._summaries(pasted)
-        return _response(
-            await self._in_language(lambda: playground.render(pasted, answers, problem)),
-            status=400 if problem else 200,
-        )
-
-    async def try_api(self, request: "Request") -> "Response":
-        """Answer ``{"dialogue": "…"}`` with ``{"answers": […]}`` or ``{"error": "…"}``."""
-        refused = _refusal(request)
-        if refused is not None:
-            return refused
-        try:
-            posted = msgspec.json.decode(await _text(request), type=_TryRequest)
-        except msgspec.DecodeError as error:
-            return _json(_TryError(error=str(error)), status=400)
-        answers, problem = await self._summaries(posted.dialogue)
-        if problem:
-            return _json(_TryError(error=problem), status=400)
-        return _json(_TryResponse(answers=answers))
-
-    async def _summaries(self, pasted: str) -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
-        def work() -> tuple[tuple[playground.PlaygroundAnswer, ...], str]:
-            try:
-                if self._models:
-                    return tuple(playground.ask_models(self._models, pasted)), ""
-                with self._one_at_a_time:
-                    return tuple(playground.try_all(self._workspace, pasted)), ""
-            except YoyakError as error:
-                return (), str(error)
-
-        return await self._in_language(work)
-
-    def _view(self) -> Report:
-        return gather(self._workspace, budget=self._budget)
-
-    async def _in_language(self, work: Callable[[], Result]) -> Result:
-        """Run ``work`` in a thread, in the language that the server was started in."""
-        from starlette.concurrency import run_in_threadpool
-
-        def localised() -> Result:
-            with messages.speaking(self._language):
-                return work()
-
-        return await run_in_threadpool(localised)
-
-
-def version_of(workspace: Workspace) -> str:
-    """Return an ETag that changes with every event, score, submission and change of workers."""
-    folders = (workspace.runs_folder, workspace.submissions_folder)
-    known = [
-        (str(path), found.st_size, found.st_mtime_ns)
-        for folder in folders
-        for pattern in ("*/events.jsonl", "*/scores/*.json", "*/manifest.json")
-        for path in sorted(folder.glob(pattern))
-        if (found := _stat(path)) is not None
-    ]
-    alive = [run.holder() for run in workspace.runs()]
-    return f'"{sha256(repr((known, alive)).encode()).hexdigest()[:32]}"'
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None  # deleted since it was listed
-
-
-def _response(
-    body: str | bytes,
-    *,
-    status: int = 200,
-    kind: str = "text/html",
-    headers: Mapping[str, str] | None = None,
-) -> "Response":
-    from starlette.responses import Response
-
-    return Response(
-        body, status_code=status, media_type=kind, headers=_HEADERS | dict(headers or {})
-    )
-
-
-def _json(value: _TryResponse | _TryError, status: int = 200) -> "Response":
-    return _response(msgspec.json.encode(value).decode(), status=status, kind="application/json")
-
-
-def _refusal(request: "Request") -> "Response | None":
-    """Return 403 for a form posted by another site (per browser headers), 413 if it is too long."""
-    origin = request.headers.get("origin")
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    ours = f"http://{request.headers.get('host', '')}"
-    if (origin is not None and origin != ours) or site not in {"same-origin", "none"}:
-        return _response("", status=403)
-    if int(request.headers.get("content-length", "0")) > _MOST_BYTES:
-        return _response("", status=413)
-    return None
-
-
-async def _text(request: "Request") -> str:
-    """Return the body, cut at the most bytes that a dialogue can take."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            break
-    return body[:_MOST_BYTES].decode("utf-8", errors="replace")

@@ -42,7 +42,8 @@ def render(view: Report, rows: Sequence[RowSource] = (), *, live: bool = False) 
     from markupsafe import Markup
 
     spoken = messages.language()
-    others = [language for language in messages.LANGUAGES if language != spoken]
+    # A live page asks its server for the others.
+    others = [] if live else [one for one in messages.LANGUAGES if one != spoken]
     drawn = charts.draw(view, sections(view))
     data = [json_block("chart-points", charts.points(drawn))]
     data += [packed_block(f"content-{one}", content(view, one, live=live)) for one in others]
