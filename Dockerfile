@@ -8,9 +8,9 @@
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim-bookworm AS base
-# OpenMP for bitsandbytes on a CPU, Korean fonts for the charts of the report.
+# OpenMP for bitsandbytes on a CPU.
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends fontconfig fonts-noto-cjk libgomp1 \
+    && apt-get install -y -qq --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 yoyak
 

@@ -22,8 +22,8 @@ write() {                                          # LOCK ARGUMENT...
     awk '/^[^ ]/ { left_out = /^(torch|triton|cuda-|nvidia-)/ && !/^nvidia-ml-py/ } !left_out' \
         "$folder/$lock" >"$lock"
 }
-write requirements.lock pyproject.toml --extra train --extra report --extra serve "$@"
-write requirements-dev.lock pyproject.toml --extra train --extra report --extra serve \
+write requirements.lock pyproject.toml --extra train --extra serve "$@"
+write requirements-dev.lock pyproject.toml --extra train --extra serve \
     --extra fast --extra kiwi --extra wandb --extra trackio --extra tensorboard --extra parquet \
     --extra tune --extra watch --extra export --group dev \
     --constraint requirements.lock "$@"

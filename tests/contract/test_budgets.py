@@ -17,7 +17,7 @@ PACKAGE = Path(yoyak.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = (
     "torch", "transformers", "peft", "numpy", "scipy", "rapidfuzz", "pandas", "rich", "jinja2",
-    "altair", "mecab", "psutil", "wandb", "starlette",
+    "mecab", "psutil", "wandb", "starlette",
 )  # fmt: skip
 
 

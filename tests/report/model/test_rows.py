@@ -1,5 +1,7 @@
 """Rows beside their answers: scores, faults with spans, disagreement, and reading in slices."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from yoyak.metrics.diagnostics.error_report import find_errors
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.scorecard import evaluate
-from yoyak.report.model.load import gather_rows
+from yoyak.report.model.load import gather_rows, gather_with_rows
 from yoyak.report.model.rows import RowColumn, RowSource, RowSystem, disagreement
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Prediction, Split, Turn
@@ -81,6 +83,23 @@ def test_slices_together_are_the_whole():
     one = source(column(), column("run-2"))
     assert one.rows(0, 1) + one.rows(1, 2) + one.rows(2, None) == one.rows()
     assert one.rows(3, 9) == ()
+
+
+def test_counts_of_faults_are_those_of_the_rows_and_stand_in_the_report(example):
+    one = source(column(), column("run-2", {"dev_2": ""}))
+    for place, run in enumerate(("run-1", "run-2")):
+        answers = [row.answers[place] for row in one.rows()]
+        shown = Counter(each.fault for answer in answers if answer for each in answer.faults)
+        assert +Counter(one.fault_counts()[run]) == shown
+    assert one.fault_counts()["run-2"][ErrorType.EMPTY] == 1
+    folder, view = example("finished")
+    found = gather_with_rows(Workspace(folder))
+    dev = next(one for one in found.rows if one.table.split == "dev")
+    (system, *_) = [one for one in found.view.systems if one.quality]
+    assert system.quality.faults == dev.fault_counts()[system.run]
+    assert ErrorType.INVENTED_NAME in system.quality.faults
+    counted = next(one for one in view.systems if one.run == system.run).quality.faults
+    assert {kind: system.quality.faults[kind] for kind in counted} == counted
 
 
 def test_decomposed_hangul_is_composed():

@@ -94,7 +94,8 @@ def gather_with_rows(workspace: Workspace, *, budget: Budget = NO_BUDGET) -> Rep
     found = _named_apart(readable)
     data = _data(workspace, [one.run for one in found])
     view = _report(workspace, found, damaged, data, compared=True, budget=budget)
-    return ReportWithRows(view, _row_sources(found, data.corpora))
+    rows = _row_sources(found, data.corpora)
+    return ReportWithRows(_with_all_faults(view, rows), rows)
 
 
 def gather_rows(workspace: Workspace) -> tuple[RowSource, ...]:
@@ -365,6 +366,21 @@ def _column(one: _Read, split: SplitName, card: Scorecard | None) -> RowColumn:
         mean=None if card is None else card.rouge.mean,
     )
     return RowColumn(system, predictions, card)
+
+
+def _with_all_faults(view: Report, rows: Sequence[RowSource]) -> Report:
+    """Return the report with every kind of fault counted; a score counts the quick ones alone."""
+    counts = {run: faults for one in rows if one.table.split == "dev"
+              for run, faults in one.fault_counts().items()}  # fmt: skip
+    systems = tuple(
+        one
+        if one.quality is None or one.run not in counts
+        else msgspec.structs.replace(
+            one, quality=msgspec.structs.replace(one.quality, faults=counts[one.run])
+        )
+        for one in view.systems
+    )
+    return msgspec.structs.replace(view, systems=systems)
 
 
 class _Comparisons(NamedTuple):

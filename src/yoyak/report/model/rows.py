@@ -94,6 +94,7 @@ class RowSource:
         self._texts = [
             {one.id: _composed(one.text) for one in column.predictions} for column in columns
         ]
+        self._known: list[dict[str, tuple[RowFault, ...]]] = [{} for _ in columns]
         self._scores: list[Mapping[str, Rouge]] = [
             {} if column.card is None else {row.id: row.rouge for row in column.card.rows}
             for column in columns
@@ -124,17 +125,35 @@ class RowSource:
     def rows(self, start: int = 0, stop: int | None = None) -> tuple[DialogueRow, ...]:
         """Return rows in file order, from ``start`` to before ``stop``."""
         dialogues = self._dialogues[start:stop]
-        faults = [self._faults(dialogues, texts) for texts in self._texts]
+        faults = [self._faults(dialogues, place) for place in range(len(self._texts))]
         return tuple(self._row(one, faults) for one in dialogues)
+
+    def fault_counts(self) -> dict[str, dict[ErrorType, int]]:
+        """Return how many rows of the table show each kind of fault, by the id of the run."""
+        kinds = (*FINDERS, ErrorType.SWAPPED_TAGS)
+        counts = {}
+        for place, system in enumerate(self.table.systems):
+            found = self._faults(self._dialogues, place).values()
+            seen = Counter(one.fault for faults in found for one in faults)
+            counts[system.run] = {kind: seen[kind] for kind in kinds}
+        return counts
 
     @cached_property
     def _registers(self) -> frozenset[Register]:
         return usual_registers(text for one in self._dialogues for text in one.references)
 
-    def _faults(
-        self, dialogues: Sequence[Dialogue], texts: Mapping[str, str]
+    def _faults(self, dialogues: Sequence[Dialogue], place: int) -> dict[str, tuple[RowFault, ...]]:
+        """Return the faults of a system's answers by id; each is looked for once."""
+        answered = [one for one in dialogues if one.id in self._texts[place]]
+        known = self._known[place]
+        missing = [one for one in answered if one.id not in known]
+        if missing:
+            known.update(self._find(missing, self._texts[place]))
+        return {one.id: known[one.id] for one in answered}
+
+    def _find(
+        self, known: Sequence[Dialogue], texts: Mapping[str, str]
     ) -> dict[str, tuple[RowFault, ...]]:
-        known = [one for one in dialogues if one.id in texts]
         swapped = {
             one.id: RowFault(fault=one.fault, spans=one.spans)
             for one in swapped_tags(
