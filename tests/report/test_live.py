@@ -170,10 +170,13 @@ def test_the_page_follows_the_run_and_the_server(run, other, server, browser):
     assert complaints == []
 
 
-def test_the_server_stops_at_once_though_pages_are_open(run, server, browser):
+def test_a_page_connects_anew_after_sleep_and_open_pages_do_not_hold_the_server(server, browser):
     page = browser.new_page()
+    page.clock.install()
     with page.expect_response("**/events"):
         page.goto(server.address)
+    with page.expect_response("**/events*"):
+        page.clock.fast_forward(3_600_000)  # no ping has come for an hour
     server.stop()
     page.close()
     assert server.process.returncode == 0

@@ -16,8 +16,9 @@ from yoyak.errors import DiskFull
 from yoyak.events import RunStatus, StageStarted, Started, TrainStep, Warned
 from yoyak.report.model.load import gather
 from yoyak.report.render import markdown
+from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
-from yoyak.scheduler import create_runs, scheduler
+from yoyak.scheduler import control, create_runs, scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
 
 pytestmark = pytest.mark.process
@@ -73,6 +74,32 @@ def test_four_runs_that_end_in_four_ways(runs_of, corpus):
     assert steps == list(range(1, 61))  # none lost, none done twice
     assert all(run.scorecard() is not None for run in (doomed, patient, steady))
     assert run_all(corpus, runs[1:]) == [RunResult.ALREADY_DONE] * 3
+
+
+def test_one_run_is_stopped_from_another_process_and_the_others_go_on(runs_of, corpus):
+    patient, _ = runs = runs_of("Patient", "Steady")
+
+    def stop(run, event):
+        if run is patient and isinstance(event, TrainStep) and event.step == 3:
+            control.stop_run(Run(patient.folder))
+
+    assert run_all(corpus, runs, stop) == [RunResult.INTERRUPTED, RunResult.FINISHED]
+    assert [run.state().status for run in runs] == [RunStatus.STOPPED, RunStatus.FINISHED]
+    assert run_all(corpus, [patient]) == [RunResult.FINISHED]
+
+
+def test_a_run_that_is_put_first_while_another_works_is_next(runs_of, corpus):
+    one, two, three = runs = runs_of("Failing", "Patient", "Steady")
+    begun = []
+
+    def put_the_last_one_first(run, event):
+        if isinstance(event, Started):
+            begun.append(run)
+            if run is one:
+                control.put_first(Run(three.folder))
+
+    run_all(corpus, runs, put_the_last_one_first)
+    assert begun == [one, three, two]
 
 
 def test_a_crash_without_a_word_is_a_failure_that_says_so(runs_of, corpus):

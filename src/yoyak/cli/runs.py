@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from yoyak.events import AnyEvent, DataFinding
     from yoyak.scheduler.create_runs import RunRequest
     from yoyak.scheduler.scheduler import OnEvent
+    from yoyak.terminal.watch_app import RunControls
 
 Recipes = Annotated[
     list[str] | None,
@@ -351,13 +352,36 @@ def watch(
 
     context = open_context(None, workspace)
     if mirror is None:
-        watching.watch(context.workspace, sys.stdout)
+        watching.watch(context.workspace, sys.stdout, lambda: _controls(context))
         return
     from yoyak.trackers.mirror import follow
 
     print(text("cli.following", tracker=mirror), file=sys.stderr)
     for run, points in follow(context.workspace, mirror).items():
         print(text("cli.mirrored", run=run, points=points, tracker=mirror))
+
+
+def _controls(context: CommandContext) -> "RunControls":
+    """Return what the keys of the view do: the same as the verbs stop, run and prioritise."""
+    from yoyak.messages import language
+    from yoyak.scheduler.control import put_first, stop_run
+    from yoyak.terminal.watch_app import RunControls
+    from yoyak.web.commands import Commands, ResumeRun
+
+    commands = Commands(context.workspace, (), language())
+
+    def stop(run: Run) -> str:
+        stop_run(run)
+        return text("cli.stopping", runs=run.name)
+
+    def resume(run: Run) -> str:
+        return text("cli.started", command=commands.start(ResumeRun(run=run.name)).command)
+
+    def first(run: Run) -> str:
+        put_first(run)
+        return text("cli.prioritised", run=run.name)
+
+    return RunControls(stop, resume, first)
 
 
 def stop(

@@ -108,12 +108,21 @@ def _announce(url: str, token: str) -> None:
 def _steer_context(context: CommandContext) -> "SteerContext":
     from yoyak.web.steer import SteerContext
 
+    newest = [context]
+
+    def now() -> CommandContext:
+        """Return a context of the data that a command would take now; it reads them once."""
+        found = open_context(None, context.workspace.folder)
+        if found.data_folder != newest[0].data_folder:
+            newest[0] = found
+        return newest[0]
+
     usual = open_context(None, None).workspace.folder.resolve()
     named = context.workspace.folder.resolve()
     return SteerContext(
         project=context.project,
-        corpus=lambda: context.corpus,
-        contest=lambda: context.contest,
+        corpus=lambda: now().corpus,
+        contest=lambda: now().contest,
         workspace_option=() if named == usual else ("--workspace", context.short(named)),
     )
 

@@ -25,6 +25,7 @@ from yoyak.report.model.report import TOY
 from yoyak.report.render.assets import json_block
 from yoyak.report.render.html import environment
 from yoyak.report.sections.format import score
+from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import quota, readable_ledger
 from yoyak.submission.submit import ready_candidates
@@ -299,21 +300,7 @@ class SteerPage:
 
     def runs(self) -> tuple[RunRow, ...]:
         """Return the runs of the workspace, the newest first."""
-        return tuple(self._row(run.name) for run in reversed(self._workspace.runs()))
-
-    def _row(self, name: str) -> RunRow:
-        run = self._workspace.named(name)
-        assert run is not None  # noqa: S101 -- it was listed just now
-        state = run.state()
-        return RunRow(
-            run=run.name,
-            recipe=run.identity.recipe,
-            status=state.status.value,
-            label=messages.text(f"report.status-{state.status.value}"),
-            step=state.step,
-            steps=None if state.prepared is None else state.prepared.steps,
-            actions=_ACTIONS.get(state.status, ()),
-        )
+        return tuple(_row(run) for run in reversed(self._workspace.runs()))
 
     def checklist(self) -> SubmitForm:
         """Return what can be submitted, and what to look at before.
@@ -358,6 +345,19 @@ _SCRIPT_TEXTS = (
     "steer-ended", "steer-failed", "steer-copied", "steer-free", "steer-of-gpu", "steer-steps",
 )  # fmt: skip
 """Sentences that the page's script puts together."""
+
+
+def _row(run: Run) -> RunRow:
+    state = run.state()
+    return RunRow(
+        run=run.name,
+        recipe=run.identity.recipe,
+        status=state.status.value,
+        label=messages.text(f"report.status-{state.status.value}"),
+        step=state.step,
+        steps=None if state.prepared is None else state.prepared.steps,
+        actions=_ACTIONS.get(state.status, ()),
+    )
 
 
 def _check(level: str, key: str, **fields: object) -> CheckItem:
