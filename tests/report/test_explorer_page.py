@@ -12,7 +12,7 @@ from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.scorecard import RowScore, Scorecard
 from yoyak.report.model.build import build
 from yoyak.report.model.rows import RowColumn, RowSource, RowSystem
-from yoyak.report.render import charts, html
+from yoyak.report.render import html
 from yoyak.report.render.explorer import rows_json, tables_json
 from yoyak.values import Dialogue, Prediction, Rouge, Split, Turn
 
@@ -98,11 +98,9 @@ def rows(sources):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, make, sources):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "is_available", lambda: False)
-        view = build([make.lead_run(), make.toy_run()], make.rest())
-        path = tmp_path_factory.mktemp("page") / "index.html"
-        path.write_text(html.render(view, sources), encoding="utf-8")
+    view = build([make.lead_run(), make.toy_run()], make.rest())
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(html.render(view, sources), encoding="utf-8")
     return path.as_uri()
 
 
@@ -496,10 +494,8 @@ def large(browser, make):
         else:
             route.fulfill(body=page_text, content_type="text/html")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "is_available", lambda: False)
-        view = build([make.lead_run(), make.toy_run()], make.rest())
-        page_text = html.render(view, live=True)
+    view = build([make.lead_run(), make.toy_run()], make.rest())
+    page_text = html.render(view, live=True)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.route("**/*", answer)
     page = context.new_page()
