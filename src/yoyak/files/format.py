@@ -16,6 +16,7 @@ workspace              1       (``workspace.json``)
 batch output           1       (``job.json`` of ``yoyak predict``)
 study                  1       (``studies/<name>/study.json``)
 export                 1       (``export.json`` of an exported model)
+ratings                1       (each line of ``ratings.jsonl``)
 =====================  ======  ==================================================================
 
 A newer record is refused with one sentence. Event logs are the exception: unknown events are
@@ -59,6 +60,7 @@ WORKSPACE = DiskFormat("workspace", 1)
 BATCH = DiskFormat("batch output", 1)
 STUDY = DiskFormat("study", 1)
 EXPORT = DiskFormat("export", 1)
+RATINGS = DiskFormat("ratings", 1)
 
 
 class _Numbered(msgspec.Struct):

@@ -3,7 +3,7 @@
 ::
 
     workspace/workspace.json  runs/…  imports/…  studies/…  blends/…  submissions/<n>/…
-              ledger.jsonl  report/
+              ledger.jsonl  ratings.jsonl  report/
 """
 
 import fcntl
@@ -43,6 +43,7 @@ class Workspace:
         self.blends_folder = folder / "blends"
         self.submissions_folder = folder / "submissions"
         self.ledger_path = folder / "ledger.jsonl"
+        self.ratings_path = folder / "ratings.jsonl"
         self.report_folder = folder / "report"
 
     @property

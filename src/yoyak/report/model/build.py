@@ -35,6 +35,7 @@ from yoyak.report.model.report import (
     Pair,
     PlanCheck,
     Proof,
+    RatedPair,
     Report,
     RunProgress,
     SettingRow,
@@ -70,6 +71,7 @@ class Rest(NamedTuple):
     studies: tuple[StudySummary, ...] = ()
     seeds: tuple[SeedNoise, ...] = ()
     folds: tuple[FoldSummary, ...] = ()
+    ratings: tuple[RatedPair, ...] = ()
     disk: DiskSpace | None = None
     workspace_gb: float = 0.0
     budget: Budget = Budget()
@@ -116,6 +118,7 @@ def build(runs: Sequence[RunHistory], rest: Rest) -> Report:
         studies=rest.studies,
         seeds=rest.seeds,
         folds=rest.folds,
+        ratings=rest.ratings,
         submissions=rest.submissions,
         provenance=rest.provenance,
     )

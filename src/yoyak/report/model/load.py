@@ -24,6 +24,7 @@ from yoyak.report.model import consistency, groups
 from yoyak.report.model.build import Compared, Rest, build
 from yoyak.report.model.examples import Answered, examples
 from yoyak.report.model.history import RunHistory
+from yoyak.report.model.ratings import rated_pairs
 from yoyak.report.model.report import (
     TOY,
     Basis,
@@ -42,6 +43,7 @@ from yoyak.report.model.rows import RowColumn, RowSource, RowSystem
 from yoyak.report.model.studies import gather_studies
 from yoyak.runs.fold_scores import fold_scores
 from yoyak.runs.provenance import Provenance
+from yoyak.runs.ratings import read_records
 from yoyak.runs.replicates import seed_noise
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import edited_outputs, file_sha256, is_output_recorded
@@ -67,6 +69,7 @@ class _Read(NamedTuple):
 
 
 DAMAGED_RUN, DAMAGED_LEDGER, DAMAGED_STUDY = "damaged-run", "damaged-ledger", "damaged-study"
+DAMAGED_RATINGS = "damaged-ratings"
 
 
 class ReportWithRows(NamedTuple):
@@ -85,7 +88,10 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     readable, damaged = _readable(workspace, compared)
     found = _named_apart(readable)
     data = _data(workspace, [one.run for one in found]) if compared else _Data({}, ())
-    return _report(workspace, found, damaged, data, compared=compared, budget=budget)
+    has_ratings = compared and workspace.ratings_path.is_file()
+    rows = _row_sources(found, data.corpora) if has_ratings else ()
+    records = _Records(found, damaged, data, rows)
+    return _report(workspace, records, compared=compared, budget=budget)
 
 
 def gather_with_rows(workspace: Workspace, *, budget: Budget = NO_BUDGET) -> ReportWithRows:
@@ -93,8 +99,9 @@ def gather_with_rows(workspace: Workspace, *, budget: Budget = NO_BUDGET) -> Rep
     readable, damaged = _readable(workspace, compared=True)
     found = _named_apart(readable)
     data = _data(workspace, [one.run for one in found])
-    view = _report(workspace, found, damaged, data, compared=True, budget=budget)
     rows = _row_sources(found, data.corpora)
+    records = _Records(found, damaged, data, rows)
+    view = _report(workspace, records, compared=True, budget=budget)
     return ReportWithRows(_with_all_faults(view, rows), rows)
 
 
@@ -104,15 +111,17 @@ def gather_rows(workspace: Workspace) -> tuple[RowSource, ...]:
     return _row_sources(found, _data(workspace, [one.run for one in found]).corpora)
 
 
-def _report(
-    workspace: Workspace,
-    found: list[_Read],
-    damaged: Sequence[ReportFinding],
-    data: "_Data",
-    *,
-    compared: bool,
-    budget: Budget,
-) -> Report:
+class _Records(NamedTuple):
+    """What a report is made from, as it was read."""
+
+    found: list[_Read]
+    damaged: Sequence[ReportFinding]
+    data: "_Data"
+    rows: Sequence[RowSource]
+
+
+def _report(workspace: Workspace, read: _Records, *, compared: bool, budget: Budget) -> Report:
+    found, damaged, data, rows = read
     runs = [one.run for one in found]
     disk = _disk(workspace)
     comparisons = _Comparisons({}, {})
@@ -128,6 +137,7 @@ def _report(
         provenance=tuple(provenance(workspace, runs)) if compared else (),
         compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
+        ratings=rated_pairs(rows, read_records(workspace.ratings_path)[0]) if compared else (),
         studies=gather_studies(workspace, intervals=compared),
         seeds=tuple(seed_noise(runs)) if compared else (),
         folds=tuple(_folds(workspace, runs)) if compared else (),
@@ -165,6 +175,11 @@ def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[R
     findings += [
         _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=str(error))
         for error in readable_ledger(ledger)[1]
+    ]
+    ratings = workspace.ratings_path
+    findings += [
+        _finding(DAMAGED_RATINGS, workspace.relative(ratings), problem=str(error))
+        for error in read_records(ratings)[1]
     ]
     findings += [
         _finding(DAMAGED_STUDY, workspace.relative(path), problem=str(error))

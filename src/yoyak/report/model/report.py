@@ -13,6 +13,7 @@ from yoyak.events import CheckResult, DataFinding, RunStatus
 from yoyak.metrics.diagnostics.copied_text import CopiedRun
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.slices import Slice
+from yoyak.metrics.rater_agreement import Preference
 from yoyak.metrics.sanity_checks import Alarm
 from yoyak.metrics.selection_bias import ChanceGain
 from yoyak.metrics.significance import Verdict
@@ -20,7 +21,7 @@ from yoyak.runs.liveness import WorkerHealth
 from yoyak.runs.replicates import SeedNoise
 from yoyak.runs.study import StudyKind, StudyVerdict, TrialState
 from yoyak.submission.validate import ValidationFault
-from yoyak.values import Interval, Rouge, Value
+from yoyak.values import Interval, Rouge, SplitName, Value
 
 TOY = "*"
 """Suffix to the name of a model trained from scratch; the note below the table explains it."""
@@ -472,6 +473,16 @@ class StudySummary(Value, frozen=True, kw_only=True):
         return sum(one.state is state for one in self.trials)
 
 
+class RatedPair(Value, frozen=True, kw_only=True):
+    """Two systems whose summaries people rated blindly, by name."""
+
+    data: str
+    split: SplitName
+    one: str
+    other: str
+    preference: Preference
+
+
 class FoldSummary(Value, frozen=True, kw_only=True):
     """The out-of-fold score of one seed of a recipe: of rows of train, so never beside dev's."""
 
@@ -512,6 +523,7 @@ class Report(Value, frozen=True, kw_only=True):
     seeds: tuple[SeedNoise, ...] = ()
     """Trainings that were repeated with other seeds."""
     folds: tuple[FoldSummary, ...] = ()
+    ratings: tuple[RatedPair, ...] = ()
     submissions: tuple[SubmissionSummary, ...] = ()
     provenance: tuple[Fact, ...] = ()
     findings: tuple[ReportFinding, ...] = ()

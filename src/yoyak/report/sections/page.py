@@ -40,6 +40,7 @@ from yoyak.report.sections.model_table import (
     model_table,
     system_table,
 )
+from yoyak.report.sections.ratings import ratings
 from yoyak.report.sections.scorecard import alarm_table
 from yoyak.report.sections.seeds import seeds
 from yoyak.report.sections.studies import progress as progress_of_studies
@@ -570,6 +571,7 @@ SECTIONS: dict[str, Callable[[Report], Iterator[Block]]] = {
     "studies": studies,
     "seeds": seeds,
     "ensemble": ensemble,
+    "ratings": lambda view: ratings(view.ratings),
     "risks": risks,
     "proofs": proofs,
     "timeline": timeline,

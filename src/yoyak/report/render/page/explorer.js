@@ -652,14 +652,17 @@
   }
 
   async function keep(record) {
-    const whole = { ...record, table: table.head.key, rater: rater() || say("nobody"), at: Date.now() / 1000 };
+    let whole = { ...record, table: table.head.key, rater: rater() || say("nobody") };
     try {
       if (config.live) {
         const answer = await fetch("/api/ratings", {
           method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(whole),
         });
-        if (!answer.ok) throw new Error((await answer.json()).error);
+        const kept = await answer.json();
+        if (!answer.ok) throw new Error(kept.error);
+        whole = kept;
       } else {
+        whole.at = Date.now() / 1000;
         const known = JSON.parse(stored(STORE, "[]"));
         localStorage.setItem(STORE, JSON.stringify([...known, whole]));
       }
