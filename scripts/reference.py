@@ -322,6 +322,7 @@ def files() -> None:
     from yoyak.files import format as formats
     from yoyak.prediction.output import BatchJob, BatchResult, SummaryRow
     from yoyak.runs.provenance import Provenance
+    from yoyak.runs.ratings import PairRating
     from yoyak.runs.run import RunIdentity
     from yoyak.runs.workspace import WorkspaceSettings
     from yoyak.submission.ledger import Entry
@@ -334,6 +335,7 @@ def files() -> None:
         ("runs/RUN/provenance.json", Provenance, None),
         ("runs/RUN/predictions/dev.jsonl", Prediction, None),
         ("ledger.jsonl", Entry, formats.LEDGER),
+        ("ratings.jsonl", PairRating, formats.RATINGS),
         ("submissions/N/manifest.json", SubmissionManifest, formats.SUBMISSION),
         ("OUT/job.json", BatchJob, formats.BATCH),
         ("OUT/predictions.jsonl", SummaryRow, None),
