@@ -45,7 +45,7 @@ def checked(answered, tmp_path, monkeypatch):
 
         def answer_rows(request, folder, exported, dialogues):
             rows = [
-                export.RowAnswer(
+                export.FormAnswer(
                     one.id,
                     "무관한 말" if place < wrong else one.references[0],
                     place >= other_prompts,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+from base64 import b64decode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -63,6 +64,9 @@ class FakeHub:
         self.gated: set[str] = set()
         self.fails_with: int | None = None
         self.asked: list[str] = []
+        self.public: set[str] = set()
+        self.pushed: dict[str, dict[str, bytes]] = {}
+        """The files of each repository that was pushed to."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,6 +78,10 @@ class FakeHub:
 
             def do_GET(self):
                 hub.answer(self, body=True)
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hub.take(self, body)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -90,6 +98,41 @@ class FakeHub:
         request.end_headers()
         if body:
             request.wfile.write(content)
+
+    def take(self, request, body: bytes) -> None:
+        """Create a repository or take a commit, as the hub's API does, every file in the body."""
+        self.asked.append(request.path)
+        name = request.path.removeprefix("/api/models/")
+        status = self.fails_with or 200
+        if self.fails_with is not None:
+            answer = {"error": "refused"}
+        elif request.path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked['organization']}/{asked['name']}"
+            private = asked.get("private") or asked.get("visibility") == "private"
+            status = 409 if name in self.models else 200
+            if status == 200:
+                self.public |= set() if private else {name}
+                self.models[name] = {}
+            answer = {"url": f"{self.url}/{name}"}
+        elif "/preupload/" in request.path:
+            modes = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            answer = {"files": [each | modes for each in json.loads(body)["files"]]}
+        elif "/commit/" in request.path:
+            name = name.partition("/commit")[0]
+            lines = map(json.loads, body.splitlines())
+            files = [line["value"] for line in lines if line["key"] == "file"]
+            self.pushed[name] = {each["path"]: b64decode(each["content"]) for each in files}
+            url = f"{self.url}/{name}/commit/{self.COMMIT}"
+            answer = {"commitUrl": url, "commitOid": self.COMMIT, "success": True}
+        else:
+            answer = {}
+        content = json.dumps(answer).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
 
     def _find(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         if self.fails_with is not None:
@@ -108,6 +151,7 @@ class FakeHub:
                 {"rfilename": each, "size": len(content)} for each, content in files.items()
             ]
             info = {"id": name, "sha": self.COMMIT, "siblings": siblings}
+            info["private"] = name not in self.public
             return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
         if name in self.gated:
             return 403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "ask for access"}

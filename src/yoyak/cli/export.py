@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yoyak.engine.exported import FormCheck
     from yoyak.events import AnyEvent
     from yoyak.export.run import ExportOptions
+    from yoyak.runs.run import Run
 
 Runs = Annotated[
     list[str] | None, typer.Argument(help=text("cli.argument-export"), show_default=False)
@@ -52,6 +53,11 @@ def export(
         Path | None,
         typer.Option("--llama-cpp", help=text("cli.option-llama-cpp"), show_default=False),
     ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="ORG/NAME", help=text("cli.option-push-model"), show_default=False),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help=text("cli.option-public"))] = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Write a run as a model, or the answers of runs side by side."""
@@ -63,18 +69,35 @@ def export(
     context = open_context(None, workspace)
     check_target(to, (context.workspace.folder, context.data_folder))
     if to.suffix.lower() in TABLES:
+        if push is not None:
+            raise UsageError("cli.push-table", to=to)
         _rows(context, runs, to)
         return
     name = None if form is None else msgspec.convert(FORMATS.get(form, form), ExportForm)
-    _model(context, runs or [], to, ExportOptions(name, quantisation, llama_cpp, check_rows))
+    if len(runs or []) != 1:
+        raise UsageError("cli.export-one", count=len(runs or []), to=to)
+    run = context.run((runs or [])[0])
+    _model(context, run, to, ExportOptions(name, quantisation, llama_cpp, check_rows), push)
+    if push is not None:
+        _push(run, to, push, public=public)
 
 
-def _model(context: CommandContext, runs: list[str], to: Path, options: "ExportOptions") -> None:
+def _push(run: "Run", folder: Path, repository: str, *, public: bool) -> None:
+    from yoyak.export.push import push
+
+    pushed = push(run, folder, repository, public=public)
+    print(text("cli.pushed", address=pushed.address, commit=pushed.commit))
+
+
+def _model(
+    context: CommandContext, run: "Run", to: Path, options: "ExportOptions", push: str | None
+) -> None:
+    """Export a model; a licence that forbids to push it is found before any work."""
+    from yoyak.export.push import check_licence
     from yoyak.export.run import export_model
 
-    if len(runs) != 1:
-        raise UsageError("cli.export-one", count=len(runs), to=to)
-    run = context.run(runs[0])
+    if push is not None:
+        check_licence(run.recipe)
     exported = export_model(run, to, options, _show)
     print(text("cli.exported", path=context.short(exported.folder), run=run.name))
     _print_check(exported.record.check)

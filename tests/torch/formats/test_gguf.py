@@ -16,7 +16,9 @@ xllamacpp = pytest.importorskip("xllamacpp", reason="the [export] extra is not i
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("architecture", ["llama", pytest.param("qwen2", marks=SLOW), "qwen3"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", pytest.param("qwen2", marks=SLOW), pytest.param("qwen3", marks=SLOW)]
+)
 def test_llama_cpp_reads_our_prompts_and_answers_as_the_engine(architecture, exported):
     form = exported(architecture, "gguf", "F32")
     texts, prompts = form.answers()

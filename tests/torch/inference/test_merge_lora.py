@@ -75,11 +75,11 @@ def test_a_merge_that_became_another_model_does_not_speak(learnt, job, monkeypat
     right = merge_lora.load_whole
 
     def spoilt(*args):
-        bundle = right(*args)
+        bundle, saved = right(*args)
         for name, value in bundle.model.named_parameters():
             if "up_proj" in name or "q_proj" in name:
                 value.data = torch.randn_like(value)
-        return bundle
+        return bundle, saved
 
     monkeypatch.setattr(merge_lora, "load_whole", spoilt)
     opened, _ = merge_lora.load_merged(wants(asked, weights="merged"), "causal")

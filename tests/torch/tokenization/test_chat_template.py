@@ -67,6 +67,23 @@ def test_every_conversation_is_rendered_as_by_transformers(family, form, message
     assert tokenizer.template.render(messages, open_answer=asked) == expected
 
 
+@pytest.mark.parametrize("form", CHAT_FORMS)
+def test_the_standalone_template_needs_no_date_and_no_switch(family, form):
+    """As transformers renders it today, for somebody who knows no argument of this family."""
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    tokenizer = family(form)
+    messages = (SYSTEM, USER)
+    asked = [{"role": each.role, "content": each.text} for each in messages]
+    (found,), _ = render_jinja_template(
+        [asked],
+        chat_template=tokenizer.template.standalone,
+        add_generation_prompt=True,
+        **tokenizer.template.special_tokens,
+    )
+    assert found == tokenizer.template.render(messages)
+
+
 @pytest.mark.usefixtures("frozen_date")
 @pytest.mark.parametrize("form", WITH_TEMPLATE)
 def test_the_vendors_template_gives_the_same_prompt_where_it_takes_the_turns(family, form):

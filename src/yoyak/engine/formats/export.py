@@ -55,7 +55,7 @@ class ExportRequest(NamedTuple):
     llama_cpp: Path | None = None
 
 
-class RowAnswer(NamedTuple):
+class FormAnswer(NamedTuple):
     """The summary of a dialogue by an exported form; ``prompt_equal``: it read training's ids."""
 
     id: str
@@ -67,7 +67,7 @@ class FormAnswers(NamedTuple):
     """What a runtime, by name and version, answered."""
 
     runtime: str
-    rows: list[RowAnswer]
+    rows: list[FormAnswer]
 
 
 def form_decode(form: ExportForm, kind: str, decode: Decode) -> Decode:
@@ -224,7 +224,7 @@ def answer_rows(
     runtime = _load(request, folder, exported, max(map(len, expected), default=0))
     answers = runtime.answer(sources)
     rows = [
-        RowAnswer(
+        FormAnswer(
             dialogue.id,
             summary_of(answer.text, tags_are_tokens=exported.tags_are_tokens),
             answer.prompt_ids == ids,
