@@ -18,6 +18,7 @@ from yoyak.runs.run import Run
 if TYPE_CHECKING:
     from yoyak.config.schema import Recipe
     from yoyak.events import AnyEvent, DataFinding
+    from yoyak.report.render.write import Paths
     from yoyak.scheduler.create_runs import RunRequest
     from yoyak.scheduler.scheduler import OnEvent
     from yoyak.terminal.watch_app import RunControls
@@ -307,6 +308,9 @@ def report(
     mirror: Annotated[
         str | None, typer.Option("--mirror", help=text("cli.option-mirror"), show_default=False)
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help=text("cli.option-bundle"), show_default=False)
+    ] = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -320,11 +324,21 @@ def report(
         return
     found = gather_with_rows(context.workspace, budget=context.project.budget)
     paths = write_report(context.workspace, *found)
+    packed = () if bundle is None else _bundle(context, paths, bundle)
     if as_json:
         print(paths.json.read_text(encoding="utf-8"), end="")
         return
     for path in paths:
         print(context.short(path))
+    if bundle is not None:
+        size = f"{bundle.stat().st_size / 1e6:.2f}"
+        print(text("cli.bundled", path=context.short(bundle), count=len(packed), mb=size))
+
+
+def _bundle(context: CommandContext, paths: "Paths", target: Path) -> tuple[str, ...]:
+    from yoyak.export.bundle import bundle
+
+    return bundle(context.workspace, paths, target)
 
 
 def _mirror(context: CommandContext, tracker: str, as_json: bool) -> None:
