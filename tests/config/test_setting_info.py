@@ -25,6 +25,14 @@ def test_types_and_ranges_are_those_of_the_schema():
     assert found["decode.num_beams"].section == "decode"
 
 
+def test_a_section_that_is_off_can_be_brought_in_by_a_setting():
+    rank = infos("kobart")["lora.r"]
+    assert (rank.value, rank.default, rank.is_optional) == (None, 16, True)
+    assert infos("kobart")["align.method"].choices[:1] == ("brio",)
+    assert infos("kobart", ["lora.r=8"])["lora.r"].value == 8
+    assert infos("kobart", ["align.method=mrt"])["align.method"].value == "mrt"
+
+
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 @pytest.mark.parametrize("name", load.names())
 def test_every_setting_of_every_recipe_has_a_meaning(name, language):

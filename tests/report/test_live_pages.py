@@ -258,6 +258,14 @@ def test_runs_are_steered_after_signing_in(site, page, browser):
     ]  # fmt: skip
     assert violations(page) == []
 
+    # A section that the recipe does not have comes in with its first setting.
+    page.select_option("#recipe", "kobart")
+    expect(page.locator("#command")).to_have_text("yoyak run kobart", timeout=WAIT)
+    page.fill("#find", "align.method")
+    page.select_option("[id='set-align.method']", "mrt")
+    expect(page.locator("#command")).to_have_text("yoyak run --set=align.method=mrt kobart")
+    expect(page.locator("#start")).to_be_enabled()
+
     # Signed in stays signed in, in another tab too; the cookie is not for scripts.
     other = page.context.new_page()
     other.goto(f"{site.url}/steer")

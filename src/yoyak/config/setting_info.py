@@ -81,16 +81,27 @@ def _described(section: Settings, resolved: Resolved, prefix: str) -> Iterator[S
         name, value = f"{prefix}{field.name}", getattr(section, field.name)
         if isinstance(value, Settings):
             yield from _described(value, resolved, f"{name}.")
-        elif not _is_section(field.type):
-            yield _setting(name, value, field, resolved)
+        elif (section_kind := _section_of(field.type)) is not None:
+            yield from _switched_off(section_kind, f"{name}.")
+        else:
+            yield _setting(name, value, field, resolved.origins[name])
 
 
-def _is_section(kind: inspect.Type) -> bool:
+def _section_of(kind: inspect.Type) -> inspect.StructType | None:
     options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    return any(isinstance(one, inspect.StructType) for one in options)
+    return next((one for one in options if isinstance(one, inspect.StructType)), None)
 
 
-def _setting(name: str, value: Any, field: inspect.Field, resolved: Resolved) -> SettingInfo:
+def _switched_off(section: inspect.StructType, prefix: str) -> Iterator[SettingInfo]:
+    """Yield the settings of a section that the recipe does not have; setting one brings it in."""
+    for field in section.fields:
+        name = f"{prefix}{field.name}"
+        if name in meanings():
+            found = _setting(name, None, field, "default")
+            yield msgspec.structs.replace(found, is_optional=True)
+
+
+def _setting(name: str, value: Any, field: inspect.Field, origin: str) -> SettingInfo:
     options = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
     plain = [one for one in options if not isinstance(one, inspect.NoneType)]
     kind, choices = _kind(plain[0])
@@ -103,7 +114,7 @@ def _setting(name: str, value: Any, field: inspect.Field, resolved: Resolved) ->
         kind=kind,
         value=value,
         default=None if field.default is msgspec.NODEFAULT else field.default,
-        origin=resolved.origins[name],
+        origin=origin,
         meaning=meanings().get(name, ""),
         choices=choices,
         low=low if above is None else above,

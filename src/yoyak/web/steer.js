@@ -158,7 +158,9 @@
     }
     $("settings").replaceChildren(...[...groups].map(([section, members]) => {
       const details = element("details");
-      details.append(element("summary", section), ...members.map(settingRow));
+      const isOff = members.every((one) => one.value === null && one.is_optional);
+      const title = isOff ? `${section} (${texts["steer-off"]})` : section;
+      details.append(element("summary", title), ...members.map(settingRow));
       details.open = section === "train";
       return details;
     }));

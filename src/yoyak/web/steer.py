@@ -340,9 +340,10 @@ _ACTIONS = {
 }
 
 _SCRIPT_TEXTS = (
-    "try-lost", "steer-minutes", "steer-none", "steer-yes", "steer-no", "steer-default",
-    "steer-origin", "steer-stop", "steer-resume", "steer-prioritise", "steer-running",
-    "steer-ended", "steer-failed", "steer-copied", "steer-free", "steer-of-gpu", "steer-steps",
+    "try-lost", "steer-minutes", "steer-none", "steer-off", "steer-yes", "steer-no",
+    "steer-default", "steer-origin", "steer-stop", "steer-resume", "steer-prioritise",
+    "steer-running", "steer-ended", "steer-failed", "steer-copied", "steer-free", "steer-of-gpu",
+    "steer-steps",
 )  # fmt: skip
 """Sentences that the page's script puts together."""
 
