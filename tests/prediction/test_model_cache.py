@@ -1,6 +1,7 @@
 """Models that stay loaded: which one makes room, when all are freed, new weights."""
 
 import sys
+import weakref
 from types import ModuleType
 
 import msgspec
@@ -19,13 +20,10 @@ DIALOGUE = Dialogue(id="a", turns=parse_turns("#Person1#: 안녕\n#Person2#: 네
 
 
 class Engine:
-    alive = 0
+    alive = weakref.WeakSet()
 
     def __init__(self):
-        Engine.alive += 1
-
-    def __del__(self):
-        Engine.alive -= 1
+        self.alive.add(self)
 
     def generate(self, job):
         for one in job.dialogues:
@@ -43,7 +41,7 @@ def make(lead_model, monkeypatch):
     module = ModuleType("engines_of_cache")
     module.Engine = Engine
     monkeypatch.setitem(sys.modules, "engines_of_cache", module)
-    monkeypatch.setattr(Engine, "alive", 0)
+    monkeypatch.setattr(Engine, "alive", weakref.WeakSet())
     made = []
 
     def cache(most=2, now=lambda: 0.0, engine="Engine"):
@@ -69,7 +67,7 @@ def test_the_least_recently_asked_model_makes_room(make, runs):
     for run in (a, b, a, c):
         assert text(cache.ask(run, Question(DIALOGUE))) == "Greedy"
     assert (cache.loaded(), cache.loads) == (("a", "c"), 3)
-    assert Engine.alive == 2
+    assert len(Engine.alive) == 2
     cache.ask(b, Question(DIALOGUE))
     assert (cache.loaded(), cache.loads) == (("c", "b"), 4)
 
@@ -100,7 +98,7 @@ def test_idle_models_are_freed_and_asked_ones_are_not(make, runs):
     now[0] = 60.0
     cache.clear_if_idle()
     assert cache.loaded() == ()
-    assert Engine.alive == 0
+    assert len(Engine.alive) == 0
 
 
 def test_a_model_that_cannot_answer_is_not_kept(make, runs, monkeypatch):
@@ -113,3 +111,19 @@ def test_a_model_that_cannot_answer_is_not_kept(make, runs, monkeypatch):
     with pytest.raises(RunFailed):
         cache.ask(runs[0], Question(DIALOGUE))
     assert cache.loaded() == ()
+
+
+def test_a_model_that_fits_alone_only_is_loaded_alone(make, runs, monkeypatch):
+    usual = Engine.generate
+
+    def generate(self, job):
+        if len(Engine.alive) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return usual(self, job)
+
+    monkeypatch.setattr(Engine, "generate", generate)
+    cache = make()
+    for run in runs[:2]:
+        assert text(cache.ask(run, Question(DIALOGUE))) == "Greedy"
+    assert cache.loaded() == ("b",)
+    assert len(Engine.alive) == 1

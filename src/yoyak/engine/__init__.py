@@ -5,6 +5,7 @@ needs it. An engine knows no run folder: it gets dialogues, a folder of its own 
 recipe may name an engine from outside the package in the same way: ``engine = "pkg.mod:Class"``.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -108,7 +109,8 @@ def load(name: str) -> Engine:
 
 
 def release_memory() -> None:
-    """Give the device back what models held that are gone; nothing where no engine has computed."""
+    """Free what only cycles of objects hold of models that are gone, on their device, too."""
+    gc.collect()
     device = sys.modules.get("yoyak.engine.device")
     if device is not None:
         device.release_memory()

@@ -5,7 +5,6 @@ parameters and the optimizer state are float32. float16 and its loss scaler are 
 has float32's range, and mixing the two formats is a common cause of crashes.
 """
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -39,7 +38,6 @@ def detect() -> Hardware:
 
 def release_memory() -> None:
     """Return memory of models that are gone to the GPU's other processes."""
-    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

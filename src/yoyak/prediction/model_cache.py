@@ -1,7 +1,8 @@
 """Models that stay loaded after they were asked: the least recently used one makes room.
 
-For pages on which people try one system after another. The models are freed when nobody has asked
-for a while, and before a run starts, because it needs the memory.
+For pages on which people try one system after another. Where two models do not fit into memory
+together, the one that is asked stays. All are freed when nobody has asked for a while, and before a
+run starts, because it needs the memory.
 """
 
 import threading
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from yoyak import engine as engines
 from yoyak.config.schema import Decode
+from yoyak.errors import YoyakError
 from yoyak.prediction.model import TrainedModel, trained_model
 from yoyak.prediction.resident_model import ResidentModel, Ticket
 from yoyak.runs.run import Run
@@ -40,7 +42,7 @@ class ModelCache:
         clock: seconds that never go back.
 
     Attributes:
-        loads: how often a model was loaded.
+        loads: how often loading a model began.
     """
 
     def __init__(
@@ -81,8 +83,7 @@ class ModelCache:
     def clear(self) -> None:
         """Free all models; what waits for them is answered first."""
         with self._alone:
-            while self._models:
-                self._drop_oldest()
+            self._drop_all()
             if self._timer is not None:
                 self._timer.cancel()
 
@@ -94,11 +95,28 @@ class ModelCache:
             return self._models[key]
         while len(self._models) >= self._most:
             self._drop_oldest()
-        model = ResidentModel(self._load(run))
-        model.__enter__()
-        self.loads += 1
+        model = self._entered_if_it_fits(run)
+        if model is None:  # the failed attempt is forgotten, and its memory with it
+            self._drop_all()
+            model = self._entered(run)
         self._models[key] = model
         return model
+
+    def _entered_if_it_fits(self, run: Run) -> ResidentModel | None:
+        try:
+            return self._entered(run)
+        except YoyakError as error:
+            if not self._models or "out of memory" not in str(error).lower():
+                raise
+            return None
+
+    def _entered(self, run: Run) -> ResidentModel:
+        self.loads += 1
+        return ResidentModel(self._load(run)).__enter__()
+
+    def _drop_all(self) -> None:
+        while self._models:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         _, model = self._models.popitem(last=False)
