@@ -487,8 +487,16 @@ def large(browser, make):
             route.fulfill(json=page)
         elif "/api/rows" in address:
             route.fulfill(json=head)
+        elif "/api/ratings/summary" in address:
+            route.fulfill(json=[HOSTILE])
+        elif "/api/ratings" in address and route.request.method == "POST":
+            posted = route.request.post_data_json
+            refused = posted.get("text") == "refused"
+            kept = {"error": "너무 깁니다"} if refused else posted | {"at": 1.0}
+            route.fulfill(json=kept, status=400 if refused else 200)
         elif "/api/ratings" in address:
-            route.fulfill(json=[])
+            note = {"kind": "note", "table": "dev-aaaaaaaa", "row": "dev_2", "at": 1.0}
+            route.fulfill(json=[note | {"rater": "준호", "text": HOSTILE}])
         elif address.endswith(".js"):
             route.fulfill(body="", content_type="text/javascript")
         else:
@@ -535,3 +543,30 @@ def test_a_search_through_all_rows_finds_the_last_one(large):
     )
     large.locator(".xp-search").fill("")
     assert large.evaluate("window.explorer.shown") == MANY
+
+
+def test_notes_and_ratings_go_to_the_server_and_its_refusals_are_shown(large):
+    note = large.locator("#explorer textarea")
+    status = large.locator("#explorer [role=status].quiet")
+    note.fill("제목이 틀림")
+    large.locator(".xp-grid").focus()
+    large.wait_for_function("() => document.body.innerText.includes('Saved in the workspace.')")
+    note.fill("refused")
+    large.locator(".xp-grid").focus()
+    large.wait_for_function("() => document.body.innerText.includes('Not saved: 너무 깁니다')")
+    large.get_by_label("your name").fill("민지")
+    large.get_by_role("button", name="Rate A against B blindly").click()
+    large.keyboard.press("3")
+    large.wait_for_function("() => document.body.innerText.includes('1 of 12457')")
+    assert status.inner_text() == "Saved in the workspace."
+    assert large.locator(".xp-verdict li").count() == 0  # nobody is told while rating
+    large.get_by_role("button", name="Rate A against B blindly").click()
+    large.wait_for_function("() => document.querySelector('.xp-verdict li')")
+    assert "<img" in large.locator(".xp-verdict li").inner_text()
+
+
+def test_notes_of_others_are_shown_and_inert(large):
+    large.evaluate("location.hash = '#rows?row=dev_2'")
+    large.wait_for_function("() => document.querySelector('.xp-note p')")
+    assert large.locator(".xp-note p").inner_text().startswith("준호: </script><img")
+    assert large.evaluate("window.pwned === undefined")

@@ -30,6 +30,7 @@ from yoyak.web.api import Api
 from yoyak.web.live_feed import LiveFeed, LivePage, RecordReader
 from yoyak.web.playground import Playground
 from yoyak.web.responses import HEADERS, in_language, response
+from yoyak.web.row_pages import RowPages
 from yoyak.web.sessions import Sessions
 from yoyak.web.steer import SteerContext, SteerPage
 
@@ -164,6 +165,7 @@ def application(
             Route("/files/{name}", pages.file),
             Route("/api/view", pages.view),
             Route("/records/{path:path}", pages.record),
+            *RowPages(workspace, messages.language()).routes(),
             *playground.routes(),
             *steering,
             *(api.routes() if api is not None else ()),

@@ -870,11 +870,12 @@
       parts.status,
       parts.grid,
       h("p", { class: "quiet xp-keys", id: "xp-keys" }, say("keys")),
-      parts.detail,
+      // Above the row, whose height changes: a button must not move away while it is pressed.
       h("div", { class: "xp-bar" },
         h("label", {}, say("rater"), parts.rater), parts.blind,
         button("download-rows", downloadRows), button("download-ratings", downloadRecords), parts.saved),
-      parts.verdict);
+      parts.verdict,
+      parts.detail);
   }
 
   const title = (head) => say("table-title", { data: head.data, split: head.split, rows: head.rows, systems: head.systems.length });
@@ -909,8 +910,7 @@
       host.replaceChildren(h("p", { class: "quiet" }, say("nothing")), ...config.left_out.map((one) => h("p", { class: "xp-left-out" }, say("left-out", one))));
       return;
     }
-    const isOther = table?.head.key !== head.key;
-    if (isOther) parts.status.textContent = say("loading", { loaded: 0, count: head.rows });
+    if (!tables.has(head.key)) parts.status.textContent = say("loading", { loaded: 0, count: head.rows });
     const place = (found) => {
       table = found;
       fillControls();
@@ -981,6 +981,21 @@
     drawVerdict();
   }
 
+  // On the live page: new predictions and scores of a run, when the content says that it changed.
+  async function refresh() {
+    if (!started || !config.live) return;
+    try {
+      const found = await fetched("/api/rows");
+      if (JSON.stringify(found.tables) === JSON.stringify(config.tables)) return;
+      config.tables = found.tables;
+    } catch {
+      return; // the page says by itself that the server is gone
+    }
+    tables.clear();
+    build();
+    await show();
+  }
+
   async function follow() {
     if (!fromAddress()) return;
     host.closest("section").scrollIntoView();
@@ -989,6 +1004,7 @@
     parts.grid?.focus({ preventScroll: true });
   }
 
+  document.addEventListener("yoyak:content", refresh);
   host.addEventListener("keydown", onKey);
   host.addEventListener("change", (event) => { if (event.target === parts.t) show(); });
   window.addEventListener("hashchange", follow);
