@@ -16,6 +16,7 @@ from yoyak.events import Queued, Started
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.stages import StageContext, run_stages
+from yoyak.submission.submit import submit
 from yoyak.web import app, playground
 
 pytestmark = [
@@ -117,6 +118,13 @@ def test_records_are_given_out_and_nothing_else(client, workspace, tmp_path):
         "a" * 400 + "/events.jsonl",
     ):
         assert client.get(f"/records/{path}").status_code == 404, path
+
+
+def test_every_record_that_the_page_links_is_given_out(client, workspace):
+    submit(workspace, read_corpus(sample.folder()))
+    links = set(re.findall(r'href="(/records/[^"#]+)', client.get("/").text))
+    assert "/records/submissions/1/submission.csv" in links
+    assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
 def test_a_submission_is_downloaded_as_its_bytes(client, workspace):
