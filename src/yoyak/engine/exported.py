@@ -75,7 +75,8 @@ class ExportedModel(Value, frozen=True, kw_only=True):
     model_type: str
     """As in ``config.json``."""
     base: str | None
-    """The model that the weights are loaded on; ``./base`` is in the folder. ``None``: no other."""
+    """The model that the weights are loaded on: hub id, absolute path, or ``./base`` in the folder.
+    ``None``: no other."""
     revision: str | None
     quantisation: str
     """Number format of the weights, by the format's own name: ``bfloat16``, ``Q8_0``."""

@@ -38,7 +38,7 @@ class TransformersRuntime:
         self._tokenizer = FolderTokenizer(folder, exported)
         self._causal = exported.kind == "causal"
         auto: Any = hf.AutoModelForCausalLM if self._causal else hf.AutoModelForSeq2SeqLM
-        base = exported.base or "."
+        base = exported.base or "./"
         options: dict[str, Any] = {"device_map": {"": str(detect().device)}}
         if recipe.model.quantisation is not None and exported.form in {"adapters", "base"}:
             options |= {
@@ -50,7 +50,7 @@ class TransformersRuntime:
                     bnb_4bit_compute_dtype=torch.bfloat16,
                 ),
             }
-        location = folder / base if base.startswith(".") else base
+        location = folder / base if base.startswith("./") else base
         if exported.revision is not None:
             options["revision"] = exported.revision
         self._model: Any = auto.from_pretrained(location, **options)

@@ -33,8 +33,8 @@ _NOT_COPIED = {
 class ExportedWeights(NamedTuple):
     """What an exported folder holds; ``base`` is ``None`` where it needs no other model.
 
-    A ``base`` that begins with ``./`` is in the folder as well; ``model_type`` is empty where only
-    the base's own folder has it.
+    A ``base`` that begins with ``./`` is in the folder as well, any other folder is an absolute
+    path; ``model_type`` is empty where only the base's own folder has it.
     """
 
     form: WeightsForm
@@ -100,6 +100,8 @@ def _export_base(engine_folder: Path, saved: SavedWeights, target: Path) -> str:
         base = f"./{SCRATCH}"
         ignored = shutil.ignore_patterns(MANIFEST, MARKER)
         shutil.copytree(engine_folder / SCRATCH, target / SCRATCH, ignore=ignored)
+    elif Path(base).is_dir():
+        base = str(Path(base).resolve())
     if saved.form == "adapters":
         config = msgspec.json.decode((engine_folder / weights.FOLDER / ADAPTER_CONFIG).read_bytes())
         base_fields = {"base_model_name_or_path": base, "revision": saved.revision}
