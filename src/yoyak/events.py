@@ -55,6 +55,11 @@ class Planned(Event, frozen=True, kw_only=True, tag="planned"):
     download_bytes: float | None = None
     """Download size of the base model; 0 if it is on this machine."""
     checkpoint_bytes: float | None = None
+    generated_rows: dict[str, int] = {}
+    """Rows that each stage of prediction answers, in order; empty: not recorded."""
+    num_beams: int = 1
+    aligns: bool = False
+    """Whether metric-aware training follows the supervised one."""
 
 
 class Started(Event, frozen=True, kw_only=True, tag="started"):

@@ -18,11 +18,13 @@ from yoyak.events import DataAudited, DataFinding, Planned, Queued, RunStatus
 from yoyak.files.format import EVENTS
 from yoyak.planning import gpu_catalogue
 from yoyak.planning.plan import PlanTarget, plan
+from yoyak.planning.workload import beams_of
 from yoyak.runs.redact import redact
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
 from yoyak.scheduler.decode_jobs import with_frozen
+from yoyak.scheduler.stages import generated_rows
 from yoyak.submission.contest_rules import check_generated_rows
 from yoyak.system.probe import GB
 from yoyak.values import Corpus
@@ -113,6 +115,9 @@ def record_plans(runs: Iterable[Run], corpus: Corpus, workspace: Workspace) -> N
             high_seconds=None if one.time is None else one.time.high_seconds,
             download_bytes=one.download_gb * GB if is_known else None,
             checkpoint_bytes=None if one.checkpoint_gb is None else one.checkpoint_gb * GB,
+            generated_rows=generated_rows(run.recipe, corpus),
+            num_beams=beams_of(run.recipe),
+            aligns=run.recipe.align is not None,
         )
         known = state.planned
         if known is None or msgspec.structs.replace(event, at=known.at) != known:

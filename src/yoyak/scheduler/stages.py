@@ -115,6 +115,14 @@ def _predicted_splits(recipe: Recipe, corpus: Corpus) -> list[Split]:
     return [*own, corpus.test, *([held_out] if held_out is not None else ())]
 
 
+def generated_rows(recipe: Recipe, corpus: Corpus) -> dict[str, int]:
+    """Return how many rows each stage of prediction answers, in the order of the stages."""
+    splits = _predicted_splits(recipe, corpus)
+    if corpus.dev2 is not None and _is_whole(recipe):
+        splits.append(corpus.dev2)
+    return {f"predict-{split.name}": len(split.dialogues) for split in splits}
+
+
 def is_finished(run: Run, corpus: Corpus) -> bool:
     """Return whether nothing is left to do and the log says so."""
     return run.state().status is RunStatus.FINISHED and not pending(run, corpus)
@@ -321,9 +329,11 @@ def _predicted(run: Run, split: Split) -> bool:
 def _answers_dev2(run: Run, state: RunState) -> bool:
     """Return whether a run has to do with dev2: no trial or fold, and weights not pruned."""
     has_weights = state.prepared is None or (run.engine_folder / "weights").exists()
-    recipe = run.recipe
-    is_whole = recipe.evaluate.dev_half == "both" and recipe.data.fold is None
-    return is_whole and (has_weights or _scored(run, "dev2"))
+    return _is_whole(run.recipe) and (has_weights or _scored(run, "dev2"))
+
+
+def _is_whole(recipe: Recipe) -> bool:
+    return recipe.evaluate.dev_half == "both" and recipe.data.fold is None
 
 
 def _scored(run: Run, split: SplitName) -> bool:

@@ -32,7 +32,7 @@ from yoyak.events import (
     fold,
 )
 from yoyak.messages import recorded, text
-from yoyak.report.model.forecast import TO_COME, Pace, generation_left
+from yoyak.report.model.forecast import TO_COME, Pace, generation_left, run_left
 from yoyak.report.model.history import expected
 from yoyak.report.model.report import Forecast
 from yoyak.report.render.escape import plain
@@ -93,11 +93,18 @@ class ProgressRow:
         return self.pace.forecast or self._expected
 
     @property
+    def total(self) -> Forecast | None:
+        """Time left to the end of the run, generation included."""
+        return run_left(self.state, self.forecast, self.pace)
+
+    @property
     def left(self) -> str:
-        """Time left in the stage, formatted."""
-        working = self.state.status is RunStatus.RUNNING
-        forecast = self.forecast if working else None
-        return format.UNKNOWN if forecast is None else format.durations(forecast)
+        """Time left, formatted: of the run, else more than that of the stage."""
+        if self.state.status is not RunStatus.RUNNING:
+            return format.UNKNOWN
+        if self.total is not None:
+            return format.durations(self.total)
+        return format.UNKNOWN if self.forecast is None else format.longer_than(self.forecast)
 
     @property
     def loss(self) -> str:
@@ -210,7 +217,7 @@ class LiveProgress(LiveDisplay):
         drawn = table(LIVE_COLUMNS, [row.cells for row in self._rows.values()])
         rows = (TableView(one, bar_width=BAR_WIDTH) for one in drawn)
         coming = (row for row in self._rows.values() if row.state.status in TO_COME)
-        end = all_ends((row.state.status, row.forecast, row.state.last_at) for row in coming)
+        end = all_ends((row.state.status, row.total, row.state.last_at) for row in coming)
         return Group(*rows, Text(end or ""))
 
 

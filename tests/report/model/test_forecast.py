@@ -12,11 +12,14 @@ from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.events import (
     CheckpointSaved,
+    Evaluated,
     Planned,
     PredictionProgress,
     Prepared,
     Queued,
     RunStatus,
+    StageStarted,
+    SystemMetrics,
     TrainStep,
     fold,
 )
@@ -173,7 +176,63 @@ def coming(make, status, seconds, *, last_at=None, run="r"):
     cut = make.cut_run()
     now = history.progress(cut, fold(cut.events))
     forecast = None if seconds is None else Forecast(p50_seconds=seconds, p90_seconds=2 * seconds)
-    return msgspec.structs.replace(now, run=run, status=status, forecast=forecast, last_at=last_at)
+    return msgspec.structs.replace(now, run=run, status=status, total=forecast, last_at=last_at)
+
+
+ROWS = {"predict-dev": 24, "predict-test": 40, "predict-dev2": 6}
+
+
+def total(events, **plan):
+    """The time left of a run with these events, its plan before them."""
+    plan = {"generated_rows": ROWS, "num_beams": 4} | plan
+    events = [Planned(at=0, **plan), *events]
+    state, pace = fold(events), forecast.pace_of(events)
+    generated = history.last_generation(events) if state.prediction else []
+    stage = forecast.generation_left(generated) if generated else pace.forecast
+    return forecast.run_left(state, stage, pace)
+
+
+def test_the_time_left_while_training_includes_every_answer_to_come(make):
+    """17 of 24 steps, 2 s each; the evaluation answered 12 rows in 1 s, 70 rows are to come."""
+    events = make.training(24, 17)
+    stage = forecast.pace_of(events).forecast
+    left = total(events)
+    assert left.p50_seconds == pytest.approx(stage.p50_seconds + 70 / 12)
+    assert left.p90_seconds == pytest.approx(stage.p90_seconds + 4 * 70 / 12), "with four beams"
+
+
+def test_after_a_split_was_predicted_the_rest_is_at_its_pace(make):
+    """12 of 24 dev rows a second; of the 46 rows after dev, none is greedy any more."""
+    dev = make.toy_run().events
+    begun = next(n for n, event in enumerate(dev) if isinstance(event, PredictionProgress))
+    left = total([*dev[: begun + 1], msgspec.structs.replace(dev[begun], done=18, seconds=1.5)])
+    assert left.p50_seconds == pytest.approx(6 / 12 + 46 / 12)
+    ended = next(n for n, event in enumerate(dev) if isinstance(event, SystemMetrics))
+    after = [*dev[:ended], StageStarted(at=0, stage="predict-test")]
+    rows = [
+        PredictionProgress(at=0, split="test", done=done, of=40, seconds=done / 12)
+        for done in (10, 20)
+    ]
+    assert total([*after, *rows]).p50_seconds == pytest.approx(20 / 12 + 6 / 12)
+
+
+def test_what_is_unknown_makes_the_whole_unknown(make):
+    steps = [event for event in make.training(24, 17) if not isinstance(event, Evaluated)]
+    assert total(steps) is None, "no row was ever answered"
+    assert total(make.training(24, 17), aligns=True) is None, "how long will aligning take?"
+    without = total(steps, generated_rows={})
+    assert without == forecast.pace_of(steps).forecast, "a log that does not say what follows"
+
+
+def test_the_plan_states_the_rows_of_each_stage(tmp_path):
+    corpus = read_corpus(sample.folder())
+    workspace = Workspace(tmp_path / "workspace")
+    run = workspace.find_or_create(load.resolve("lead").recipe, corpus, lambda: b"{}")
+    run.emit(Queued(at=1.0, recipe="lead"))
+    record_plans([run], corpus, workspace)
+    (plan_,) = [event for event in run.events() if isinstance(event, Planned)]
+    dev, test = len(corpus.dev.dialogues), len(corpus.test.dialogues)
+    assert list(plan_.generated_rows.items()) == [("predict-dev", dev), ("predict-test", test)]
 
 
 def test_as_many_runs_at_a_time_as_now_and_the_next_takes_the_place_that_is_free_first(make):

@@ -71,20 +71,26 @@ def time_left(progress, **changes):
 
 def test_time_left_is_a_range_where_the_slow_pace_differs(running):
     alike, unlike = (Forecast(p50_seconds=60.0, p90_seconds=slow) for slow in (60.0, 200.0))
-    assert time_left(running, forecast=alike).shown == "1 min 00 s"
-    assert time_left(running, forecast=unlike).shown == "1 min 00 s – 3 min 20 s"
+    assert time_left(running, total=alike).shown == "1 min 00 s"
+    assert time_left(running, total=unlike).shown == "1 min 00 s – 3 min 20 s"
 
 
 def test_nothing_is_promised_of_a_failed_run_or_without_a_pace(running):
-    for changes in ({"forecast": None}, {"status": RunStatus.FAILED}):
+    for changes in ({"total": None, "forecast": None}, {"status": RunStatus.FAILED}):
         cell = time_left(running, **changes)
         assert (cell.shown, cell.note) == ("–", "")
     assert time_left(running, status=RunStatus.INTERRUPTED).note == ""
 
 
-def test_the_end_of_a_stage_counts_from_the_runs_last_event(running):
+def test_where_only_the_stage_is_known_the_run_takes_longer(running):
+    stage = Forecast(p50_seconds=60.0, p90_seconds=80.0)
+    cell = time_left(running, forecast=stage, total=None)
+    assert (cell.shown, cell.note) == ("> 1 min 00 s", "")
+
+
+def test_the_end_of_a_run_counts_from_the_runs_last_event(running):
     left, at = Forecast(p50_seconds=3600.0, p90_seconds=7200.0), 1_767_225_600.0
-    cell = time_left(running, forecast=left, last_at=at)
+    cell = time_left(running, total=left, last_at=at)
     assert cell.note == f"{format.clock(at + 3600)}–{format.clock(at + 7200)}"
 
 

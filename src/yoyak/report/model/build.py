@@ -254,7 +254,7 @@ def _tiles(
     best = by_run[groups[0].runs[0]] if groups else None
     samples = [event for run in runs for _, event in run.of(SystemMetrics)]
     latest = max(samples, key=lambda event: event.at, default=SystemMetrics(at=0.0))
-    forecasts = [each.forecast for each in coming if each.forecast is not None]
+    forecasts = [each.total for each in coming if each.total is not None]
     return Tiles(
         done=sum(each.status is RunStatus.FINISHED for each in systems),
         total=len(systems),

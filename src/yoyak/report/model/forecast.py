@@ -13,6 +13,7 @@ from yoyak.events import (
     Evaluated,
     PredictionProgress,
     Prepared,
+    RunState,
     RunStatus,
     StageStarted,
     TrainStep,
@@ -27,13 +28,17 @@ RECENT_STEPS = 500
 
 
 class Pace:
-    """Pace of training, accumulated one event at a time."""
+    """Pace of training and generation, accumulated one event at a time."""
 
     def __init__(self) -> None:
         self.steps = 0
         self.step = 0
         self._seconds: deque[float] = deque(maxlen=RECENT_STEPS)
         self._other_seconds = 0.0
+        self._evaluated: float | None = None
+        """Seconds per row of the newest evaluation."""
+        self._generated: list[PredictionProgress] = []
+        self._row_seconds: list[float] = []
 
     def feed(self, event: AnyEvent) -> None:
         """Add an event; events without timing are ignored."""
@@ -49,6 +54,11 @@ class Pace:
                 self.steps = event.steps
             case Evaluated() | CheckpointSaved():
                 self._other_seconds += event.seconds
+                if isinstance(event, Evaluated) and event.rows:
+                    self._evaluated = event.seconds / event.rows
+            case PredictionProgress():
+                self._row_seconds += row_seconds((*self._generated[-1:], event))
+                self._generated.append(event)
             case _:
                 pass
 
@@ -69,6 +79,21 @@ class Pace:
             p50_seconds=left * (usual + other),
             p90_seconds=left * (max(slow_pace(list(self._seconds)), usual) + other),
         )
+
+    def generation(self, rows: int, num_beams: int) -> Forecast | None:
+        """Return the time that ``rows`` more rows take.
+
+        At the pace of what the run has predicted; before that, of its evaluations, which are
+        greedy: ``num_beams`` beams take between once and ``num_beams`` times as long.
+        """
+        if not rows:
+            return Forecast(p50_seconds=0.0, p90_seconds=0.0)
+        if self._row_seconds:
+            return _rows_left(rows, self._row_seconds)
+        if self._evaluated is None:
+            return None
+        once = rows * self._evaluated
+        return Forecast(p50_seconds=once, p90_seconds=once * num_beams)
 
 
 def pace_of(events: Iterable[AnyEvent]) -> Pace:
@@ -95,17 +120,48 @@ def slow_pace(seconds: Sequence[float]) -> float:
 
 def generation_left(steps: Sequence[PredictionProgress]) -> Forecast | None:
     """Return the time for the remaining rows, from the pace between progress events so far."""
-    paces = [
-        (later.seconds - sooner.seconds) / (later.done - sooner.done)
-        for sooner, later in pairwise(steps)
-        if later.done > sooner.done and later.seconds > sooner.seconds
-    ]
-    if not paces:
-        return None
-    left = steps[-1].of - steps[-1].done
+    paces = list(row_seconds(steps))
+    return _rows_left(steps[-1].of - steps[-1].done, paces) if paces else None
+
+
+def row_seconds(steps: Sequence[PredictionProgress]) -> Iterator[float]:
+    """Yield the seconds per row between progress events of one split and attempt."""
+    for sooner, later in pairwise(steps):
+        rows, seconds = later.done - sooner.done, later.seconds - sooner.seconds
+        if sooner.split == later.split and rows > 0 and seconds > 0:
+            yield seconds / rows
+
+
+def _rows_left(rows: int, paces: Sequence[float]) -> Forecast:
     usual = median(paces)
     slow = quantiles(paces, n=10, method="inclusive")[-1] if len(paces) > 1 else usual
-    return Forecast(p50_seconds=left * usual, p90_seconds=left * max(slow, usual))
+    return Forecast(p50_seconds=rows * usual, p90_seconds=rows * max(slow, usual))
+
+
+def run_left(state: RunState, stage_left: Forecast | None, pace: Pace) -> Forecast | None:
+    """Return the time to the end of a run: what is left of its stage, and all generation after it.
+
+    ``None`` where a part of it is unknown; what is left of the stage where the log does not say
+    what follows. Scoring takes seconds and is left out.
+    """
+    plan = state.planned
+    if stage_left is None or plan is None or state.status is RunStatus.QUEUED:
+        return stage_left
+    if plan.aligns and state.stage == "train":
+        return None
+    in_training = state.stage in {None, "train", "align"}
+    coming = {
+        stage: rows
+        for stage, rows in plan.generated_rows.items()
+        if in_training or (stage != state.stage and stage not in state.records)
+    }
+    after = pace.generation(sum(coming.values()), plan.num_beams)
+    if after is None:
+        return None
+    return Forecast(
+        p50_seconds=stage_left.p50_seconds + after.p50_seconds,
+        p90_seconds=stage_left.p90_seconds + after.p90_seconds,
+    )
 
 
 def until_all(forecasts: Sequence[Forecast], places: int) -> Forecast | None:
@@ -150,12 +206,12 @@ def planned(coming: Sequence[RunProgress], now: float) -> Iterator[TimelineSpan]
     """Yield a span for each pending run, up to the first without a forecast."""
     free = [(now, now)] * places(coming)
     for one in coming:
-        if one.forecast is None:
+        if one.total is None:
             return
         start, late = heappop(free)
         if one.status is RunStatus.RUNNING and one.last_at is not None:
             start = late = one.last_at
-        soon, late = start + one.forecast.p50_seconds, late + one.forecast.p90_seconds
+        soon, late = start + one.total.p50_seconds, late + one.total.p90_seconds
         heappush(free, (soon, late))
         yield TimelineSpan(
             run=one.run,

@@ -24,7 +24,7 @@ from yoyak.events import (
     TrainStep,
     Warned,
 )
-from yoyak.report.model.forecast import RECENT_STEPS, Pace, generation_left, pace_of
+from yoyak.report.model.forecast import RECENT_STEPS, Pace, generation_left, pace_of, run_left
 from yoyak.report.model.report import (
     Basis,
     Curve,
@@ -118,6 +118,7 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
     """Return the progress of the run within its current stage."""
     others = [event for _, event in run.others]
     pace = pace_of((*run.steps[-RECENT_STEPS:], *others))
+    left = _forecast(others, state, pace)
     last, prepared, generated = state.last_step, state.prepared, state.prediction
     return RunProgress(
         run=run.id,
@@ -135,7 +136,8 @@ def progress(run: RunHistory, state: RunState) -> RunProgress:
         loss=last.loss if last else None,
         grad_norm=last.grad_norm if last else None,
         learning_rate=last.learning_rate if last else None,
-        forecast=_forecast(others, state, pace),
+        forecast=left,
+        total=run_left(state, left, pace),
         last_at=state.last_at,
         record=run.at(len(run.events) - 1) if run.events else run.log,
     )

@@ -358,6 +358,9 @@ class RunProgress(Value, frozen=True, kw_only=True):
     grad_norm: float | None
     learning_rate: float | None
     forecast: Forecast | None
+    """Of the stage."""
+    total: Forecast | None = None
+    """Of the whole run, all generation included; ``None`` where a part of it is unknown."""
     last_at: float | None
     record: str
 

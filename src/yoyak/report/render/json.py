@@ -85,6 +85,7 @@ class RunStanding(Value, frozen=True, kw_only=True):
     done: int | None
     of: int | None
     seconds_left: float | None
+    """To the end of the run; ``None`` where a part of it cannot be estimated."""
     slow_seconds_left: float | None
     """At the pace of the slowest 10 %."""
     mean: float | None
@@ -98,7 +99,7 @@ def status_json(view: Report) -> str:
     runs = []
     for one in view.systems:
         now = doing.get(one.run)
-        forecast = now.forecast if now else None
+        forecast = now.total if now else None
         runs.append(
             RunStanding(
                 run=one.run,

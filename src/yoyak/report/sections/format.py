@@ -90,6 +90,11 @@ def durations(left: Forecast) -> str:
     return soon if soon == late else f"{soon} – {late}"
 
 
+def longer_than(left: Forecast) -> str:
+    """Return the time left of which only a part is known: ``> 48 s``."""
+    return f"> {duration(left.p50_seconds)}"
+
+
 def moment(at: float | None) -> str:
     """Return a Unix time in the reader's time zone, with its offset from UTC."""
     return UNKNOWN if at is None else _local(at, "%Y-%m-%d %H:%M %z")

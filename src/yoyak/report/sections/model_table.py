@@ -54,7 +54,7 @@ def model_table(
 def lineup_end(view: Report) -> Iterator[Note]:
     """Yield when all unfinished runs end, if one of them is running."""
     coming = [one for one in view.progress if one.status is not RunStatus.FAILED]
-    end = format.all_ends((one.status, one.forecast, one.last_at) for one in coming)
+    end = format.all_ends((one.status, one.total, one.last_at) for one in coming)
     if end is not None:
         yield Note(end)
 
@@ -133,9 +133,16 @@ def progress_cell(status: RunStatus, now: RunProgress | None) -> Bar:
 
 
 def _left(now: RunProgress) -> Link:
-    """Return the time left in the stage and, while the run works, when that is over."""
-    left = now.forecast
-    if left is None or now.status is RunStatus.FAILED:
+    """Return the time left of the run and, while it works, when that is over.
+
+    Where only that of the stage is known, the run takes longer, and the cell says so.
+    """
+    left = now.total
+    if now.status is RunStatus.FAILED:
+        left = None
+    elif left is None and now.forecast is not None:
+        return Link(format.longer_than(now.forecast), now.record)
+    if left is None:
         return Link(format.UNKNOWN, now.record)
     note = ""
     if now.status is RunStatus.RUNNING and now.last_at is not None:
