@@ -3,18 +3,40 @@
 import shutil
 import time
 
+import msgspec
 import pytest
 
+from support.exports import record_of
+from yoyak.config import load
 from yoyak.config.project import Project
+from yoyak.config.schema import Greedy, PromptSettings
 from yoyak.data.corpus import read_corpus
-from yoyak.errors import BadData, InputMissing
+from yoyak.engine.exported import FILE
+from yoyak.errors import BadData, BadRecipe, InputMissing
 from yoyak.events import Finished
-from yoyak.prediction.model import only_finished_run, trained_model
+from yoyak.prediction.model import exported_model, only_finished_run, trained_model
 from yoyak.runs.stage_records import own_predict_inputs
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler.create_runs import create_runs
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def export_folder(tmp_path):
+    """A folder as an export leaves it, with a file in the place of weights."""
+
+    def make(**fields):
+        recipe = load.resolve("tiny-bart").recipe
+        folder = tmp_path / "model"
+        folder.mkdir()
+        (folder / FILE).write_bytes(msgspec.json.encode(record_of(recipe, "merged", **fields)))
+        (folder / "recipe.json").write_bytes(msgspec.json.encode(recipe))
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "README.md").write_text("card", encoding="utf-8")
+        return folder
+
+    return make
 
 
 @pytest.fixture
@@ -89,3 +111,37 @@ def test_the_only_finished_run_is_taken_and_of_several_none(run_of):
     finish(second)
     with pytest.raises(InputMissing, match=f"2 finished runs.*{second.name}, {first.name} → --run"):
         only_finished_run(workspace)
+
+
+def test_an_exported_folder_answers_as_its_record_says(export_folder):
+    folder = export_folder(decode=Greedy(max_new_tokens=7))
+    found = exported_model(folder)
+    assert found.name == "run-1"
+    assert found.recipe.decode == Greedy(max_new_tokens=7)
+    assert found.train.dialogues == ()
+
+
+def test_an_exported_folder_is_bound_to_its_files_but_not_to_its_card(export_folder, tmp_path):
+    folder = export_folder()
+    before = exported_model(folder)
+    (folder / "README.md").write_text("edited", encoding="utf-8")
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert exported_model(moved).parts == before.parts, "one output goes on from wherever it is"
+    found = exported_model(moved)
+    found.require_unchanged()
+    (moved / "model.safetensors").write_bytes(b"others")
+    assert exported_model(moved).parts != before.parts
+    with pytest.raises(BadData, match="replaced"):
+        found.require_unchanged()
+
+
+def test_a_folder_that_does_not_say_how_it_is_used_is_refused(export_folder, tmp_path):
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputMissing, match="yoyak export"):
+        exported_model(tmp_path)
+    folder = export_folder(prompt=PromptSettings(style="chat", examples=2))
+    with pytest.raises(BadRecipe, match="--run"):
+        exported_model(folder)
+    (folder / "recipe.json").unlink()
+    with pytest.raises(InputMissing):
+        exported_model(folder)

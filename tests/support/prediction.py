@@ -8,7 +8,7 @@ import pytest
 from yoyak.config.project import Project
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.prediction import predict as predict_module
+from yoyak.prediction import model as model_module
 from yoyak.prediction.model import trained_model
 from yoyak.prediction.predict import BatchRequest
 from yoyak.runs.workspace import Workspace
@@ -79,7 +79,7 @@ def engine_that(monkeypatch) -> Callable:
 
     def install(text, tokens=7, stop=StopReason.STOP_TOKEN):
         engine = Fake(text, tokens, stop)
-        monkeypatch.setattr(predict_module.engines, "load", lambda _: engine)
+        monkeypatch.setattr(model_module.engines, "load", lambda _: engine)
         return engine
 
     return install

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from yoyak.cli.context import open_context, require_utf8
+from yoyak.cli.context import CommandContext, open_context, require_utf8
 from yoyak.cli.options import AsJson, WorkspaceFolder
+from yoyak.errors import UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from yoyak.events import AnyEvent
+    from yoyak.prediction.model import TrainedModel
     from yoyak.prediction.predict import BatchSummary
 
 
@@ -42,6 +44,12 @@ def predict(
     run: Annotated[
         str | None, typer.Option("--run", help=text("cli.option-run"), show_default=False)
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="FOLDER", help=text("cli.option-model"), show_default=False
+        ),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(callback=_columns, help=text("cli.option-columns"), show_default=False),
@@ -59,7 +67,7 @@ def predict(
     import msgspec
 
     from yoyak.data.dialogue_stream import parse_columns
-    from yoyak.prediction.model import only_finished_run, trained_model
+    from yoyak.prediction.model import exported_model
     from yoyak.prediction.output import OutputFormat
     from yoyak.prediction.predict import BatchRequest
     from yoyak.prediction.predict import predict as predict_all
@@ -67,11 +75,12 @@ def predict(
 
     context = open_context(None, workspace)
     require_utf8(to)
-    chosen = context.run(run) if run is not None else only_finished_run(context.workspace)
+    if run is not None and model is not None:
+        raise UsageError("prediction.run-or-model")
     request = BatchRequest(
         source=source,
         output=to,
-        model=trained_model(chosen),
+        model=exported_model(model) if model is not None else _trained(context, run),
         columns=parse_columns(columns) if columns else {},
         file_format=msgspec.convert(file_format, OutputFormat),
         shard_rows=shard_rows,
@@ -82,6 +91,13 @@ def predict(
         print(msgspec.json.encode(summary).decode())
     else:
         _print(summary, context.short(Path(summary.path)))
+
+
+def _trained(context: CommandContext, run: str | None) -> "TrainedModel":
+    from yoyak.prediction.model import only_finished_run, trained_model
+
+    chosen = context.run(run) if run is not None else only_finished_run(context.workspace)
+    return trained_model(chosen)
 
 
 def _print(summary: "BatchSummary", path: str) -> None:

@@ -9,14 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from yoyak import engine as engines
 from yoyak.data.dialogue_stream import DialoguePart, read_parts
 from yoyak.data.row_stream import RowStream, open_rows
-from yoyak.engine import Emit, Engine, GenerateJob
+from yoyak.engine import Emit, GenerateJob
 from yoyak.errors import Interrupted, RunFailed
 from yoyak.metrics.diagnostics.error_types import ErrorType, SummaryItem, rows_with
 from yoyak.metrics.diagnostics.statistics import COUNTED
-from yoyak.prediction.model import TrainedModel
+from yoyak.prediction.model import BatchModel, Generate
 from yoyak.prediction.output import (
     BatchJob,
     BatchOutput,
@@ -67,7 +66,7 @@ class BatchRequest(NamedTuple):
 
     source: Path
     output: Path
-    model: TrainedModel
+    model: BatchModel
     columns: Mapping[str, str]
     file_format: OutputFormat = "csv"
     shard_rows: int = SHARD_ROWS
@@ -168,7 +167,7 @@ class _Batch:
         self._stop = stop
         self._emit = emit
         self._on_progress = on_progress
-        self._engine: Engine | None = None
+        self._generate_job: Generate | None = None
         self._began = time.monotonic()
         self._new_rows = 0
         self._totals = ShardTotals()
@@ -243,8 +242,8 @@ class _Batch:
     ) -> dict[str, Prediction]:
         """Return the prediction of each dialogue; the engine keeps its model between shards."""
         model = self._request.model
-        if self._engine is None:
-            self._engine = engines.load(model.recipe.engine)
+        if self._generate_job is None:
+            self._generate_job = model.generate()
         job = GenerateJob(
             recipe=model.recipe,
             decode=model.recipe.decode,
@@ -258,7 +257,7 @@ class _Batch:
         read = self._stream.fraction()
         expected_rows = round(part.last_row / read) if read else None
         found = {}
-        for prediction in self._engine.generate(job):
+        for prediction in self._generate_job(job):
             found[prediction.id] = prediction
             self._new_rows += 1
             rows = self._totals.rows + len(found)

@@ -122,13 +122,8 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe, its settings under their current names."""
-        path = self.folder / "recipe.json"
         _ = self.identity  # a run of a newer format is refused before its settings are read
-        current = recorded_settings(_read(path, dict[str, Any]))
-        try:
-            return msgspec.convert(current, Recipe)
-        except msgspec.ValidationError as error:
-            raise BadData("runs.bad-record", path=path, problem=error) from error
+        return read_recipe(self.folder)
 
     @property
     def provenance(self) -> Provenance:
@@ -305,6 +300,20 @@ class Run:
         """Return the stored scorecard, ``None`` where nothing was scored yet."""
         path = self.scorecard_path(split, variant)
         return _read(path, Scorecard) if path.is_file() else None
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Return the resolved recipe that a run or its export recorded, under current names.
+
+    Raises:
+        InputMissing, BadData: there is none, or it cannot be read.
+    """
+    path = folder / "recipe.json"
+    current = recorded_settings(_read(path, dict[str, Any]))
+    try:
+        return msgspec.convert(current, Recipe)
+    except msgspec.ValidationError as error:
+        raise BadData("runs.bad-record", path=path, problem=error) from error
 
 
 def create(folder: Path, identity: RunIdentity, recipe: Recipe, provenance: bytes) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.exported import CTRANSLATE2_VOCABULARY as VOCABULARY
 from yoyak.engine.exported import ExportedModel, ctranslate2_options
-from yoyak.engine.formats.runtime import Answer, FolderTokenizer, name_of, require
+from yoyak.engine.formats.runtime import Answer, FolderTokenizer, answer_of, name_of, require
 from yoyak.engine.models.model import ModelBundle
 from yoyak.errors import BadRecipe
 from yoyak.values import Source
@@ -105,6 +105,7 @@ class CTranslate2Runtime:
     """
 
     def __init__(self, folder: Path, exported: ExportedModel) -> None:
+        self._exported = exported
         ctranslate2 = require("ctranslate2", "ctranslate2")
         self.name = name_of("ctranslate2")
         self._tokenizer = FolderTokenizer(folder, exported)
@@ -127,4 +128,4 @@ class CTranslate2Runtime:
             else:
                 (result,) = self._model.translate_batch([names], **self._options)
                 new = self._tokenizer.ids(result.hypotheses[0])
-            yield Answer(tuple(prompt), self._tokenizer.decode(new))
+            yield answer_of(prompt, new, self._tokenizer.decode(new), self._exported)

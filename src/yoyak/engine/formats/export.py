@@ -221,7 +221,8 @@ def answer_rows(
     trained = load_tokenizer(str(request.engine_folder / weights.FOLDER), request.recipe)
     sources = [_source(trained, dialogue, exported) for dialogue in dialogues]
     expected = [tuple(trained.encode_source(source)) for source in sources]
-    runtime = _load(request, folder, exported, max(map(len, expected), default=0))
+    longest = max(map(len, expected), default=0)
+    runtime = load_runtime(folder, exported, request.recipe, longest)
     answers = runtime.answer(sources)
     rows = [
         FormAnswer(
@@ -234,7 +235,13 @@ def answer_rows(
     return FormAnswers(runtime.name, rows)
 
 
-def _load(request: ExportRequest, folder: Path, exported: ExportedModel, longest: int) -> Runtime:
+def load_runtime(folder: Path, exported: ExportedModel, recipe: Recipe, longest: int) -> Runtime:
+    """Load an exported folder in the runtime of its form; a prompt has at most ``longest`` tokens.
+
+    Raises:
+        Unavailable: the runtime is not installed.
+        RunFailed: it cannot load what was written.
+    """
     match exported.form:
         case "ctranslate2":
             return ctranslate2.CTranslate2Runtime(folder, exported)
@@ -243,7 +250,7 @@ def _load(request: ExportRequest, folder: Path, exported: ExportedModel, longest
         case "gguf":
             return gguf.LlamaCppRuntime(folder, exported, longest)
         case _:
-            return TransformersRuntime(folder, exported, request.recipe)
+            return TransformersRuntime(folder, exported, recipe)
 
 
 def _source(tokenizer: ModelTokenizer, dialogue: Dialogue, exported: ExportedModel) -> Source:

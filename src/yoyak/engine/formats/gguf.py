@@ -19,7 +19,7 @@ from yoyak.engine.exported import ExportedModel
 from yoyak.engine.formats.runtime import Answer, messages_of, name_of, require
 from yoyak.engine.models.model import ModelBundle
 from yoyak.errors import BadRecipe, RunFailed
-from yoyak.values import Source
+from yoyak.values import Source, StopReason
 
 FILE = "model.gguf"
 CONVERTER = "convert_hf_to_gguf.py"
@@ -281,7 +281,14 @@ class LlamaCppRuntime:
                     "cache_prompt": False,
                 },
             )
-            yield Answer(tuple(ids), answer["choices"][0]["message"]["content"])
+            choice = answer["choices"][0]
+            is_cut = choice["finish_reason"] == "length"
+            yield Answer(
+                tuple(ids),
+                choice["message"]["content"],
+                answer["usage"]["completion_tokens"],
+                StopReason.LENGTH if is_cut else StopReason.STOP_TOKEN,
+            )
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(  # noqa: S310 -- our own server

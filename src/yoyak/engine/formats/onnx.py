@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.exported import ExportedModel
-from yoyak.engine.formats.runtime import Answer, FolderTokenizer, name_of, require
+from yoyak.engine.formats.runtime import Answer, FolderTokenizer, answer_of, name_of, require
 from yoyak.engine.models.model import ModelBundle
 from yoyak.errors import BadRecipe
 from yoyak.values import Source
@@ -147,7 +147,8 @@ class OnnxRuntime:
         """Yield an answer to each prompt, in order."""
         for source in sources:
             prompt = self._tokenizer.encode(source)
-            yield Answer(tuple(prompt), self._tokenizer.decode(self._generate(prompt)))
+            new = self._generate(prompt)
+            yield answer_of(prompt, new, self._tokenizer.decode(new), self._exported)
 
     def _generate(self, prompt: list[int]) -> list[int]:
         """Return the new ids of one prompt, the stop token included."""

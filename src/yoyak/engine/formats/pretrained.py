@@ -8,7 +8,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.exported import ExportedModel
-from yoyak.engine.formats.runtime import Answer, FolderTokenizer, name_of
+from yoyak.engine.formats.runtime import Answer, FolderTokenizer, answer_of, name_of
 from yoyak.engine.models.load import forbid_cpu_repacking
 from yoyak.engine.models.model import ModelBundle
 from yoyak.values import Source
@@ -60,6 +60,7 @@ class TransformersRuntime:
 
             self.name = f"{self.name}, {name_of('peft')}"
             self._model = PeftModel.from_pretrained(self._model, folder)
+        self._exported = exported
         self._settings = hf.GenerationConfig.from_pretrained(folder)
 
     def answer(self, sources: Sequence[Source]) -> Iterator[Answer]:
@@ -69,5 +70,6 @@ class TransformersRuntime:
             ids = torch.tensor([prompt], device=self._model.device)
             with torch.no_grad():
                 output = self._model.generate(input_ids=ids, generation_config=self._settings)[0]
-            new = output[len(prompt) :] if self._causal else output
-            yield Answer(tuple(prompt), self._tokenizer.decode(new.tolist()))
+            # An encoder-decoder's output begins with the id that starts the decoder.
+            new = output[len(prompt) if self._causal else 1 :].tolist()
+            yield answer_of(prompt, new, self._tokenizer.decode(new), self._exported)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from yoyak.engine.exported import ExportedModel
 from yoyak.errors import Unavailable
-from yoyak.values import Source
+from yoyak.values import Source, StopReason
 
 
 class Answer(NamedTuple):
@@ -19,6 +19,18 @@ class Answer(NamedTuple):
 
     prompt_ids: tuple[int, ...]
     text: str
+    tokens: int
+    stop: StopReason
+
+
+def answer_of(
+    prompt: Sequence[int], new: Sequence[int], text: str, exported: ExportedModel
+) -> Answer:
+    """Return the answer of new ids, with or without the stop token that ended them."""
+    is_stopped = bool(new) and new[-1] in exported.special_tokens.stop_ids
+    is_cut = len(new) >= exported.longest_answer and not is_stopped
+    stop = StopReason.LENGTH if is_cut else StopReason.STOP_TOKEN
+    return Answer(tuple(prompt), text, len(new), stop)
 
 
 class Runtime(Protocol):
