@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -25,7 +26,7 @@ from yoyak.report.model.load import gather
 from yoyak.report.model.report import Curve, Report, System
 from yoyak.report.render.escape import plain
 from yoyak.report.sections import format
-from yoyak.report.sections.blocks import Badge, Bar, Cell, Table, shown, sign
+from yoyak.report.sections.blocks import Badge, Bar, Cell, Table, TableColumn, shown, sign
 from yoyak.report.sections.model_table import lineup_end, model_table
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
@@ -275,6 +276,7 @@ class RunTable(DataTable[Text]):
     ]
     _drawn: Table | None = None
     _ids: tuple[str, ...] = ()
+    _widths: Sequence[int] = ()
 
     @property
     def selected(self) -> str | None:
@@ -295,14 +297,18 @@ class RunTable(DataTable[Text]):
             ]
             for row in drawn.rows
         ]
-        before = self._drawn
-        if before is None or before.columns != drawn.columns or ids != self._ids:
+        is_new = self._drawn is None or self._drawn.columns != drawn.columns or ids != self._ids
+        widths = _widths(drawn, cells)
+        if not is_new:  # a column that grew stays so: nothing moves back and forth
+            widths = list(map(max, widths, self._widths))
+        if is_new or widths != self._widths:
+            self._widths = widths
             self._rebuild(view, drawn, cells)
         else:
             for run, row in zip(ids, cells, strict=True):
                 for place, cell in enumerate(row):
                     if self.get_cell(run, str(place)) != cell:
-                        self.update_cell(run, str(place), cell, update_width=True)
+                        self.update_cell(run, str(place), cell)
         self._drawn = drawn
 
     def _rebuild(self, view: Report, drawn: Table, cells: list[list[Text]]) -> None:
@@ -310,8 +316,8 @@ class RunTable(DataTable[Text]):
         selected, ids = self.selected, tuple(one.run for one in view.systems)
         self.clear(columns=True)
         for place, column in enumerate(drawn.columns):
-            head = Text(column.title.split("\n")[0], justify=_justified(column.is_number))
-            self.add_column(head, key=str(place))
+            head = Text(_head(column), justify=_justified(column.is_number))
+            self.add_column(head, key=str(place), width=self._widths[place])
         for run, row in zip(ids, cells, strict=True):
             self.add_row(*row, key=run)
         self._ids = ids
@@ -319,6 +325,18 @@ class RunTable(DataTable[Text]):
             at_work = [one.run for one in view.systems if one.status is RunStatus.RUNNING]
             selected = next(iter(at_work), ids[-1])
         self.move_cursor(row=ids.index(selected))
+
+
+def _head(column: TableColumn) -> str:
+    return column.title.split("\n")[0]
+
+
+def _widths(drawn: Table, cells: list[list[Text]]) -> list[int]:
+    """Return the columns of the terminal that each column takes."""
+    return [
+        max(cell_len(_head(column)), *(row[place].cell_len for row in cells))
+        for place, column in enumerate(drawn.columns)
+    ]
 
 
 def _justified(is_number: bool) -> Literal["left", "right"]:
