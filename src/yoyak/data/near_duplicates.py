@@ -31,6 +31,10 @@ MAX_HOLDERS = 60
 """A hash that more texts than this share is a stock phrase and makes no candidates."""
 
 
+THRESHOLD = 0.8
+"""Similarity of letters from which on two texts are near-duplicates."""
+
+
 class NearDuplicate(NamedTuple):
     """Indices of two texts, the earlier first, and how alike their letters are (0 to 1)."""
 
@@ -40,7 +44,7 @@ class NearDuplicate(NamedTuple):
 
 
 def find_near_duplicates(
-    texts: Sequence[str], *, threshold: float = 0.8
+    texts: Sequence[str], *, threshold: float = THRESHOLD
 ) -> tuple[NearDuplicate, ...]:
     """Return all equal texts and, with high probability, all at least ``threshold`` alike.
 
@@ -57,6 +61,13 @@ def find_near_duplicates(
     candidates = _candidates({position: text for text, position in first.items()})
     alike = _compared(letters, candidates, threshold)
     return tuple(sorted((*equal, *alike)))
+
+
+def resembles_any(letters: str, others: Iterable[str]) -> bool:
+    """Return whether a text's letters are at least ``THRESHOLD`` alike to some of ``others``."""
+    from rapidfuzz.distance.Indel import normalized_similarity
+
+    return any(normalized_similarity(letters, other, score_cutoff=THRESHOLD) for other in others)
 
 
 def letters_of(text: str) -> str:

@@ -289,7 +289,6 @@ def _analyser(_: DoctorContext) -> Iterator[CheckLine]:
 
 def _data(context: DoctorContext) -> Iterator[CheckLine]:
     from yoyak.data.audit import audit, refuse_contradictions
-    from yoyak.data.sample.generator import generated_folder
 
     try:
         corpus = context.corpus
@@ -298,8 +297,6 @@ def _data(context: DoctorContext) -> Iterator[CheckLine]:
         return
     rows = {split.name: len(split.dialogues) for split in (corpus.train, corpus.dev, corpus.test)}
     yield _line("data", CheckStatus.OK, "system.check-data", folder=context.data_folder, **rows)
-    if context.data_folder == generated_folder():  # its patterns repeat on purpose
-        return
     audited = audit(corpus)
     try:
         refuse_contradictions(audited, context.allowed)

@@ -16,7 +16,8 @@ import io
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from yoyak.data.near_duplicates import letters_of, resembles_any
 from yoyak.data.rows import read_rows
 from yoyak.data.sample import folder
 from yoyak.errors import CannotWrite
@@ -35,6 +37,7 @@ from yoyak.values import SplitName, Value
 ROWS: dict[SplitName, int] = {"train": 3000, "dev": 96, "test": 48}
 SEED = 20260105
 
+_TRIES = 40
 _PLACEHOLDER = re.compile(r"\{([A-D]|[a-z]+)(\d?)(?:\.(\d))?(?::([가-힣]+))?\}")
 _FURTHER = ("summary2", "summary3")
 _ANSWER = "여기에 요약을 씁니다."
@@ -71,13 +74,6 @@ class SampleRow(NamedTuple):
     grammar: str
 
 
-class _Key(NamedTuple):
-    """What tells conversations apart: the values in them, and every word without the noise."""
-
-    values: tuple[str, ...]
-    said: str
-
-
 @cache
 def grammars() -> dict[str, Grammar]:
     """Return all grammars by name, each with the slots of ``common.toml`` that it has not."""
@@ -94,24 +90,49 @@ def grammars() -> dict[str, Grammar]:
     return read
 
 
-def rows(split: SplitName, count: int | None = None, seed: int = SEED) -> list[SampleRow]:
-    """Return the rows of a split, of all its grammars in turn, with no dialogue twice.
+def generate(
+    counts: Mapping[SplitName, int] = ROWS, seed: int = SEED
+) -> dict[SplitName, list[SampleRow]]:
+    """Return the rows of each split, of all its grammars in turn; no two are near-duplicates.
 
     Values that occur together in a conversation of dev or test occur together in no other split.
+    A grammar of which ``_TRIES`` conversations in a row resemble earlier ones gives no more.
     """
+    letters: defaultdict[str, list[str]] = defaultdict(list)
+    return {split: _rows(split, counts[split], seed, letters) for split in ("dev", "test", "train")}
+
+
+def _rows(
+    split: SplitName, count: int, seed: int, letters: dict[str, list[str]]
+) -> list[SampleRow]:
+    """Return ``count`` rows; ``letters`` has those of earlier rows by grammar, and takes theirs."""
     rng = Random(f"{seed}:{split}")  # noqa: S311 -- nothing secret is drawn
-    known = grammars()
-    names = [name for name in known if split != "train" or not known[name].held_out]
+    names = [name for name, one in grammars().items() if split != "train" or not one.held_out]
     order: list[str] = []
-    found: dict[str, SampleRow] = {}
-    wanted = ROWS[split] if count is None else count
-    while len(found) < wanted:
+    found: list[SampleRow] = []
+    while len(found) < count:
         order = order or _shuffled(rng, names)
-        row, key = _Conversation(rng, known[order[-1]]).row(order[-1])
-        if key.said not in found and _split_of(row.grammar, key.values) == split:
-            found[key.said] = row
-            order.pop()
-    return list(found.values())
+        name = order.pop()
+        row = _new_row(rng, name, split, letters[name])
+        if row is None:
+            names.remove(name)
+        else:
+            found.append(row)
+    return found
+
+
+def _new_row(rng: Random, name: str, split: SplitName, letters: list[str]) -> SampleRow | None:
+    """Return a conversation of ``split`` that resembles none of ``letters``, if one is drawn."""
+    resembling = 0
+    while resembling < _TRIES:
+        conversation = _Conversation(rng, grammars()[name])
+        if _split_of(name, conversation.values) != split:
+            continue
+        if not resembles_any(own := conversation.letters, letters):
+            letters.append(own)
+            return conversation.row(name)
+        resembling += 1
+    return None
 
 
 def _split_of(grammar: str, values: Iterable[str]) -> SplitName:
@@ -121,31 +142,37 @@ def _split_of(grammar: str, values: Iterable[str]) -> SplitName:
 
 
 class _Conversation:
-    """One conversation being drawn: its values so far and who speaks."""
+    """One conversation, drawn: what is said, by whom, and the values in it."""
 
     def __init__(self, rng: Random, grammar: Grammar) -> None:
         self._rng = rng
         self._grammar = grammar
         self._values: dict[str, str | tuple[str, ...]] = {}
         self._speakers: dict[str, str] = {}
-
-    def row(self, name: str) -> tuple[SampleRow, _Key]:
-        """Return the conversation and what tells it from others."""
-        ending = _pick(self._rng, self._grammar.endings)
-        chosen = (_pick(self._rng, turn) for turn in (*self._grammar.opening, *ending.turns))
+        self._ending = _pick(rng, grammar.endings)
+        chosen = (_pick(rng, turn) for turn in (*grammar.opening, *self._ending.turns))
         turns = [turn for turn in chosen if turn]
         for turn in turns:
             self._speakers.setdefault(turn[0], f"#Person{len(self._speakers) + 1}#")
-        said = [(self._speakers[turn[0]], self._fill(turn[3:])) for turn in turns]
-        first, second, third = ending.summaries
-        row = SampleRow(
-            dialogue=_with_noise(self._rng, said),
+        self._said = [(self._speakers[turn[0]], self._fill(turn[3:])) for turn in turns]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(str(self._values[slot]) for slot in sorted(self._values))
+
+    @property
+    def letters(self) -> str:
+        """What is said, as it is compared with other conversations: without the noise."""
+        return letters_of(" ".join(text for _, text in self._said))
+
+    def row(self, name: str) -> SampleRow:
+        first, second, third = self._ending.summaries
+        return SampleRow(
+            dialogue=_with_noise(self._rng, self._said),
             summaries=(self._fill(first), self._fill(second), self._fill(third)),
             topic=_pick(self._rng, self._grammar.topics),
             grammar=name,
         )
-        values = tuple(str(self._values[slot]) for slot in sorted(self._values))
-        return row, _Key(values, "\n".join(text for _, text in said))
 
     def _fill(self, template: str) -> str:
         return _PLACEHOLDER.sub(self._filled, template)
@@ -211,11 +238,12 @@ def _files() -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file."""
     labelled = ("fname", "dialogue", "summary", "topic")
     rng = Random(SEED)  # noqa: S311 -- nothing secret is drawn
-    train = [(row.dialogue, _pick(rng, row.summaries[:2]), row.topic) for row in rows("train")]
+    rows = generate()
+    train = [(row.dialogue, _pick(rng, row.summaries[:2]), row.topic) for row in rows["train"]]
     yield "train.csv", _csv(labelled, _numbered("train", train))
-    dev = [(row.dialogue, row.summaries[0], row.topic, *row.summaries[1:]) for row in rows("dev")]
+    dev = [(row.dialogue, row.summaries[0], row.topic, *row.summaries[1:]) for row in rows["dev"]]
     yield "dev.csv", _csv((*labelled, *_FURTHER), _numbered("dev", dev))
-    test = [(row.dialogue,) for row in rows("test")]
+    test = [(row.dialogue,) for row in rows["test"]]
     yield "test.csv", _csv(("fname", "dialogue"), _numbered("test", test))
     answers = [(str(at), f"test_{at}", _ANSWER) for at in range(len(test))]
     yield "sample_submission.csv", _csv(("", "fname", "summary"), answers)
