@@ -28,9 +28,10 @@ def relative_error(events):
     return abs(forecast.p50_seconds / (rest[-1].at - began) - 1)
 
 
-def test_the_forecast_after_ten_steps(long, note, run_of, worker):
+def test_the_forecast_after_ten_steps(long, note, run_of, request):
     if not long:
         pytest.skip("a forecast is measured on a clock, which a busy machine bends: make faults")
+    worker = request.getfixturevalue("worker")  # which imports torch
     errors = []
     for form in ("bart", "lora", "nf4"):
         for _ in range(3):

@@ -12,7 +12,7 @@ from yoyak.events import PredictionProgress, Scored, Started
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(3600)]
 
 KILLS_LONG = 50
-KILLS_SHORT = 2
+KILLS_SHORT = 1
 
 
 def fell_among_answers(run):

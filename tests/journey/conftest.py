@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from support.forked_worker import use_forked_workers
 from yoyak.cli import main
 from yoyak.data import sample
 
@@ -25,8 +26,9 @@ class Said(NamedTuple):
 class CommandLine:
     """Runs ``yoyak WORDS`` in ``folder`` as a user would.
 
-    In this process, which spares each call the start of another; ``in_a_process`` is for the
-    tests whose point that is. An error that ``yoyak`` does not know of fails the test either way.
+    In this process, with forked workers, which spares each call the start of others;
+    ``in_a_process`` is for the tests whose point that is. An error that ``yoyak`` does not know of
+    fails the test either way.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,6 +40,7 @@ class CommandLine:
             patch.setenv("YOYAK_LANG", "en")
             patch.setenv("OMP_NUM_THREADS", "1")
             patch.chdir(self.folder)
+            use_forked_workers(patch)
             stack.enter_context(contextlib.redirect_stdout(stdout))
             stack.enter_context(contextlib.redirect_stderr(stderr))
             ended = stack.enter_context(pytest.raises(SystemExit))

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.data import sample
 from yoyak.files.atomic import sha256_file
 from yoyak.runs.workspace import Workspace
 
 pytestmark = pytest.mark.torch
 
 SHORT = (
+    "model.scratch.vocabulary=400",
+    "train.epochs=3",
+    "train.batch_size=4",
     "train.max_steps=8",
     "train.save_every_steps=2",
     "evaluate.every_epochs=none",
@@ -30,15 +32,20 @@ ALIGNED = ("align.method=mrt", "align.samples=2", "align.batch_size=2", "align.m
 KILLS_LONG, KILLS_SHORT = 2, 1
 
 
-def command(folder: Path, recipe: str, *more: str) -> subprocess.Popen[bytes]:
-    words = [word for spec in (*SHORT, *more) for word in ("--set", spec)]
-    data = ("--data", str(sample.folder()))
-    environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
-    with (folder / "talk.txt").open("ab") as talk:
-        return subprocess.Popen(
-            [sys.executable, "-m", "yoyak", "run", "lead", recipe, *data, *words],
-            cwd=folder, env=environment, stdout=talk, stderr=talk,
-        )  # fmt: skip
+@pytest.fixture(scope="module")
+def command(data):
+    """Start a line-up of ``lead`` and a recipe in a folder."""
+
+    def start(folder: Path, recipe: str, *more: str) -> subprocess.Popen[bytes]:
+        words = [word for spec in (*SHORT, *more) for word in ("--set", spec)]
+        environment = {**os.environ, "YOYAK_LANG": "en", "OMP_NUM_THREADS": "1"}
+        with (folder / "talk.txt").open("ab") as talk:
+            return subprocess.Popen(
+                [sys.executable, "-m", "yoyak", "run", "lead", recipe, "--data", data, *words],
+                cwd=folder, env=environment, stdout=talk, stderr=talk,
+            )  # fmt: skip
+
+    return start
 
 
 def the_run(folder: Path):
@@ -79,7 +86,7 @@ def outcome(folder: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory):
+def untouched(tmp_path_factory, command):
     """What comes of a recipe where nothing is killed, worked out once."""
 
     @cache
@@ -96,8 +103,10 @@ def untouched(tmp_path_factory):
 @pytest.mark.parametrize(
     "recipe", ["tiny-bart", pytest.param("tiny-qlora", marks=pytest.mark.slow)]
 )
-def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path, untouched, request):
-    kills = KILLS_LONG if request.config.getoption("--long") else KILLS_SHORT
+def test_a_killed_line_up_ends_as_if_nothing_had_happened(
+    recipe, tmp_path, command, untouched, long
+):
+    kills = KILLS_LONG if long else KILLS_SHORT
     luck = random.Random(recipe)
     for kill in range(kills):
         started = command(tmp_path, recipe)
@@ -110,7 +119,9 @@ def test_a_killed_line_up_ends_as_if_nothing_had_happened(recipe, tmp_path, unto
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(tmp_path, untouched):
+def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(
+    tmp_path, command, untouched
+):
     for attempt, steps in (1, 2), (2, 6):
         started = command(tmp_path, "tiny-bart", *ALIGNED)
         kill_worker_after(tmp_path, started, attempt, steps, "align")
@@ -123,7 +134,9 @@ def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
-def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(tmp_path, untouched):
+def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(
+    tmp_path, command, untouched
+):
     (tmp_path / "yoyak.toml").write_text(
         '[mirror]\ntrackers = ["tensorboard"]\n[backup]\nafter_each_run = true\n'
     )
@@ -141,13 +154,13 @@ def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(tmp_pat
     assert not [one for one in run.state().warnings if one.key.startswith("report.")]
 
 
-def test_a_mirror_that_hangs_is_not_waited_for_at_the_exit(tmp_path):
+def test_a_mirror_that_hangs_is_not_waited_for_at_the_exit(tmp_path, data):
     script = tmp_path / "hangs.py"
     script.write_text(HANGS, encoding="utf-8")
     (tmp_path / "yoyak.toml").write_text('[mirror]\ntrackers = ["wandb"]\n')
     environment = {**os.environ, "YOYAK_LANG": "en"}
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env=environment, check=False, timeout=120,
+        [sys.executable, script, data], cwd=tmp_path, env=environment, check=False, timeout=120,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -156,7 +169,7 @@ def test_a_mirror_that_hangs_is_not_waited_for_at_the_exit(tmp_path):
 
 
 HANGS = """
-import atexit, threading
+import atexit, sys, threading
 from yoyak.trackers import backends, live
 from yoyak.cli import main
 
@@ -166,6 +179,6 @@ def wandb(folder):
 
 backends.BACKENDS["wandb"] = wandb
 live.GRACE_SECONDS = 0.1
-main(["run", "lead"])
+main(["run", "lead", "--data", sys.argv[1]])
 """
 """A tracker whose library waits for ever, also when the process ends."""

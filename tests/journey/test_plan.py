@@ -13,20 +13,20 @@ import pytest
         ("prune_hub = true", 0),
     ],
 )
-def test_purging_decides_over_forty_gigabytes(yoyak, limits, code):
+def test_purging_decides_over_forty_gigabytes(yoyak, data, limits, code):
     (yoyak.folder / "yoyak.toml").write_text(f"[limits]\n{limits}\n", encoding="utf-8")
     words = ("plan", "qwen3-4b", "qwen25-7b", "llama3-ko-8b", "--card", "RTX 3090")
-    done = yoyak(*words, "--disk-gb", "40", check=False)
+    done = yoyak(*words, "--disk-gb", "40", "--data", data, check=False)
     assert done.returncode == code, done.stderr
     assert ("base model removed" in done.stdout) is (code == 0)
 
 
-def test_an_absolute_limit_of_the_disk_refuses_what_the_disk_would_hold(yoyak):
+def test_an_absolute_limit_of_the_disk_refuses_what_the_disk_would_hold(yoyak, data):
     used = shutil.disk_usage(yoyak.folder).used / 1e9
     (yoyak.folder / "yoyak.toml").write_text(
         f"[limits]\ndisk_used_gb = {used + 3:.1f}\ndisk_free_gb = 0\n", encoding="utf-8"
     )
-    done = yoyak("plan", "qwen3-4b", "--card", "RTX 3090", check=False)
+    done = yoyak("plan", "qwen3-4b", "--card", "RTX 3090", "--data", data, check=False)
     assert done.returncode == 74, done.stderr
     assert "are available" in done.stderr
 
@@ -40,14 +40,15 @@ def large(yoyak):
 
 
 @pytest.fixture
-def room(yoyak, monkeypatch):
-    """Sets how many GB more the disk may hold, in yoyak.toml; the hub's cache is empty."""
+def room(yoyak, monkeypatch, data):
+    """Sets data and how many GB more the disk may hold, in yoyak.toml; the hub's cache is empty."""
     monkeypatch.setenv("HF_HUB_CACHE", str(yoyak.folder / "hub"))
 
     def leave(gb: float) -> None:
         used = shutil.disk_usage(yoyak.folder).used / 1e9
         limits = f"[limits]\ndisk_used_gb = {used + gb:.2f}\ndisk_free_gb = 0\n"
-        (yoyak.folder / "yoyak.toml").write_text(limits, encoding="utf-8")
+        text = f'{limits}[data]\nfolder = "{data}"\n'
+        (yoyak.folder / "yoyak.toml").write_text(text, encoding="utf-8")
 
     return leave
 
@@ -94,11 +95,11 @@ def test_a_gpu_that_is_too_small_is_refused_with_the_parts_of_its_memory(
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
-def test_a_base_folder_that_does_not_exist_is_an_error_before_anything_starts(yoyak, verb):
+def test_a_base_folder_that_does_not_exist_is_an_error_before_anything_starts(yoyak, data, verb):
     (yoyak.folder / "mine.toml").write_text(
         'extends = "qwen3-4b"\nengine = "lead"\nmodel.base = "./gone"\n', encoding="utf-8"
     )
-    done = yoyak(verb, "mine.toml", check=False)
+    done = yoyak(verb, "mine.toml", "--data", data, check=False)
     assert done.returncode == 66, done.stderr
     assert "./gone" in done.stderr
     assert "--set model.base" in done.stderr

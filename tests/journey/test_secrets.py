@@ -45,10 +45,10 @@ def assert_clean(found):
     assert PLAIN.encode() not in found
 
 
-def test_what_a_library_prints_and_raises_is_redacted_everywhere(yoyak, bytes_of):
+def test_what_a_library_prints_and_raises_is_redacted_everywhere(yoyak, bytes_of, data):
     recipe = yoyak.folder / "leaky.toml"
     recipe.write_text('extends = "lead"\nengine = "leaky:Leaky"\n', encoding="utf-8")
-    found = bytes_of("run", "leaky.toml", code=70)
+    found = bytes_of("run", "leaky.toml", "--data", data, code=70)
     assert b"could not log in" in found
     assert b"logging in with [redacted] [redacted]" in found
     assert_clean(found)

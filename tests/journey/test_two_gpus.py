@@ -9,13 +9,13 @@ TOTAL_GB = {"0": 24576 * 2**20 / 1e9, "1": 81920 * 2**20 / 1e9}
 
 
 @pytest.mark.parametrize("visible", [None, "GPU-0a0b,GPU-1a0b", "1, 0"])
-def test_two_runs_work_at_once_on_a_gpu_each(yoyak, fake_gpus, monkeypatch, visible):
+def test_two_runs_work_at_once_on_a_gpu_each(yoyak, fake_gpus, monkeypatch, data, visible):
     fake_gpus({"memory": (24576, 312)}, {"memory": (81920, 500)})
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     for name in ("one", "two"):
         (yoyak.folder / f"{name}.toml").write_text('extends = "lead"\n', encoding="utf-8")
-    yoyak("run", "one.toml", "two.toml")
+    yoyak("run", "one.toml", "two.toml", "--data", data)
     runs = Workspace(yoyak.folder / "workspace").runs()
     # The monitor reads the machine before the first of them can have ended.
     totals = [

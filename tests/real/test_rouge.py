@@ -281,6 +281,7 @@ def test_english_with_three_references(data):
     assert (mean[:, :, 2] <= best[:, :, 2]).all()
 
 
+@pytest.mark.slow  # the golden figures above are computed in the same way
 def test_the_documented_table_is_what_the_script_computes(shared):
     root = Path(__file__).parents[2]
     done = subprocess.run(

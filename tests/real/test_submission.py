@@ -129,12 +129,12 @@ def test_deleted_tags_are_refused(test_file, evidence):
 
 # --- consensus -----------------------------------------------------------------------------------
 
-SOLAR = ("summary_solar_filter", "re_summary_solar_filter", "summary_solar", "re_summary_solar")
+SOLAR = ("summary_solar_filter", "re_summary_solar")
 
 
 @pytest.fixture(scope="module")
 def imported(shared, corpus, tmp_path_factory) -> Workspace:
-    """koBART and four outputs of a zero-shot model, as a team would bring them in."""
+    """koBART and two outputs of a zero-shot model, as a team would bring them in."""
     workspace = Workspace(tmp_path_factory.mktemp("real") / "workspace")
     folder = shared / "data" / "predictions"
     dev, test = folder / "dev_pred_kobart_13gi_nlp5.csv", folder / "test_pred_kobart_bkankim.csv"
@@ -151,7 +151,7 @@ def test_the_consensus_is_never_worse_than_the_best_system_beyond_noise(imported
     nested = cross_validate(dev_scores(found, corpus.dev))
     assert nested.blend.interval.high >= 0
     assert nested.random < nested.blend.mean <= nested.oracle
-    # Four far weaker systems have nothing to add to koBART, and the figure says so.
+    # Two far weaker systems have nothing to add to koBART, and the figure says so.
     assert nested.choice.column == "kobart/imported"
     assert nested.blend.difference == 0
     assert all(control.interval.high < 0 for control in nested.controls)

@@ -2,9 +2,8 @@
 
 import csv
 import hashlib
+import multiprocessing
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -260,25 +259,22 @@ def test_a_copied_folder_is_no_submission_and_breaks_nothing(workspace, corpus, 
     assert context_for_file(workspace, corpus, first / "submission.csv").outputs is not None
 
 
-PARALLEL = """
-import sys
-from pathlib import Path
-from support.submission import split
-from yoyak.runs.workspace import Workspace
-from yoyak.submission.submit import submit
-from yoyak.values import Corpus
-corpus = Corpus(folder=sys.argv[2], train=split("train"), dev=split("dev"), test=split("test"))
-print(submit(Workspace(Path(sys.argv[1])), corpus).path)
-"""
-
-
 @pytest.mark.process
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # beside the threads of xdist
 def test_four_at_once_write_one_answer_once(workspace, corpus, run):
-    command = [sys.executable, "-c", PARALLEL, workspace.folder, corpus.folder]
-    tests = Path(__file__).parents[1]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tests, text=True) for _ in range(4)
-    ]
-    paths = {child.communicate()[0].strip() for child in started}
+    fork = multiprocessing.get_context("fork")
+    together, written = fork.Barrier(4), fork.SimpleQueue()
+
+    def submit_at_once():
+        together.wait()
+        written.put(submit(workspace, corpus).path)
+
+    started = [fork.Process(target=submit_at_once) for _ in range(4)]
+    for child in started:
+        child.start()
+    for child in started:
+        child.join()
+        assert child.exitcode == 0
+    paths = {written.get() for _ in started}
     assert paths == {str(workspace.submissions_folder / "1" / "submission.csv")}
     assert [entry.number for entry in read_ledger(workspace.ledger_path)] == [1]

@@ -86,20 +86,18 @@ def _module_of(worker: type[ForkedWorker]) -> type:
     return Module
 
 
-def use_forked_workers() -> None:
-    """Fork all workers of this process, for a command line that a test starts and kills."""
-    from yoyak.scheduler import worker_process
-
-    worker_process.subprocess = _module_of(ForkedWorker)
-
-
-@pytest.fixture
-def forked_workers(monkeypatch):
-    """Workers of this test are forked; returns their class."""
+def use_forked_workers(patch: pytest.MonkeyPatch | None = None) -> type[ForkedWorker]:
+    """Fork all workers of this process from now on, or until ``patch`` is undone."""
     from yoyak.scheduler import worker_process
 
     class Worker(ForkedWorker):
         pass
 
-    monkeypatch.setattr(worker_process, "subprocess", _module_of(Worker))
+    (patch or pytest.MonkeyPatch()).setattr(worker_process, "subprocess", _module_of(Worker))
     return Worker
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Workers of this test are forked; returns their class."""
+    return use_forked_workers(monkeypatch)

@@ -236,7 +236,7 @@ def _reporting(context: CommandContext, runs: Sequence[Run], show: "OnEvent") ->
 
 
 def audit_data(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFinding, ...]":
-    """Print what the audit finds in the data; the sample's repetitions only go on record.
+    """Print what the audit finds in the data.
 
     Raises:
         BadData: splits contradict each other, and that is not in ``allowed``.
@@ -245,7 +245,7 @@ def audit_data(context: CommandContext, allowed: Sequence[str]) -> "tuple[DataFi
 
     found = audit(context.corpus)
     refuse_contradictions(found, allowed)
-    for finding in () if context.is_sample else found.findings:
+    for finding in found.findings:
         print(text("cli.data-finding", finding=finding.found), file=sys.stderr)
     return found.findings
 

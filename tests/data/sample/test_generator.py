@@ -15,7 +15,7 @@ from yoyak.data.sample import generator
 from yoyak.errors import CannotWrite
 from yoyak.korean import particle
 
-DIGEST = "d94176f1db5e3d4b8c89e3db8768d095bb80e93d4079a84bc3724ac9400bc609"
+DIGEST = "f547dbca63026c6319e261e715bff3d9dd25faadfc0e2362ab1d1cb3d2338a28"
 GRAMMARS = generator.grammars()
 ENDINGS = [
     pytest.param(grammar, ending, id=f"{name}-{number}")

@@ -15,7 +15,11 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from yoyak.errors import Interrupted  # noqa: E402
 
-FORMS = ("bart", pytest.param("lora", marks=pytest.mark.slow), "nf4")
+FORMS = (
+    "bart",
+    pytest.param("lora", marks=pytest.mark.slow),
+    pytest.param("nf4", marks=pytest.mark.slow),  # tests/faults/test_kills.py is the quicker kin
+)
 
 
 @pytest.mark.parametrize("form", FORMS)
