@@ -132,6 +132,7 @@ def test_the_engine_and_the_plain_way_learn_and_say_the_same():
 
 
 @pytest.mark.torch
+@pytest.mark.slow  # the engine as a whole is timed above
 def test_fused_adapters_are_timed_beside_pefts(tmp_path, monkeypatch):
     monkeypatch.setenv("YOYAK_BENCH_HISTORY", str(tmp_path / "history.jsonl"))
     (found,) = run(str(BENCHMARKS / "adapters.py"), "--tiny")

@@ -21,14 +21,21 @@ from yoyak.engine.training import soup  # noqa: E402
 STEPS = ("train.max_steps=6", "evaluate.every_epochs=none")
 
 
-@pytest.fixture
-def trained(job, tmp_path):
-    """A finished run of a form in a folder of its own; the rate tells runs of one base apart."""
+@pytest.fixture(scope="module")
+def finished():
+    return {}
 
-    def make(form, name, *sets):
-        asked = job(form, *STEPS, *sets, folder=tmp_path / name)
-        engine.load(asked.recipe.engine).train(asked)
-        return asked
+
+@pytest.fixture
+def trained(job, finished, tmp_path_factory):
+    """A finished run of a form, trained once and not to be changed; ``sets`` tell runs apart."""
+
+    def make(form, *sets):
+        if (form, sets) not in finished:
+            asked = job(form, *STEPS, *sets, folder=tmp_path_factory.mktemp("trained") / "run")
+            engine.load(asked.recipe.engine).train(asked)
+            finished[form, sets] = asked
+        return finished[form, sets]
 
     return make
 
@@ -49,7 +56,7 @@ def logits(folder, asked, dialogues):
 
 
 def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_path, dialogues):
-    runs = [trained("bart", "a"), trained("bart", "b", "train.learning_rate=5e-4")]
+    runs = [trained("bart"), trained("bart", "train.learning_rate=5e-4")]
     soup.average_weights([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
     one, two, mixed = (
         load_file(folder / "weights" / "model.safetensors")
@@ -61,9 +68,9 @@ def test_the_soup_of_whole_models_is_the_mean_of_every_parameter(trained, tmp_pa
     assert any(not torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("form", ["bart", pytest.param("lora", marks=pytest.mark.slow), "nf4"])
+@pytest.mark.parametrize("form", ["bart", "lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_the_soup_of_a_run_with_itself_is_that_run(form, trained, tmp_path, dialogues):
-    run = trained(form, "a")
+    run = trained(form)
     soup.average_weights([run.folder, run.folder], run.recipe, tmp_path / "soup")
     ours, theirs = (logits(folder, run, dialogues) for folder in (tmp_path / "soup", run.folder))
     torch.testing.assert_close(ours, theirs, atol=6e-2 if form == "nf4" else 1e-4, rtol=1e-3)
@@ -78,7 +85,7 @@ def update_of(folder, name):
 
 
 def test_the_soup_of_rank_stabilised_adapters_is_that_run(trained, tmp_path, dialogues):
-    run = trained("lora", "a", "lora.use_rslora=true", "train.learning_rate=5e-3")
+    run = trained("lora", "lora.use_rslora=true", "train.learning_rate=5e-3")
     soup.average_weights([run.folder, run.folder], run.recipe, tmp_path / "soup")
     ours, theirs = (logits(folder, run, dialogues) for folder in (tmp_path / "soup", run.folder))
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
@@ -96,7 +103,7 @@ def test_the_soup_of_rank_stabilised_adapters_is_that_run(trained, tmp_path, dia
 
 @pytest.mark.parametrize("form", ["lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_path):
-    runs = [trained(form, "a"), trained(form, "b", "train.learning_rate=1e-3")]
+    runs = [trained(form), trained(form, "train.learning_rate=1e-3")]
     soup.average_weights([run.folder for run in runs], runs[0].recipe, tmp_path / "soup")
     saved = load_file(runs[0].folder / "weights" / "adapter_model.safetensors")
     names = [name for name in saved if "lora_A" in name]
@@ -113,7 +120,7 @@ def test_the_soup_of_adapters_is_the_mean_of_their_updates(form, trained, tmp_pa
 
 
 def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
-    run = trained("bart", "a")
+    run = trained("bart")
     soup.average_weights([run.folder], run.recipe, tmp_path / "soup")
     said = engine.load("seq2seq").generate(
         GenerateJob(run.recipe, Greedy(), dialogues[:3], run.train, tmp_path / "soup", run.emit)
@@ -128,22 +135,21 @@ def test_a_soup_of_checkpoints_speaks(trained, tmp_path, dialogues):
 
 @pytest.mark.parametrize("form", ["bart", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_one_checkpoint_speaks_as_the_run_did_at_that_step(form, trained, tmp_path, dialogues):
-    run = trained(form, "a")
-    short = trained(form, "b")
+    run = trained(form)
     soup.average_weights([run.folder], run.recipe, tmp_path / "early", step=4)
     assert weights.read(tmp_path / "early" / "weights").step == 4
     early = logits(tmp_path / "early", run, dialogues)
     assert not torch.equal(early, logits(run.folder, run, dialogues))
     soup.average_weights([run.folder], run.recipe, tmp_path / "late", step=6)
     assert torch.equal(
-        logits(tmp_path / "late", run, dialogues), logits(short.folder, short, dialogues)
+        logits(tmp_path / "late", run, dialogues), logits(run.folder, run, dialogues)
     )
     with pytest.raises(InputMissing, match=r"step 3 \(there are: 4, 6\)"):
         soup.average_weights([run.folder], run.recipe, tmp_path / "none", step=3)
 
 
 def test_what_cannot_be_averaged_is_refused(trained, tmp_path):
-    run, other = trained("bart", "a"), trained("bart", "b", "train.seed=7")
+    run, other = trained("bart"), trained("bart", "train.seed=7")
     with pytest.raises(BadData, match="one base"):
         soup.average_weights([run.folder, other.folder], run.recipe, tmp_path / "soup")
     with pytest.raises(InputMissing, match="none/weights"):

@@ -77,7 +77,7 @@ def test_a_stop_during_judging_judges_again_on_return(context, bits, whole):
 
 def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
     """The real thing, once: the process is gone in the middle of writing a checkpoint."""
-    expected = whole("nf4")
+    expected = whole("bart")
     folder = tmp_path / "killed"
     script = textwrap.dedent(
         f"""
@@ -92,14 +92,14 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
         from yoyak.config.load import resolve
         from yoyak.engine import TrainJob
         from yoyak.engine.pipeline import finetune
-        name, form = own.FORMS["nf4"]
+        name, form = own.FORMS["bart"]
         rows = [parent.make_dialogue(number) for number in range(32)]
         job = TrainJob(
             recipe=resolve(name, sets=(*own.SMALL, *form, *{SETS!r})).recipe,
             train=own.as_split("train", rows[:16]), dev=own.as_split("dev", rows[20:26]),
             folder=pathlib.Path({str(folder)!r}), emit=lambda event: None, stop_asked=lambda: False,
         )
-        context = finetune.build_context(job, finetune.prepare(job, "causal"))
+        context = finetune.build_context(job, finetune.prepare(job, "seq2seq"))
         write, left = st.save_file, [7]
         def save_file(tensors, path):
             write(tensors, path)
@@ -114,7 +114,7 @@ def test_sigkill_of_the_process_changes_nothing(context, bits, whole, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert any(".tmp-" in path.name for path in (folder / "checkpoints").iterdir())
-    assert finish(context("nf4", *SETS, folder=folder), bits) == expected
+    assert finish(context("bart", *SETS, folder=folder), bits) == expected
 
 
 def test_every_event_of_a_run_is_told(context):
