@@ -47,9 +47,12 @@ check: .venv/.ready-dev
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README*.md docs/*.md docs/reference/*.md
 
-# All tests, what fails soonest first. The three are each a target: `make test-fast` is for between
-# two thoughts; the rest needs the contest files or a browser, and skips by name what is not there.
-test: test-fast test-rest test-torch
+# All tests in two sessions, because each collects thousands of tests anew. Their parts are targets:
+# `make test-fast` is for between two thoughts; the rest needs the contest files or a browser, and
+# skips by name what is not there.
+test: .venv/.ready-dev
+	$(PYTEST) -m "not torch and not slow"
+	$(PYTEST) -m "torch and not slow"
 
 test-fast: .venv/.ready-dev
 	$(PYTEST) -m "not torch and not real and not browser and not process and not slow"

@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow moment of the machine is no finding; what CI finds it has to find again.
 settings.register_profile(
-    "fast", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=25
+    "fast", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=15
 )
 settings.register_profile("thorough", parent=settings.get_profile("fast"), max_examples=300)
 
