@@ -78,7 +78,7 @@ def test_whoever_knows_better_starts_all_the_same(yoyak, room, large):
     assert yoyak("run", large, check=False).returncode == 74
     assert events(yoyak) == []
     assert "--skip-plan" in yoyak("run", large, "--unplanned").stderr, "the old name says the new"
-    assert events(yoyak)[-1] == "finished"
+    assert "finished" in events(yoyak)
     # What is done needs no room, so nobody is asked whether there is some.
     assert "already done" in yoyak("run", large).stderr
 

@@ -57,7 +57,8 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused_before_anything_is_written(
 def test_the_next_command_for_a_recipe_in_a_file_is_one_that_works(yoyak, data):
     (yoyak.folder / "pko.toml").write_text('extends = "tiny-bart"\n', encoding="utf-8")
     (yoyak.folder / "yoyak.toml").write_text("[limits]\ndisk_free_gb = 1e9\n", encoding="utf-8")
-    stopped = yoyak("run", "./pko.toml", "--data", data, "--skip-plan", check=False)
+    stop = ("run", "./pko.toml", "--data", data, "--skip-plan")
+    stopped = yoyak.in_a_process(*stop, check=False)
     assert stopped.returncode == 74, stopped.stderr
     assert "yoyak run ./pko.toml" in yoyak("status").stdout
     (yoyak.folder / "yoyak.toml").unlink()

@@ -27,6 +27,7 @@ class ForkedWorker:
     def __init__(self, words, *, stdout, env, **_settings) -> None:
         *_, folder, data, parent = words
         self.returncode: int | None = None
+        leads, led = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads
             self.pid = os.fork()
@@ -34,6 +35,7 @@ class ForkedWorker:
             code = 1
             try:
                 os.setsid()
+                os.close(led)
                 os.dup2(stdout.fileno(), 1)
                 os.dup2(stdout.fileno(), 2)
                 sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", buffering=1)
@@ -43,6 +45,9 @@ class ForkedWorker:
             except BaseException:  # noqa: BLE001 -- as an interpreter's own end would
                 traceback.print_exc()
             os._exit(code)
+        os.close(led)
+        os.read(leads, 1)  # as after Popen, signals reach it by its group from here on
+        os.close(leads)
 
     def poll(self) -> int | None:
         if self.returncode is None:
