@@ -203,3 +203,20 @@ def test_ctranslate2_says_the_same_on_kobarts_shape():
     found = run(str(BENCHMARKS / "beams.py"), "--tiny")
     assert [line["decoding"] for line in found] == ["greedy", "beam 4"]
     assert found[0]["equal_rows"] == found[0]["rows"]
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.torch
+def test_predict_and_serve_write_every_token_that_they_are_timed_for():
+    pytest.importorskip("torch")
+    (found,) = run(str(BENCHMARKS / "throughput.py"), "--tiny", "--json")
+    ways = found["found"]
+    rows, new = found["options"]["rows"], found["options"]["new"]
+    for name in ("transformers.generate, row by row", "yoyak predict", "yoyak serve, 16 clients"):
+        counted, tokens, seconds = ways[name]
+        assert (counted, tokens) == (rows, rows * new)
+        assert seconds > 0
+    assert ways["transformers.pipeline, batches of 8"][0] == rows
+    vllm = ways["vLLM, offline"]
+    assert vllm[0] == rows if isinstance(vllm, list) else "not installed" in vllm
