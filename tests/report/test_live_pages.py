@@ -57,6 +57,7 @@ def site(tmp_path_factory):
     module = ModuleType("slow_engines")
     module.Slow = Slow
     patch.setitem(sys.modules, "slow_engines", module)
+    patch.setenv("HF_HUB_OFFLINE", "1")
     corpus = read_corpus(sample.folder())
     workspace = Workspace(tmp_path_factory.mktemp("pages") / "workspace")
     for name in ("lead", "waits"):

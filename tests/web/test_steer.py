@@ -121,6 +121,7 @@ def test_the_form_has_every_setting_of_the_recipe(post):
     assert "nosuch" in post("/api/recipe", 400, recipe="nosuch")["error"]
 
 
+@pytest.mark.usefixtures("offline")
 def test_a_plan_follows_what_is_typed(post):
     wanted = {"recipe": "qwen3-4b", "gpu": "RTX 3090"}
     one = post("/api/plan", **wanted, sets=["train.epochs=1"])
