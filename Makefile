@@ -91,6 +91,7 @@ bench: .venv/.ready-dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/live_pages.py
 
 # On a CUDA machine: training and generation of the published architectures, held to 24 GB, most
