@@ -241,6 +241,48 @@ def test_initials_find_hangul_and_syllables_stay_exact(explorer):
     assert found == [True, False, True, False, True, True, False, True, True, True]
 
 
+def test_a_link_that_is_followed_at_once_is_not_overwritten_by_the_change_before(explorer):
+    explorer.filter("q=회의")
+    shown = explorer.page.evaluate(
+        """() => new Promise((done) => {
+            const input = document.querySelector('.xp-search');
+            input.value = 'dev_1';
+            input.dispatchEvent(new Event('input'));
+            const began = performance.now();
+            setTimeout(() => {
+                location.hash = '#rows?speakers=3';
+                while (performance.now() - began < 300);  // the change's own moment passes
+            }, 50);
+            addEventListener('hashchange', () => setTimeout(() => done(explorer.shown), 300), {
+                once: true,
+            });
+        })"""
+    )
+    assert shown == explorer.filter("speakers=3")
+
+
+def test_hits_are_highlighted_in_what_was_written_and_nowhere_else(explorer):
+    explorer.filter("q=ㅎㅇ&row=dev_1")
+    hits = explorer.page.evaluate(
+        """[...CSS.highlights.get('explorer-hit')].map(hit => [
+            hit.toString(),
+            hit.startContainer.parentElement.closest('.xp-text, .turn, h3') !== null,
+        ])"""
+    )
+    assert hits
+    assert {text for text, _ in hits} == {"회의"}
+    assert all(is_written for _, is_written in hits)
+
+
+def test_a_phone_lists_rows_with_their_scores(explorer, context, file):
+    explorer.page.set_viewport_size({"width": 390, "height": 900})
+    explorer.filter("a=run-lead")
+    heads = explorer.page.locator(".xp-head > div").all_inner_texts()
+    explorer.page.set_viewport_size({"width": 1280, "height": 900})
+    assert heads[:2] == ["row", "faults"]
+    assert "A lead" in heads
+
+
 def test_a_column_sorts_both_ways_and_back_with_the_file_order_for_equals(explorer, rows):
     explorer.filter("a=run-lead&b=run-kobart")
     head = explorer.page.locator(".xp-head button")

@@ -352,8 +352,13 @@
 
   let addressTimer = 0;
   function remember() {
-    clearTimeout(addressTimer); // browsers refuse more than about 200 changes in half a minute
-    addressTimer = setTimeout(() => history.replaceState(null, "", address()), 200);
+    clearTimeout(addressTimer);
+    const before = location.hash;
+    // Later, as browsers refuse more than about 200 changes in half a minute; and not over an
+    // address that somebody has followed meanwhile.
+    addressTimer = setTimeout(() => {
+      if (location.hash === before) history.replaceState(null, "", address());
+    }, 200);
   }
 
   function change(values) {
@@ -366,18 +371,21 @@
 
   const ROW_HEIGHT = 30;
   const SPARE_ROWS = 6;
+  const NARROW = 700;
   let parts = {};
   let pool = [];
   let columns = [];
 
   function listed() {
     const found = [
-      { key: "id", label: say("column-id"), width: 96, text: (at) => table.rows[at][ID] },
+      { key: "id", label: say("column-id"), width: 92, text: (at) => table.rows[at][ID] },
       { key: "topic", label: say("column-topic"), width: 150, text: (at) => table.rows[at][TOPIC] ?? "–" },
       { key: "turns", label: say("column-turns"), width: 68, text: (at) => table.turns[at] },
       { key: "speakers", label: say("column-speakers"), width: 84, text: (at) => table.speakers[at] },
       { key: "chars", label: say("column-chars"), width: 96, text: (at) => table.chars[at] },
     ];
+    // A phone has no room for what the row itself says below.
+    if (window.innerWidth < NARROW) found.splice(1);
     if (blind.on) return found;
     const scope = inScope();
     const [a, b] = pair();
@@ -618,7 +626,8 @@
     if (words.length === 0) return;
     const wanted = new RegExp(words.map(pattern).join("|"), "gi");
     const hits = [];
-    const walker = document.createTreeWalker(parts.detail, NodeFilter.SHOW_TEXT);
+    const written = (node) => (node.parentElement.closest(".xp-text, .turn, h3") ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_REJECT);
+    const walker = document.createTreeWalker(parts.detail, NodeFilter.SHOW_TEXT, written);
     for (let node = walker.nextNode(); node !== null && hits.length < 500; node = walker.nextNode()) {
       for (const match of node.data.matchAll(wanted)) {
         const hit = new Range();
@@ -859,7 +868,7 @@
         field("q", "search", { placeholder: say("search-hint"), class: "xp-search" }),
         choose("a", [], "system-a"), choose("b", [], "system-b"),
         button("swap", () => { const [a, b] = pair(); change({ a: systems()[b].run, b: systems()[a].run }); })),
-      h("details", { class: "xp-filters", open: window.innerWidth > 700 },
+      h("details", { class: "xp-filters", open: window.innerWidth >= NARROW },
         h("summary", {}, say("filters")),
         h("div", { class: "xp-bar" },
           choose("fault", faults, "fault"), choose("of", scope, "fault-of"),
