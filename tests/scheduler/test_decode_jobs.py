@@ -12,6 +12,7 @@ from yoyak.ensemble.decode_search import DecodeSearch
 from yoyak.errors import InputMissing, RunFailed, UsageError
 from yoyak.scheduler.create_runs import create_runs
 from yoyak.scheduler.decode_jobs import SWEEP, decode_in_process, freeze, parse_decodes
+from yoyak.scheduler.local_machine import LocalMachine
 from yoyak.scheduler.scheduler import RunResult, Scheduler
 
 
@@ -28,7 +29,7 @@ def finished(workspace, corpus, recipe):
 
     def make(*sets):
         [run] = create_runs(workspace, corpus, [recipe], Project(), sets)
-        line = Scheduler(corpus, lambda *_: None, ResourceLimits(), gpus=(None,))
+        line = Scheduler(corpus, lambda *_: None, ResourceLimits(), LocalMachine((None,)))
         assert line.run_all([run])[0].result in {RunResult.FINISHED, RunResult.ALREADY_DONE}
         return run
 

@@ -6,6 +6,7 @@ from yoyak.config.project import ResourceLimits
 from yoyak.events import SystemMetrics, Warned
 from yoyak.files import atomic
 from yoyak.scheduler import resource_monitor, scheduler
+from yoyak.scheduler.local_machine import LocalMachine
 from yoyak.scheduler.resource_monitor import ResourceMonitor
 from yoyak.scheduler.scheduler import Scheduler
 from yoyak.system import limits
@@ -143,7 +144,7 @@ def test_a_full_gpu_that_only_a_later_run_uses_is_noticed(runs_of, corpus, fake_
         corpus,
         lambda *_: None,
         ResourceLimits(disk_free_gb=0.0, ram_free_gb=0.0, vram_free_gb=1.0),
-        gpus=("0", "1"),
+        LocalMachine(gpus=("0", "1")),
     )
     scheduler.run_all(runs_of("Patient", "Slow"))
     assert scheduler.danger.key == "scheduler.vram-free"

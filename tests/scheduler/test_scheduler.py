@@ -19,7 +19,8 @@ from yoyak.report.render import markdown
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import control, create_runs, scheduler
-from yoyak.scheduler.scheduler import RunResult, Scheduler, gpu_entries
+from yoyak.scheduler.local_machine import LocalMachine
+from yoyak.scheduler.scheduler import RunResult, Scheduler
 
 pytestmark = pytest.mark.process
 
@@ -36,7 +37,7 @@ def run_all(corpus, runs, on_event=lambda run, event: None, limits_=GENTLE):
 
 
 def line_of(corpus, limits_=GENTLE, **named):
-    return Scheduler(corpus, lambda run, event: None, limits_, **named)
+    return Scheduler(corpus, lambda run, event: None, limits_, LocalMachine(**named))
 
 
 def wait_for(condition):
@@ -229,18 +230,6 @@ def test_one_card_has_one_run_at_a_time(four, corpus):
     assert four[1].state().started_at >= four[0].state().last_at
 
 
-def test_the_cards_are_those_that_may_be_seen(monkeypatch, fake_gpus):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
-    assert gpu_entries() == ("2", "5")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu_entries() == (None,)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    fake_gpus({}, {})
-    assert gpu_entries() == ("0", "1")
-    fake_gpus()
-    assert gpu_entries() == (None,)
-
-
 # --- several cores ------------------------------------------------------------------------------
 
 TOY = """
@@ -296,7 +285,7 @@ def test_a_stop_request_reaches_all_runs_at_work_and_starts_no_other(
                 os.kill(os.getpid(), signal.SIGINT)
                 at_work.add(None)
 
-    line = Scheduler(corpus, stop_both, GENTLE, gpus=(None,), cores=2)
+    line = Scheduler(corpus, stop_both, GENTLE, LocalMachine(gpus=(None,), cores=2))
     assert [outcome.result for outcome in line.run_all(runs)] == [RunResult.INTERRUPTED] * 3
     assert [run.state().status for run in runs] == [
         RunStatus.STOPPED, RunStatus.STOPPED, RunStatus.QUEUED,

@@ -22,6 +22,7 @@ from yoyak.runs.run import Run
 from yoyak.runs.study import Study, StudyKind, Trial, TrialState
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler.create_runs import create_runs
+from yoyak.scheduler.placement import Placement
 from yoyak.scheduler.scheduler import OnEvent, RunOutcome, RunResult, Scheduler
 from yoyak.values import Corpus
 
@@ -37,7 +38,7 @@ class TrialRunner(NamedTuple):
     """Completes trials in a workspace; its ``run`` is a ``RunTrials``.
 
     ``sets`` are those of the command line, below the trial's own; ``prepare`` is called with the
-    runs before they start.
+    runs before they start; ``placement`` is where they run, by default this machine.
     """
 
     workspace: Workspace
@@ -48,6 +49,7 @@ class TrialRunner(NamedTuple):
     watch: Watch
     admit: Admit | None = None
     prepare: Callable[[Sequence[Run]], None] = lambda _: None
+    placement: Placement | None = None
 
     def run(self, jobs: Sequence[TrialJob]) -> list[TrialResult]:
         """Run the jobs, one per device at a time, and return their results in order.
@@ -102,7 +104,7 @@ class TrialRunner(NamedTuple):
                 if is_evaluated and self._stopped_at(job_of[run.name], run) is not None:
                     scheduler.stop_run(run)
 
-            scheduler = Scheduler(self.corpus, on_event, self.project.limits)
+            scheduler = Scheduler(self.corpus, on_event, self.project.limits, self.placement)
             outcomes = scheduler.run_all(todo)
         if scheduler.danger is not None:
             raise scheduler.danger

@@ -9,6 +9,7 @@ decoding than the run's. Every answer is kept as a variant of the run
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from yoyak import engine as engines
 from yoyak.config.schema import BeamSearch, Decode, Greedy, shared_settings
 from yoyak.data.training_rows import training_split
 from yoyak.engine import Engine, GenerateJob
+from yoyak.engine.launch import die_with_parent
 from yoyak.ensemble.candidates import name_of
 from yoyak.ensemble.decode_search import VariantAnswers, search_decodes
 from yoyak.errors import Interrupted, RunFailed, YoyakError
@@ -40,7 +42,7 @@ from yoyak.runs.stage_records import (
 )
 from yoyak.scheduler.decode_jobs import OWN, SWEEP, parse_decodes
 from yoyak.scheduler.stages import FLUSH_ROWS
-from yoyak.scheduler.worker import StopFlag, corpus_of, die_with_parent
+from yoyak.scheduler.worker import StopFlag, corpus_of
 from yoyak.values import Corpus, Dialogue, Prediction, Split
 
 
@@ -154,7 +156,7 @@ def main(run_folder: Path, data: Path, parent: int, words: Sequence[str]) -> int
     """Carry out the command in ``words`` and return the exit code."""
     stop = StopFlag()
     stop.install()
-    die_with_parent()
+    die_with_parent(signal.SIGTERM)
     stop.is_set |= os.getppid() != parent  # the parent died before PR_SET_PDEATHSIG was set
     run = Run(run_folder)
     try:

@@ -52,7 +52,7 @@ class Heartbeat:
 
 
 class CpuActivity:
-    """Whether a process uses the CPU, from its CPU time between two calls."""
+    """Whether a process and its children use the CPU, from their CPU time between two calls."""
 
     def __init__(self, pid: int, now: float) -> None:
         self._pid = pid
@@ -69,8 +69,21 @@ class CpuActivity:
     def _seconds(self) -> float | None:
         import psutil
 
-        try:
-            times = psutil.Process(self._pid).cpu_times()
-        except psutil.Error:
-            return None
-        return float(times.user + times.system)
+        total = 0.0
+        for pid in process_tree(self._pid):
+            try:
+                times = psutil.Process(pid).cpu_times()
+            except psutil.Error:
+                return None
+            total += times.user + times.system
+        return total
+
+
+def process_tree(pid: int) -> list[int]:
+    """Return a process and those it has started, and so on; the process alone if it is gone."""
+    import psutil
+
+    try:
+        return [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return [pid]

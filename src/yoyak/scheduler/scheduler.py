@@ -1,12 +1,12 @@
-"""Schedule runs: a worker process per run, a GPU or core per worker, watched and never orphaned.
+"""Schedule runs: a worker process per run, watched and never orphaned.
 
-The parent process imports no torch. A failed run does not end the others; a killed worker is
-restarted, a run that is out of memory is retried with smaller batches. The first SIGTERM, SIGINT or
-SIGHUP lets the workers finish their step and save, the second ends them at once; either way the
-same command resumes later.
+Where workers run is up to a ``Placement``: the GPUs or cores of this machine
+(``yoyak.scheduler.local_machine``), or a cluster. The parent process imports no torch. A failed run
+does not end the others; a killed worker is restarted, a run that is out of memory is retried with
+smaller batches. The first SIGTERM, SIGINT or SIGHUP lets the workers finish their step and save,
+the second ends them at once; either way the same command resumes later.
 """
 
-import os
 import signal
 import time
 from collections import Counter, deque
@@ -22,11 +22,12 @@ from yoyak.runs.run import Run
 from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.scheduler import retry_policy
 from yoyak.scheduler.control import in_order
+from yoyak.scheduler.local_machine import LocalMachine
+from yoyak.scheduler.placement import Placement, Worker
 from yoyak.scheduler.resource_monitor import DISK_KEYS, ResourceMonitor
 from yoyak.scheduler.retry_policy import RetryAction, RetryCounts
 from yoyak.scheduler.stages import is_finished
 from yoyak.scheduler.worker_process import WorkerProcess
-from yoyak.system.probe import gpus, physical_cores
 from yoyak.values import Corpus
 
 POLL_SECONDS = 0.2
@@ -52,19 +53,13 @@ class RunOutcome(NamedTuple):
 
 
 class Scheduler:
-    """Runs in order, one per GPU; without a GPU one at a time, but toy models one per core.
-
-    A toy model computes on one thread of a CPU, so that its result does not depend on its
-    neighbours; a model of a real size gets all cores for itself.
+    """Runs in order, as many at a time as there is room for.
 
     Args:
         corpus: the data of all runs.
         on_event: called with every event of every run, to show it.
-        limits_: resource limits at which all runs are stopped.
-        gpus: CUDA_VISIBLE_DEVICES of each worker that may run at a time; default: one entry per
-            visible GPU.
-        cores: how many toy models may run at a time where there is no GPU; default: the
-            physical cores.
+        limits_: resource limits at which all runs of this machine are stopped.
+        placement: where workers run; default: on this machine, one process per run.
     """
 
     def __init__(
@@ -72,16 +67,14 @@ class Scheduler:
         corpus: Corpus,
         on_event: OnEvent,
         limits_: ResourceLimits,
-        gpus: Sequence[str | None] | None = None,
-        cores: int | None = None,
+        placement: Placement | None = None,
     ) -> None:
         self._corpus = corpus
         self._on_event = on_event
         self._monitor = ResourceMonitor(limits_, self._stop)
-        self._gpus = gpu_entries() if gpus is None else tuple(gpus)
-        self._cores = physical_cores() if cores is None else cores
+        self._placement = LocalMachine() if placement is None else placement
         self._waiting: deque[Run] = deque()
-        self._workers: list[WorkerProcess] = []
+        self._workers: list[Worker] = []
         self._restarts: Counter[str] = Counter()
         self._oom_retries: Counter[str] = Counter()
         self._stops_requested = 0
@@ -121,7 +114,7 @@ class Scheduler:
     def _start_runs(self) -> Iterator[RunOutcome]:
         """Start the next runs on free devices; yield the outcome of those that need no worker."""
         self._waiting = deque(in_order(self._waiting))
-        while self._waiting and (self._stops_requested or self._has_device(self._waiting[0])):
+        while self._waiting and (self._stops_requested or self._has_room(self._waiting[0])):
             run = self._waiting.popleft()
             if self._stops_requested:
                 yield RunOutcome(run, RunResult.INTERRUPTED)
@@ -131,20 +124,11 @@ class Scheduler:
                 self._report_lock(run)
                 yield RunOutcome(run, RunResult.INTERRUPTED, Interrupted.exit_code)
             else:
-                gpu = next(iter(self._free_gpus()), None)
-                self._workers.append(WorkerProcess(run, Path(self._corpus.folder), gpu))
+                data_folder = Path(self._corpus.folder)
+                self._workers.append(self._placement.start(run, data_folder, self._workers))
 
-    def _has_device(self, run: Run) -> bool:
-        """Return whether a GPU is free; without GPUs, whether a core is, and all are toy models."""
-        if self._free_gpus():
-            return True
-        runs = (run, *(worker.run for worker in self._workers))
-        fits_cores = self._gpus == (None,) and len(runs) <= self._cores
-        return fits_cores and all(one.recipe.model.scratch is not None for one in runs)
-
-    def _free_gpus(self) -> list[str | None]:
-        taken = [worker.gpu for worker in self._workers]
-        return [gpu for gpu in self._gpus if gpu not in taken]
+    def _has_room(self, run: Run) -> bool:
+        return self._placement.has_room(run, self._workers)
 
     def _collect_ended(self) -> Iterator[RunOutcome]:
         for worker in tuple(self._workers):
@@ -157,7 +141,7 @@ class Scheduler:
             if outcome is not None:
                 yield outcome
 
-    def _outcome_of(self, worker: WorkerProcess, code: int) -> RunOutcome | None:
+    def _outcome_of(self, worker: Worker, code: int) -> RunOutcome | None:
         """Return how the run ended; ``None`` if it is queued again for a new worker.
 
         What a worker finished or failed at after a stop request counts as that.
@@ -200,13 +184,14 @@ class Scheduler:
         self._forward_stop()  # a signal may have come while a worker was being started
         for worker in self._workers:
             self._forward_events(worker)
-            worker.watchdog.check()
+            worker.check()
         bases = [base for run in self._waiting if (base := run.recipe.model.base) is not None]
-        self._monitor.check({worker.run: worker.gpu for worker in self._workers}, bases)
+        local = {one.run: one.gpu for one in self._workers if isinstance(one, WorkerProcess)}
+        self._monitor.check(local, bases)
         if self._workers:
             time.sleep(POLL_SECONDS)
 
-    def _forward_events(self, worker: WorkerProcess) -> None:
+    def _forward_events(self, worker: Worker) -> None:
         for event in worker.events():
             self._on_event(worker.run, event)
 
@@ -231,14 +216,6 @@ class Scheduler:
     def _forward_stop(self) -> None:
         for worker in self._workers:
             worker.request_stop(self._stops_requested)
-
-
-def gpu_entries() -> tuple[str | None, ...]:
-    """Return one CUDA_VISIBLE_DEVICES entry per usable GPU; ``(None,)`` where there is none."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(entry.strip() for entry in named.split(",") if entry.strip()) or (None,)
-    return tuple(str(gpu.index) for gpu in gpus()) or (None,)
 
 
 def _record_death(run: Run, code: int) -> None:

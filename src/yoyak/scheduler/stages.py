@@ -20,7 +20,7 @@ import msgspec
 from yoyak import engine as engines
 from yoyak.config.schema import Recipe
 from yoyak.data.training_rows import held_out_split, training_split
-from yoyak.engine import Engine, GenerateJob, GenerationStopped, TrainJob
+from yoyak.engine import Emit, Engine, GenerateJob, GenerationStopped, TrainJob
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
@@ -188,16 +188,33 @@ def _train(context: StageContext, engine: Engine) -> None:
     context.run.supervised_folder.mkdir(exist_ok=True)
     if context.run.recipe.align is not None:
         _take_supervised(context.run)
-    engine.train(
-        TrainJob(
-            recipe=context.recipe.supervised,
-            train=training_split(context.corpus, context.recipe.data),
-            dev=context.corpus.dev,
-            folder=context.run.supervised_folder,
-            emit=context.run.emit,
-            stop_asked=context.stop_requested,
-        )
+    engine.train(_train_job(context, context.run.emit))
+
+
+def _train_job(context: StageContext, emit: Emit) -> TrainJob:
+    return TrainJob(
+        recipe=context.recipe.supervised,
+        train=training_split(context.corpus, context.recipe.data),
+        dev=context.corpus.dev,
+        folder=context.run.supervised_folder,
+        emit=emit,
+        stop_asked=context.stop_requested,
     )
+
+
+def compute_gradients(run: Run, corpus: Corpus) -> None:
+    """Help rank 0 with the stage train, where that is to do; write nothing.
+
+    What is to do stays the same until rank 0 has trained, which it does not without this process.
+    """
+    if is_trained_by_ranks(run.recipe) and "train" in pending(run, corpus):
+        context = StageContext(run, corpus, lambda: False)
+        engines.load(run.recipe.engine).train(_train_job(context, lambda _: None))
+
+
+def is_trained_by_ranks(recipe: Recipe) -> bool:
+    """Return whether several processes can train the recipe: an engine of ours with a model."""
+    return recipe.engine in {"seq2seq", "qlora"} and recipe.train.epochs > 0
 
 
 def _take_supervised(run: Run) -> None:

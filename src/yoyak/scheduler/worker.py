@@ -2,10 +2,12 @@
 
 DATA_FOLDER is where the data are now; they may have moved since the run began. The exit code is one
 of ``yoyak.errors``: 0 for a finished run, 75 after a stop request with everything saved, 70 for an
-unforeseen failure.
+unforeseen failure. PARENT_PID may be left out.
+
+Below ``torchrun``, rank 0 is the worker and the other ranks compute gradients for it: they write
+nothing, and end when rank 0 ends or has trained.
 """
 
-import ctypes
 import faulthandler
 import os
 import signal
@@ -17,15 +19,14 @@ from pathlib import Path
 from types import FrameType
 
 from yoyak.data.corpus import read_corpus
+from yoyak.engine.launch import die_with_parent
 from yoyak.errors import BadData, Interrupted, RunFailed, YoyakError
 from yoyak.events import Failed, MessageRecord, Started
 from yoyak.runs.redact import redact, redact_streams
 from yoyak.runs.run import Run
 from yoyak.runs.stop_signals import STOP_SIGNALS
-from yoyak.scheduler.stages import StageContext, run_stages
+from yoyak.scheduler.stages import StageContext, compute_gradients, run_stages
 from yoyak.values import Corpus
-
-_PR_SET_PDEATHSIG = 1
 
 
 class StopFlag:
@@ -50,15 +51,23 @@ class StopFlag:
         self.is_set = True
 
 
-def main(folder: Path, data: Path, parent: int) -> int:
+def main(folder: Path, data: Path, parent: int | None = None) -> int:
     """Complete the run in ``folder`` and return the exit code."""
+    rank, size = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE"))
     stop = StopFlag()
     stop.install()
-    die_with_parent()
-    stop.is_set |= os.getppid() != parent  # the parent died before PR_SET_PDEATHSIG was set
+    # torchrun forwards stop requests; only where it was killed itself is there nothing to save for.
+    die_with_parent(signal.SIGKILL if size > 1 else signal.SIGTERM)
+    # The parent may have died before PR_SET_PDEATHSIG was set.
+    stop.is_set |= parent is not None and os.getppid() != parent
     faulthandler.register(signal.SIGUSR1)
     run = Run(folder)
     try:
+        if rank:
+            for number in STOP_SIGNALS:  # rank 0 saves first, with our help
+                signal.signal(number, signal.SIG_IGN)
+            compute_gradients(run, corpus_of(run, data))
+            return 0
         with run.lock():
             return _complete(run, data, stop)
     except YoyakError as error:
@@ -106,12 +115,6 @@ def corpus_of(run: Run, data: Path) -> Corpus:
     return corpus
 
 
-def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Let the kernel send this signal when the parent dies (Linux), so nothing is orphaned."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-
-
 if __name__ == "__main__":
     redact_streams()
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])))

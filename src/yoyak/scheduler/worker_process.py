@@ -15,12 +15,14 @@ from yoyak.events import AnyEvent, Warned
 from yoyak.runs.event_tail import EventTail
 from yoyak.runs.liveness import SLOW_KEY, STUCK_KEY, Liveness, is_worker_event
 from yoyak.runs.run import Run
-from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat
+from yoyak.scheduler.heartbeat import CpuActivity, Heartbeat, process_tree
+from yoyak.scheduler.stages import is_trained_by_ranks
 from yoyak.system.probe import threads_for
 
 PYTHON = (sys.executable, "-P")
 """``-P``: a file in the user's current folder must not replace a module of the same name."""
 WORKER = (*PYTHON, "-m", "yoyak.scheduler.worker")
+LAUNCHER = (*PYTHON, "-m", "yoyak.engine.launch")
 
 GRACE_SECONDS = 60.0
 """How long a worker may take to save and exit when its parent cannot go on itself."""
@@ -39,9 +41,12 @@ class WorkerProcess:
         run: not locked by anybody else.
         data_folder: where the run's data lie now.
         gpu: value of CUDA_VISIBLE_DEVICES, or ``None`` to leave the environment's.
+        processes: that train the run together, where its engine can.
     """
 
-    def __init__(self, run: Run, data_folder: Path, gpu: str | None = None) -> None:
+    def __init__(
+        self, run: Run, data_folder: Path, gpu: str | None = None, processes: int = 1
+    ) -> None:
         self.run = run
         self.gpu = gpu
         self._stops_sent = 0
@@ -50,7 +55,7 @@ class WorkerProcess:
         self._tail = EventTail(run.log_path)
         with (run.folder / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*WORKER, run.folder, data_folder.absolute(), str(os.getpid())],
+                worker_command(run, data_folder, processes),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -89,6 +94,10 @@ class WorkerProcess:
                 self.watchdog.record_event()
             yield event
 
+    def check(self) -> None:
+        """Report in the run's log if the worker is slow or stuck."""
+        self.watchdog.check()
+
     def request_stop(self, requests: int) -> None:
         """Send SIGTERM once per stop request so far: the second one means exit at once.
 
@@ -113,6 +122,14 @@ class WorkerProcess:
 
     def _signal(self, number: int) -> None:
         os.killpg(self.process.pid, number)
+
+
+def worker_command(run: Run, data_folder: Path, processes: int = 1) -> list[str]:
+    """Return the command of a worker that this process starts; several train below torchrun."""
+    places = [str(run.folder), str(data_folder.absolute())]
+    if processes > 1 and is_trained_by_ranks(run.recipe):
+        return [*LAUNCHER, str(processes), str(os.getpid()), WORKER[-1], *places]
+    return [*WORKER, *places, str(os.getpid())]
 
 
 class Watchdog:
@@ -150,8 +167,8 @@ class Watchdog:
     def _dump_stacks(self) -> None:
         holder = self._run.holder()
         # Before the worker has the lock its handler may not be set, and the signal would kill it.
-        if holder is not None and holder.pid == self._pid:
-            os.kill(self._pid, signal.SIGUSR1)  # faulthandler writes all stacks to worker.log
+        if holder is not None and holder.pid in process_tree(self._pid):
+            os.kill(holder.pid, signal.SIGUSR1)  # faulthandler writes all stacks to worker.log
 
 
 def worker_environment(recipe: Recipe, gpu: str | None = None) -> dict[str, str]:

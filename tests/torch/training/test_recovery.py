@@ -160,19 +160,19 @@ def test_a_row_that_fits_nowhere_is_named(context):
 
 def poison(context, bad_steps):
     """Makes the loss of the given gradients not a number; counts them from 1."""
-    gradient, count = context.optimizer.gradient, 0
+    accumulate, count = context.optimizer.accumulate, 0
 
-    def poisoned(groups, **how):
+    def poisoned(*given, **how):
         nonlocal count
         count += 1
-        loss = gradient(groups, **how)
+        loss = accumulate(*given, **how)
         if count in bad_steps:
             for value in context.optimizer.named.values():
                 value.grad.fill_(math.nan)
             return math.nan
         return loss
 
-    context.optimizer.gradient = poisoned
+    context.optimizer.accumulate = poisoned
 
 
 def test_one_bad_step_is_left_out(context, bits):
@@ -232,14 +232,14 @@ def test_a_crash_after_a_roll_back_changes_nothing(context, bits, tmp_path):
 
 def test_a_spike_is_pointed_out(context):
     made = context("bart", *SETS, "train.max_steps=30")
-    gradient, count = made.optimizer.gradient, 0
+    accumulate, count = made.optimizer.accumulate, 0
 
-    def jump(groups, **how):
+    def jump(*given, **how):
         nonlocal count
         count += 1
-        return gradient(groups, **how) * (3.0 if count >= 28 else 1.0)
+        return accumulate(*given, **how) * (3.0 if count >= 28 else 1.0)
 
-    made.optimizer.gradient = jump
+    made.optimizer.accumulate = jump
     train(made)
     assert [event.fields["step"] for event in context.said if isinstance(event, events.Warned)] == [
         "30"

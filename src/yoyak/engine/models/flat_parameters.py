@@ -29,8 +29,8 @@ class FlatParameters:
             for each, part in zip(self._parameters, self._parts(values), strict=True):
                 each.data = part
         self.value = torch.nn.Parameter(values[None])
-        self.value.grad = torch.zeros_like(self.value)
-        self._gradients = self._parts(self.value.grad)
+        self._gradient = self.value.grad = torch.zeros_like(self.value)
+        self._gradients = self._parts(self._gradient)
 
     def attach(self) -> None:
         """Let gradients lie, and be added, in that of ``value``; those there are move into it."""
@@ -51,6 +51,16 @@ class FlatParameters:
         """Set the parameters' gradients to ``None``; the next ``attach`` begins with zeros."""
         for each in self._parameters:
             each.grad = None
+
+    def take_gradient(self) -> torch.Tensor:
+        """Return a copy of the gradient, and set it to zeros."""
+        taken = self._gradient.clone()
+        self._gradient.zero_()
+        return taken
+
+    def add_gradient(self, gradient: torch.Tensor) -> None:
+        """Add to the gradient, in place."""
+        self._gradient.add_(gradient)
 
     def split(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return an optimizer's state of ``value`` as that of each parameter.

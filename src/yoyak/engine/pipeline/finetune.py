@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,8 +31,15 @@ from yoyak.engine.tokenization.script_filter import blocked_token_ids
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
 from yoyak.engine.training.checkpoint import CheckpointIdentity, Checkpoints, TrainState
 from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.data_parallel import (
+    GradientSource,
+    Identity,
+    compute_gradients,
+    is_helper,
+    other_ranks,
+)
 from yoyak.engine.training.evaluation import Evaluator, evaluation_rows
-from yoyak.engine.training.optimizer import model_optimizer
+from yoyak.engine.training.optimizer import ModelOptimizer, model_optimizer
 from yoyak.engine.training.schedule import TrainSchedule
 from yoyak.engine.training.trainer import train
 from yoyak.engine.training.weight_average import average_of
@@ -58,20 +66,43 @@ def finetune(job: TrainJob, kind: Kind) -> None:
         BadRecipe, BadData, Unavailable, RunFailed: as the message says.
     """
     _refuse_other_kind(job, kind)
-    if is_done(job):
+    if is_helper():
+        compute_gradients(partial(_prepare_gradients, job, kind))
         return
+    with other_ranks() as main_rank:
+        if is_done(job):
+            return
+        ready = prepare(job, kind)
+        state = TrainState(budget_tokens=0)
+        if job.recipe.train.epochs:
+            context = build_context(job, ready)
+            if main_rank is not None:
+                context = context._replace(
+                    ranks=main_rank(*_gradients(job, ready, context.optimizer))
+                )
+            start = load_checkpoint(context)
+            if start is None:
+                described = describe(job, ready, state)
+                refused = run_preflight(job, ready.bundle, ready.rows, described)
+                start = start_state(context, kernels_refused=refused)
+            state = load_best(context, train(context, start))
+        described = describe(job, ready, state)
+        weights.write(job.folder / weights.FOLDER, described, ready.bundle)
+
+
+def _prepare_gradients(job: TrainJob, kind: Kind) -> tuple[GradientSource, Identity]:
+    """Load what a process needs that only computes gradients."""
     ready = prepare(job, kind)
-    state = TrainState(budget_tokens=0)
-    if job.recipe.train.epochs:
-        context = build_context(job, ready)
-        start = load_checkpoint(context)
-        if start is None:
-            described = describe(job, ready, state)
-            refused = run_preflight(job, ready.bundle, ready.rows, described)
-            start = start_state(context, kernels_refused=refused)
-        state = load_best(context, train(context, start))
-    described = describe(job, ready, state)
-    weights.write(job.folder / weights.FOLDER, described, ready.bundle)
+    autocast_dtype = precision_for(job.recipe, detect()).autocast
+    return _gradients(job, ready, model_optimizer(ready.bundle, job.recipe, autocast_dtype))
+
+
+def _gradients(
+    job: TrainJob, ready: FinetuneInputs, optimizer: ModelOptimizer
+) -> tuple[GradientSource, Identity]:
+    source = GradientSource(optimizer, ready.rows, job.recipe.train.seed)
+    parts = (job.recipe.learning_hash, _data_sha256(job), ready.base.sha256)
+    return source, source.identity(*parts)
 
 
 def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from yoyak.engine.models.collate import RowShape
     from yoyak.engine.tokenization.encode import EncodedRow
     from yoyak.engine.training.checkpoint import Checkpoints, TrainState
+    from yoyak.engine.training.data_parallel import MainRank
     from yoyak.engine.training.evaluation import EvalMetrics
     from yoyak.engine.training.optimizer import ModelOptimizer
     from yoyak.engine.training.schedule import TrainSchedule
@@ -24,7 +25,8 @@ class TrainContext(NamedTuple):
 
     ``shapes`` are those of ``rows``; ``evaluator`` is ``None`` where the recipe evaluates nothing
     during training. ``step`` makes a step other than a supervised one, ``watch`` is called after
-    every evaluation; both return the new state. ``stage`` is the one that events name.
+    every evaluation; both return the new state. ``stage`` is the one that events name. ``ranks``
+    are the other processes that compute gradients of supervised steps, if there are any.
     """
 
     job: "TrainJob"
@@ -37,6 +39,7 @@ class TrainContext(NamedTuple):
     step: "Callable[[TrainContext, TrainState], TrainState] | None" = None
     watch: "Callable[[TrainContext, TrainState, EvalMetrics], TrainState] | None" = None
     stage: str = "train"
+    ranks: "MainRank | None" = None
 
     def warn(self, key: str, **fields: object) -> None:
         """Emit a warning: a key of the message catalogue and its placeholders."""

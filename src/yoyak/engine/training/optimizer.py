@@ -1,6 +1,7 @@
 """One optimizer step of a model: gradient, clipping, AdamW."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -50,6 +51,7 @@ class ModelOptimizer:
 
     Attributes:
         average: the moving average of the weights, if the settings ask for one.
+        recompute: the blocks whose activations are recomputed.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ModelOptimizer:
         self.average = None if decay is None else WeightAverage(self.named, decay)
         self._settings = settings
         self._parts = list(bundle.model.modules())
+        self.recompute = Recompute.NOTHING
         self.autocast_dtype = autocast_dtype
         is_plain = settings.optim is Optim.ADAMW and not lr_scales
         self._flat = flat_adapters(bundle.model, self.named) if is_plain else None
@@ -77,27 +80,25 @@ class ModelOptimizer:
         self.kernel_options = options
         self._kernels = KernelPatches(self.bundle, options)
 
-    def gradient(
-        self,
-        groups: Sequence[Sequence["EncodedRow"]],
-        *,
-        packed: bool = False,
-    ) -> float:
+    def gradient(self, groups: Sequence[Sequence["EncodedRow"]], *, packed: bool = False) -> float:
         """Accumulate the gradient of a step over its micro-batches; return the loss per token.
-
-        Each micro-batch is divided by the supervised tokens of the whole step, so that the
-        gradient does not depend on how the step was split.
 
         Args:
             groups: the rows of each micro-batch.
             packed: concatenate the rows of a micro-batch instead of padding them.
         """
+        return self.accumulate(len(groups), self.losses(groups, packed=packed), packed=packed)
+
+    def losses(
+        self, groups: Sequence[Sequence["EncodedRow"]], *, packed: bool
+    ) -> Callable[[int], torch.Tensor]:
+        """Return what computes the loss of a micro-batch from its number.
+
+        Each is divided by the supervised tokens of the whole step, so that the gradient does not
+        depend on how the step was split.
+        """
         tokens = sum(len(row.answer_ids) for group in groups for row in group)
-
-        def loss(number: int) -> torch.Tensor:
-            return self._loss_sum(groups[number], packed=packed) / tokens
-
-        return self.accumulate(len(groups), loss, packed=packed)
+        return lambda number: self._loss_sum(groups[number], packed=packed) / tokens
 
     def accumulate(
         self, count: int, loss_of: Callable[[int], torch.Tensor], *, packed: bool = False
@@ -109,16 +110,54 @@ class ModelOptimizer:
             loss_of: computes the loss of one, from its number.
             packed: rows of a micro-batch are concatenated instead of padded.
         """
+        total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
+        with self.computing_gradients(packed=packed):
+            for number in range(count):
+                total += self.add_gradient(loss_of(number), is_first=number == 0)
+        return float(total)
+
+    @contextmanager
+    def computing_gradients(self, *, packed: bool) -> Iterator[None]:
+        """Set training mode and kernels inside the block, and where gradients are added."""
         if not all(part.training for part in self._parts):  # setting it takes longer than asking
             self.bundle.model.train()
-        total = torch.zeros((), dtype=torch.float64, device=self.bundle.device)
         self._attach_gradients()
         with self._kernels.active(packed=packed):
-            for number in range(count):
-                loss = loss_of(number)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-        return float(total)
+            yield
+
+    def add_gradient(self, loss: torch.Tensor, *, is_first: bool) -> torch.Tensor:
+        """Add the gradient of one micro-batch to the others' (``is_first``: there are none).
+
+        The sum is that of gradients which were each computed from zero, so that it does not matter
+        which process computed one: fused LoRA adds to what there is inside of a matrix product,
+        which rounds otherwise.
+        """
+        others = None if is_first or self._flat is None else self._flat.take_gradient()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if others is not None and self._flat is not None:
+            self._flat.add_gradient(others)
+        return loss.detach()
+
+    def pass_gradients(self) -> list[torch.Tensor | None]:
+        """Return the gradients as they are summed: of all adapters as one, or of each parameter."""
+        if self._flat is not None:
+            return [self._flat.value.grad]
+        return [value.grad for value in self.named.values()]
+
+    def trained_values(self) -> list[torch.Tensor]:
+        """Return the parameters of ``pass_gradients``, detached but the live ones."""
+        return [value.detach() for value in self._optimized.values()]
+
+    def add_pass_gradients(self, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Add gradients that another process computed, in the form of ``pass_gradients``."""
+        if self._flat is not None:
+            [gradient] = gradients
+            if gradient is not None:
+                self._flat.add_gradient(gradient)
+            return
+        for value, gradient in zip(self.named.values(), gradients, strict=True):
+            if gradient is not None:
+                value.grad = gradient.clone() if value.grad is None else value.grad.add_(gradient)
 
     def _loss_sum(self, rows: Sequence["EncodedRow"], *, packed: bool) -> torch.Tensor:
         """Return the training loss of one micro-batch, summed over its supervised tokens."""
@@ -169,6 +208,7 @@ class ModelOptimizer:
         save a fifth below adapters, whose own products double their number, and unpack every 4-bit
         matrix again (docs/engine.md).
         """
+        self.recompute = level
         if level is Recompute.NOTHING:
             return
         inner: Any = unwrap_model(self.bundle.model)

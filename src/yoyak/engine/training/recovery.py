@@ -13,6 +13,7 @@ from yoyak.engine.seed import seed_all
 from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.engine.training.checkpoint import TrainState
 from yoyak.engine.training.context import TrainContext
+from yoyak.engine.training.data_parallel import GradientRequest, GradientSource
 from yoyak.errors import RunFailed
 
 Result = TypeVar("Result")
@@ -39,10 +40,21 @@ def accumulate_gradients(
     Raises:
         RunFailed: as ``fit_memory``.
     """
+    optimizer = context.optimizer
+    source = GradientSource(optimizer, context.rows, context.job.recipe.train.seed)
 
     def gradient(cut: MicroBatches) -> float:
-        groups = [[context.rows[row] for row in part] for part in cut]
-        return context.optimizer.gradient(groups, packed=state.packed)
+        request = GradientRequest(
+            step=state.step,
+            cut=cut,
+            packed=state.packed,
+            deterministic=torch.are_deterministic_algorithms_enabled(),
+            recompute=optimizer.recompute,
+            kernels=optimizer.kernel_options,
+        )
+        if context.ranks is not None:
+            return context.ranks.gradient(request)
+        return optimizer.accumulate(len(cut), source.losses(request), packed=state.packed)
 
     part = StepRows(context.rows, context.shapes, chosen, micro_batch_limits(context, state).rows)
     return fit_memory(context, state, part, gradient)
