@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ def test_what_is_committed_survives_a_loss_of_power(tmp_path, monkeypatch):
         (folder / "trainables.safetensors").write_bytes(b"weights")
         (folder / "deep").mkdir()
         (folder / "deep" / "progress.json").write_bytes(b"{}")
-    committed = synced.index(f".step-000010.tmp-{os.getpid()} to step-000010")
+    temporary = f".step-000010.tmp-{os.getpid()}-{socket.gethostname()}"
+    committed = synced.index(f"{temporary} to step-000010")
     inodes = {each: each.stat().st_ino for each in (path, *path.rglob("*"))}
     before = {
         each.name: synced.index(inode)

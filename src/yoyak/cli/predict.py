@@ -1,6 +1,8 @@
 """The verb predict."""
 
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -8,15 +10,16 @@ import typer
 
 from yoyak.cli.context import CommandContext, open_context, require_utf8
 from yoyak.cli.options import AsJson, WorkspaceFolder
+from yoyak.cli.placement import RayAddress
 from yoyak.errors import UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from yoyak.events import AnyEvent
     from yoyak.prediction.model import TrainedModel
-    from yoyak.prediction.predict import BatchSummary
+    from yoyak.prediction.predict import BatchRequest, BatchSummary, Pools
 
 
 def _columns(written: str | None) -> str | None:
@@ -60,6 +63,7 @@ def predict(
     shard_rows: Annotated[
         int, typer.Option("--shard-rows", min=1, max=100_000, help=text("cli.option-shard-rows"))
     ] = 2000,
+    ray: RayAddress = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,8 +89,8 @@ def predict(
         file_format=msgspec.convert(file_format, OutputFormat),
         shard_rows=shard_rows,
     )
-    with BatchProgressView(sys.stderr) as view:
-        summary = predict_all(request, emit=lambda event: _show(view.say, event), on_progress=view)
+    with _pools(ray, request) as pools, BatchProgressView(sys.stderr) as view:
+        summary = predict_all(request, partial(_show, view.say), view, pools)
     if as_json:
         print(msgspec.json.encode(summary).decode())
     else:
@@ -98,6 +102,19 @@ def _trained(context: CommandContext, run: str | None) -> "TrainedModel":
 
     chosen = context.run(run) if run is not None else only_finished_run(context.workspace)
     return trained_model(chosen)
+
+
+@contextmanager
+def _pools(ray: str | None, request: "BatchRequest") -> "Iterator[Pools | None]":
+    """Yield where shards are made: on the Ray cluster at ``ray``, or in this process."""
+    if ray is None:
+        yield None
+        return
+    from yoyak.cluster.connection import connected
+    from yoyak.cluster.shards import ray_pools
+
+    with connected(ray) as module:
+        yield ray_pools(module, request.model)
 
 
 def _print(summary: "BatchSummary", path: str) -> None:

@@ -11,6 +11,7 @@ import typer
 from yoyak.cli import completion
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import Allow, AsJson, DataFolder, Sets, SkipPlan, WorkspaceFolder
+from yoyak.cli.placement import Processes, RayAddress, placement
 from yoyak.errors import BadData, Interrupted, RunFailed, UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from yoyak.events import AnyEvent, DataFinding
     from yoyak.report.render.write import Paths
     from yoyak.scheduler.create_runs import RunRequest
+    from yoyak.scheduler.placement import Placement
     from yoyak.scheduler.scheduler import OnEvent
     from yoyak.terminal.watch_app import RunControls
 
@@ -94,6 +96,8 @@ def run(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help=text("cli.option-seeds"))] = 1,
     final: Annotated[bool, typer.Option("--final", help=text("cli.option-final"))] = False,
+    processes: Processes = 1,
+    ray: RayAddress = None,
     unplanned: Annotated[
         bool, typer.Option("--unplanned", hidden=True, callback=_name_skip_plan)
     ] = False,
@@ -128,7 +132,8 @@ def run(
             print(text("experiments.final-unscored", run=one.name, path=path), file=sys.stderr)
 
     lineup = RunLineup(requests, tuple(sets or ()), tuple(allow or ()), skip_plan or unplanned)
-    complete_lineup(context, lineup, conclude)
+    with placement(context, ray, processes) as chosen:
+        complete_lineup(context, lineup, conclude, chosen)
 
 
 class RunLineup(NamedTuple):
@@ -141,7 +146,10 @@ class RunLineup(NamedTuple):
 
 
 def complete_lineup(
-    context: CommandContext, lineup: RunLineup, conclude: Callable[[Sequence[Run]], None]
+    context: CommandContext,
+    lineup: RunLineup,
+    conclude: Callable[[Sequence[Run]], None],
+    chosen: "Placement | None" = None,
 ) -> None:
     """Create or find the runs and complete them; ``conclude`` is called with them at the end.
 
@@ -170,7 +178,7 @@ def complete_lineup(
     with live_trackers:
         with showing(runs, sys.stderr) as show:
             on_event = live_trackers.wrap(_reporting(context, runs, show))
-            scheduler = Scheduler(context.corpus, on_event, context.project.limits)
+            scheduler = Scheduler(context.corpus, on_event, context.project.limits, chosen)
             outcomes = scheduler.run_all(runs)
         results = {outcome.result for outcome in outcomes}
         if results == {RunResult.ALREADY_DONE}:

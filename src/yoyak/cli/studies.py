@@ -11,6 +11,7 @@ import typer
 
 from yoyak.cli.context import CommandContext, open_context
 from yoyak.cli.options import Allow, AsJson, DataFolder, Sets, SkipPlan, WorkspaceFolder
+from yoyak.cli.placement import Processes, RayAddress, placement
 from yoyak.errors import UsageError
 from yoyak.messages import text
 from yoyak.runs.run import Run
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from yoyak.experiments.study_loop import StudyContext
     from yoyak.planning.time_estimate import TimeEstimate
     from yoyak.runs.study import Study, StudyFolder
+    from yoyak.scheduler.placement import Placement
     from yoyak.scheduler.scheduler import OnEvent
 
 Seeds = Annotated[int, typer.Option("--seeds", min=0, help=text("cli.option-study-seeds"))]
@@ -54,6 +56,8 @@ def train(
     sets: Sets = None,
     allow: Allow = None,
     skip_plan: SkipPlan = False,
+    processes: Processes = 1,
+    ray: RayAddress = None,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
@@ -62,7 +66,6 @@ def train(
     from yoyak.experiments import budget, optuna_sampler, train_study
     from yoyak.experiments.begin_study import StudyBudget, continued
     from yoyak.runs.study import StudyFolder, StudyKind
-    from yoyak.scheduler.scheduler import gpu_entries
 
     if trials is not None and minutes is not None:
         raise UsageError("experiments.trials-or-minutes")
@@ -80,13 +83,15 @@ def train(
     elif minutes is not None:
         least = train_study.LEAST_TRIALS
         trials = budget.trials_within(minutes, time, seeds=seeds, least=least, recipe=recipe)
-    spent = StudyBudget(trials or DEFAULT_TRIALS, seeds, len(gpu_entries()))
-    asked = train_study.new_study(resolved.recipe, context.corpus, spent, name=name, source=source)
-    with folder.lock():
+    with placement(context, ray, processes) as chosen, folder.lock():
+        spent = StudyBudget(trials or DEFAULT_TRIALS, seeds, chosen.width)
+        asked = train_study.new_study(
+            resolved.recipe, context.corpus, spent, name=name, source=source
+        )
         begun = continued(folder.read(), asked)
         announce(begun, time)
         runs = TrialLineup(context, begun, tuple(sets or ()), allow, skip_plan)
-        with runs.context(partial(train_study.record, folder)) as inner:
+        with runs.context(partial(train_study.record, folder), chosen) as inner:
             done = train_study.run_study(begun, resolved.recipe, inner)
     conclude(context, done, folder, as_json)
     if freeze:
@@ -106,6 +111,8 @@ def prompt(
     sets: Sets = None,
     allow: Allow = None,
     skip_plan: SkipPlan = False,
+    processes: Processes = 1,
+    ray: RayAddress = None,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
@@ -114,7 +121,6 @@ def prompt(
     from yoyak.experiments import prompt_study
     from yoyak.experiments.begin_study import continued
     from yoyak.runs.study import StudyFolder, StudyKind
-    from yoyak.scheduler.scheduler import gpu_entries
 
     context = open_context(data, workspace)
     print(context.data_line, file=sys.stderr)
@@ -127,16 +133,18 @@ def prompt(
         else prompt_study.read_candidates(prompts)
     )
     candidates = prompt_study.trials_of(base, list(given))
-    width = len(gpu_entries())
-    spent = prompt_study.budget_of(len(candidates), steps=steps, seeds=seeds, width=width)
     name = study or base.name
-    asked = prompt_study.new_study(base, context.corpus, candidates, spent, name=name, steps=steps)
     folder = StudyFolder(context.workspace.studies_folder, StudyKind.PROMPT, name)
-    with folder.lock():
+    with placement(context, ray, processes) as chosen, folder.lock():
+        width = chosen.width
+        spent = prompt_study.budget_of(len(candidates), steps=steps, seeds=seeds, width=width)
+        asked = prompt_study.new_study(
+            base, context.corpus, candidates, spent, name=name, steps=steps
+        )
         begun = continued(folder.read(), asked)
         announce(begun, None)
         lineup = TrialLineup(context, begun, tuple(sets or ()), allow, skip_plan)
-        with lineup.context(folder.write) as inner:
+        with lineup.context(folder.write, chosen) as inner:
             seed = base.train.seed
             done = prompt_study.run_study(begun, candidates, inner, steps=steps, base_seed=seed)
     conclude(context, done, folder, as_json)
@@ -155,6 +163,8 @@ def screen(
     sets: Sets = None,
     allow: Allow = None,
     skip_plan: SkipPlan = False,
+    processes: Processes = 1,
+    ray: RayAddress = None,
     data: DataFolder = None,
     workspace: WorkspaceFolder = None,
     as_json: AsJson = False,
@@ -164,7 +174,6 @@ def screen(
     from yoyak.experiments.begin_study import continued
     from yoyak.experiments.successive_halving import halve
     from yoyak.runs.study import StudyFolder, StudyKind
-    from yoyak.scheduler.scheduler import gpu_entries
 
     context = open_context(data, workspace)
     print(context.data_line, file=sys.stderr)
@@ -172,16 +181,15 @@ def screen(
     candidates = screening.trials_of(bases, recipe)
     rounds = screening.rounds(steps, examples)
     resolved = [one.recipe for each in candidates for one in context.resolve([each.recipe], given)]
-    width = len(gpu_entries())
-    asked = screening.new_study(
-        resolved, context.corpus, candidates, rounds, name=study, width=width
-    )
     folder = StudyFolder(context.workspace.studies_folder, StudyKind.SCREEN, study)
-    with folder.lock():
+    with placement(context, ray, processes) as chosen, folder.lock():
+        asked = screening.new_study(
+            resolved, context.corpus, candidates, rounds, name=study, width=chosen.width
+        )
         begun = continued(folder.read(), asked)
         announce(begun, None)
         lineup = TrialLineup(context, begun, given, allow, skip_plan)
-        with lineup.context(folder.write) as inner:
+        with lineup.context(folder.write, chosen) as inner:
             done = halve(begun, candidates, rounds, inner)
     conclude(context, done, folder, as_json)
 
@@ -216,7 +224,9 @@ class TrialLineup:
         self._admit = None if skip_plan else partial(admit_runs, context)
 
     @contextmanager
-    def context(self, write: "Callable[[Study], None]") -> "Iterator[StudyContext]":
+    def context(
+        self, write: "Callable[[Study], None]", chosen: "Placement"
+    ) -> "Iterator[StudyContext]":
         """Yield what the study works with; the trackers follow its runs inside the block."""
         from yoyak.data.dev_halves import halves
         from yoyak.experiments.study_loop import StudyContext
@@ -236,6 +246,7 @@ class TrialLineup:
                 partial(_watch, trackers.wrap),
                 self._admit,
                 self._prepare,
+                chosen,
             )
             yield StudyContext(
                 runner.run, write, [one.id for one in selection], [one.id for one in judging]

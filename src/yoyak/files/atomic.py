@@ -1,8 +1,8 @@
 """Atomic writes of files and folders: after a kill or a full disk, old or new, never a mixture.
 
 A file is written under a temporary name, fsynced and renamed. A folder is written as
-``.name.tmp-<pid>``, gets its ``manifest.json`` last, and is renamed after every file of it was
-fsynced: a folder whose manifest verifies is complete.
+``.name.tmp-<pid>-<host>``, gets its ``manifest.json`` last, and is renamed after every file of it
+was fsynced: a folder whose manifest verifies is complete.
 """
 
 import ctypes
@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def whole_file(path: Path, needed_bytes: int | None = None) -> Iterator[Callable
         DiskFull: the disk is full; the old content is intact.
         CannotWrite: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = _temporary(path)
     with explain_write_errors(path, needed_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -86,6 +87,11 @@ def whole_file(path: Path, needed_bytes: int | None = None) -> Iterator[Callable
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    """Return this process's name for what becomes ``path``; other machines may share the folder."""
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}-{socket.gethostname()}")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -117,7 +123,7 @@ def whole_folder(path: Path, notes: Mapping[str, str] | None = None) -> Iterator
     Raises:
         DiskFull, CannotWrite: as ``write_bytes``; nothing is left behind and ``path`` is untouched.
     """
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = _temporary(path)
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

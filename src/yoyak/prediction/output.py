@@ -33,6 +33,8 @@ from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.values import StopReason, Value
 
 OutputFormat = Literal["csv", "jsonl"]
+LOCK = ".lock"
+"""The file that the one command which makes an output holds a lock on."""
 COLUMNS = ("id", "summary", "stop", "tokens", "flags")
 
 _T = TypeVar("_T")
@@ -216,7 +218,7 @@ def open_output(folder: Path, job: BatchJob) -> Iterator[BatchOutput]:
     _refuse_other_folders(folder)
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,7 +245,7 @@ def _refuse_other_folders(folder: Path) -> None:
 
 def _holds_more_than_a_start(folder: Path) -> bool:
     """Return whether a folder without a job has more in it than a start that was killed leaves."""
-    starts = {folder / ".lock", *atomic.leftovers(folder)}
+    starts = {folder / LOCK, *atomic.leftovers(folder)}
     return any(path not in starts for path in folder.iterdir())
 
 

@@ -3,9 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -100,17 +100,33 @@ class BatchSummary(Value, frozen=True, kw_only=True):
     output_sha256: str
 
 
+class ShardPool(Protocol):
+    """Makes shards elsewhere, several at a time."""
+
+    def make(self, number: int, part: DialoguePart) -> Iterator[tuple[int, ShardRecord]]:
+        """Begin a shard once there is room; yield what was finished meanwhile, in any order."""
+
+    def finish(self) -> Iterator[tuple[int, ShardRecord]]:
+        """Yield the shards that were begun, as they are finished."""
+
+
+Pools = Callable[[BatchOutput], AbstractContextManager[ShardPool]]
+"""Opens a pool whose shards are those of an output."""
+
+
 def predict(
     request: BatchRequest,
     emit: Emit = lambda _: None,
     on_progress: Callable[[BatchProgress], None] = lambda _: None,
+    pools: Pools | None = None,
 ) -> BatchSummary:
     """Summarise every row of the input, going on where an earlier command ended.
 
     Args:
         request: input, output and model.
-        emit: receives the engine's events, such as warnings.
-        on_progress: called after every summary.
+        emit: receives the engine's events, such as warnings; those of a pool stay where it is.
+        on_progress: called after every summary, or after every shard of a pool.
+        pools: where shards are made, if not in this process.
 
     Raises:
         BadData: a row of the input breaks a rule, or the output was made from something else. All
@@ -123,7 +139,11 @@ def predict(
         open_output(request.output, request.job) as output,
         _finish_shard_on_signal() as stop,
     ):
-        return _Batch(request, output, stream, stop, emit, on_progress).run()
+        batch = _Batch(request, output, stream, stop, emit, on_progress)
+        if pools is None:
+            return batch.run()
+        with pools(output) as pool:
+            return batch.run(pool)
 
 
 class _Stop:
@@ -165,22 +185,25 @@ class _Batch:
         self._output = output
         self._stream = stream
         self._stop = stop
-        self._emit = emit
+        self._maker = ShardMaker(request.model, output, emit, self._count_row)
         self._on_progress = on_progress
-        self._generate_job: Generate | None = None
         self._began = time.monotonic()
         self._new_rows = 0
+        self._expected_rows: int | None = None
         self._totals = ShardTotals()
+        self._records: dict[int, ShardRecord] = {}
+        """Shards that are there, but for which an earlier one is still being made."""
 
-    def run(self) -> BatchSummary:
+    def run(self, pool: ShardPool | None = None) -> BatchSummary:
         parts = read_parts(self._stream.tables, self._request.columns)
         result = self._output.result()
         if result is not None:
             self._require_same_input(result, parts)
             self._output.remove_shards()
         else:
-            for part in parts:
-                self._add(part)
+            for number, part in enumerate(parts, start=1):
+                self._add(number, part, pool)
+            self._finish(pool)
             self._refuse_further_shards()
             result = self._output.finish(self._totals)
         progress = self._progress(result.rows, result.rows)
@@ -209,22 +232,83 @@ class _Batch:
             first = self._totals.rows + 1
             raise self._output.other_input(first, first + self._request.shard_rows - 1)
 
-    def _add(self, part: DialoguePart) -> None:
-        number = self._totals.shards + 1
+    def _add(self, number: int, part: DialoguePart, pool: ShardPool | None) -> None:
         record = self._output.shard(number, part)
-        if record is None:
-            if self._stop.asked:
-                raise Interrupted("prediction.stopped", rows=self._totals.rows)
-            record = self._make_shard(number, part)
-        self._totals.add(record)
-
-    def _make_shard(self, number: int, part: DialoguePart) -> ShardRecord:
+        if record is not None:
+            self._record(number, record)
+            return
+        if self._stop.asked:
+            self._finish(pool)
+            raise Interrupted("prediction.stopped", rows=self._totals.rows)
         if self._new_rows == 0:
             self._began = time.monotonic()  # passing over rows that are there is no pace
+        read = self._stream.fraction()
+        self._expected_rows = round(part.last_row / read) if read else None
+        if pool is None:
+            self._record(number, self._maker.make(number, part))
+        else:
+            self._take(pool.make(number, part))
+
+    def _finish(self, pool: ShardPool | None) -> None:
+        if pool is not None:
+            self._take(pool.finish())
+
+    def _take(self, made: Iterator[tuple[int, ShardRecord]]) -> None:
+        for number, record in made:
+            self._record(number, record)
+            self._new_rows += record.rows
+            rows = self._totals.rows + sum(each.rows for each in self._records.values())
+            self._on_progress(self._progress(rows, self._expected_rows))
+
+    def _record(self, number: int, record: ShardRecord) -> None:
+        """Add a shard to the totals once all shards before it are there."""
+        self._records[number] = record
+        while (found := self._records.pop(self._totals.shards + 1, None)) is not None:
+            self._totals.add(found)
+
+    def _count_row(self, row: int) -> None:
+        self._new_rows += 1
+        self._on_progress(self._progress(self._totals.rows + row, self._expected_rows))
+
+    def _progress(self, rows: int, expected_rows: int | None) -> BatchProgress:
+        return BatchProgress(
+            rows=rows,
+            expected_rows=expected_rows,
+            new_rows=self._new_rows,
+            seconds=time.monotonic() - self._began,
+            stopping=self._stop.asked,
+        )
+
+
+class ShardMaker:
+    """Makes the shards of an output in this process; the engine keeps its model between them.
+
+    Args:
+        model: that summarises.
+        output: whose folder the shards are written to.
+        emit: receives the engine's events.
+        on_row: called with the number of rows of a shard that have a summary, after each.
+    """
+
+    def __init__(
+        self,
+        model: BatchModel,
+        output: BatchOutput,
+        emit: Emit = lambda _: None,
+        on_row: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._model = model
+        self._output = output
+        self._emit = emit
+        self._on_row = on_row
+        self._generate_job: Generate | None = None
+
+    def make(self, number: int, part: DialoguePart) -> ShardRecord:
+        """Summarise a part of the input, and write its shard."""
         began = time.monotonic()
         dialogues = _with_unique_ids(part)
-        predictions = self._generate(part, dialogues, number)
-        self._request.model.require_unchanged()
+        predictions = self._generate(dialogues, number)
+        self._model.require_unchanged()
         rows = _summary_rows(part.dialogues, dialogues, predictions)
         record = ShardRecord(
             first_row=part.first_row,
@@ -237,11 +321,8 @@ class _Batch:
         self._output.write_shard(number, record, rows)
         return record
 
-    def _generate(
-        self, part: DialoguePart, dialogues: Sequence[Dialogue], number: int
-    ) -> dict[str, Prediction]:
-        """Return the prediction of each dialogue; the engine keeps its model between shards."""
-        model = self._request.model
+    def _generate(self, dialogues: Sequence[Dialogue], number: int) -> dict[str, Prediction]:
+        model = self._model
         if self._generate_job is None:
             self._generate_job = model.generate()
         job = GenerateJob(
@@ -254,27 +335,14 @@ class _Batch:
             smoke_check=number == 1,
             keep_rows=False,
         )
-        read = self._stream.fraction()
-        expected_rows = round(part.last_row / read) if read else None
         found = {}
         for prediction in self._generate_job(job):
             found[prediction.id] = prediction
-            self._new_rows += 1
-            rows = self._totals.rows + len(found)
-            self._on_progress(self._progress(rows, expected_rows))
+            self._on_row(len(found))
         missing = [dialogue.id for dialogue in dialogues if dialogue.id not in found]
         if missing:
             raise RunFailed("prediction.no-summary", run=model.name, id=missing[0])
         return found
-
-    def _progress(self, rows: int, expected_rows: int | None) -> BatchProgress:
-        return BatchProgress(
-            rows=rows,
-            expected_rows=expected_rows,
-            new_rows=self._new_rows,
-            seconds=time.monotonic() - self._began,
-            stopping=self._stop.asked,
-        )
 
 
 def _with_unique_ids(part: DialoguePart) -> list[Dialogue]:

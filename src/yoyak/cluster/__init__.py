@@ -1,0 +1,1 @@
+"""Runs and shards on the nodes of a Ray cluster."""

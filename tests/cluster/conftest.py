@@ -1,0 +1,5 @@
+"""Fixtures of these tests."""
+
+from support.prediction import *  # noqa: F403
+from support.runs import *  # noqa: F403
+from support.scheduler import *  # noqa: F403
