@@ -78,6 +78,7 @@ def test_two_processes_killed_one_after_the_other_end_as_one_that_was_not(tmp_pa
         time.sleep(0.05)
     assert command(folder, "--processes", "2").wait(SECONDS) == 0, (folder / "talk.txt").read_text()
     assert outcomes(folder / "workspace") == outcomes(tmp_path / "one" / "workspace")
-    again = [event for event in run.events() if isinstance(event, Warned)]
+    warned = [event for event in run.events() if isinstance(event, Warned)]
+    again = [event for event in warned if event.key == "scheduler.taken-up-again"]
     assert [event.fields["found"] for event in again] == [signal.SIGKILL.name]
     assert sum(isinstance(event, Started) for event in run.events()) == 3

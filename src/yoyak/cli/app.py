@@ -31,6 +31,7 @@ VERBS = {
     "serve": "serving:serve",
     "export": "export:export",
     "backup": "runs:backup",
+    "sync": "sync:sync",
     "prune": "system:prune",
     "help": "topics:help_",
 }
