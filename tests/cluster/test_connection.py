@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,10 @@ def test_a_node_that_sees_the_paths_and_meets_the_lock_takes_part(tmp_path, monk
     with locked(tmp_path) as probe:
         check = NodeCheck.of(probe, tmp_path)
         monkeypatch.delenv("HF_HOME")
+        here = Path.cwd()
+        monkeypatch.chdir(tmp_path)
         check.require()
+        assert Path.cwd() == here
         assert connection.os.environ["HF_HOME"] == "/models"
 
 

@@ -21,7 +21,7 @@ SECONDS = 1500
 TOY = """extends = "tiny-bart"
 [train]
 seed = {seed}
-max_steps = 12
+max_steps = 30
 save_every_steps = 2
 [evaluate]
 every_epochs = "none"
@@ -77,7 +77,7 @@ def test_a_node_lost_in_the_middle_changes_nothing(two_nodes, tmp_path_factory):
     def on_second_node():
         for run in Workspace(folder / "workspace").runs():
             state, holder = run.state(), run.holder()
-            is_training = state.status is RunStatus.RUNNING and 3 <= state.step < 11
+            is_training = state.status is RunStatus.RUNNING and 3 <= state.step < 28
             if holder and is_training and two_nodes.node_of(holder.pid) == NODES[1]:
                 return run
         return None

@@ -22,8 +22,13 @@ KEPT = ("CUDA_DEVICE_ORDER", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "PY
 
 
 class NodeCheck(NamedTuple):
-    """What a node has to have in common with the driver; ``probe`` is a file that is locked."""
+    """What a node has to have in common with the driver.
 
+    ``probe`` is a file that is locked; ``folder`` is the driver's current one, to which paths of
+    recipes are relative.
+    """
+
+    folder: Path
     probe: Path
     paths: tuple[Path, ...]
     yoyak_version: str
@@ -35,10 +40,10 @@ class NodeCheck(NamedTuple):
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment = {**kept, "YOYAK_LANG": messages.language()}
         absolute = tuple(path.absolute() for path in paths)
-        return cls(probe.absolute(), absolute, version("yoyak"), environment)
+        return cls(Path.cwd(), probe.absolute(), absolute, version("yoyak"), environment)
 
     def require(self) -> None:
-        """Take the driver's environment over, in a process of a node, and compare.
+        """Take the driver's folder and environment over, in a process of a node, and compare.
 
         Raises:
             BadData: another version, a path that is not there, or locks that do not hold.
@@ -48,9 +53,10 @@ class NodeCheck(NamedTuple):
         if found != self.yoyak_version:
             expected = self.yoyak_version
             raise BadData("cluster.other-version", node=node, found=found, expected=expected)
-        for path in (self.probe, *self.paths):
+        for path in (self.folder, self.probe, *self.paths):
             if not path.exists():
                 raise BadData("cluster.not-shared", node=node, path=str(path))
+        os.chdir(self.folder)
         with self.probe.open("r+b") as probe:
             try:
                 fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
