@@ -6,6 +6,7 @@ any kill. The driver runs on a node of the cluster.
 """
 
 import fcntl
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -101,7 +102,7 @@ def connected(address: str) -> Iterator[Any]:
     except ModuleNotFoundError as error:
         raise Unavailable("cluster.no-ray", library=error.name) from error
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         problem = last_line(error)
         raise Unavailable("cluster.unreachable", address=address, problem=problem) from error
