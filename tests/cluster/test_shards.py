@@ -47,6 +47,20 @@ def test_a_part_whose_node_is_lost_is_made_by_another(
     assert (tmp_path / "out" / "predictions.csv").read_bytes() == predicted
 
 
+def test_a_part_of_a_lost_node_is_made_where_its_successor_finds_no_place(
+    request_for, dialogue_file, predicted, tmp_path
+):
+    ray = FakeRay({"CPU": 2.0}, places=2)
+    request = request_for(dialogue_file(10))
+
+    def lose(_progress):
+        ray._places = 1
+        ray.actors[1].lost = ray.exceptions.RayActorError("the node died")
+
+    predict(request, on_progress=lose, pools=ray_pools(ray, request.model))
+    assert (tmp_path / "out" / "predictions.csv").read_bytes() == predicted
+
+
 def test_shards_of_one_process_are_gone_on_with_by_a_cluster(
     request_for, dialogue_file, predicted, tmp_path
 ):

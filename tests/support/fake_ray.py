@@ -64,8 +64,10 @@ class FakeRay:
         RayTaskError=RayTaskError,
     )
 
-    def __init__(self, *resources: dict[str, float]) -> None:
+    def __init__(self, *resources: dict[str, float], places: int = 1_000) -> None:
         self._resources = resources
+        self._places = places
+        """How many actors can be alive; the others wait until one is lost."""
         self.actors: list[_Actor] = []
         self.options: list[dict[str, float]] = []
         self.waits = False
@@ -85,7 +87,11 @@ class FakeRay:
         return value
 
     def wait(self, calls, **_how):
-        return ([], calls) if self.waits else (calls[-1:], calls[:-1])
+        alive = [actor for actor in self.actors if actor.lost is None][: self._places]
+        placed = [call for call in calls if call.actor.lost is not None or call.actor in alive]
+        assert placed or self.waits, "the calls wait for actors that get no place"
+        ready = [] if self.waits else placed[-1:]
+        return ready, [call for call in calls if call not in ready]
 
     def get(self, call, **_how):
         return call.result()

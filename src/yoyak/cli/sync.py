@@ -21,4 +21,4 @@ def sync(
     done = snapshots.fetch(url, folder) if fetch else snapshots.push(folder, url)
     megabytes = f"{done.copied_bytes / 1e6:.1f}"
     fields = {"copied": done.copied, "unchanged": done.unchanged, "megabytes": megabytes}
-    print(text("cli.fetched" if fetch else "cli.pushed", url=url, **fields))
+    print(text("cli.sync-fetched" if fetch else "cli.sync-pushed", url=url, **fields))

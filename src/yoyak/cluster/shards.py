@@ -7,7 +7,7 @@ rows it has the same bytes, so that it does not matter which node wrote it, or w
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,13 +29,14 @@ class NodeShards:
 
     def __init__(self, model: BatchModel, output: BatchOutput, check: NodeCheck) -> None:
         self._maker = ShardMaker(model, output)
-        self._check: NodeCheck | None = check
+        self._check = check
+
+    def ready(self) -> None:
+        """Compare the node with the driver; an answer says that the actor has a place."""
+        self._check.require()
 
     def make(self, number: int, part: DialoguePart) -> ShardRecord:
-        """Summarise a part and write its shard, once the node has passed its check."""
-        if self._check is not None:
-            self._check.require()
-            self._check = None
+        """Summarise a part and write its shard."""
         return self._maker.make(number, part)
 
 
@@ -48,14 +49,23 @@ class _Task(NamedTuple):
 
 
 class RayShards:
-    """A pool of actors, each with one part to work on."""
+    """A pool of actors, each with one part to work on.
 
-    def __init__(self, ray: Any, start: Any, count: int) -> None:
+    A part is only given to an actor that has a place: where a node is lost, its successor may wait
+    for room that the others hold.
+    """
+
+    def __init__(self, ray: Any, start: Callable[[], Any], count: int) -> None:
         self._ray = ray
-        self._start = start
-        self._idle: deque[Any] = deque(start() for _ in range(count))
+        self._start_actor = start
+        self._starting: dict[Any, Any] = {}
+        self._idle: deque[Any] = deque()
         self._tasks: dict[Any, _Task] = {}
+        self._again: deque[_Task] = deque()
+        """Parts whose actor was lost."""
         self._losses = 0
+        for _ in range(count):
+            self._start()
 
     def make(self, number: int, part: DialoguePart) -> Iterator[tuple[int, ShardRecord]]:
         """Begin a shard once there is room; yield what was finished meanwhile, in any order."""
@@ -65,31 +75,43 @@ class RayShards:
 
     def finish(self) -> Iterator[tuple[int, ShardRecord]]:
         """Yield the shards that were begun, as they are finished."""
-        while self._tasks:
+        while self._tasks or self._again:
             yield from self._wait()
+
+    def _start(self) -> None:
+        actor = self._start_actor()
+        self._starting[actor.ready.remote()] = actor
 
     def _begin(self, number: int, part: DialoguePart) -> None:
         actor = self._idle.popleft()
         self._tasks[actor.make.remote(number, part)] = _Task(number, part, actor)
 
     def _wait(self) -> Iterator[tuple[int, ShardRecord]]:
-        ready, _ = self._ray.wait([*self._tasks], num_returns=1)
-        for reference in ready:
-            task = self._tasks.pop(reference)
-            try:
-                found = answer(self._ray, reference)
-            except self._ray.exceptions.RayActorError as error:
-                self._losses += 1
-                if self._losses > LOSSES:
-                    raise Unavailable("cluster.no-start", problem=last_line(error)) from error
-                with suppress(self._ray.exceptions.RayError):
-                    self._ray.kill(task.actor)
-                self._idle.appendleft(self._start())
-                self._begin(task.number, task.part)
-                continue
-            self._losses = 0
-            self._idle.append(task.actor)
-            yield task.number, found
+        """Wait until one actor answers; give it, or another, the next part of a lost one."""
+        (reference,), _ = self._ray.wait([*self._tasks, *self._starting], num_returns=1)
+        task = self._tasks.pop(reference, None)
+        actor = self._starting.pop(reference) if task is None else task.actor
+        try:
+            found = answer(self._ray, reference)
+        except self._ray.exceptions.RayActorError as error:
+            self._replace(actor, error)
+            self._again.extend([] if task is None else [task])
+        else:
+            self._idle.append(actor)
+            if task is not None:
+                self._losses = 0
+                yield task.number, found
+        while self._again and self._idle:
+            lost = self._again.popleft()
+            self._begin(lost.number, lost.part)
+
+    def _replace(self, actor: Any, error: Exception) -> None:
+        self._losses += 1
+        if self._losses > LOSSES:
+            raise Unavailable("cluster.no-start", problem=last_line(error)) from error
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(actor)
+        self._start()
 
 
 def ray_pools(ray: Any, model: BatchModel) -> Pools:
