@@ -145,6 +145,9 @@ def test_3_the_rows_of_that_slice(reader):
         "wanted => document.querySelector('.xp-status').innerText.startsWith(wanted)",
         arg=f"{count} of {ROWS}",
     )
+    reader.page.wait_for_function(
+        "document.getElementById('rows').getBoundingClientRect().top < innerHeight / 4"
+    )
     assert reader.actions == counted_in_the_docs()[3]
 
 

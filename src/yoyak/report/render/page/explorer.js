@@ -1007,9 +1007,9 @@
 
   async function follow() {
     if (!fromAddress()) return;
-    host.closest("section").scrollIntoView();
     if (!started) await start();
     else await show();
+    host.closest("section").scrollIntoView(); // only now is the page long enough
     parts.grid?.focus({ preventScroll: true });
   }
 
