@@ -9,6 +9,7 @@ from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, CannotWrite, InputMissing
+from yoyak.export import run as exporter
 from yoyak.export.run import AnswerRow, check_target, export_model, export_rows, rows
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import provenance
@@ -29,8 +30,9 @@ def make_run(tmp_path, corpus):
     record = msgspec.json.encode(provenance.gather(corpus))
     workspace = Workspace(tmp_path / "workspace")
 
-    def make(name, texts=()):
-        run = workspace.find_or_create(load.resolve(name).recipe, corpus, lambda: record)
+    def make(name, texts=(), sets=()):
+        recipe = load.resolve(name, sets=sets).recipe
+        run = workspace.find_or_create(recipe, corpus, lambda: record)
         run.begin_predictions("dev", "inputs")
         said = [
             Prediction(id=one.id, text=text, raw=text, tokens=1, stop=StopReason.STOP_TOKEN)
@@ -94,6 +96,23 @@ def test_a_run_without_weights_and_a_folder_of_somebody_else_are_refused(make_ru
     (tmp_path / "mine").mkdir()
     with pytest.raises(CannotWrite, match="no folder of an earlier export"):
         export_model(make_run("tiny-bart"), tmp_path / "mine")
+
+
+def test_a_model_is_checked_on_the_runs_own_dev_and_never_on_what_it_was_trained_on(
+    make_run, corpus, monkeypatch
+):
+    run = make_run("tiny-bart")
+    checked = exporter._checked_rows(run, 7)
+    assert 0 < len(checked.dialogues) <= 7
+    assert set(checked.dialogues) <= set(corpus.dev.dialogues)
+    assert exporter._checked_rows(run, 0) is None
+    sets = ("data.with_dev=true", "evaluate.every_epochs=none")
+    assert exporter._checked_rows(make_run("tiny-bart", sets=sets), 7) is None
+    changed = msgspec.structs.replace(corpus.dev, fingerprint="0" * 64)
+    other = msgspec.structs.replace(corpus, dev=changed)
+    monkeypatch.setattr(exporter, "read_corpus", lambda _: other)
+    with pytest.raises(BadData, match=run.name):
+        exporter._checked_rows(run, 7)
 
 
 def test_nothing_that_is_there_already_is_overwritten(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from yoyak.engine.exported import PLACE, read_exported
 from yoyak.engine.formats.export import write_export
 from yoyak.engine.tokenization.tokenizer import load_tokenizer
-from yoyak.errors import BadRecipe, InputMissing
+from yoyak.errors import BadRecipe, InputMissing, RunFailed
 
 pytestmark = pytest.mark.torch
 
@@ -31,3 +31,10 @@ def test_another_number_format_and_adapters_that_are_not_there_are_refused(train
         write_export(request._replace(form="gguf", quantisation="INT3"), tmp_path)
     with pytest.raises(InputMissing, match="no adapters"):
         write_export(request._replace(form="adapters"), tmp_path)
+
+
+def test_a_runtime_that_cannot_read_what_was_written_is_one_sentence(exported):
+    form = exported("qwen3", "merged")
+    (form.folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(RunFailed, match="--check-rows 0"):
+        form.answers()

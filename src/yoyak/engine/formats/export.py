@@ -216,14 +216,20 @@ def answer_rows(
 
     Raises:
         Unavailable: the runtime is not installed.
-        RunFailed: it cannot load what was written.
+        RunFailed: it cannot load what was written, or fails on a row.
     """
     trained = load_tokenizer(str(request.engine_folder / weights.FOLDER), request.recipe)
     sources = [_source(trained, dialogue, exported) for dialogue in dialogues]
     expected = [tuple(trained.encode_source(source)) for source in sources]
     longest = max(map(len, expected), default=0)
-    runtime = load_runtime(folder, exported, request.recipe, longest)
-    answers = runtime.answer(sources)
+    try:
+        runtime = load_runtime(folder, exported, request.recipe, longest)
+        answers = list(runtime.answer(sources))
+    except YoyakError:
+        raise
+    except Exception as error:  # another program's, which may be any
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        raise RunFailed("export.not-loaded", form=exported.form, problem=problem) from error
     rows = [
         FormAnswer(
             dialogue.id,
@@ -240,7 +246,6 @@ def load_runtime(folder: Path, exported: ExportedModel, recipe: Recipe, longest:
 
     Raises:
         Unavailable: the runtime is not installed.
-        RunFailed: it cannot load what was written.
     """
     match exported.form:
         case "ctranslate2":

@@ -18,7 +18,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine.exported import ExportedModel
 from yoyak.engine.formats.runtime import Answer, messages_of, name_of, require
 from yoyak.engine.models.model import ModelBundle
-from yoyak.errors import BadRecipe, RunFailed
+from yoyak.errors import BadRecipe
 from yoyak.values import Source, StopReason
 
 FILE = "model.gguf"
@@ -88,6 +88,7 @@ def write_gguf(bundle: ModelBundle, target: Path, quantisation: str, chat_templa
     writer = gguf.GGUFWriter(target / FILE, gguf.MODEL_ARCH_NAMES[architecture], use_temp_file=True)
     file_type = "ALL_F32" if quantisation == "F32" else f"MOSTLY_{quantisation}"
     writer.add_file_type(getattr(gguf.LlamaFileType, file_type))
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_settings(writer, config)
     _add_vocabulary(writer, bundle, target, config.vocab_size)
     writer.add_chat_template(chat_template)
@@ -257,10 +258,7 @@ class LlamaCppRuntime:
         settings.cpuparams.n_threads = torch.get_num_threads()
         settings.cpuparams_batch.n_threads = torch.get_num_threads()
         settings.verbosity = 0
-        try:
-            self._server = library.Server(settings)
-        except RuntimeError as error:
-            raise RunFailed("export.not-loaded", form="gguf", problem=error) from error
+        self._server = library.Server(settings)
         self._stop = list(exported.stop_tokens)
 
     def answer(self, sources: Sequence[Source]) -> Iterator[Answer]:
