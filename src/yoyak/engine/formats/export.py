@@ -27,7 +27,7 @@ from yoyak.engine.models.export import (
 )
 from yoyak.engine.models.model import ModelBundle
 from yoyak.engine.tokenization.tokenizer import ModelTokenizer, load_tokenizer
-from yoyak.errors import BadRecipe, InputMissing
+from yoyak.errors import BadRecipe, InputMissing, RunFailed, YoyakError
 from yoyak.files import atomic
 from yoyak.values import Dialogue, Source, Turn
 
