@@ -442,6 +442,7 @@ def test_a_blind_rating_hides_who_is_who_and_mixes_the_sides(explorer):
     page.get_by_role("button", name="Rate A against B blindly").click()
     shown = page.inner_text(".xp-detail") + page.inner_text(".xp-grid")
     assert not any(name in shown for name in NAMES)
+    assert not page.locator("#explorer fieldset").first.is_visible()
     for _ in range(12):
         page.keyboard.press("1")
     assert page.locator(".xp-choices .quiet").inner_text().startswith("12 of 60")

@@ -254,6 +254,25 @@ def example(
     time.tzset()
 
 
+@pytest.fixture(scope="module")
+def two_leads(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Two finished runs of the recipe ``lead`` on the sample, by their stages in this process."""
+    from yoyak.data.corpus import read_corpus
+    from yoyak.scheduler import provenance
+    from yoyak.scheduler.stages import StageContext, run_stages
+
+    corpus = read_corpus(generated_folder())
+    workspace = Workspace(tmp_path_factory.mktemp("leads") / "workspace")
+    record = msgspec.json.encode(provenance.gather(corpus))
+    for seed in (1, 2):
+        chosen = load.resolve("lead", sets=[f"train.seed={seed}"]).recipe
+        run = workspace.find_or_create(chosen, corpus, lambda: record)
+        run.emit(Queued(at=1.0, recipe="lead"))
+        run.emit(Started(at=2.0, pid=1, host="box", attempt=1))
+        run_stages(StageContext(run, corpus, lambda: False))
+    return workspace
+
+
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -152,7 +152,7 @@ class RecordReader:
 
 
 def version_of(workspace: Workspace) -> str:
-    """Return a text that changes with every event, score, submission and change of workers."""
+    """Return a text that changes with every event, score, submission, rating and worker."""
     known: list[object] = []
     for folder in _folders(workspace.runs_folder):
         known.append((folder.name, _stamp(folder / "events.jsonl"), Run(folder).holder()))
@@ -160,7 +160,8 @@ def version_of(workspace: Workspace) -> str:
     for parent in (workspace.submissions_folder, workspace.studies_folder, workspace.blends_folder):
         for path in _folders(parent):
             known.append((str(path), _stamp(path / "manifest.json"), _stamp(path / "study.json")))
-    known += [_stamp(workspace.ledger_path), _stamp(workspace.folder / "workspace.json")]
+    known += [_stamp(workspace.ledger_path), _stamp(workspace.ratings_path)]
+    known.append(_stamp(workspace.folder / "workspace.json"))
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 

@@ -1,5 +1,8 @@
 """Ratings of texts that are still the ones shown, by name and whichever side they stood on."""
 
+import shutil
+
+import msgspec
 import pytest
 
 from yoyak.metrics.significance import Verdict
@@ -47,8 +50,6 @@ def test_the_side_does_not_matter(source):
 
 
 def test_ratings_of_other_texts_rows_tables_and_of_a_system_with_itself_are_left_out(source):
-    import msgspec
-
     good = rating(0, "solar")
     records = [
         good,
@@ -66,26 +67,21 @@ def test_ratings_of_other_texts_rows_tables_and_of_a_system_with_itself_are_left
     assert rated_pairs([source], records[1:]) == ()
 
 
-def test_the_report_has_the_workspaces_ratings_and_names_damaged_lines(example, tmp_path):
-    import shutil
-
-    folder, view = example("finished")
-    assert view.ratings == ()
-    copied = tmp_path / "copied"
-    shutil.copytree(folder, copied)
-    workspace = Workspace(copied)
-    runs = {run.identity.recipe: run for run in workspace.runs()}
+def test_the_report_has_the_workspaces_ratings_and_names_damaged_lines(two_leads, tmp_path):
+    workspace = Workspace(tmp_path / "copied")
+    shutil.copytree(two_leads.folder, workspace.folder)
+    assert gather(workspace).ratings == ()
+    one, other = sorted(workspace.runs(), key=lambda run: run.name)
     texts = {
-        name: {one.id: one.text for one in run.predictions("dev")} for name, run in runs.items()
+        run.name: {each.id: each.text for each in run.predictions("dev")} for run in (one, other)
     }
-    fingerprint = runs["lead"].identity.dev_sha256[:8]
     for row in range(6):
-        left, right = texts["lead"][f"dev_{row}"], texts["tiny-bart"][f"dev_{row}"]
+        left, right = texts[one.name][f"dev_{row}"], texts[other.name][f"dev_{row}"]
         append_record(
             workspace.ratings_path,
             PairRating(
-                at=1.0, table=f"dev-{fingerprint}", row=f"dev_{row}", rater="민지",
-                left=runs["lead"].name, right=runs["tiny-bart"].name, choice=Side.RIGHT,
+                at=1.0, table=f"dev-{one.identity.dev_sha256[:8]}", row=f"dev_{row}", rater="민지",
+                left=one.name, right=other.name, choice=Side.RIGHT,
                 texts_sha256=texts_sha256(left, right),
             ),
         )  # fmt: skip
@@ -93,6 +89,6 @@ def test_the_report_has_the_workspaces_ratings_and_names_damaged_lines(example, 
         log.write(b"{}\n")
     found = gather(workspace)
     (pair,) = found.ratings
-    assert (pair.one, pair.other) == ("lead", "tiny-bart")
+    assert (pair.one, pair.other) == (one.name, other.name)  # one recipe: named by their runs
     assert pair.preference.verdict is Verdict.WORSE
-    assert [one.rule for one in found.findings if "ratings" in one.rule] == ["damaged-ratings"]
+    assert [each.rule for each in found.findings if "ratings" in each.rule] == ["damaged-ratings"]

@@ -1,5 +1,6 @@
 """Rows beside their answers: scores, faults with spans, disagreement, and reading in slices."""
 
+import shutil
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from yoyak.metrics.diagnostics.error_report import find_errors
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.scorecard import evaluate
-from yoyak.report.model.load import gather_rows, gather_with_rows
+from yoyak.report.model.load import gather, gather_rows, gather_with_rows
 from yoyak.report.model.rows import RowColumn, RowSource, RowSystem, disagreement
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Prediction, Split, Turn
@@ -85,15 +86,15 @@ def test_slices_together_are_the_whole():
     assert one.rows(3, 9) == ()
 
 
-def test_counts_of_faults_are_those_of_the_rows_and_stand_in_the_report(example):
+def test_counts_of_faults_are_those_of_the_rows_and_stand_in_the_report(two_leads):
     one = source(column(), column("run-2", {"dev_2": ""}))
     for place, run in enumerate(("run-1", "run-2")):
         answers = [row.answers[place] for row in one.rows()]
         shown = Counter(each.fault for answer in answers if answer for each in answer.faults)
         assert +Counter(one.fault_counts()[run]) == shown
     assert one.fault_counts()["run-2"][ErrorType.EMPTY] == 1
-    folder, view = example("finished")
-    found = gather_with_rows(Workspace(folder))
+    view = gather(two_leads)
+    found = gather_with_rows(two_leads)
     dev = next(one for one in found.rows if one.table.split == "dev")
     (system, *_) = [one for one in found.view.systems if one.quality]
     assert system.quality.faults == dev.fault_counts()[system.run]
@@ -124,30 +125,27 @@ def test_disagreement_is_one_less_the_f1_of_the_words():
     assert disagreement(["가"]) is None
 
 
-def test_the_recorded_workspace_has_a_table_per_split(example):
-    folder, view = example("finished")
-    dev, dev2, test = gather_rows(Workspace(folder))
-    assert [one.table.split for one in (dev, dev2, test)] == ["dev", "dev2", "test"]
-    names = [one.name for one in dev.table.systems]
-    assert sorted(names) == sorted(one.name for one in view.systems)
-    by_name = {one.name: one.quality.mean.value for one in view.systems}
-    assert {one.name: one.mean for one in dev.table.systems} == by_name
+def test_a_workspace_has_a_table_per_split(two_leads):
+    sources = gather_rows(two_leads)
+    assert [one.table.split for one in sources] == ["dev", "dev2", "test"]
+    view = gather(two_leads)
+    by_run = {one.run: one.quality.mean.value for one in view.systems}
+    dev, _, test = sources
+    assert {one.run: one.mean for one in dev.table.systems} == by_run
     rows = dev.rows()
-    for place, name in enumerate(names):
+    for place, system in enumerate(dev.table.systems):
         mean = sum(row.answers[place].rouge.mean for row in rows) / len(rows)
-        assert mean == pytest.approx(by_name[name])
+        assert mean == pytest.approx(by_run[system.run])
     assert test.table.references == 0
     assert all(one.mean is None for one in test.table.systems)
 
 
-def test_edited_predictions_of_test_are_left_out(example, tmp_path):
-    import shutil
-
-    folder, _ = example("finished")
-    copied = tmp_path / "copied"
-    shutil.copytree(folder, copied)
-    path = next(copied.glob("runs/*tiny-bart*/predictions/test.jsonl"))
+def test_edited_predictions_of_test_are_left_out(two_leads, tmp_path):
+    copied = Workspace(tmp_path / "copied")
+    shutil.copytree(two_leads.folder, copied.folder)
+    edited, whole = copied.runs()
+    path = edited.predictions_path("test")
     path.write_bytes(path.read_bytes().replace(b"#Person1#", b"#Person2#", 1))
-    tables = {one.table.split: one.table for one in gather_rows(Workspace(copied))}
-    assert {one.name for one in tables["dev"].systems} == {"lead", "tiny-bart", "tiny-qlora"}
-    assert {one.name for one in tables["test"].systems} == {"lead", "tiny-qlora"}
+    tables = {one.table.split: one.table for one in gather_rows(copied)}
+    assert {one.run for one in tables["dev"].systems} == {edited.name, whole.name}
+    assert {one.run for one in tables["test"].systems} == {whole.name}

@@ -679,8 +679,10 @@
       parts.saved.textContent = say(config.live ? "saved-server" : "saved-browser");
     } catch (error) {
       parts.saved.textContent = say("not-saved", { reason: error.message });
+      return false;
     }
     drawList(true);
+    return true;
   }
 
   const ofRow = (row) => records.filter((one) => one.table === table.head.key && one.row === row[ID]);
@@ -738,7 +740,7 @@
     if (selected < 0) return;
     const row = table.rows[shown[selected]];
     const [left, right] = order(row);
-    await keep({ kind: "rating", row: row[ID], left, right, choice });
+    if (!await keep({ kind: "rating", row: row[ID], left, right, choice })) return;
     const rest = [...shown.slice(selected + 1), ...shown.slice(0, selected)];
     const next = rest.find((at) => ratingOf(table.rows[at]) === undefined);
     if (next === undefined) drawDetail();
