@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SHARD_ROWS = 500
+SHARD_ROWS = 200
 SHORT = ("train.max_steps=4", "evaluate.every_epochs=none", "decode.max_new_tokens=8")
 MEASURED = """
 import re, sys
@@ -82,7 +82,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         # Loading takes its time again and again, so the clock starts with the first new shard.
         while process.poll() is None and len(list(shards.glob("[0-9]*"))) <= before:
             time.sleep(0.05)
-        time.sleep(chance.uniform(0.0, 1.2) * whole["seconds"] / asked.kills)
+        time.sleep(chance.uniform(0.0, 0.6) * whole["seconds"] / (asked.kills + 1))
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:
             sys.exit(f"it was done before kill {kill + 1}: ask for more rows")
