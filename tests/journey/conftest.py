@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from support.cluster import *  # noqa: F403
 from support.forked_worker import use_forked_workers
 from yoyak.cli import main
 from yoyak.data import sample
