@@ -72,20 +72,24 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         f"peak memory {int(kilobytes) / 1024:.0f} MB"
     )
     chance = random.Random(asked.seed)
-    shards = folder / "out" / "shards"
-    for kill in range(asked.kills):
-        before = len(list(shards.glob("[0-9]*"))) if shards.is_dir() else 0
+
+    def made() -> int:
+        return len(list((folder / "out" / "shards").glob("[0-9]*")))
+
+    total = -(-asked.rows // SHARD_ROWS)
+    for left in range(asked.kills, 0, -1):
+        before = made()
+        wanted = before + chance.randint(1, max(1, (total - before) // (left + 1)))
         process = subprocess.Popen(
             [*yoyak, *options, "--to", "out"], cwd=folder, env=environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        # Loading takes its time again and again, so the clock starts with the first new shard.
-        while process.poll() is None and len(list(shards.glob("[0-9]*"))) <= before:
-            time.sleep(0.05)
-        time.sleep(chance.uniform(0.0, 0.6) * whole["seconds"] / (asked.kills + 1))
+        while process.poll() is None and made() < wanted:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0.0, whole["seconds"] / total))  # somewhere in the next shard
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:
-            sys.exit(f"it was done before kill {kill + 1}: ask for more rows")
+            sys.exit(f"it was done with {left} kills to come: ask for more rows")
     subprocess.run(
         [*yoyak, *options, "--to", "out"], cwd=folder, env=environment, check=True,
         capture_output=True,
