@@ -18,7 +18,7 @@ from yoyak.engine.models import weights  # noqa: E402
 from yoyak.engine.tokenization.encode import encode_rows  # noqa: E402
 from yoyak.engine.training import soup  # noqa: E402
 
-STEPS = ("train.max_steps=6", "evaluate.every_epochs=none")
+STEPS = ("train.max_steps=6", "train.epochs=2", "evaluate.every_epochs=none")
 
 
 @pytest.fixture(scope="module")
