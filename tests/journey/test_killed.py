@@ -19,7 +19,6 @@ from yoyak.runs.workspace import Workspace
 pytestmark = pytest.mark.torch
 
 SHORT = (
-    "model.scratch.vocabulary=400",
     "train.epochs=3",
     "train.batch_size=4",
     "train.max_steps=8",
