@@ -152,7 +152,7 @@ def test_every_misspelt_setting_is_refused(setting, data):
 def test_the_removed_setting_of_several_gpus_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('extends = "kobart"\n[train]\nprocesses = 2', encoding="utf-8")
-    with pytest.raises(BadRecipe, match=r"was removed: one run trains on one GPU.*mine\.toml"):
+    with pytest.raises(BadRecipe, match=r"was removed: how many processes.*mine\.toml"):
         load.resolve(str(path))
     with pytest.raises(BadRecipe, match=r"delete train\.processes"):
         load.resolve("kobart", sets=["train.processes=1"])

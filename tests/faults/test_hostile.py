@@ -82,7 +82,7 @@ HOSTILE = (
         "score, submit, Markdown and JSON, in both languages",
         ("test_the_alarms_of_a_run_are_in_every_view",
          "test_one_answer_for_every_row_is_an_alarm_wherever_it_is_looked_at",
-         "test_alarms_stand_above_the_figures_that_they_put_in_doubt",
+         "test_alarms_are_the_first_section_after_the_figures_that_name_them",
          "test_the_same_answer_everywhere_is_an_error",
          "test_shifted_rows_are_caught_by_the_unrelated_floor"),
     ),
@@ -208,7 +208,7 @@ HOSTILE = (
         "refused; records are given out and nothing else",
         ("test_other_hosts_are_refused",
          "test_records_are_given_out_and_nothing_else",
-         "test_another_sites_form_is_refused"),
+         "test_another_sites_request_is_refused"),
     ),
     Kind(
         "bases that are missing, half downloaded, adapters only, of another class or too large",

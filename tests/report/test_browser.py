@@ -112,7 +112,8 @@ def test_a_real_line_up_fits_every_screen_with_everything_open(open_page, exampl
     for place in range(charts.count()):
         charts.nth(place).scroll_into_view_if_needed()
     opened.page.wait_for_function(
-        "document.querySelectorAll('.plot').length === document.querySelectorAll('.uplot').length"
+        "() => document.querySelectorAll('.plot').length"
+        " === document.querySelectorAll('.uplot').length"
     )
     boxes = [charts.nth(place).bounding_box() for place in range(charts.count())]
     assert all(box["width"] > 100 and box["height"] > 40 for box in boxes)
@@ -126,13 +127,13 @@ def test_the_language_changes_inside_the_file(open_page, drawn):
     before = page.inner_text("main")
     page.locator("summary").first.click()
     page.get_by_role("button", name="한국어").click()
-    page.wait_for_function("document.documentElement.lang === 'ko'")
+    page.wait_for_function("() => document.documentElement.lang === 'ko'")
     assert "진행 보고서" in page.title()
     assert "진행 보고서" in page.inner_text("h1")
     assert page.locator("details").first.get_attribute("open") is not None
     page.locator("summary").first.click()
     page.get_by_role("button", name="English").click()
-    page.wait_for_function("document.documentElement.lang === 'en'")
+    page.wait_for_function("() => document.documentElement.lang === 'en'")
     assert page.inner_text("main") == before
     assert opened.requests[asked:] == []
     assert opened.complaints == []

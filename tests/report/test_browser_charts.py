@@ -216,14 +216,14 @@ def test_the_table_sorts_and_shows_the_columns_that_are_chosen(page):
     assert hidden.is_visible()
     assert table.locator("tbody td[data-column=sum]").first.is_visible()
     page.get_by_role("button", name="한국어").click()
-    page.wait_for_function("document.documentElement.lang === 'ko'")
+    page.wait_for_function("() => document.documentElement.lang === 'ko'")
     assert page.locator(".systems thead th[data-column=sum]").is_visible(), "a choice stays"
     assert (
         page.locator(".systems thead th[data-column=mean]").get_attribute("aria-sort")
         == "ascending"
     )
     page.get_by_role("button", name="English").click()
-    page.wait_for_function("document.documentElement.lang === 'en'")
+    page.wait_for_function("() => document.documentElement.lang === 'en'")
     heading.get_by_role("button").click()
 
 

@@ -291,7 +291,7 @@ def test_no_page_is_wider_than_its_window(site, page, path, width):
     from playwright.sync_api import expect
 
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{site.url}{path}")
+    page.goto(f"{site.url}{path}" + (f"#{site.tokens[-1]}" if path == "/steer" else ""))
     if path == "/steer":
         expect(page.locator("#command")).not_to_be_empty(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

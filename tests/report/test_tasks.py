@@ -146,7 +146,7 @@ def test_3_the_rows_of_that_slice(reader):
         arg=f"{count} of {ROWS}",
     )
     reader.page.wait_for_function(
-        "document.getElementById('rows').getBoundingClientRect().top < innerHeight / 4"
+        "() => document.getElementById('rows').getBoundingClientRect().top < innerHeight / 4"
     )
     assert reader.actions == counted_in_the_docs()[3]
 
@@ -202,7 +202,7 @@ def test_8_is_the_difference_proven(reader):
 
 def test_9_the_same_page_in_the_other_language(reader):
     reader.click(reader.page.get_by_role("button", name="한국어"))
-    reader.page.wait_for_function("document.documentElement.lang === 'ko'")
+    reader.page.wait_for_function("() => document.documentElement.lang === 'ko'")
     assert reader.actions == counted_in_the_docs()[9]
 
 

@@ -39,7 +39,7 @@ class Watching:
 
     async def settled(self) -> None:
         """Wait for what keys start, for what that starts, and for the picture."""
-        for _ in range(2):
+        for _ in range(4):
             await self._pilot.pause()
             await self.app.workers.wait_for_complete()
         await self._pilot.pause()

@@ -188,11 +188,11 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(look, monkey
     assert line.next_step is None
     assert "serve" in line.found
     assert "train" not in line.found
-    gone = {"ctranslate2", "uvicorn"}
+    gone = {"uvicorn", "optuna"}
     monkeypatch.setattr(probe, "installed", lambda name: None if name in gone else "1.0")
     (line,) = look("extras")
     assert line.status is CheckStatus.OK, "nothing is wrong without them"
-    assert line.next_step.startswith("pip install 'yoyak[fast,serve]'")
+    assert line.next_step.startswith("pip install 'yoyak[serve,tune]'")
 
 
 @pytest.mark.parametrize(
