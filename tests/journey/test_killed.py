@@ -99,9 +99,8 @@ def untouched(tmp_path_factory, command):
     return of
 
 
-@pytest.mark.parametrize(
-    "recipe", ["tiny-bart", pytest.param("tiny-qlora", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # quicker: random kills of a trainer in faults/test_kills.py
+@pytest.mark.parametrize("recipe", ["tiny-bart", "tiny-qlora"])
 def test_a_killed_line_up_ends_as_if_nothing_had_happened(
     recipe, tmp_path, command, untouched, long
 ):

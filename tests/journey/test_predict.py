@@ -195,6 +195,7 @@ SHORT = (
 
 
 @pytest.mark.torch
+@pytest.mark.slow  # quicker: tests/prediction, and the baseline above
 def test_a_trained_toy_summarises_a_file_as_it_did_test(yoyak, data):
     pytest.importorskip("torch")
     words = [word for spec in SHORT for word in ("--set", spec)]

@@ -16,7 +16,12 @@ ROWS = 100
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("llama3", "llama"), ("llama3_2", "llama"), ("qwen2_5", "qwen2"), ("qwen3", "qwen3")],
+    [
+        ("llama3", "llama"),
+        pytest.param("llama3_2", "llama", marks=pytest.mark.slow),
+        pytest.param("qwen2_5", "qwen2", marks=pytest.mark.slow),
+        ("qwen3", "qwen3"),
+    ],
 )
 def test_every_prompt_has_the_ids_of_training(name, model, shared, tmp_path):
     import transformers as hf

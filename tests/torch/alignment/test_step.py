@@ -84,7 +84,7 @@ def stepper(context, tmp_path):
 
     def make(method, *sets, candidates=None):
         own = (f"align.method={method}", "align.samples=3", "align.batch_size=2", *sets)
-        made = context("bart", *own, "align.learning_rate=1e-2", "train.lr_scheduler=constant")
+        made = context("bart", *own, "train.lr_scheduler=constant")
         settings = made.job.recipe.align
         bundle = made.optimizer.bundle
         disable_dropout(bundle.model)
@@ -154,7 +154,7 @@ def test_without_pairs_a_step_changes_nothing(stepper, bits):
 
 
 def test_what_is_rewarded_becomes_likelier(stepper):
-    made = stepper("grpo", "align.kl=0")
+    made = stepper("grpo", "align.kl=0", "train.learning_rate=5e-2")
     state = TrainState(budget_tokens=4_096)
     for _ in range(10):
         state = made.step(made.context, state)
