@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 \
 	--dist worksteal
 
-.PHONY: setup run fix check test test-fast test-rest test-torch test-docs test-hard coverage docs site bench bench-gpu faults
+.PHONY: setup run fix check test test-fast test-rest test-torch test-page test-docs test-hard coverage docs site bench bench-gpu faults
 .DEFAULT_GOAL := run
 
 setup: .venv/.ready
@@ -47,21 +47,25 @@ check: .venv/.ready-dev
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README*.md docs/*.md docs/reference/*.md
 
-# All tests in two sessions, because each collects thousands of tests anew. Their parts are targets:
-# `make test-fast` is for between two thoughts; the rest needs the contest files or a browser, and
-# skips by name what is not there.
+# All but the page in a browser, in two sessions, because each collects thousands of tests anew.
+# Their parts are targets: `make test-fast` is for between two thoughts; what needs the contest files
+# skips by name where they are not there.
 test: .venv/.ready-dev
-	$(PYTEST) -m "not torch and not slow"
+	$(PYTEST) -m "not torch and not browser and not slow"
 	$(PYTEST) -m "torch and not slow"
 
 test-fast: .venv/.ready-dev
 	$(PYTEST) -m "not torch and not real and not browser and not process and not slow"
 
 test-rest: .venv/.ready-dev
-	$(PYTEST) -m "(real or browser or process) and not torch and not slow"
+	$(PYTEST) -m "(real or process) and not torch and not browser and not slow"
 
 test-torch: .venv/.ready-dev
 	$(PYTEST) -m "torch and not slow"
+
+# The report, the live pages and the row explorer in Chromium, with a mouse and a keyboard.
+test-page: .venv/.ready-dev
+	$(PYTEST) -m "browser and not slow"
 
 # What a reader sees: the site, every shell command of the documents, the notebook. Minutes of CPU.
 test-docs: .venv/.ready-dev
