@@ -94,7 +94,8 @@ def test_a_setting_that_earlier_versions_lacked_is_in_no_hash_at_its_default():
         "tiny-qlora": "05eb62daab3880920b1f58c44201e129076e86d419c0d5e4c11dbc3ecef49d3f",
     }
     unset = ["evaluate.max_new_tokens=none"]
-    toy = ["model.scratch.pretrain_epochs=1", "train.max_steps=100"]  # as it was then
+    toy = ["model.scratch.pretrain_epochs=1", "train.max_steps=100"]
+    toy += ["lora.r=8", "lora.lora_alpha=16"]  # as it was then
     sets = {"kobart": unset, "tiny-qlora": [*unset, *toy]}
     now = {name: load.resolve(name, sets=sets[name]).recipe.learning_hash for name in before}
     assert now == before
