@@ -26,7 +26,8 @@ MAX_GRAD_NORM = 0.5
 SETS = (
     "model.quantisation=none", "model.scratch.pretrain_epochs=0", "model.scratch.vocabulary=400",
     "model.scratch.width=32", "model.scratch.layers=1", "model.scratch.heads=2",
-    "prompt.max_source_tokens=256", "prompt.max_summary_tokens=64", "lora.lora_dropout=0.0",
+    "prompt.max_source_tokens=256", "prompt.max_summary_tokens=64",
+    "lora.r=8", "lora.lora_alpha=16", "lora.lora_dropout=0.0",
     "train.epochs=8", "train.batch_size=4", "train.micro_batch_size=2", "train.learning_rate=0.05",
     "train.warmup_ratio=0.0", f"train.max_grad_norm={MAX_GRAD_NORM}", "train.save_every_steps=1",
     "evaluate.every_epochs=1", "evaluate.patience=3", "evaluate.metric=eval_loss",
