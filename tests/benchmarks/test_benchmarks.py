@@ -118,6 +118,7 @@ def test_a_damaged_history_and_a_ratio_that_is_none_are_refused(history, tmp_pat
 
 
 @pytest.mark.torch
+@pytest.mark.slow  # make bench runs it; quicker: torch/pipeline/test_finetune.py
 def test_the_engine_and_the_plain_way_learn_and_say_the_same():
     (found,) = run(str(BENCHMARKS / "engine.py"), "--tiny", "--json")
     training, generation = found["training"], found["generation"]

@@ -38,6 +38,7 @@ def used_bytes(place):
     return shutil.disk_usage(place).used
 
 
+@pytest.mark.slow  # quicker: the one without room for a name
 def test_a_disk_that_is_too_small_at_any_size_loses_nothing(
     long, note, small_disk, run_of, whole_of, worker, outcome_of, committed
 ):

@@ -17,7 +17,7 @@ ROWS = 100
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("llama3", "llama"),
+        pytest.param("llama3", "llama", marks=pytest.mark.slow),
         pytest.param("llama3_2", "llama", marks=pytest.mark.slow),
         pytest.param("qwen2_5", "qwen2", marks=pytest.mark.slow),
         ("qwen3", "qwen3"),
