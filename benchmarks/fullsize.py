@@ -11,6 +11,7 @@ import random
 from typing import Any, NamedTuple
 
 import transformers  # noqa: TID253 -- as above
+from tokenizers import Tokenizer, models
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import Recipe
@@ -57,7 +58,7 @@ class Ids(NamedTuple):
 IDS = Ids(pad_id=0, decoder_start_id=2, stop_id=1)
 
 
-def tiny(shape: ModelShape) -> ModelShape:
+def tiny(shape: ModelShape, vocabulary: int = TINY_VOCABULARY) -> ModelShape:
     """The same family at a size for tests; widths that 4-bit blocks of 64 divide."""
     if shape.family == "bart":
         stacks = {
@@ -79,7 +80,7 @@ def tiny(shape: ModelShape) -> ModelShape:
         }
     if shape.family in {"llama", "qwen3"}:  # a Qwen2's heads share the width
         sizes["head_dim"] = 32
-    small = shape_of_config({"model_type": shape.family, "vocab_size": TINY_VOCABULARY, **sizes})
+    small = shape_of_config({"model_type": shape.family, "vocab_size": vocabulary, **sizes})
     assert small is not None
     return small
 
@@ -137,6 +138,20 @@ def config_of(shape: ModelShape) -> transformers.PretrainedConfig:
         max_position_embeddings=8192,
         tie_word_embeddings=shape.tied,
         **shared,
+    )
+
+
+def tokenizer_of(shape: ModelShape) -> transformers.PreTrainedTokenizerFast:
+    """A tokenizer with a word for each id, for peers that ask for one."""
+    words = {"<pad>": IDS.pad_id, "</s>": IDS.stop_id, "<unk>": 2, "<s>": 3}
+    words |= {f"t{number}": number for number in range(4, shape.vocabulary)}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="<unk>")),
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        bos_token="<s>",
+        model_max_length=8192,
     )
 
 

@@ -16,7 +16,7 @@ ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it
 ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
 team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
 trl           SFTTrainer with its defaults and the same micro-batch, where it is installed
-unsloth       not measured; the line says why
+unsloth       Unsloth under SFTTrainer, dropout 0, where it is installed (peer_unsloth.py)
 
 Needs torch, transformers, peft, bitsandbytes and msgspec, and ``PYTHONPATH=src``.
 """
@@ -26,12 +26,14 @@ import json
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 import msgspec
-from gpu_cases import Bench, Run, compiled, liger, ours, packed, team, timed, trl, unfused
+from gpu_cases import Bench, Run, compiled, liger, ours, packed, team, timed, trl, unfused, unsloth
 from on_card import GB, Ratios, parse, rates, run_cases
 from plain import machine
 
@@ -41,7 +43,7 @@ from yoyak.config.schema import Recipe
 from yoyak.engine.device import Hardware, detect, precision_for
 from yoyak.engine.models.lora import add_lora
 from yoyak.engine.tokenization.encode import EncodedRow
-from yoyak.planning.model_shapes import shape_of
+from yoyak.planning.model_shapes import ModelShape, shape_of
 
 MODELS = ("kobart", "llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
 RUNS: dict[str, Callable[[Bench], Run]] = {
@@ -53,9 +55,10 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "ours-compiled": compiled,
     "team": team,
     "trl": trl,
+    "unsloth": unsloth,
 }
-CASES = (*RUNS, "unsloth")
-ADAPTED = {"ours-no-drop", "ours-unfused", "ours-packed", "ours-liger", "trl"}
+CASES = tuple(RUNS)
+ADAPTED = {"ours-no-drop", "ours-unfused", "ours-packed", "ours-liger", "trl", "unsloth"}
 """Cases that need adapters."""
 
 
@@ -115,16 +118,25 @@ def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, objec
     if chosen.tiny:
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, 96 if chosen.tiny else 2_000, shrink=8 if chosen.tiny else 1)
-    model = fullsize.build(shape, recipe, hardware)
     precision = precision_for(recipe, hardware)
     peak = ceiling(hardware, precision.autocast or precision.base)
-    lora = recipe.lora
-    if lora is not None and case == "ours-no-drop":
-        lora = msgspec.structs.replace(lora, lora_dropout=0.0)
-    kind = "causal" if lora else "seq2seq"
-    learning = add_lora(model, lora, kind, recipe.train.seed) if lora else model
+    learning = built(case, recipe, shape, hardware)
     bench = Bench(learning, recipe, shape, rows, hardware, chosen.steps, chosen.repeats)
     return found | measured(bench, case, peak)
+
+
+def built(case: str, recipe: Recipe, shape: ModelShape, hardware: Hardware) -> Any:
+    """The model of a case, adapters in place."""
+    if case == "unsloth":
+        from peer_unsloth import load
+
+        return load(shape, recipe)
+    model, lora = fullsize.build(shape, recipe, hardware), recipe.lora
+    if lora is None:
+        return model
+    if case == "ours-no-drop":
+        lora = msgspec.structs.replace(lora, lora_dropout=0.0)
+    return add_lora(model, lora, "causal", recipe.train.seed)
 
 
 def refusal(case: str, recipe: Recipe, hardware: Hardware, *, asked: bool) -> str | None:
@@ -135,8 +147,8 @@ def refusal(case: str, recipe: Recipe, hardware: Hardware, *, asked: bool) -> st
     library = {"trl": "trl", "ours-liger": "liger_kernel", "unsloth": "unsloth"}.get(case)
     if library is not None and find_spec(library) is None:
         return f"{library} is not installed"
-    if case == "unsloth":
-        return "unsloth loads a base by itself, and these weights exist in memory only"
+    if case == "unsloth" and on_cpu:
+        return "Unsloth needs a GPU"
     if case == "ours-liger" and on_cpu:
         return "Liger's kernels need a CUDA card"
     if case == "ours-compiled" and on_cpu and not asked:
@@ -161,7 +173,10 @@ def main() -> None:
     if chosen.here:
         print(json.dumps(line_of(chosen.model[0], chosen.case[0], chosen), ensure_ascii=False))
         return
-    run_cases(__file__, chosen, None if chosen.tiny else Ratios("gpu", against="team"))
+    ratios = None if chosen.tiny else Ratios("gpu", against="team")
+    # Unsloth has to be imported before transformers.
+    peer = str(Path(__file__).with_name("peer_unsloth.py"))
+    run_cases(__file__, chosen, ratios, {"unsloth": peer} if find_spec("unsloth") else {})
 
 
 if __name__ == "__main__":

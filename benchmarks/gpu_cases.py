@@ -202,3 +202,9 @@ def trl(bench: Bench) -> Run:
     done = train(bench.model, rows, bench.recipe.train, micro_rows_of(bench), on_cpu=on_cpu)
     timed_rows = [bench.rows[row] for step in chosen[WARM_UP:] for row in step]
     return Run(done.seconds[WARM_UP:], timed_rows, done.losses[WARM_UP:], done.notes)
+
+
+def unsloth(bench: Bench) -> Run:
+    from peer_unsloth import train
+
+    return train(bench)

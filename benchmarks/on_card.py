@@ -4,7 +4,8 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import history
@@ -57,8 +58,15 @@ class Ratios(NamedTuple):
             history.record(name, rate / base, None, machine)
 
 
-def run_cases(script: str, chosen: argparse.Namespace, ratios: Ratios | None) -> None:
+def run_cases(
+    script: str,
+    chosen: argparse.Namespace,
+    ratios: Ratios | None,
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Run every case of every model in a process of its own and print its line when it ends.
+
+    ``others`` names the scripts of cases that another one runs.
 
     A case that fails, runs out of memory or takes too long has a line that says so, and ends
     nothing else. The models come in the order given, most wanted first.
@@ -66,7 +74,7 @@ def run_cases(script: str, chosen: argparse.Namespace, ratios: Ratios | None) ->
     for model in chosen.model:
         rates: dict[str, float] = {}
         for case in chosen.case:
-            line = _run_case(script, model, case, chosen)
+            line = _run_case(others.get(case, script), model, case, chosen)
             print(json.dumps(line, ensure_ascii=False), flush=True)
             if "rows_per_second" in line:
                 rates[case] = line["rows_per_second"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from support.kernels import lines
-from yoyak.errors import BadRecipe
+from yoyak.errors import BadRecipe, Unavailable
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -45,13 +45,36 @@ def by_rows(query, key, value, *, cu_seq_q, scale, window_size, enable_gqa, **_)
     return torch.cat(found)
 
 
+def without_switch(query, key, value, *, cu_seq_q, scale, window_size, cu_seq_k, max_q, max_k):
+    """The signature of torch 2.11, whose kernel takes grouped heads unasked."""
+    return by_rows(
+        query, key, value, cu_seq_q=cu_seq_q, scale=scale, window_size=window_size, enable_gqa=True
+    )
+
+
+def before_windows(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, is_causal=False):
+    """The signature of torch 2.10."""
+
+
+def test_a_torch_without_windows_in_its_varlen_attention_cannot_pack(bench, monkeypatch):
+    from torch.nn.attention import varlen
+
+    monkeypatch.setattr(varlen, "varlen_attn", before_windows)
+    card = bench("llama").bundle._replace(device=torch.device("cuda"))
+    with pytest.raises(Unavailable, match=r"2\.11"), packing.varlen_attention(card):
+        pass
+
+
+@pytest.mark.parametrize("kernel", [by_rows, without_switch])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_attention_of_a_card_goes_by_bounds_and_needs_no_mask(family, bench, monkeypatch):
+def test_the_attention_of_a_card_goes_by_bounds_and_needs_no_mask(
+    family, kernel, bench, monkeypatch
+):
     from torch.nn.attention import varlen
     from transformers import AttentionInterface, masking_utils
 
     made = bench(family)
-    monkeypatch.setattr(varlen, "varlen_attn", by_rows)
+    monkeypatch.setattr(varlen, "varlen_attn", kernel)
     AttentionInterface.register(packing.ATTENTION, packing.varlen_forward)
     config = made.bundle.model.get_base_model().config
     plain = made.logits(made.rows)

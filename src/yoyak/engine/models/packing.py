@@ -5,7 +5,7 @@ block-diagonal mask from positions that restart with each row, which is exact an
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ def packing_obstacle(bundle: ModelBundle, precision: Precision) -> str | None:
 
 
 def _varlen_obstacle(bundle: ModelBundle) -> str | None:
-    if not _has_varlen_attention():
+    if "window_size" not in _varlen_parameters():
         return messages.text("engine.packing-no-kernel", torch=torch.__version__)
     config = unwrap_model(bundle.model).config
     if config._attn_implementation not in {"sdpa", ATTENTION}:
@@ -41,13 +41,17 @@ def _varlen_obstacle(bundle: ModelBundle) -> str | None:
     return None
 
 
-def _has_varlen_attention() -> bool:
-    """Return whether torch has varlen attention with grouped-query heads (2.12 and later)."""
+def _varlen_parameters() -> Collection[str]:
+    """Return the parameters of torch's varlen attention; none before it existed.
+
+    ``window_size`` came with torch 2.11, ``enable_gqa`` with 2.12. Without the latter the kernel
+    takes grouped-query heads as they are (measured on an H200 with 2.11).
+    """
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return False
-    return {"enable_gqa", "window_size"} <= inspect.signature(varlen_attn).parameters.keys()
+        return ()
+    return inspect.signature(varlen_attn).parameters.keys()
 
 
 @contextmanager
@@ -88,6 +92,8 @@ def varlen_forward(
 
     cu_seqlens, max_seqlen = given["cu_seq_lens_q"], given["max_length_q"]
     window = given.get("sliding_window")
+    grouped = query.shape[1] != key.shape[1]
+    switch: dict[str, Any] = {"enable_gqa": grouped} if "enable_gqa" in _varlen_parameters() else {}
     output: Any = varlen.varlen_attn(
         query[0].transpose(0, 1),
         key[0].transpose(0, 1),
@@ -98,6 +104,6 @@ def varlen_forward(
         max_k=max_seqlen,
         scale=given.get("scaling"),
         window_size=(-1 if window is None else window - 1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        **switch,
     )
     return output.unsqueeze(0), None
