@@ -31,6 +31,7 @@ except SystemExit as ended:
     assert not ended.code, ended.code
 print(re.search("VmHWM:\\\\s*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
 """
+"""Prints the peak of this program's own memory; ``ru_maxrss`` includes that of its parent."""
 
 
 def dialogues(path: Path, rows: int) -> Path:

@@ -87,6 +87,23 @@ def test_a_line_of_the_data_stops_it_before_anything_leaves(kind, run, folder, h
     assert hub.asked == []
 
 
+def test_a_line_with_quotation_marks_is_found_as_json_writes_it(
+    run, folder, hub, corpus, monkeypatch
+):
+    from yoyak.export import push as module
+
+    line = '#Person1#은 "내일 세 시에 정문에서 만나자"고 말합니다.'
+    first, *others = corpus.dev.dialogues
+    rows = (msgspec.structs.replace(first, references=(line,)), *others)
+    dev = msgspec.structs.replace(corpus.dev, dialogues=rows)
+    changed = msgspec.structs.replace(corpus, dev=dev)
+    monkeypatch.setattr(module, "read_corpus", lambda _: changed)
+    (folder / "export.json").write_bytes(msgspec.json.encode({"instruction": f"예: {line}"}))
+    with pytest.raises(BadData, match=r"export\.json"):
+        push(run, folder, NAME)
+    assert hub.asked == []
+
+
 def test_an_open_contest_stops_it_before_anything_leaves(run, folder, hub, monkeypatch):
     from yoyak.data.contest import Contest
     from yoyak.export import push as module

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from yoyak.data import sample
 from yoyak.runs.workspace import Workspace
 
+BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "predict.py"))
+dialogues, MEASURED, SHORT = (BENCHMARK[name] for name in ("dialogues", "MEASURED", "SHORT"))
 TEST = sample.folder() / "test.csv"
 PEAK_MEGABYTES = 100
 """Measured: 46 MB, for 20,000 rows and for a million."""
@@ -97,14 +100,6 @@ def test_a_command_that_cannot_work_says_why(road, words, code, message):
 # --- kills and memory ----------------------------------------------------------------------------
 
 
-def dialogues(path: Path, rows: int) -> Path:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write("fname,dialogue\n")
-        for n in range(rows):
-            stream.write(f'row_{n},"#Person1#: {n}번 버스 언제 와?\n#Person2#: 곧 와요."\n')
-    return path
-
-
 def start(road, *words, stdin=None):
     with (road.folder / "predict.txt").open("ab") as said:
         return subprocess.Popen(
@@ -160,19 +155,6 @@ def test_ctrl_c_ends_after_the_shard_and_the_same_command_goes_on(road, tmp_path
     ]
 
 
-MEASURED = """
-import re, sys
-from pathlib import Path
-from yoyak.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as ended:
-    assert not ended.code, ended.code
-print(re.search("VmHWM:\\s*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
-"""
-"""Prints the peak of this program's own memory; ``ru_maxrss`` includes that of its parent."""
-
-
 @pytest.mark.parametrize("rows", [20_000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_file(road, tmp_path, rows, say):
     source = dialogues(tmp_path / "in.csv", rows)
@@ -188,10 +170,6 @@ def test_memory_does_not_grow_with_the_file(road, tmp_path, rows, say):
 
 
 # --- a model -------------------------------------------------------------------------------------
-
-SHORT = (
-    "train.max_steps=4", "evaluate.every_epochs=none", "decode.max_new_tokens=8",
-)  # fmt: skip
 
 
 @pytest.mark.torch

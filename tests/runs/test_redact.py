@@ -15,7 +15,7 @@ from yoyak.events import (
     PreflightPassed,
     Warned,
 )
-from yoyak.runs.redact import HIDDEN, redact, redact_event, redact_words
+from yoyak.runs.redact import HIDDEN, redact, redact_event, redact_words, secret_line
 from yoyak.values import Severity
 
 # Put together here, so that no file of ours looks as if it held a secret.
@@ -169,3 +169,10 @@ def test_events_say_no_secret_and_keep_the_rest():
     finding = DataFinding(name="leak", severity=Severity.WARNING, key="x", fields={"id": secret})
     audited = redact_event(DataAudited(at=1.0, findings=(finding,)))
     assert audited.findings[0].fields == {"id": HIDDEN}
+
+
+def test_the_first_line_with_a_secret_is_named_by_its_number():
+    secret = "hf_" + "a" * 34
+    assert secret_line(f"one\n{secret}\nthree\n{secret}") == 2
+    assert secret_line("one\ntwo") is None
+    assert secret_line("") is None

@@ -49,7 +49,12 @@ class Form(NamedTuple):
     folder: object
     record: object
     rows: list
-    said: list[str]
+    predictions: list
+
+    @property
+    def said(self):
+        """The engine's summaries."""
+        return [each.text for each in self.predictions]
 
     def answers(self):
         """What its runtime answers, with whether the prompts were those of training."""
@@ -128,18 +133,25 @@ def exported(trained, dialogues, tmp_path):
             emit=lambda _: None,
             smoke_check=False,
         )
-        texts = {each.id: each.text for each in engines.load(recipe.engine).generate(job)}
-        return Form(request, folder, record, rows, [texts[row.id] for row in rows])
+        found = {each.id: each for each in engines.load(recipe.engine).generate(job)}
+        return Form(request, folder, record, rows, [found[row.id] for row in rows])
 
     return make
 
 
-def printed_by_card(card: str, folder, monkeypatch) -> str:
-    """Run the Python of a model card in its folder; return what it prints."""
-    (code,) = re.findall(r"^```python\n(.*?)^```$", card, re.DOTALL | re.MULTILINE)
+def summaries_of_card(form, monkeypatch) -> tuple[str, str]:
+    """The summary that the Python of the model card prints, and the runtime's of its dialogue."""
+    from yoyak.data.clean import summary_of
+    from yoyak.data.corpus import parse_turns
+    from yoyak.export.usage import DIALOGUE
+    from yoyak.values import Dialogue
+
+    (code,) = re.findall(r"^```python\n(.*?)^```$", form.card(), re.DOTALL | re.MULTILINE)
     assert "yoyak" not in code
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(form.folder)
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(code, {})
-    return out.getvalue()
+    printed = summary_of(out.getvalue(), tags_are_tokens=form.record.tags_are_tokens)
+    asked = form._replace(rows=[Dialogue(id="card", turns=parse_turns(DIALOGUE))])
+    return printed, asked.answers()[0][0]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from yoyak.values import Corpus
 if TYPE_CHECKING:
     from yoyak.config.load import Resolved
     from yoyak.data.contest import Contest
+    from yoyak.events import AnyEvent
 
 DEFAULT_WORKSPACE = "workspace"
 DEFAULT_LINEUP = ("lead", "tiny-bart", "tiny-qlora")
@@ -121,6 +122,20 @@ def open_context(data: Path | None, workspace: Path | None) -> CommandContext:
     for path in (folder, *([data] if data else ())):
         require_utf8(path)
     return CommandContext(project, Workspace(folder), data)
+
+
+def print_to_stderr(line: str) -> None:
+    """Print a line that is no result of the command."""
+    print(line, file=sys.stderr)
+
+
+def show_warning(event: "AnyEvent", say: Callable[[str], None] = print_to_stderr) -> None:
+    """Say a warning of the engine; its other events are about runs."""
+    from yoyak.events import Warned
+    from yoyak.messages import recorded
+
+    if isinstance(event, Warned):
+        say(recorded(event.key, event.fields))
 
 
 def require_utf8(path: Path) -> None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from yoyak.cli.context import CommandContext, open_context
+from yoyak.cli.context import CommandContext, open_context, show_warning
 from yoyak.cli.options import WorkspaceFolder
 from yoyak.errors import InputMissing, UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
     from yoyak.engine.exported import FormCheck
-    from yoyak.events import AnyEvent
     from yoyak.export.run import ExportOptions
     from yoyak.runs.run import Run
 
@@ -98,7 +97,7 @@ def _model(
 
     if push is not None:
         check_licence(run.recipe)
-    exported = export_model(run, to, options, _show)
+    exported = export_model(run, to, options, show_warning)
     print(text("cli.exported", path=context.short(exported.folder), run=run.name))
     _print_check(exported.record.check)
 
@@ -128,15 +127,6 @@ def _print_check(check: "FormCheck | None") -> None:
             difference=values.points_interval(check.difference),
         )
         print(line, file=sys.stderr)
-
-
-def _show(event: "AnyEvent") -> None:
-    """Print a warning of the engine; its other events are about runs."""
-    from yoyak.events import Warned
-    from yoyak.messages import recorded
-
-    if isinstance(event, Warned):
-        print(recorded(event.key, event.fields), file=sys.stderr)
 
 
 def _rows(context: CommandContext, runs: list[str] | None, to: Path) -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from yoyak.cli.context import CommandContext, open_context, require_utf8
+from yoyak.cli.context import CommandContext, open_context, require_utf8, show_warning
 from yoyak.cli.options import AsJson, WorkspaceFolder
 from yoyak.cli.placement import RayAddress
 from yoyak.errors import UsageError
 from yoyak.messages import text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from yoyak.events import AnyEvent
     from yoyak.prediction.model import TrainedModel
     from yoyak.prediction.predict import BatchRequest, BatchSummary, Pools
 
@@ -90,7 +89,7 @@ def predict(
         shard_rows=shard_rows,
     )
     with _pools(ray, request) as pools, BatchProgressView(sys.stderr) as view:
-        summary = predict_all(request, partial(_show, view.say), view, pools)
+        summary = predict_all(request, partial(show_warning, say=view.say), view, pools)
     if as_json:
         print(msgspec.json.encode(summary).decode())
     else:
@@ -129,12 +128,3 @@ def _print(summary: "BatchSummary", path: str) -> None:
     cut = summary.stops.get(StopReason.LENGTH, 0)
     if cut:
         print(text("prediction.cut-short", rows=cut))
-
-
-def _show(say: "Callable[[str], None]", event: "AnyEvent") -> None:
-    """Print a warning of the engine; its other events are about runs."""
-    from yoyak.events import Warned
-    from yoyak.messages import recorded
-
-    if isinstance(event, Warned):
-        say(recorded(event.key, event.fields))

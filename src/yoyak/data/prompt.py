@@ -100,7 +100,7 @@ def _source(
     dropped = len(dialogue.turns) - sum(turn is not _GAP_TURN for turn in turns)
     if settings.style == "source":
         shown = "\n".join(
-            filter(None, (settings.system, settings.instruction, _shown(settings, turns)))
+            filter(None, (settings.system, settings.instruction, format_turns(settings, turns)))
         )
         return Source(id=dialogue.id, text=shown, turns_dropped=dropped)
     system = (Message(role="system", text=settings.system),) if settings.system else ()
@@ -117,11 +117,12 @@ def _source(
 
 
 def _question(settings: PromptSettings, turns: tuple[Turn, ...]) -> Message:
-    text = "\n\n".join(filter(None, (settings.instruction, _shown(settings, turns))))
+    text = "\n\n".join(filter(None, (settings.instruction, format_turns(settings, turns))))
     return Message(role="user", text=text)
 
 
-def _shown(settings: PromptSettings, turns: tuple[Turn, ...]) -> str:
+def format_turns(settings: PromptSettings, turns: tuple[Turn, ...]) -> str:
+    """Return turns and speakers as a prompt has them."""
     lines = [turn.line for turn in turns]
     if settings.speaker_names == "words":
         lines = [_PERSON.sub(r"화자 \1", line) for line in lines]

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from yoyak.errors import BadData
 from yoyak.files import atomic
 from yoyak.report.render.write import Paths
-from yoyak.runs.redact import redact
+from yoyak.runs.redact import secret_line
 from yoyak.runs.workspace import Workspace
 
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -56,7 +56,7 @@ def bundle(workspace: Workspace, report: Paths, target: Path) -> tuple[str, ...]
 
 def _without_secret(path: Path) -> bytes:
     content = path.read_bytes()
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
-        if redact(line) != line:
-            raise BadData("report.bundle-secret", path=path, line=number)
+    line = secret_line(content.decode("utf-8", "replace"))
+    if line is not None:
+        raise BadData("report.bundle-secret", path=path, line=line)
     return content

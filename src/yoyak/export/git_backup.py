@@ -17,7 +17,7 @@ from typing import NamedTuple
 from yoyak.errors import BadData, CannotWrite, UsageError
 from yoyak.messages import text
 from yoyak.runs.git import PUSH_PROTOCOLS, git, git_or_none
-from yoyak.runs.redact import redact
+from yoyak.runs.redact import secret_line
 from yoyak.runs.workspace import Workspace
 
 BRANCH = "yoyak-backup"
@@ -117,10 +117,9 @@ def _copy(path: Path, copy: Path) -> None:
     """Copy one file and refuse it if it holds a secret; a log may grow meanwhile."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, copy, follow_symlinks=False)
-    written = copy.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(written.splitlines(), 1):
-        if redact(line) != line:
-            raise BadData("report.backup-secret", path=path, line=number)
+    line = secret_line(copy.read_text(encoding="utf-8", errors="replace"))
+    if line is not None:
+        raise BadData("report.backup-secret", path=path, line=line)
 
 
 def _addresses(folder: Path, remote: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Write the model card of an exported run: scores, how to use it, and origin.
 
-Markdown with the metadata that model hubs read. Tests run its code and commands.
+Markdown with the metadata that model hubs read. Tests run its Python, and what it sends to
+llama.cpp; no test starts vLLM or Ollama.
 """
 
 import json
@@ -12,7 +13,7 @@ import msgspec
 from yoyak import __version__
 from yoyak.config.schema import Decode, Recipe
 from yoyak.engine.exported import PLACE, ExportedModel, FormCheck, FormScore
-from yoyak.export.usage import recipes
+from yoyak.export.usage import usages
 from yoyak.messages import text
 from yoyak.metrics.scorecard import Scorecard
 from yoyak.report.render.escape import markdown
@@ -57,10 +58,10 @@ def render(model: ExportedRun) -> str:
 
 def _use(exported: ExportedModel, recipe: Recipe) -> Iterator[str]:
     """Yield each way to run the model, under a heading of its own."""
-    for recipe_ in recipes(exported, recipe):
-        yield f"### {recipe_.program}"
+    for usage in usages(exported, recipe):
+        yield f"### {usage.program}"
         yield ""
-        for language, code in recipe_.blocks:
+        for language, code in usage.blocks:
             yield f"```{language}"
             yield code
             yield "```"
@@ -94,7 +95,7 @@ def _check(check: FormCheck | None) -> Iterator[str]:
     yield ""
     yield from _table_head()
     for name, score in (("original", check.original), ("exported", check.exported)):
-        yield _form_row(text(f"export.card-row-{name}", runtime=check.runtime), score)
+        yield _scored_row(text(f"export.card-row-{name}", runtime=check.runtime), score)
     yield ""
     yield text("export.card-decoding", decode=decoding(check.decode))
     if check.decode != check.run_decode:
@@ -122,7 +123,7 @@ def _table_head() -> Iterator[str]:
     yield f"|---|{'---:|' * (len(columns) - 1)}"
 
 
-def _form_row(name: str, score: FormScore) -> str:
+def _scored_row(name: str, score: FormScore | Scorecard) -> str:
     low, high = format.score(score.interval.low), format.score(score.interval.high)
     return _row(name, score.rouge, f"{low}–{high}")
 
@@ -155,8 +156,7 @@ def _quality(scorecard: Scorecard | None) -> Iterator[str]:
         yield text("report.nothing-scored")
         return
     yield from _table_head()
-    low, high = format.score(scorecard.interval.low), format.score(scorecard.interval.high)
-    yield _row(text("report.card-this"), scorecard.rouge, f"{low}–{high}")
+    yield _scored_row(text("report.card-this"), scorecard)
     for name in ("constant", "unrelated"):
         floor = getattr(scorecard.floors, name)
         if floor is not None:

@@ -5,6 +5,7 @@ and model card leave the machine: no scores of single rows, no provenance, and n
 sentence of the data folder in it.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,9 +79,10 @@ def check_data(run: Run, folder: Path, now: float) -> None:
     }
     whole = "\n".join(texts.values())
     for name, line in _lines(corpus):
-        if line in whole:
-            file = next(path.name for path, text in texts.items() if line in text)
-            raise BadData("export.push-data", file=file, id=name)
+        for written in {line, json.dumps(line, ensure_ascii=False)[1:-1]}:
+            if written in whole:
+                file = next(path.name for path, text in texts.items() if written in text)
+                raise BadData("export.push-data", file=file, id=name)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from yoyak.config.schema import Recipe
+from yoyak.data.corpus import parse_turns
+from yoyak.data.prompt import format_turns
 from yoyak.engine.exported import (
     CTRANSLATE2_VOCABULARY,
     PLACE,
@@ -28,7 +30,7 @@ class Usage(NamedTuple):
     blocks: tuple[tuple[str, str], ...]
 
 
-def recipes(exported: ExportedModel, recipe: Recipe) -> Iterator[Usage]:
+def usages(exported: ExportedModel, recipe: Recipe) -> Iterator[Usage]:
     """Yield how each program runs the model."""
     match exported.form:
         case "gguf":
@@ -92,15 +94,15 @@ def _load_lines(exported: ExportedModel, kind: str, *, four_bit: bool) -> Iterat
 
 def _prompt_lines(exported: ExportedModel, *, tensors: bool) -> Iterator[str]:
     """Yield lines that set ``ids`` to the prompt: a tensor of one row, or a list."""
-    prompt, line_break = exported.prompt, exported.special_tokens.line_break
+    prompt, tokens = exported.prompt, exported.special_tokens
     as_tensor = ', return_tensors="pt"' if tensors else ""
     yield f"dialogue = {DIALOGUE!r}"
     yield from _turn_lines(exported)
-    if line_break != "\n":
-        yield f'dialogue = dialogue.replace("\\n", {line_break!r})'
+    if tokens.line_break != "\n":
+        yield f'dialogue = dialogue.replace("\\n", {tokens.line_break!r})'
     if prompt.style == "source":
         lines = [line for line in (prompt.system, prompt.instruction) if line]
-        before = "".join(f"{line}{line_break}" for line in lines)
+        before = tokens.separate_lines("".join(f"{line}\n" for line in lines))
         shown = f"{before!r} + dialogue" if before else "dialogue"
         yield f"ids = tokenizer({shown}{as_tensor}).input_ids"
         return
@@ -122,16 +124,17 @@ def _turn_lines(exported: ExportedModel) -> Iterator[str]:
     if exported.prompt.turn_format == "numbered":
         yield "turns = enumerate(dialogue.splitlines(), 1)"
         yield 'dialogue = "\\n".join(f"{number}. {turn}" for number, turn in turns)'
-    elif exported.prompt.turn_format == "spaced":
+    elif exported.prompt.turn_format == "spaced" and exported.special_tokens.line_break == "\n":
         yield 'dialogue = "\\n\\n".join(dialogue.splitlines())'
 
 
 def _messages(exported: ExportedModel) -> Iterator[tuple[str, str]]:
     """Yield roles with what they say; the dialogue follows the user's."""
-    prompt = exported.prompt
+    prompt, tokens = exported.prompt, exported.special_tokens
     if prompt.system:
-        yield "system", prompt.system
-    yield "user", f"{prompt.instruction}\n\n" if prompt.instruction else ""
+        yield "system", tokens.separate_lines(prompt.system)
+    before = f"{prompt.instruction}\n\n" if prompt.instruction else ""
+    yield "user", tokens.separate_lines(before)
 
 
 def _ctranslate2(exported: ExportedModel) -> Iterator[str]:
@@ -217,7 +220,7 @@ def _llama_cpp(exported: ExportedModel) -> Iterator[Usage]:
     yield Usage(
         "Ollama",
         (("sh", f"ollama create {_name(exported)} -f {MODELFILE}\n"
-                f"ollama run {_name(exported)} {shlex.quote(DIALOGUE)}"),),
+                f"ollama run {_name(exported)} {shlex.quote(_formatted_dialogue(exported))}"),),
     )  # fmt: skip
 
 
@@ -239,7 +242,10 @@ def _context(exported: ExportedModel) -> int:
 
 
 def request(exported: ExportedModel, dialogue: str) -> dict[str, object]:
-    """Return the body of a request for the summary of a dialogue, in OpenAI's format."""
+    """Return the body of a request for a summary, in OpenAI's format.
+
+    Turns and speakers of ``dialogue`` are as in the prompts of training.
+    """
     messages = [
         {"role": role, "content": content + (dialogue if role == "user" else "")}
         for role, content in _messages(exported)
@@ -253,8 +259,12 @@ def request(exported: ExportedModel, dialogue: str) -> dict[str, object]:
     }
 
 
+def _formatted_dialogue(exported: ExportedModel) -> str:
+    return format_turns(exported.prompt, parse_turns(DIALOGUE))
+
+
 def _curl(exported: ExportedModel) -> str:
-    body = json.dumps(request(exported, DIALOGUE), ensure_ascii=False)
+    body = json.dumps(request(exported, _formatted_dialogue(exported)), ensure_ascii=False)
     return (
         f"curl -s http://127.0.0.1:{_PORT}/v1/chat/completions "
         f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"

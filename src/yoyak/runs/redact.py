@@ -105,6 +105,12 @@ def redact(text: str) -> str:
     return text
 
 
+def secret_line(text: str) -> int | None:
+    """Return the number of the first line that ``redact`` would change, counted from 1."""
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, line in lines if redact(line) != line), None)
+
+
 class _RedactedStream(io.TextIOWrapper):
     """A text stream that redacts each write; a print or a log record is one write."""
 

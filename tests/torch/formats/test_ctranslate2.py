@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from support.exports import printed_by_card
+from support.exports import summaries_of_card
 from yoyak.config.schema import BeamSearch, Greedy, Sampling
 from yoyak.engine.formats.export import form_decode
+from yoyak.engine.models.weights import read_tensors
 from yoyak.errors import BadRecipe, Unavailable
 
 pytestmark = pytest.mark.torch
@@ -26,13 +27,17 @@ def test_it_answers_as_the_engine_from_the_same_prompts(architecture, exported, 
     assert prompts == [True] * len(form.rows)
     assert texts == form.said
     assert len(set(texts)) > 1
-    assert printed_by_card(form.card(), form.folder, monkeypatch).strip()
+    printed, answered = summaries_of_card(form, monkeypatch)
+    assert printed == answered != ""
 
 
 def test_int8_weights_are_smaller_and_still_answer(exported):
     form = exported("bart", "ctranslate2", "int8")
     texts, prompts = form.answers()
     assert form.record.quantisation == "int8"
+    trained = read_tensors(form.request.engine_folder / "weights").values()
+    as_float32 = 4 * sum(value.numel() for value in trained)
+    assert (form.folder / "model.bin").stat().st_size < 0.5 * as_float32
     assert all(prompts)
     assert all(texts)
 

@@ -48,16 +48,20 @@ def test_every_number_format_is_read_and_answers(quantisation, exported):
     texts, prompts = form.answers()
     assert all(prompts)
     assert all(texts)
+    assert number_formats(form)["blk.0.ffn_up.weight"] == quantisation
     if quantisation in {"F16", "BF16", "F32"}:
         assert texts == form.said
 
 
-def test_eight_bits_take_about_half_of_sixteen_and_vectors_stay_whole(exported):
+def number_formats(form):
     from gguf import GGUFReader
 
-    form = exported("llama", "gguf", "Q8_0")
     tensors = GGUFReader(form.folder / gguf.FILE).tensors
-    kinds = {tensor.name: tensor.tensor_type.name for tensor in tensors}
+    return {tensor.name: tensor.tensor_type.name for tensor in tensors}
+
+
+def test_matrices_take_eight_bits_and_vectors_stay_whole(exported):
+    kinds = number_formats(exported("llama", "gguf", "Q8_0"))
     assert kinds["blk.0.ffn_up.weight"] == "Q8_0"
     assert kinds["blk.0.attn_norm.weight"] == "F32"
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import torch  # noqa: TID253 -- pytest leaves this folder alone where torch is not wanted
-from support.exports import printed_by_card, record_of
+from support.exports import record_of, summaries_of_card
 from yoyak.config.load import resolve
 from yoyak.config.schema import BeamSearch, Greedy
 from yoyak.engine.formats import export, onnx
@@ -32,7 +32,8 @@ def test_it_answers_as_the_engine_from_the_same_prompts(architecture, exported, 
     assert prompts == [True] * len(form.rows)
     assert texts == form.said
     assert len(set(texts)) > 1
-    assert printed_by_card(form.card(), form.folder, monkeypatch).strip()
+    printed, answered = summaries_of_card(form, monkeypatch)
+    assert printed == answered != ""
 
 
 class Bigrams(torch.nn.Module):

@@ -9,6 +9,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.engine.exported import CTRANSLATE2_VOCABULARY as VOCABULARY
 from yoyak.engine.exported import ExportedModel, ctranslate2_options
 from yoyak.engine.formats.runtime import Answer, FolderTokenizer, answer_of, name_of, require
+from yoyak.engine.inference.ctranslate2 import complete_bart_config
 from yoyak.engine.models.model import ModelBundle
 from yoyak.errors import BadRecipe
 from yoyak.values import Source
@@ -36,9 +37,8 @@ def write_ctranslate2(bundle: ModelBundle, target: Path, quantisation: str) -> N
     loader = converters._MODEL_LOADERS.get(name)
     if loader is None:
         raise BadRecipe("export.no-converter", form="ctranslate2", type=model.config.model_type)
-    # transformers 5 dropped this field from BART, whose blocks are post-norm.
-    if name == "BartConfig" and not hasattr(model.config, "normalize_before"):
-        model.config.normalize_before = False
+    if name == "BartConfig":
+        complete_bart_config(model.config)
     _refuse_wide_heads(model.config)
     tokens: Any = PreTrainedTokenizerFast.from_pretrained(target)
 
@@ -112,7 +112,7 @@ class CTranslate2Runtime:
         self._causal = exported.kind == "causal"
         loaded = ctranslate2.Generator if self._causal else ctranslate2.Translator
         self._model: Any = loaded(str(folder), intra_threads=torch.get_num_threads())
-        self._options = ctranslate2_options(exported)
+        self._options = ctranslate2_options(exported) | {"return_end_token": True}
         vocabulary = json.loads((folder / VOCABULARY[exported.kind]).read_text("utf-8"))
         never = [[vocabulary[token]] for token in exported.suppress_tokens]
         self._options["suppress_sequences"] = never or None

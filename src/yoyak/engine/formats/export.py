@@ -1,7 +1,8 @@
 """Export a trained model in one of the formats, and let the result answer dialogues again."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,18 +92,21 @@ def write_export(request: ExportRequest, target: Path) -> ExportedModel:
     Raises:
         InputMissing: there are no whole weights, or none of that form.
         Unavailable: a library that the format needs is not installed.
-        BadRecipe: the format cannot hold this architecture, tokenizer or number format.
+        BadRecipe: the format cannot hold this architecture, tokenizer or number format, or has the
+            one of training alone.
     """
     silence_libraries()
     limit_threads(request.recipe)
-    record = _write_trained(request, target) if request.form in {None, "adapters"} else None
-    record = record or _write_converted(request, target)
+    write = _write_trained if request.form in {None, "adapters"} else _write_converted
+    record = write(request, target)
     atomic.write_value(target / FILE, record)
     return record
 
 
 def _write_trained(request: ExportRequest, target: Path) -> ExportedModel:
     recipe = request.recipe
+    if request.quantisation is not None:
+        raise BadRecipe("export.trained-quantisation", found=request.quantisation)
     saved = weights.read(request.engine_folder / weights.FOLDER)
     if request.form == "adapters" and saved is not None and saved.form != "adapters":
         raise InputMissing("export.no-adapters", run=request.run)
@@ -219,17 +223,12 @@ def answer_rows(
         RunFailed: it cannot load what was written, or fails on a row.
     """
     trained = load_tokenizer(str(request.engine_folder / weights.FOLDER), request.recipe)
-    sources = [_source(trained, dialogue, exported) for dialogue in dialogues]
+    sources = [prompt_of(dialogue, trained, exported) for dialogue in dialogues]
     expected = [tuple(trained.encode_source(source)) for source in sources]
     longest = max(map(len, expected), default=0)
-    try:
+    with runtime_errors("export.not-loaded", form=exported.form):
         runtime = load_runtime(folder, exported, request.recipe, longest)
         answers = list(runtime.answer(sources))
-    except YoyakError:
-        raise
-    except Exception as error:  # another program's, which may be any
-        problem = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunFailed("export.not-loaded", form=exported.form, problem=problem) from error
     rows = [
         FormAnswer(
             dialogue.id,
@@ -239,6 +238,22 @@ def answer_rows(
         for dialogue, ids, answer in zip(dialogues, expected, answers, strict=True)
     ]
     return FormAnswers(runtime.name, rows)
+
+
+@contextmanager
+def runtime_errors(key: str, **fields: object) -> Iterator[None]:
+    """Turn whatever another program raises into the sentence ``key``, which has its ``problem``.
+
+    Raises:
+        RunFailed: it raised.
+    """
+    try:
+        yield
+    except YoyakError:
+        raise
+    except Exception as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        raise RunFailed(key, problem=problem, **fields) from error
 
 
 def load_runtime(folder: Path, exported: ExportedModel, recipe: Recipe, longest: int) -> Runtime:
@@ -258,7 +273,7 @@ def load_runtime(folder: Path, exported: ExportedModel, recipe: Recipe, longest:
             return TransformersRuntime(folder, exported, recipe)
 
 
-def _source(tokenizer: ModelTokenizer, dialogue: Dialogue, exported: ExportedModel) -> Source:
+def prompt_of(dialogue: Dialogue, tokenizer: ModelTokenizer, exported: ExportedModel) -> Source:
     """Return the prompt of a dialogue, shortened as in training."""
 
     def count_tokens(source: Source) -> int:

@@ -3,7 +3,6 @@
 A runtime gets messages or a text, as a user would give them, and says which ids it made of them.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +25,9 @@ class Answer(NamedTuple):
 def answer_of(
     prompt: Sequence[int], new: Sequence[int], text: str, exported: ExportedModel
 ) -> Answer:
-    """Return the answer of new ids, with or without the stop token that ended them."""
+    """Return the answer of new ids, of which a stop token is the last one if it ended them."""
     is_stopped = bool(new) and new[-1] in exported.special_tokens.stop_ids
-    is_cut = len(new) >= exported.longest_answer and not is_stopped
-    stop = StopReason.LENGTH if is_cut else StopReason.STOP_TOKEN
+    stop = StopReason.STOP_TOKEN if is_stopped else StopReason.LENGTH
     return Answer(tuple(prompt), text, len(new), stop)
 
 
@@ -53,17 +51,21 @@ class FolderTokenizer:
     def __init__(self, folder: Path, exported: ExportedModel) -> None:
         from transformers import AutoTokenizer
 
-        self._line_break = exported.special_tokens.line_break
+        self._special_tokens = exported.special_tokens
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
     def encode(self, source: Source) -> list[int]:
         """Return the ids of a prompt."""
         if source.text is not None:
-            text = re.sub(r"\n+", lambda _: self._line_break, source.text)
+            text = self._special_tokens.separate_lines(source.text)
             return list(self._tokenizer(text)["input_ids"])
+        messages = [
+            message | {"content": self._special_tokens.separate_lines(message["content"])}
+            for message in messages_of(source)
+        ]
         return list(
             self._tokenizer.apply_chat_template(
-                messages_of(source), add_generation_prompt=True, return_dict=True
+                messages, add_generation_prompt=True, return_dict=True
             )["input_ids"]
         )
 

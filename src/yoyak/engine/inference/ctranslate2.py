@@ -115,6 +115,12 @@ class CTranslate2Decoder:
         return [[int(token) for token in result.hypotheses[0]] for result in results]
 
 
+def complete_bart_config(config: Any) -> None:
+    """Say that BART's blocks are post-norm: CTranslate2 reads it, transformers 5 dropped it."""
+    if not hasattr(config, "normalize_before"):
+        config.normalize_before = False
+
+
 def _convert(bundle: ModelBundle, folder: Path) -> None:
     """Write the model in CTranslate2's format, with the ids' own numbers as vocabulary."""
     from ctranslate2.converters.transformers import BartLoader
@@ -122,9 +128,7 @@ def _convert(bundle: ModelBundle, folder: Path) -> None:
     model: Any = bundle.model
     if hasattr(model, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
-    # transformers 5 dropped this field from BART, whose blocks are post-norm.
-    if not hasattr(model.config, "normalize_before"):
-        model.config.normalize_before = False
+    complete_bart_config(model.config)
     tokenizer = bundle.tokenizer
     with torch.no_grad():
         spec = BartLoader().get_model_spec(model)

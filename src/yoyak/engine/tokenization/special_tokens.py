@@ -61,6 +61,12 @@ class SpecialTokens(Value, frozen=True, kw_only=True, forbid_unknown_fields=Fals
     line_break: str = "\n"
     """What separates lines in a prompt; not a line break where the vocabulary loses it."""
 
+    def separate_lines(self, text: str) -> str:
+        """Return ``text`` with ``line_break`` between its lines, as every prompt has it."""
+        if self.line_break == "\n":
+            return text
+        return re.sub(r"\n+", lambda _: self.line_break, text)
+
 
 def chat_tokens(
     hf_tokenizer: "PreTrainedTokenizerFast",

@@ -117,13 +117,21 @@ class ModelTokenizer:
 
     def render(self, source: Source) -> str:
         """Return a prompt as text, special tokens spelt out."""
+        prepared = self.prepare(source)
         if self.style == "source":
-            return self._prepared(source.text or "")
-        messages = [
-            Message(role=message.role, text=self._prepared(message.text))
-            for message in source.messages
-        ]
-        return self.template.render(messages)
+            return prepared.text or ""
+        return self.template.render(prepared.messages)
+
+    def prepare(self, source: Source) -> Source:
+        """Return a prompt with special tokens escaped and lines separated, as ``render`` does."""
+        return msgspec.structs.replace(
+            source,
+            text=None if source.text is None else self._prepared(source.text),
+            messages=tuple(
+                Message(role=message.role, text=self._prepared(message.text))
+                for message in source.messages
+            ),
+        )
 
     def encode_source(self, source: Source) -> list[int]:
         """Return the prompt's ids: to the header of the answer, or to EOS for an encoder."""
@@ -207,9 +215,7 @@ class ModelTokenizer:
 
     def _prepared(self, text: str) -> str:
         """Escape special tokens, and separate lines by what the vocabulary has for it."""
-        escaped = self._escape(text)
-        separator = self.special_tokens.line_break
-        return escaped if separator == "\n" else re.sub(r"\n+", separator, escaped)
+        return self.special_tokens.separate_lines(self._escape(text))
 
     def _encode(self, text: str, *, framed: bool = False) -> list[int]:
         return list(self._backend.encode(text, add_special_tokens=framed).ids)
