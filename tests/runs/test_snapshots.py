@@ -67,7 +67,7 @@ def test_a_push_that_is_killed_leaves_the_snapshot_before_it(store, tmp_path, mo
     write = snapshots._Store.write
 
     def die_before_the_snapshot(self, name, content):
-        if name == snapshots.SNAPSHOT:
+        if name == snapshots.SNAPSHOT_FILE:
             raise KeyboardInterrupt
         write(self, name, content)
 
@@ -108,11 +108,59 @@ def test_a_damaged_object_is_not_taken_for_the_file(tmp_path):
     assert not (tmp_path / "two/runs/one/events.jsonl").exists()
 
 
+def test_an_object_that_is_missing_is_named_with_its_file(store, tmp_path):
+    fill(tmp_path / "one")
+    push(tmp_path / "one", store)
+    files, root = fsspec.core.url_to_fs(store)
+    name = json.loads(files.cat_file(f"{root}/snapshot.json"))["files"]["runs/one/events.jsonl"]
+    files.rm_file(f"{root}/objects/{name['sha256']}")
+    with pytest.raises(BadData, match=r"events\.jsonl.*yoyak sync"):
+        fetch(store, tmp_path / "two")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no such bucket"), LookupError("no key")])
+def test_a_store_that_fails_is_named_and_no_file_taken_for_removed(error, tmp_path, monkeypatch):
+    """Libraries of stores raise what they like; a bucket that is missing is a missing file."""
+    fill(tmp_path / "one")
+
+    def fail(self, *given, **how):
+        raise error
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "put_file", fail)
+    with pytest.raises(Unavailable, match=rf"memory://bucket/new.*{error.args[0]}"):
+        push(tmp_path / "one", "memory://bucket/new")
+
+
+def test_a_file_that_a_run_removes_meanwhile_is_left_out(store, tmp_path, monkeypatch):
+    one = tmp_path / "one"
+    fill(one)
+    write = snapshots._Store.write
+
+    def remove_first(self, name, content):
+        if content == one / "runs/one/events.jsonl":
+            content.unlink()
+        write(self, name, content)
+
+    monkeypatch.setattr(snapshots._Store, "write", remove_first)
+    push(one, store)
+    assert fetch(store, tmp_path / "two").copied == 3
+    assert not (tmp_path / "two/runs/one/events.jsonl").exists()
+
+
+def test_a_snapshot_of_a_newer_version_is_refused(tmp_path):
+    (tmp_path / "snapshot.json").write_text('{"format": 2, "contents": []}')
+    for copy in (lambda: fetch(str(tmp_path), tmp_path / "two"),
+                 lambda: push(tmp_path / "two", str(tmp_path))):  # fmt: skip
+        with pytest.raises(BadData, match=r"format 2"):
+            copy()
+
+
 def test_a_snapshot_cannot_write_outside_of_the_workspace(tmp_path):
     record = {"size_bytes": 0, "sha256": "0" * 64}
-    (tmp_path / "snapshot.json").write_text(json.dumps({"files": {"../x": record}}))
-    with pytest.raises(BadData):
-        fetch(str(tmp_path), tmp_path / "two")
+    for name in ("../x", "runs/../../x", "/etc/x"):
+        (tmp_path / "snapshot.json").write_text(json.dumps({"files": {name: record}}))
+        with pytest.raises(BadData, match=name):
+            fetch(str(tmp_path), tmp_path / "two")
 
 
 def test_a_store_that_is_empty_or_unknown_is_said(tmp_path):

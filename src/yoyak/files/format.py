@@ -17,6 +17,7 @@ batch output           1       (``job.json`` of ``yoyak predict``)
 study                  1       (``studies/<name>/study.json``)
 export                 1       (``export.json`` of an exported model)
 ratings                1       (each line of ``ratings.jsonl``)
+snapshot               1       (``snapshot.json`` of a store that ``yoyak sync`` wrote)
 =====================  ======  ==================================================================
 
 A newer record is refused with one sentence. Event logs are the exception: unknown events are
@@ -39,8 +40,8 @@ class DiskFormat(NamedTuple):
     record: str
     number: int
 
-    def check(self, content: bytes, path: Path) -> None:
-        """Refuse a JSON record, read from ``path``, that a newer version wrote.
+    def check(self, content: bytes, path: Path | str) -> None:
+        """Refuse a JSON record, read from ``path`` (or a URL), that a newer version wrote.
 
         Raises:
             BadData: its number is above ours; the message names ``path`` and both numbers.
@@ -61,6 +62,7 @@ BATCH = DiskFormat("batch output", 1)
 STUDY = DiskFormat("study", 1)
 EXPORT = DiskFormat("export", 1)
 RATINGS = DiskFormat("ratings", 1)
+SNAPSHOT = DiskFormat("snapshot", 1)
 
 
 class _Numbered(msgspec.Struct):
@@ -69,8 +71,8 @@ class _Numbered(msgspec.Struct):
     format: int = 1
 
 
-def decode_record(content: bytes, kind: type[_T], disk_format: DiskFormat, path: Path) -> _T:
-    """Decode the JSON record ``content``, which was read from ``path``.
+def decode_record(content: bytes, kind: type[_T], disk_format: DiskFormat, path: Path | str) -> _T:
+    """Decode the JSON record ``content``, which was read from ``path`` (or a URL).
 
     Raises:
         BadData: a newer version wrote it.

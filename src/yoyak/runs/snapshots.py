@@ -15,17 +15,18 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from yoyak.errors import BadData, InputMissing, Unavailable
+from yoyak.errors import BadData, InputMissing, Unavailable, YoyakError
 from yoyak.files import atomic
+from yoyak.files.format import SNAPSHOT, decode_record
 from yoyak.values import Value
 
-SNAPSHOT = "snapshot.json"
+SNAPSHOT_FILE = "snapshot.json"
 KNOWN = ".snapshot.json"
 """In the workspace: the snapshot that it was last written to or read from."""
 _LEFT_OUT = frozenset({KNOWN, ".lock", ".cluster.lock", "run.lock"})
@@ -42,7 +43,13 @@ class WorkspaceSnapshot(Value, frozen=True, kw_only=True):
     """The files of a workspace at one moment, by path below it."""
 
     files: dict[str, SnapshotFile]
-    format: int = 1
+    format: int = SNAPSHOT.number
+
+    def __post_init__(self) -> None:
+        """Refuse a path that leads out of the workspace: a store may be anybody's."""
+        for name in self.files:
+            if name.startswith("/") or ".." in Path(name).parts:
+                raise ValueError(f"{name} is no path below a workspace")
 
 
 class SyncResult(NamedTuple):
@@ -67,13 +74,17 @@ def push(workspace: Path, url: str) -> SyncResult:
     files = {}
     copied = copied_bytes = 0
     for path in _files(workspace):
-        with suppress(FileNotFoundError):  # a run at work has removed it: an old checkpoint
+        try:
             found, is_new = store.add(path)
-            if is_new:
-                copied, copied_bytes = copied + 1, copied_bytes + found.size_bytes
-            files[path.relative_to(workspace).as_posix()] = found
+        except (FileNotFoundError, Unavailable):
+            if path.exists():
+                raise
+            continue  # a run at work has removed it: an old checkpoint
+        if is_new:
+            copied, copied_bytes = copied + 1, copied_bytes + found.size_bytes
+        files[path.relative_to(workspace).as_posix()] = found
     snapshot = WorkspaceSnapshot(files=files)
-    store.write(SNAPSHOT, msgspec.json.encode(snapshot))
+    store.write(SNAPSHOT_FILE, msgspec.json.encode(snapshot))
     _remember(workspace, snapshot)
     return SyncResult(copied, copied_bytes, len(files) - copied)
 
@@ -83,7 +94,7 @@ def fetch(url: str, workspace: Path) -> SyncResult:
 
     Raises:
         InputMissing: there is no snapshot.
-        BadData: a file was changed here since the last copy, or is damaged in the store.
+        BadData: a file was changed here since the last copy, or is damaged or missing in the store.
         Unavailable: as ``push``.
     """
     store = _Store(url)
@@ -93,7 +104,7 @@ def fetch(url: str, workspace: Path) -> SyncResult:
     known = _known(workspace) or WorkspaceSnapshot(files={})
     wanted = {}
     for name, record in snapshot.files.items():
-        path = workspace / _checked(name)
+        path = workspace / name
         here = _record(path) if path.is_file() else None
         if here == record:
             continue
@@ -126,13 +137,12 @@ class _Store:
 
     def snapshot(self) -> WorkspaceSnapshot | None:
         """Return the store's snapshot, if there is one."""
-        try:
-            content = self._files.cat_file(f"{self._root}/{SNAPSHOT}")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Unavailable("runs.no-store", url=self._url, problem=error) from error
-        return _decoded(content, f"{self._url}/{SNAPSHOT}")
+        with self._answering():
+            try:
+                content = self._files.cat_file(f"{self._root}/{SNAPSHOT_FILE}")
+            except FileNotFoundError:
+                return None
+        return _decoded(content, f"{self._url}/{SNAPSHOT_FILE}")
 
     def add(self, path: Path) -> tuple[SnapshotFile, bool]:
         """Write the content of a file unless it is there; return whether it was written."""
@@ -140,41 +150,56 @@ class _Store:
             before = path.stat()
             record = _record(path)
             name = f"objects/{record.sha256}"
-            is_new = not self._files.exists(f"{self._root}/{name}")
+            with self._answering():
+                is_new = not self._files.exists(f"{self._root}/{name}")
             if is_new:
                 self.write(name, path)
             after = path.stat()
             if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
                 return record, is_new
             if is_new:  # a log that has grown meanwhile: what was written may be more of it
-                self._files.rm_file(f"{self._root}/{name}")
+                with self._answering():
+                    self._files.rm_file(f"{self._root}/{name}")
 
     def write(self, name: str, content: bytes | Path) -> None:
         """Write an object, which appears whole."""
         target = f"{self._root}/{name}"
-        if isinstance(content, Path) and not self._is_local:
-            self._files.put_file(str(content), target)
-        elif not self._is_local:
-            self._files.pipe_file(target, content)
-        else:
-            stream = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
-            with stream, atomic.whole_file(Path(target)) as write:
-                for chunk in _chunks(stream):
-                    write(chunk)
+        with self._answering():
+            if isinstance(content, Path) and not self._is_local:
+                self._files.put_file(str(content), target)
+            elif not self._is_local:
+                self._files.pipe_file(target, content)
+            else:
+                stream = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+                with stream, atomic.whole_file(Path(target)) as write:
+                    for chunk in _chunks(stream):
+                        write(chunk)
 
     def get(self, record: SnapshotFile, path: Path) -> None:
         """Write the content of a record to ``path``, whole, once its hash is that of the record."""
         digest = hashlib.sha256()
         source: Any
-        with (
-            self._files.open(f"{self._root}/objects/{record.sha256}", "rb") as source,
-            atomic.whole_file(path, record.size_bytes) as write,
-        ):
-            for chunk in _chunks(source):
-                digest.update(chunk)
-                write(chunk)
-            if digest.hexdigest() != record.sha256:
-                raise BadData("runs.damaged-object", path=path, url=self._url)
+        with self._answering():
+            try:
+                source = self._files.open(f"{self._root}/objects/{record.sha256}", "rb")
+            except FileNotFoundError as error:
+                raise BadData("runs.damaged-object", path=path, url=self._url) from error
+            with source, atomic.whole_file(path, record.size_bytes) as write:
+                for chunk in _chunks(source):
+                    digest.update(chunk)
+                    write(chunk)
+                if digest.hexdigest() != record.sha256:
+                    raise BadData("runs.damaged-object", path=path, url=self._url)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn what the store's library raises into an error that names the store."""
+        try:
+            yield
+        except YoyakError:
+            raise
+        except Exception as error:
+            raise Unavailable("runs.no-store", url=self._url, problem=error) from error
 
 
 def _files(workspace: Path) -> Iterator[Path]:
@@ -197,13 +222,6 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _checked(name: str) -> str:
-    """Return a path of a snapshot that stays below the workspace."""
-    if name.startswith("/") or ".." in Path(name).parts:
-        raise BadData("runs.bad-name", name=name)
-    return name
-
-
 def _known(workspace: Path) -> WorkspaceSnapshot | None:
     path = workspace / KNOWN
     return _decoded(path.read_bytes(), str(path)) if path.is_file() else None
@@ -215,6 +233,6 @@ def _remember(workspace: Path, snapshot: WorkspaceSnapshot) -> None:
 
 def _decoded(content: bytes, place: str) -> WorkspaceSnapshot:
     try:
-        return msgspec.json.decode(content, type=WorkspaceSnapshot)
-    except msgspec.DecodeError as error:
+        return decode_record(content, WorkspaceSnapshot, SNAPSHOT, place)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadData("runs.bad-record", path=place, problem=error) from error
