@@ -120,7 +120,7 @@ def test_what_cannot_be_done_has_its_exit_code_and_leaves_nothing(words, code, y
 
 def test_a_line_up_that_the_disk_stops_says_so_with_its_own_code(yoyak, data):
     (yoyak.folder / "yoyak.toml").write_text("[limits]\ndisk_free_gb = 1e9\n", "utf-8")
-    done = yoyak.in_a_process("run", "lead", "--data", data, check=False)
+    done = yoyak("run", "lead", "--data", data, check=False)
     assert done.returncode == 74
     assert "GB" in done.stderr
 

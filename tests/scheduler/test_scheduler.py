@@ -381,6 +381,21 @@ def test_a_line_up_that_the_disk_stopped_says_so_with_74(runs_of, corpus):
     assert line.danger.exit_code == 74
 
 
+def test_a_run_that_ends_before_the_first_look_at_the_disk_is_stopped_all_the_same(runs_of, corpus):
+    class Quick(LocalMachine):
+        def start(self, *given):
+            worker = super().start(*given)
+            worker.process.wait()
+            return worker
+
+    quick, other = runs_of("Steady", "Patient")
+    limits_ = ResourceLimits(disk_free_gb=10.0**9)
+    line = Scheduler(corpus, lambda run, event: None, limits_, Quick())
+    results = [outcome.result for outcome in line.run_all([quick, other])]
+    assert results == [RunResult.FINISHED, RunResult.INTERRUPTED]
+    assert isinstance(line.danger, DiskFull)
+
+
 # --- signals from outside ------------------------------------------------------------------------
 
 PARENT = """

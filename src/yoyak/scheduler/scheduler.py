@@ -95,9 +95,10 @@ class Scheduler:
         with on_stop_signal(self._on_stop_signal):
             try:
                 while self._waiting or self._workers:
-                    for outcome in (*self._start_runs(), *self._collect_ended()):
-                        outcomes[outcome.run.name] = outcome
-                    self._monitor_workers()
+                    ended = list(self._start_runs())
+                    self._monitor_workers()  # before any is collected: no run is too short for it
+                    ended += self._collect_ended()
+                    outcomes.update((outcome.run.name, outcome) for outcome in ended)
             finally:
                 for worker in self._workers:
                     worker.end()
