@@ -132,3 +132,10 @@ def test_a_worker_s_own_gpu_is_measured_by_index_or_uuid(tmp_path, fake_gpus, mo
     assert limits.read(tmp_path, "1").vram_total_gb == second
     assert limits.read(tmp_path, "GPU-1a0b").vram_total_gb == second
     assert limits.read(tmp_path, "GPU-f").vram_total_gb is None
+
+
+@pytest.mark.parametrize("visible", ["0,1", "1,0"])
+def test_of_a_run_s_gpus_the_fullest_is_measured(tmp_path, fake_gpus, visible):
+    fake_gpus({"memory": (24576, 1000)}, {"memory": (24576, 24000)}, {"memory": (24576, 24500)})
+    found = limits.read(tmp_path, visible).vram_used_gb
+    assert found == pytest.approx(24000 * 2**20 / 1e9)

@@ -6,6 +6,7 @@ from the shared folder. A worker whose node is lost counts as killed: Ray places
 another node, where it goes on from the newest whole checkpoint.
 """
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,8 @@ class NodeWorker:
             self._worker = WorkerProcess(Run(job.folder), job.data_folder, processes=job.processes)
         self._worker.request_stop(requests)
         self._worker.check()
-        self._monitor.check({self._worker.run: None}, ())
+        # Ray has set it to the GPUs of this actor.
+        self._monitor.check({self._worker.run: os.environ.get("CUDA_VISIBLE_DEVICES")}, ())
         return self._worker.poll()
 
     def end(self) -> None:

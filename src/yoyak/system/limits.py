@@ -60,13 +60,15 @@ LimitDecision = WithinLimits | NearLimit | OverLimit
 
 
 def read(folder: Path, visible: str | None = None) -> Readings:
-    """Measure the disk that holds ``folder``, the RAM, and the first visible GPU.
+    """Measure the disk that holds ``folder``, the RAM, and one GPU.
 
-    ``visible`` is a worker's CUDA_VISIBLE_DEVICES (index, UUID); ``None`` is the environment's.
+    ``visible`` is a worker's CUDA_VISIBLE_DEVICES (indices, UUIDs): that with the least free memory
+    is measured. ``None`` is the environment's, of which the first one is used.
     """
     used, free = _disk(folder)
     ram_used, ram_free = _ram()
-    gpu = next(iter(visible_gpus(visible)), None)
+    gpus = visible_gpus(visible) if visible is not None else visible_gpus()[:1]
+    gpu = min(gpus, key=lambda each: each.free_gb, default=None)
     return Readings(
         disk_free_gb=free,
         disk_used_gb=used,
