@@ -21,6 +21,7 @@ from yoyak import engine as engines
 from yoyak.config.schema import Recipe
 from yoyak.data.training_rows import held_out_split, training_split
 from yoyak.engine import Emit, Engine, GenerateJob, GenerationStopped, TrainJob
+from yoyak.engine.base_facts import KINDS
 from yoyak.errors import BadData, Interrupted, RunFailed
 from yoyak.events import (
     Finished,
@@ -214,7 +215,7 @@ def compute_gradients(run: Run, corpus: Corpus) -> None:
 
 def is_trained_by_ranks(recipe: Recipe) -> bool:
     """Return whether several processes can train the recipe: an engine of ours with a model."""
-    return recipe.engine in {"seq2seq", "qlora"} and recipe.train.epochs > 0
+    return recipe.engine in KINDS and recipe.train.epochs > 0
 
 
 def _take_supervised(run: Run) -> None:

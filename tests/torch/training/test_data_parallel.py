@@ -73,7 +73,7 @@ def ranks(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")
-@pytest.mark.parametrize("form", ["bart", "lora"])
+@pytest.mark.parametrize("form", ["bart", "lora", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_two_processes_end_with_the_bits_of_one(form, context, ranks, bits, tmp_path):
     alone = context(form, *SETS, folder=tmp_path / "alone")
     train(alone)

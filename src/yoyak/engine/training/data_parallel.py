@@ -38,7 +38,7 @@ WAIT = timedelta(days=7)
 LIBRARIES = ("yoyak", "torch", "transformers", "peft")
 
 Identity = tuple[str, ...]
-"""What all ranks must have in common, and must say."""
+"""What all ranks must have in common; rank 0 compares it before the first step."""
 
 
 class GradientRequest(NamedTuple):
@@ -83,9 +83,7 @@ class GradientSource(NamedTuple):
         for key, value in self.optimizer.named.items():
             digest.update(f"{key}{[*value.shape]}".encode())
             digest.update(value.detach().cpu().numpy().tobytes())
-        versions = [
-            f"{each} {version(each)}" for each in ("yoyak", "torch", "transformers", "peft")
-        ]
+        versions = [f"{each} {version(each)}" for each in LIBRARIES]
         return (*parts, *versions, name, f"{len(self.rows)} rows", digest.hexdigest())
 
 
@@ -154,7 +152,7 @@ def other_ranks() -> Iterator[Callable[[GradientSource, Identity], MainRank] | N
     try:
         yield MainRank
     finally:
-        with suppress(Interrupted), _communicating():  # one that is gone needs no word
+        with suppress(Interrupted), _communicating():  # a lost rank needs no message
             _join()
             _broadcast("end")
         dist.destroy_process_group()
@@ -170,7 +168,7 @@ def compute_gradients(prepare: Callable[[], tuple[GradientSource, Identity]]) ->
         prepare: loads base and rows, once rank 0 has: both lie in the run's folder then.
 
     Raises:
-        Interrupted: rank 0 ended without a word.
+        Interrupted: rank 0 was lost.
     """
     with _communicating():
         _join()
@@ -233,14 +231,14 @@ class _Exchange:
         self._optimizer = optimizer
         self._values = optimizer.trained_values()
         count = sum(value.numel() for value in self._values)
-        self._room = torch.empty(count, device=optimizer.bundle.device)  # trained in float32
+        self._buffer = torch.empty(count, device=optimizer.bundle.device)  # trained in float32
 
     def broadcast_weights(self) -> None:
         """Give all ranks the weights of rank 0."""
-        torch.cat([value.flatten() for value in self._values], out=self._room)
-        dist.broadcast(self._room, src=0)
+        torch.cat([value.flatten() for value in self._values], out=self._buffer)
+        dist.broadcast(self._buffer, src=0)
         if dist.get_rank():
-            parts = torch.split(self._room, [value.numel() for value in self._values])
+            parts = torch.split(self._buffer, [value.numel() for value in self._values])
             for value, part in zip(self._values, parts, strict=True):
                 value.copy_(part.view(value.shape))
 
@@ -250,7 +248,7 @@ class _Exchange:
         header = [float(loss), *(float(each is not None) for each in gradients)]
         dist.send(torch.tensor(header, dtype=torch.float64), dst=0)
         present = [each.flatten() for each in gradients if each is not None]
-        part = self._room[: sum(each.numel() for each in present)]
+        part = self._buffer[: sum(each.numel() for each in present)]
         torch.cat(present, out=part)
         dist.send(part, dst=0)
 
@@ -260,7 +258,7 @@ class _Exchange:
         dist.recv(header, src=rank)
         loss, *marks = header.tolist()
         pairs = zip(self._values, marks, strict=True)
-        dist.recv(self._room[: sum(value.numel() for value, mark in pairs if mark)], src=rank)
+        dist.recv(self._buffer[: sum(value.numel() for value, mark in pairs if mark)], src=rank)
         self._optimizer.add_pass_gradients(self._parts([bool(mark) for mark in marks]))
         return float(loss)
 
@@ -270,7 +268,7 @@ class _Exchange:
         start = 0
         for value, is_there in zip(self._values, present, strict=True):
             size = value.numel() if is_there else 0
-            parts.append(self._room[start : start + size].view(value.shape) if is_there else None)
+            parts.append(self._buffer[start : start + size].view(value.shape) if is_there else None)
             start += size
         return parts
 
