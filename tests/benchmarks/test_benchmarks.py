@@ -118,7 +118,7 @@ def test_a_damaged_history_and_a_ratio_that_is_none_are_refused(history, tmp_pat
 
 
 @pytest.mark.torch
-@pytest.mark.slow  # make bench runs it; quicker: torch/pipeline/test_finetune.py
+@pytest.mark.slow  # no quicker kin runs the script; that the engine learns: test_finetune.py
 def test_the_engine_and_the_plain_way_learn_and_say_the_same():
     (found,) = run(str(BENCHMARKS / "engine.py"), "--tiny", "--json")
     training, generation = found["training"], found["generation"]
@@ -133,7 +133,7 @@ def test_the_engine_and_the_plain_way_learn_and_say_the_same():
 
 
 @pytest.mark.torch
-@pytest.mark.slow  # the engine as a whole is timed above
+@pytest.mark.slow  # no quicker kin; that both compute the same: torch/models/test_fused_lora.py
 def test_fused_adapters_are_timed_beside_pefts(tmp_path, monkeypatch):
     monkeypatch.setenv("YOYAK_BENCH_HISTORY", str(tmp_path / "history.jsonl"))
     (found,) = run(str(BENCHMARKS / "adapters.py"), "--tiny")

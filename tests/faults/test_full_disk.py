@@ -38,7 +38,9 @@ def used_bytes(place):
     return shutil.disk_usage(place).used
 
 
-@pytest.mark.slow  # quicker: the one without room for a name
+# Quicker: files/test_atomic.py writes a folder at every size of the disk, and the test below ends a
+# run that finds no room; that its weights are the same afterwards is shown here only.
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_at_any_size_loses_nothing(
     long, note, small_disk, run_of, whole_of, worker, outcome_of, committed
 ):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from yoyak.files.atomic import sha256_file
+from support.outcomes import outcome
 from yoyak.runs.workspace import Workspace
 
 pytestmark = pytest.mark.torch
@@ -74,16 +74,6 @@ def kill_worker_after(
     pytest.fail((folder / "talk.txt").read_text("utf-8"))
 
 
-def outcome(folder: Path) -> dict[str, object]:
-    run = the_run(folder)
-    weights = {
-        path.name: sha256_file(path)
-        for path in sorted((run.folder / "weights").glob("*.safetensors"))
-    }
-    texts = [(one.id, one.text) for one in run.predictions("test")]
-    return {"weights": weights, "texts": sorted(texts), "score": run.scorecard("dev").rouge}
-
-
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory, command):
     """What comes of a recipe where nothing is killed, worked out once."""
@@ -92,14 +82,14 @@ def untouched(tmp_path_factory, command):
     def of(recipe: str, *more: str) -> dict[str, object]:
         folder = tmp_path_factory.mktemp("whole")
         assert command(folder, recipe, *more).wait(timeout=500) == 0
-        found = outcome(folder)
-        assert found["weights"]
-        return found
+        return outcome(the_run(folder))
 
     return of
 
 
-@pytest.mark.slow  # quicker: random kills of a trainer in faults/test_kills.py
+# Quicker: faults/test_kills.py kills the worker and compares the same; scheduler/test_scheduler.py
+# kills the worker's parent.
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["tiny-bart", "tiny-qlora"])
 def test_a_killed_line_up_ends_as_if_nothing_had_happened(
     recipe, tmp_path, command, untouched, long
@@ -113,10 +103,10 @@ def test_a_killed_line_up_ends_as_if_nothing_had_happened(
         assert started.wait(timeout=500) == -signal.SIGKILL
     assert command(tmp_path, recipe).wait(timeout=500) == 0
     assert the_run(tmp_path).state().attempts == kills + 1
-    assert outcome(tmp_path) == untouched(recipe)
+    assert outcome(the_run(tmp_path)) == untouched(recipe)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # quicker: the same stage, ended at chosen steps, in torch/pipeline/test_align.py
 def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(
     tmp_path, command, untouched
 ):
@@ -126,11 +116,12 @@ def test_a_run_killed_while_it_is_aligned_ends_as_if_nothing_had_happened(
         assert started.wait(timeout=500) == -signal.SIGKILL
     assert command(tmp_path, "tiny-bart", *ALIGNED).wait(timeout=500) == 0
     assert the_run(tmp_path).state().attempts == 3
-    assert outcome(tmp_path) == untouched("tiny-bart", *ALIGNED)
-    assert outcome(tmp_path) != untouched("tiny-bart")
+    aligned = outcome(the_run(tmp_path))
+    assert aligned == untouched("tiny-bart", *ALIGNED)
+    assert aligned != untouched("tiny-bart")
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # quicker: trackers/test_live.py, with runs that train nothing
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
 def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(
     tmp_path, command, untouched
@@ -147,7 +138,7 @@ def test_a_failing_mirror_and_a_failing_backup_change_nothing_in_the_run(
     said = (tmp_path / "talk.txt").read_text("utf-8")
     assert said.count("tensorboard no longer follows the runs") == 1
     assert said.count("the backup failed") == 1
-    assert outcome(tmp_path) == untouched("tiny-bart")
+    assert outcome(the_run(tmp_path)) == untouched("tiny-bart")
     run = the_run(tmp_path)
     assert not [one for one in run.state().warnings if one.key.startswith("report.")]
 

@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_file(road, tmp_path, rows, say):
 
 
 @pytest.mark.torch
-@pytest.mark.slow  # quicker: tests/prediction, and the baseline above
+@pytest.mark.slow  # quicker: lead above; an exported toy, torch/formats/test_predictor.py
 def test_a_trained_toy_summarises_a_file_as_it_did_test(yoyak, data):
     pytest.importorskip("torch")
     words = [word for spec in SHORT for word in ("--set", spec)]

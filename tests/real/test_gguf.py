@@ -17,6 +17,7 @@ ROWS = 100
 @pytest.mark.parametrize(
     ("name", "model"),
     [
+        # Only here does llama.cpp split by Llama 3's pattern; Qwen 2.5 has that of Qwen 3.
         pytest.param("llama3", "llama", marks=pytest.mark.slow),
         pytest.param("llama3_2", "llama", marks=pytest.mark.slow),
         pytest.param("qwen2_5", "qwen2", marks=pytest.mark.slow),
