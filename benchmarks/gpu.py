@@ -12,6 +12,7 @@ ours          the engine: token budget, grouped lengths, head on supervised plac
 ours-no-drop  the same with LoRA dropout 0
 ours-unfused  the same with PEFT's layers instead of fused ones
 ours-packed   the same with packed rows and varlen attention (a block-diagonal mask on a CPU)
+ours-packed-no-drop  both; what Unsloth trains
 ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it is installed
 ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
 team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
@@ -51,6 +52,7 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "ours-no-drop": ours,
     "ours-unfused": unfused,
     "ours-packed": packed,
+    "ours-packed-no-drop": packed,
     "ours-liger": liger,
     "ours-compiled": compiled,
     "team": team,
@@ -58,7 +60,7 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "unsloth": unsloth,
 }
 CASES = tuple(RUNS)
-ADAPTED = {"ours-no-drop", "ours-unfused", "ours-packed", "ours-liger", "trl", "unsloth"}
+ADAPTED = set(RUNS) - {"ours", "ours-compiled", "team"}
 """Cases that need adapters."""
 
 
@@ -134,7 +136,7 @@ def built(case: str, recipe: Recipe, shape: ModelShape, hardware: Hardware) -> A
     model, lora = fullsize.build(shape, recipe, hardware), recipe.lora
     if lora is None:
         return model
-    if case == "ours-no-drop":
+    if case.endswith("no-drop"):
         lora = msgspec.structs.replace(lora, lora_dropout=0.0)
     return add_lora(model, lora, "causal", recipe.train.seed)
 
