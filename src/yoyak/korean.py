@@ -1,6 +1,7 @@
 """Korean spelling: particles by the final consonant (책을, 길로), search by initials (초성)."""
 
 import re
+import unicodedata
 
 _HANGUL_START, _HANGUL_END = "가", "힣"
 _FINALS = 28
@@ -90,14 +91,14 @@ def _last_syllable(latin: str) -> str | None:
     return next((syllable for ending, syllable in _LOANWORDS if ending.search(latin)), None)
 
 
-def search_pattern(query: str) -> re.Pattern[str]:
-    """Return the pattern that finds ``query`` in a text, whatever its case.
+def search_patterns(query: str) -> tuple[re.Pattern[str], ...]:
+    """Return a pattern for each word of ``query``; a text in NFC matches where all are found.
 
-    A lone initial consonant stands for every syllable that begins with it (ㅅㅁㅈ finds 소매점),
-    and blanks for any white space.
+    Case is ignored. A lone initial consonant stands for every syllable that begins with it (ㅅㅁㅈ
+    finds 소매점).
     """
-    words = ("".join(map(_letter_pattern, word)) for word in query.split())
-    return re.compile(r"\s+".join(words), re.IGNORECASE)
+    words = unicodedata.normalize("NFC", query).split()
+    return tuple(re.compile("".join(map(_letter_pattern, word)), re.IGNORECASE) for word in words)
 
 
 def _letter_pattern(letter: str) -> str:

@@ -31,10 +31,10 @@ def files(tmp_path_factory, dev):
 def compared(files, data, tmp_path, capsys):
     """Runs compare with options: exit code, and the output from its rows on."""
 
-    def run(*options):
+    def run(*options, files=files, references=data / "dev.csv"):
         with pytest.raises(SystemExit) as ended:
             main(
-                ["--lang", "en", "compare", *files, "--references", str(data / "dev.csv"),
+                ["--lang", "en", "compare", *files, "--references", str(references),
                  "--workspace", str(tmp_path), *options]
             )  # fmt: skip
         said = capsys.readouterr()
@@ -72,6 +72,26 @@ def test_faults_choose_rows_in_which_either_system_has_one(compared, dev):
     assert set(rows_of(said, dev)) == {dev[1].id, dev[2].id}
     _, said, _ = compared("--fault", "malformed_tag", "--fault", "empty")
     assert set(rows_of(said, dev)) == {dev[1].id, dev[2].id, dev[3].id}
+
+
+def test_a_chosen_row_shows_the_fault_that_it_was_chosen_for(compared, dev, data, tmp_path):
+    """A speech level is unusual among all references; alone, the row's own would be usual."""
+    with (data / "dev.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [(row["fname"], row["dialogue"], row["summary"]) for row in csv.DictReader(stream)]
+    rows[4] = (*rows[4][:2], "두 사람은 점심을 먹어요.")
+    written = {
+        "dev.csv": [("fname", "dialogue", "summary"), *rows],
+        "good.csv": [("id", "prediction"), *((key, summary) for key, _, summary in rows)],
+        "bad.csv": [("id", "prediction"), *((key, f"{summary} 끝.") for key, _, summary in rows)],
+    }
+    for name, lines in written.items():
+        with (tmp_path / name).open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows(lines)
+    files = [str(tmp_path / name) for name in ("good.csv", "bad.csv")]
+    fault = ("--fault", "register", "--row", dev[4].id)
+    _, said, _ = compared(*fault, files=files, references=tmp_path / "dev.csv")
+    assert rows_of(said, dev) == [dev[4].id]
+    assert said.count("speech level unlike the references") == 2
 
 
 def test_topics_choose_rows(compared, dev):

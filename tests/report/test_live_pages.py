@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import msgspec
@@ -283,6 +284,27 @@ def a_used_token_is_refused(site, browser, token):
     expect(stranger.locator("#problem")).to_contain_text("used already", timeout=WAIT)
     expect(stranger.locator("#signed-in")).to_be_hidden()
     stranger.close()
+
+
+def test_the_3b_starts_with_two_epochs_in_as_many_actions_as_the_guide_says(site, page):
+    from playwright.sync_api import expect
+
+    page.goto(f"{site.url}/steer#{site.tokens[-1]}")
+    expect(page.locator("#command")).not_to_be_empty(timeout=WAIT)
+    actions = (
+        lambda: page.select_option("#recipe", "llama32-ko-3b"),
+        lambda: page.fill("[id='set-train.epochs']", "2"),
+        lambda: page.click("#start"),
+    )
+    commands = ("yoyak run llama32-ko-3b", "yoyak run --set=train.epochs=2 llama32-ko-3b")
+    for act, command in zip(actions, (*commands, commands[-1]), strict=True):
+        act()
+        expect(page.locator("#command")).to_have_text(command, timeout=WAIT)
+    expect(page.locator("#commands pre").first).to_have_text(HOSTILE, timeout=WAIT)
+    assert site.started[-1][1].command == commands[-1]
+    docs = Path(__file__).parents[2] / "docs"
+    for name, words in (("report.md", "takes {} actions"), ("report.ko.md", "동작 {}번(레시피")):
+        assert words.format(len(actions)) in (docs / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("width", [390, 1200])

@@ -77,8 +77,7 @@ def compare(
 ) -> None:
     """Print which differences between systems are significant and which are not proven."""
     chosen = _row_filter(row or (), fault or (), topic)
-    is_chosen = bool(row or fault or topic)
-    shown = RowsShown(chosen, limit) if rows or is_chosen else None
+    shown = RowsShown(chosen, limit) if rows or not chosen.is_empty else None
     with paged() if shown and not as_json else nullcontext():
         _compare(open_context(None, workspace), systems, references, shown, as_json=as_json)
 
@@ -179,24 +178,23 @@ def _draw_rows(
     if ours.card.protocol.data_sha256 != data_sha256(against):
         print(text("cli.rows-other-data", files=listed(references)), file=sys.stderr)
         return
-    if not rows.chosen.is_empty:
-        kept = {
-            row.id
-            for one in pair.values()
-            for row in rows.chosen.keep(diagnose(one, against, dialogues))
-        }
-        against = {key: one for key, one in against.items() if key in kept}
-    if not against:
+    errors = {name: find_errors(one.texts, against, dialogues) for name, one in pair.items()}
+    kept = {
+        row.id
+        for name, one in pair.items()
+        for row in rows.chosen.keep(diagnose(one, errors[name], against, dialogues))
+    }
+    if not kept:
         raise UsageError("cli.no-row")
-    found = most_different(ours, theirs, against)
+    found = most_different(ours, theirs, {key: against[key] for key in against if key in kept})
     one, other = (names.get(name, name) for name in pair)
     print()
     read = dialogues if rows.chosen.ids else {}
     show(examples.differences(found, (one, other), read, limit=rows.limit), sys.stdout)
-    for name, evaluated in pair.items():
+    for name in pair:
         print("", text("cli.faults-of", system=names.get(name, name)), sep="\n")
-        errors = find_errors(evaluated.texts, against, dialogues)
-        show(examples.faults(errors, limit=min(rows.limit, FAULTS_SHOWN)), sys.stdout)
+        shown = [error for error in errors[name] if error.id in kept]
+        show(examples.faults(shown, limit=min(rows.limit, FAULTS_SHOWN)), sys.stdout)
 
 
 def _evaluate_all(

@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Input, Static
 from yoyak.data.corpus import read_corpus
 from yoyak.errors import BadData, InputMissing, YoyakError
 from yoyak.messages import text
-from yoyak.metrics.diagnostics.error_report import ScoredSystem
+from yoyak.metrics.diagnostics.error_report import ScoredSystem, find_errors
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.row_filter import DiagnosedRow, RowFilter, diagnose
 from yoyak.report.model.report import System
@@ -54,7 +54,8 @@ def read_rows(run: Run) -> list[DiagnosedRow]:
     texts = {one.id: one.text for one in run.predictions("dev")}
     dialogues = {one.id: one for one in dev.dialogues}
     references = {key: one.references for key, one in dialogues.items()}
-    return diagnose(ScoredSystem(card=card, texts=texts), references, dialogues)
+    errors = find_errors(texts, references, dialogues)
+    return diagnose(ScoredSystem(card=card, texts=texts), errors, references, dialogues)
 
 
 class RowBrowser(Screen[None]):
@@ -155,7 +156,7 @@ class RowBrowser(Screen[None]):
         rows = self._filter.keep(self._rows)
         if _ORDERS[self._order] != "file":
             turn = -1 if _ORDERS[self._order] == "high" else 1
-            rows.sort(key=lambda row: turn * (row.mean or 0.0))
+            rows.sort(key=lambda row: (row.mean is None, turn * (row.mean or 0.0)))
         self._shown = rows
         self._list.clear()
         for row in rows:
@@ -196,8 +197,8 @@ class RowBrowser(Screen[None]):
             self.query_one("#row", Static).update(_detail(row, self._system_name))
             self.query_one("#detail").scroll_home(animate=False)
         else:
-            said = self._message or text("watch.rows-none")
-            self.query_one("#row", Static).update(Text(plain(said)))
+            message = self._message or text("watch.rows-none")
+            self.query_one("#row", Static).update(Text(plain(message)))
 
     # --- keys ---------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """Rows chosen by id, fault, topic and words."""
 
+import unicodedata
+
 import pytest
 
-from yoyak.metrics.diagnostics.error_report import ScoredSystem
+from yoyak.metrics.diagnostics.error_report import ScoredSystem, find_errors
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.row_filter import RowFilter, diagnose
 from yoyak.metrics.scorecard import evaluate_texts
@@ -23,7 +25,8 @@ def rows():
     }
     known = {key: references[key] for key in ("a", "b")}
     card = evaluate_texts({key: texts[key] for key in known}, known, dialogues)
-    return diagnose(ScoredSystem(card=card, texts=texts), references, dialogues)
+    errors = find_errors(texts, references, dialogues)
+    return diagnose(ScoredSystem(card=card, texts=texts), errors, references, dialogues)
 
 
 def test_rows_stand_in_the_references_order_with_score_and_faults(rows):
@@ -50,6 +53,9 @@ def test_rows_stand_in_the_references_order_with_score_and_faults(rows):
         ({"query": "독서"}, "b"),  # only the dialogue has it
         ({"query": "person"}, "ab"),
         ({"query": "person", "topic": "장보기"}, "a"),
+        ({"query": "독서 책을"}, "b"),  # in the dialogue, and above it in the summary
+        ({"query": "독서 소매점"}, ""),
+        ({"query": unicodedata.normalize("NFD", "독서")}, "b"),
         ({"ids": ("a",), "topic": "취미"}, ""),
     ],
 )

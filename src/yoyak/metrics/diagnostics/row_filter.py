@@ -1,9 +1,11 @@
 """Choose rows to read: by id, kind of fault, topic, or words anywhere in them."""
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 
-from yoyak.korean import search_pattern
-from yoyak.metrics.diagnostics.error_report import ScoredSystem, find_errors
+from yoyak.korean import search_patterns
+from yoyak.metrics.diagnostics.error_report import ErrorFound, ScoredSystem
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.values import Dialogue, Value
 
@@ -31,8 +33,8 @@ class DiagnosedRow(Value, frozen=True, kw_only=True):
 class RowFilter(Value, frozen=True, kw_only=True):
     """Conditions that a row has to meet, all of them; an empty one is met by every row.
 
-    A row meets ``ids`` and ``faults`` if it has one of them; ``topic`` and ``query`` are searched
-    for as ``korean.search_pattern`` does.
+    A row meets ``ids`` and ``faults`` if it has one of them, ``topic`` and ``query`` if it has all
+    of their words, in any order (see ``korean.search_patterns``).
     """
 
     ids: tuple[str, ...] = ()
@@ -47,26 +49,30 @@ class RowFilter(Value, frozen=True, kw_only=True):
 
     def keep(self, rows: Sequence[DiagnosedRow]) -> list[DiagnosedRow]:
         """Return the rows that meet the conditions, in order."""
-        topic, query = search_pattern(self.topic), search_pattern(self.query)
+        topic, query = search_patterns(self.topic), search_patterns(self.query)
         return [
             row
             for row in rows
             if (not self.ids or row.id in self.ids)
             and (not self.faults or not {*self.faults}.isdisjoint(row.faults))
-            and topic.search(row.topic)
-            and query.search(_whole_text(row))
+            and _has_all(topic, row.topic)
+            and _has_all(query, _whole_text(row))
         ]
 
 
 def diagnose(
     system: ScoredSystem,
+    errors: Iterable[ErrorFound],
     references: Mapping[str, tuple[str, ...]],
     dialogues: Mapping[str, Dialogue] | None = None,
 ) -> list[DiagnosedRow]:
-    """Return the summaries that have references, in the order of the references."""
+    """Return the summaries that have references, in the order of the references.
+
+    ``errors`` are those that ``find_errors`` found in the summaries.
+    """
     means = {row.id: row.rouge.mean for row in system.card.rows}
     faults: dict[str, dict[ErrorType, None]] = {}
-    for found in find_errors(system.texts, references, dialogues):
+    for found in errors:
         faults.setdefault(found.id, {})[found.fault] = None
     return [
         DiagnosedRow(
@@ -80,6 +86,11 @@ def diagnose(
         for key, against in references.items()
         if key in system.texts
     ]
+
+
+def _has_all(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+    composed = unicodedata.normalize("NFC", text)
+    return all(pattern.search(composed) for pattern in patterns)
 
 
 def _whole_text(row: DiagnosedRow) -> str:
