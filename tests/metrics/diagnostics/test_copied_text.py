@@ -29,7 +29,14 @@ def test_it_is_the_longest_common_run_of_words(dialogue, summary):
 
 @pytest.mark.parametrize(
     ("summary", "words", "position"),
-    [("하나 둘", 2, 0.25), ("새 셋 넷", 2, 0.75), ("넷", 1, 0.875), ("새 말", 0, None)],
+    [
+        ("하나 둘", 2, 0.25),
+        ("새 셋 넷", 2, 0.75),
+        ("넷", 1, 0.875),
+        ("새 말", 0, None),
+        ("셋 말 하나", 1, 0.625),
+        ("", 0, None),
+    ],
 )
 def test_the_position_is_the_middle_of_the_run(summary, words, position):
     found = DialogueWords("하나 둘 셋 넷").longest_copied(summary)

@@ -4,7 +4,7 @@ Such runs are the extractive fragments of Grusky et al. (2018). A system that co
 short positions; one that copies whole turns, long runs.
 """
 
-from collections import defaultdict
+from difflib import SequenceMatcher
 
 from yoyak.values import Value
 
@@ -25,28 +25,13 @@ class DialogueWords:
 
     def __init__(self, dialogue: str) -> None:
         self._words = dialogue.split()
-        self._places: dict[str, list[int]] = defaultdict(list)
-        for place, word in enumerate(self._words):
-            self._places[word].append(place)
+        self._matcher = SequenceMatcher[str](None, (), self._words, autojunk=False)
 
     def longest_copied(self, summary: str) -> CopiedRun:
         """Return the longest run; of equally long ones, the first in the summary, then here."""
-        ours = summary.split()
-        best, at = 0, 0
-        for start, word in enumerate(ours):
-            if len(ours) - start <= best:
-                break
-            for place in self._places.get(word, ()):
-                length = self._common(ours, start, place)
-                if length > best:
-                    best, at = length, place
-        if not best:
+        self._matcher.set_seq1(summary.split())
+        found = self._matcher.find_longest_match()
+        if not found.size:
             return CopiedRun(words=0, position=None)
-        return CopiedRun(words=best, position=(at + best / 2) / len(self._words))
-
-    def _common(self, ours: list[str], start: int, place: int) -> int:
-        most = min(len(ours) - start, len(self._words) - place)
-        length = 1
-        while length < most and ours[start + length] == self._words[place + length]:
-            length += 1
-        return length
+        position = (found.b + found.size / 2) / len(self._words)
+        return CopiedRun(words=found.size, position=position)
