@@ -87,7 +87,7 @@ def preferences(pairs: Sequence[Votes]) -> tuple[Preference, ...]:
 
 
 def _verdict(count: _Counts, p_holm: float) -> Verdict:
-    if p_holm > ALPHA or count.one == count.other:
+    if p_holm > ALPHA:
         return Verdict.NOT_PROVEN
     return Verdict.BETTER if count.one > count.other else Verdict.WORSE
 
