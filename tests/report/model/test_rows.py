@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from yoyak.metrics.diagnostics.error_report import find_errors
 from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.scorecard import evaluate
+from yoyak.report.model import load
 from yoyak.report.model.load import gather, gather_rows, gather_with_rows
 from yoyak.report.model.rows import RowColumn, RowSource, RowSystem, disagreement
 from yoyak.runs.workspace import Workspace
@@ -138,6 +140,27 @@ def test_a_workspace_has_a_table_per_split(two_leads):
         assert mean == pytest.approx(by_run[system.run])
     assert test.table.references == 0
     assert all(one.mean is None for one in test.table.systems)
+
+
+def test_a_table_keeps_its_key_when_a_newer_run_has_another_protocol(two_leads, monkeypatch):
+    oldest, newest = (run.name for run in two_leads.runs())
+    (before,) = [one.table for one in gather_rows(two_leads) if one.table.split == "dev"]
+    read = load._read
+
+    def scored_otherwise(workspace, run, compared):
+        found = read(workspace, run, compared)
+        if run.name == oldest:
+            return found
+        quality = found.record.quality
+        basis = msgspec.structs.replace(quality.basis, signature="another protocol")
+        quality = msgspec.structs.replace(quality, basis=basis)
+        return found._replace(record=found.record._replace(quality=quality))
+
+    monkeypatch.setattr(load, "_read", scored_otherwise)
+    after = [one.table for one in gather_rows(two_leads) if one.table.split == "dev"]
+    assert {one.key: [system.run for system in one.systems] for one in after} == {
+        before.key: [oldest], f"{before.key}-1": [newest],
+    }  # fmt: skip
 
 
 def test_edited_predictions_of_test_are_left_out(two_leads, tmp_path):

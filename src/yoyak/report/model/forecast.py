@@ -37,7 +37,7 @@ class Pace:
         self._other_seconds = 0.0
         self._evaluated: float | None = None
         """Seconds per row of the newest evaluation."""
-        self._generated: list[PredictionProgress] = []
+        self._generated: PredictionProgress | None = None
         self._row_seconds: list[float] = []
 
     def feed(self, event: AnyEvent) -> None:
@@ -57,8 +57,9 @@ class Pace:
                 if isinstance(event, Evaluated) and event.rows:
                     self._evaluated = event.seconds / event.rows
             case PredictionProgress():
-                self._row_seconds += row_seconds((*self._generated[-1:], event))
-                self._generated.append(event)
+                if self._generated is not None:
+                    self._row_seconds += row_seconds((self._generated, event))
+                self._generated = event
             case _:
                 pass
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ from yoyak.report.model.rows import RowColumn, RowSource, RowSystem
 from yoyak.report.model.studies import gather_studies
 from yoyak.runs.fold_scores import fold_scores
 from yoyak.runs.provenance import Provenance
-from yoyak.runs.ratings import read_records
+from yoyak.runs.ratings import RatingRecord, read_records
 from yoyak.runs.replicates import seed_noise
 from yoyak.runs.run import Run
 from yoyak.runs.stage_records import edited_outputs, file_sha256, is_output_recorded
@@ -85,30 +86,22 @@ def gather(workspace: Workspace, *, compared: bool = True, budget: Budget = NO_B
     Without ``compared`` (for ``status``), compute no statistics, check no consistency, and
     read only the relevant lines of long logs.
     """
-    readable, damaged = _readable(workspace, compared)
-    found = _named_apart(readable)
-    data = _data(workspace, [one.run for one in found]) if compared else _Data({}, ())
-    has_ratings = compared and workspace.ratings_path.is_file()
-    rows = _row_sources(found, data.corpora) if has_ratings else ()
-    records = _Records(found, damaged, data, rows)
-    return _report(workspace, records, compared=compared, budget=budget)
+    read = _records(workspace, compared)
+    rows = read.rows() if compared and read.ratings else ()
+    return _report(workspace, read, rows, compared=compared, budget=budget)
 
 
 def gather_with_rows(workspace: Workspace, *, budget: Budget = NO_BUDGET) -> ReportWithRows:
     """Build the report of a workspace, and the tables of its rows."""
-    readable, damaged = _readable(workspace, compared=True)
-    found = _named_apart(readable)
-    data = _data(workspace, [one.run for one in found])
-    rows = _row_sources(found, data.corpora)
-    records = _Records(found, damaged, data, rows)
-    view = _report(workspace, records, compared=True, budget=budget)
+    read = _records(workspace, compared=True)
+    rows = read.rows()
+    view = _report(workspace, read, rows, compared=True, budget=budget)
     return ReportWithRows(_with_all_faults(view, rows), rows)
 
 
 def gather_rows(workspace: Workspace) -> tuple[RowSource, ...]:
     """Return the tables of a workspace's rows alone."""
-    found = _named_apart(_readable(workspace, compared=True)[0])
-    return _row_sources(found, _data(workspace, [one.run for one in found]).corpora)
+    return _records(workspace, compared=True).rows()
 
 
 class _Records(NamedTuple):
@@ -117,11 +110,34 @@ class _Records(NamedTuple):
     found: list[_Read]
     damaged: Sequence[ReportFinding]
     data: "_Data"
-    rows: Sequence[RowSource]
+    ratings: Sequence[RatingRecord]
+
+    def rows(self) -> tuple[RowSource, ...]:
+        return _row_sources(self.found, self.data.corpora)
 
 
-def _report(workspace: Workspace, read: _Records, *, compared: bool, budget: Budget) -> Report:
-    found, damaged, data, rows = read
+def _records(workspace: Workspace, compared: bool) -> _Records:
+    readable, damaged = _readable(workspace, compared)
+    found = _named_apart(readable)
+    data = _data(workspace, [one.run for one in found]) if compared else _Data({}, ())
+    path = workspace.ratings_path
+    ratings, unreadable = read_records(path)
+    damaged += [
+        _finding(DAMAGED_RATINGS, workspace.relative(path), problem=str(error))
+        for error in unreadable
+    ]
+    return _Records(found, damaged, data, ratings)
+
+
+def _report(
+    workspace: Workspace,
+    read: _Records,
+    rows: Sequence[RowSource],
+    *,
+    compared: bool,
+    budget: Budget,
+) -> Report:
+    found, damaged, data, ratings = read
     runs = [one.run for one in found]
     disk = _disk(workspace)
     comparisons = _Comparisons({}, {})
@@ -137,7 +153,7 @@ def _report(workspace: Workspace, read: _Records, *, compared: bool, budget: Bud
         provenance=tuple(provenance(workspace, runs)) if compared else (),
         compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
-        ratings=rated_pairs(rows, read_records(workspace.ratings_path)[0]) if compared else (),
+        ratings=rated_pairs(rows, ratings) if compared else (),
         studies=gather_studies(workspace, intervals=compared),
         seeds=tuple(seed_noise(runs)) if compared else (),
         folds=tuple(_folds(workspace, runs)) if compared else (),
@@ -175,11 +191,6 @@ def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[R
     findings += [
         _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=str(error))
         for error in readable_ledger(ledger)[1]
-    ]
-    ratings = workspace.ratings_path
-    findings += [
-        _finding(DAMAGED_RATINGS, workspace.relative(ratings), problem=str(error))
-        for error in read_records(ratings)[1]
     ]
     findings += [
         _finding(DAMAGED_STUDY, workspace.relative(path), problem=str(error))
@@ -338,13 +349,17 @@ def _named_apart(found: Sequence[_Read]) -> list[_Read]:
     ]
 
 
+_TableOf = tuple[str, SplitName, Basis | None]
+"""Fingerprint of dev, split, and what the scores are of; what stands in one table has these."""
+
+
 def _row_sources(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> tuple[RowSource, ...]:
     """Return the tables of rows, those of the newest scored run first.
 
     Systems stand together on dev and dev2 where one protocol scored them, and on test where they
     share their data.
     """
-    tables: dict[tuple[str, SplitName, Basis | None], list[RowColumn]] = {}
+    tables: dict[_TableOf, list[RowColumn]] = {}
     scored = [
         (one, quality.basis)
         for one in reversed(found)
@@ -362,14 +377,18 @@ def _row_sources(found: Sequence[_Read], corpora: Mapping[str, Corpus]) -> tuple
         for split_name, scored_on, column in found_in:
             place = (basis.dev_sha256, split_name, scored_on)
             tables.setdefault(place, []).insert(0, column)
-    sources: dict[str, RowSource] = {}
-    for (dev_sha256, name, _), columns in tables.items():
-        split = getattr(corpora[dev_sha256], name)
+    sources: dict[_TableOf, RowSource] = {}
+    taken = Counter[str]()
+    # The table of the oldest run first: a key stays when a table joins, as ratings refer to it.
+    for place in sorted(tables, key=lambda place: tables[place][0].system.run):
+        dev_sha256, name, _ = place
+        split, columns = getattr(corpora[dev_sha256], name), tables[place]
         if split is not None and any(column.predictions for column in columns):
             stem = f"{name}-{split.fingerprint[:8]}"
-            key = stem if stem not in sources else f"{stem}-{len(sources)}"
-            sources[key] = RowSource(key, names[dev_sha256], split, columns)
-    return tuple(sources.values())
+            key = f"{stem}-{taken[stem]}" if taken[stem] else stem
+            taken[stem] += 1
+            sources[place] = RowSource(key, names[dev_sha256], split, columns)
+    return tuple(sources[place] for place in tables if place in sources)
 
 
 def _column(one: _Read, split: SplitName, card: Scorecard | None) -> RowColumn:

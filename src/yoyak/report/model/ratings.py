@@ -1,6 +1,6 @@
 """What people prefer of two systems, from the workspace's log of blind ratings."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from yoyak.metrics.rater_agreement import Preferred, preferences
 from yoyak.report.model.report import RatedPair
@@ -17,7 +17,7 @@ def rated_pairs(
     """
     by_key = {source.table.key: source for source in sources}
     votes: dict[tuple[str, str, str], dict[str, dict[str, Preferred]]] = {}
-    for rating in _valid(by_key.values(), current_ratings(records)):
+    for rating in _valid(by_key, current_ratings(records)):
         one, other = sorted((rating.left, rating.right))
         rows = votes.setdefault((rating.table, one, other), {})
         rows.setdefault(rating.row, {})[rating.rater] = _preferred(rating, one)
@@ -40,8 +40,7 @@ def rated_pairs(
     return tuple(pairs)
 
 
-def _valid(sources: Iterable[RowSource], ratings: Iterable[PairRating]) -> Iterator[PairRating]:
-    by_key = {source.table.key: source for source in sources}
+def _valid(by_key: Mapping[str, RowSource], ratings: Iterable[PairRating]) -> Iterator[PairRating]:
     for rating in ratings:
         source = by_key.get(rating.table)
         texts = {} if source is None else source.answers(rating.row)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from yoyak.metrics.diagnostics.error_report import swapped_tags
 from yoyak.metrics.diagnostics.error_types import (
     FINDERS,
+    KINDS,
     ErrorType,
     SummaryItem,
     usual_registers,
@@ -130,12 +131,11 @@ class RowSource:
 
     def fault_counts(self) -> dict[str, dict[ErrorType, int]]:
         """Return how many rows of the table show each kind of fault, by the id of the run."""
-        kinds = (*FINDERS, ErrorType.SWAPPED_TAGS)
         counts = {}
         for place, system in enumerate(self.table.systems):
             found = self._faults(self._dialogues, place).values()
             seen = Counter(one.fault for faults in found for one in faults)
-            counts[system.run] = {kind: seen[kind] for kind in kinds}
+            counts[system.run] = {kind: seen[kind] for kind in KINDS}
         return counts
 
     @cached_property
