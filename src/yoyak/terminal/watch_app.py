@@ -1,7 +1,7 @@
 """The Textual app of ``yoyak watch``: runs, curves, machine, log and rows, with keys to steer.
 
-Reads only the records, once a second and outside the event loop; a key that steers calls a function
-of ``RunControls``, the same that a verb of the command line calls.
+Reads the records once a second, outside the event loop, and the end of a worker's log where it is
+shown. A key that steers calls a function of ``RunControls``, as a verb of the command line does.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class WatchApp(App[YoyakError | None]):
 
     CSS = """
     Screen { layout: vertical; }
-    #head, #end, #machine, #said, #keys { height: auto; }
+    #head, #end, #machine, #message, #keys { height: auto; }
     #runs { height: auto; max-height: 35%; min-height: 3; }
     #plots { height: 9; }
     #plots CurvePlot { width: 1fr; height: 100%; }
@@ -118,13 +118,13 @@ class WatchApp(App[YoyakError | None]):
             yield CurvePlot("rouge", 2, id="rouge")
         yield Static(id="machine", markup=False)
         yield LogTail(id="log")
-        yield Static(id="said", markup=False)
+        yield Static(id="message", markup=False)
         keys = ["keys"] if self._controls is None else ["keys", "keys-steer"]
         yield Static(" · ".join(text(f"watch.{key}") for key in keys), id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Look at once, then every second."""
-        self.query_one("#said").display = False
+        self.query_one("#message").display = False
         self._start_look()
         self.set_interval(REFRESH_SECONDS, self._start_look)
 
@@ -248,8 +248,8 @@ class WatchApp(App[YoyakError | None]):
         except YoyakError as error:
             sentence = str(error)
         base = self.screen_stack[0]
-        base.query_one("#said").display = True
-        _show(base, "#said", Text(plain(sentence), style="bold"))
+        base.query_one("#message").display = True
+        _show(base, "#message", Text(plain(sentence), style="bold"))
 
 
 def _show(parent: Widget, selector: str, content: RenderableType) -> None:
@@ -345,8 +345,7 @@ def _justified(is_number: bool) -> Literal["left", "right"]:
 
 def _cell(cell: Cell, is_number: bool, most: int) -> Text:
     """Return a cell as text; a name that is too long is cut, and a bar is drawn in blocks."""
-    said = plain(shown(cell))
-    words = f"{sign(cell)} {said}" if sign(cell) else said
+    words = " ".join(filter(None, (sign(cell), plain(shown(cell)))))
     if isinstance(cell, Bar) and cell.share is not None:
         words = f"{_blocks(cell.share)} {words}"
     style = STYLES.get(cell.kind, "") if isinstance(cell, Badge) else ""
