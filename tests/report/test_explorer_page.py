@@ -446,6 +446,14 @@ def test_a_blind_rating_hides_who_is_who_and_mixes_the_sides(explorer):
     for _ in range(12):
         page.keyboard.press("1")
     assert page.locator(".xp-choices .quiet").inner_text().startswith("12 of 60")
+    page.keyboard.press("k")
+    pressed = page.locator(".xp-choices button[aria-pressed=true]")
+    assert pressed.all_inner_texts() == ["1 left is better"], "the choice on the row before is seen"
+    page.locator(".language").click()
+    page.wait_for_function("() => document.documentElement.lang === 'ko'")
+    assert page.locator("#explorer button[aria-pressed=true]").count() == 2, "still blind"
+    page.locator(".language").click()
+    page.wait_for_function("() => document.documentElement.lang === 'en'")
     kept = json.loads(page.evaluate("localStorage.getItem('yoyak-ratings')"))
     rated = [one for one in kept if one["kind"] == "rating"]
     assert [one["row"] for one in rated] == [f"dev_{place}" for place in range(12)]
@@ -463,6 +471,28 @@ def test_test_rows_have_no_scores_and_no_reference(explorer):
     heads = page.locator(".xp-head > div").all_inner_texts()
     assert "A − B" not in heads
     assert page.locator("fieldset:visible").count() == 4
+
+
+def test_a_table_that_comes_late_does_not_replace_the_one_asked_for_since(context, file):
+    page = context.new_page()
+    page.add_init_script(
+        """const held = new Promise((done) => { window.release = done; });
+        const text = Response.prototype.text;
+        let calls = 0;
+        Response.prototype.text = async function () {
+            const isFirst = calls++ === 0;
+            const found = await text.call(this);
+            if (isFirst) await held;
+            return found;
+        };"""
+    )
+    page.goto(f"{file}#rows?t=dev-aaaaaaaa")
+    page.wait_for_function("() => document.querySelector('.xp-status')?.textContent")
+    page.evaluate("location.hash = '#rows?t=test-aaaaaaaa'")
+    page.wait_for_function("() => explorer.shown === 20")
+    page.evaluate("() => { release(); return new Promise((done) => setTimeout(done)); }")
+    assert page.evaluate("explorer.shown") == 20
+    page.close()
 
 
 def test_the_language_changes_and_the_row_stays(explorer):

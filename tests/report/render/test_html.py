@@ -148,6 +148,14 @@ def test_a_system_has_one_colour_in_every_chart_and_beside_its_name(make):
     }  # fmt: skip
 
 
+def test_a_setting_that_reads_like_the_name_of_a_system_has_no_colour(make):
+    """The engine of the recipe ``lead`` is called lead too."""
+    drawn = html.render(build([make.lead_run(), make.toy_run()], make.rest()))
+    settings = drawn.partition('<h2 id="configuration">')[2].partition("</section>")[0]
+    assert ">lead</td>" in settings
+    assert "swatch" not in settings
+
+
 def test_the_marks_in_answers_are_explained_once(make):
     example = Example(
         id="dev_0", dialogue="#Person1#: 점심?", references=("점심을 먹는다",),

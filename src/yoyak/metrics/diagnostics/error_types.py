@@ -105,6 +105,9 @@ FINDERS: dict[ErrorType, Finder] = {
 }
 """How each kind is found; swapped tags need scores: ``error_report`` finds them."""
 
+KINDS = (*FINDERS, ErrorType.SWAPPED_TAGS)
+"""Every kind, in the order that reports list them."""
+
 
 def usual_registers(texts: Iterable[str]) -> frozenset[text_patterns.Register]:
     """Return the speech levels of at least 5 % of the sentences."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from yoyak import messages
-from yoyak.messages import text
-from yoyak.metrics.diagnostics.error_types import FINDERS, ErrorType
+from yoyak.metrics.diagnostics.error_types import KINDS, ErrorType
 from yoyak.report.model.rows import DialogueRow, RowAnswer, RowSource, RowTable
 from yoyak.report.render.assets import json_block, packed_block
 from yoyak.report.render.escape import plain, printable
+from yoyak.report.sections.format import fault_name
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -26,7 +26,6 @@ MOST_CHARACTERS = 6_000_000
 PAGE_ROWS = 500
 """Rows in one answer of the server."""
 
-_KINDS = (*FINDERS, ErrorType.SWAPPED_TAGS)
 _ABSENT = (ErrorType.UNKNOWN_SPEAKER, ErrorType.INVENTED_NAME, ErrorType.INVENTED_NUMBER)
 """Kinds that are marked as absent from the dialogue."""
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
@@ -105,7 +104,7 @@ def explorer_blocks(
         language=messages.language(),
         live=live,
         texts={language: _texts(language) for language in messages.LANGUAGES},
-        faults=tuple(kind.value for kind in _KINDS),
+        faults=tuple(kind.value for kind in KINDS),
         absent=tuple(kind.value for kind in _ABSENT),
         colours=colours,
         tables=tuple(_table(one.table) for one in chosen),
@@ -136,10 +135,7 @@ def rows_json(source: RowSource, start: int = 0, stop: int | None = None) -> byt
 
 def _texts(language: messages.Language) -> dict[str, str]:
     with messages.speaking(language):
-        faults = {
-            f"fault-{kind.value}": text(f"report.score-fault-{kind.value.replace('_', '-')}")
-            for kind in _KINDS
-        }
+        faults = {f"fault-{kind.value}": fault_name(kind) for kind in KINDS}
     return messages.sentences("explorer", language) | faults
 
 
@@ -174,7 +170,7 @@ def _answer(answer: RowAnswer) -> _Answer:
     shown = printable(answer.text)
     places = _places(answer.text, shown)
     marks = [
-        (_KINDS.index(fault.fault), places(span.start), places(span.end))
+        (KINDS.index(fault.fault), places(span.start), places(span.end))
         for fault in answer.faults
         for span in fault.spans
     ]

@@ -1,6 +1,7 @@
 """The charts of shaded cells: faults and slices of each system, and what pairs would gain."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from yoyak.messages import text
 from yoyak.metrics.diagnostics.slices import Slice, SliceKind
@@ -11,7 +12,7 @@ from yoyak.report.render.plots import HeatCell, HeatMap, HeatRow
 from yoyak.report.sections import format
 from yoyak.values import Interval
 
-_Z = 1.959964
+_Z = NormalDist().inv_cdf(0.975)
 """The normal quantile of a 95 % interval."""
 
 
@@ -30,7 +31,7 @@ def faults(view: Report, part: int) -> HeatMap | None:
     )
     rows = []
     for kind in kinds:
-        name = text(f"report.score-fault-{kind.value.replace('_', '-')}")
+        name = format.fault_name(kind)
         cells = []
         for one, quality in systems:
             count = quality.faults.get(kind, 0)

@@ -3,7 +3,7 @@
 Jinja renders the page with autoescaping; its scripts and data come from ``report.render.assets``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ from yoyak.report.render.assets import assets, json_block, packed_block, policy
 from yoyak.report.render.escape import plain, printable
 from yoyak.report.render.explorer import explorer_blocks
 from yoyak.report.render.markdown import written
-from yoyak.report.render.plots import colours
+from yoyak.report.render.plots import Drawing, colours
 from yoyak.report.sections import format
-from yoyak.report.sections.blocks import SIGNS, Cell, shown
+from yoyak.report.sections.blocks import SIGNS, Cell, Section, shown
 from yoyak.report.sections.page import sections, tiles
 
 if TYPE_CHECKING:
@@ -41,18 +41,19 @@ def render(view: Report, rows: Sequence[RowSource] = (), *, live: bool = False) 
     """
     from markupsafe import Markup
 
-    spoken = messages.language()
+    language = messages.language()
     # A live page asks its server for the others.
-    others = [] if live else [one for one in messages.LANGUAGES if one != spoken]
-    drawn = charts.draw(view, sections(view))
+    others = [] if live else [one for one in messages.LANGUAGES if one != language]
+    page = sections(view)
+    drawn = charts.draw(view, page)
     data = [json_block("chart-points", charts.points(drawn))]
     data += [packed_block(f"content-{one}", content(view, one, live=live)) for one in others]
     data += explorer_blocks(rows, colours(view), live=live)
     return _template("page.html.jinja").render(
         live=live,
-        language=spoken,
+        language=language,
         title=messages.text("report.title", title=view.title),
-        content=Markup(content(view, spoken, live=live)),  # noqa: S704 - our own template
+        content=Markup(_content(view, page, drawn, live=live)),  # noqa: S704 - our own template
         data=data,
         assets=assets(),
         policy=policy(),
@@ -63,18 +64,23 @@ def content(view: Report, language: messages.Language, *, live: bool = False) ->
     """Return what the page shows in ``language``, without the page around it."""
     with messages.speaking(language):
         page = sections(view)
-        drawn = charts.draw(view, page)
-        return _template("content.html.jinja").render(
-            live=live,
-            language=language,
-            languages=LANGUAGES,
-            title=messages.text("report.title", title=view.title),
-            written=written(view),
-            tiles=tiles(view),
-            sections=page,
-            drawn=drawn,
-            swatches=_swatches(view),
-        )
+        return _content(view, page, charts.draw(view, page), live=live)
+
+
+def _content(
+    view: Report, page: Sequence[Section], drawn: Mapping[str, Drawing], *, live: bool
+) -> str:
+    return _template("content.html.jinja").render(
+        live=live,
+        language=messages.language(),
+        languages=LANGUAGES,
+        title=messages.text("report.title", title=view.title),
+        written=written(view),
+        tiles=tiles(view),
+        sections=page,
+        drawn=drawn,
+        swatches=_swatches(view),
+    )
 
 
 LANGUAGES = {"ko": "한국어", "en": "English"}

@@ -96,6 +96,9 @@ _WORDS = frozenset(
 _NOTES = dict.fromkeys(("mean", "difference", "marginal"), "interval")
 """Columns whose notes have a heading of their own."""
 
+_SYSTEMS = frozenset({"candidate", "system"})
+"""Columns of systems' names, which have the systems' colours."""
+
 
 class TableColumn(NamedTuple):
     """A column; ``note`` is the heading of its cells' notes where they stand beside the values."""
@@ -103,6 +106,7 @@ class TableColumn(NamedTuple):
     title: str
     is_number: bool = False
     note: str = ""
+    names_systems: bool = False
 
 
 class Table(NamedTuple):
@@ -229,6 +233,7 @@ def table(
             text(f"report.column-{one}"),
             one not in _WORDS,
             text(f"report.column-{_NOTES[one]}") if one in _NOTES else "",
+            one in _SYSTEMS,
         )
         for one in columns
     )

@@ -14,7 +14,7 @@
 //
 // Hidden systems, smoothing and scales are kept over both.
 const yoyakCharts = (() => {
-  const { find, save } = yoyakPage;
+  const { csv, find, save } = yoyakPage;
   const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
   const HEIGHT = 230;
   const [PAPER_WIDTH, PAPER_HEIGHT] = [400, 210];
@@ -312,7 +312,7 @@ const yoyakCharts = (() => {
       });
       const head = this.isTime ? "time" : this.box.dataset.x;
       const [across, ...rest] = uPlot.join(tables);
-      return csv([[head, ...columns], ...across.map((x, at) => [x, ...rest.map((column) => column[at] ?? "")])]);
+      return csv([[head, ...columns], ...across.map((x, at) => [x, ...rest.map((column) => column[at])])]);
     }
   }
 
@@ -326,15 +326,6 @@ const yoyakCharts = (() => {
       left += wide;
       return place;
     });
-  }
-
-  // A cell of a spreadsheet; words that would be a formula are none (OWASP).
-  function csv(rows) {
-    const cell = (value) => {
-      const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) && Number.isNaN(Number(value)) ? `'${value}` : String(value);
-      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    };
-    return `\ufeff${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
   }
 
   // An SVG picture on white, built element by element: names in it are text.

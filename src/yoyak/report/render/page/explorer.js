@@ -35,10 +35,11 @@
     return source;
   }
 
+  const wordsOf = (query) => query.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
+
   // One test per word of a query; a text matches when all do.
   function matchers(query) {
-    const words = query.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
-    return words.map((word) => {
+    return wordsOf(query).map((word) => {
       if (![...word].some((letter) => INITIALS.includes(letter))) return (text) => text.includes(word);
       const wanted = new RegExp(pattern(word));
       return (text) => wanted.test(text);
@@ -184,16 +185,18 @@
     if (known !== undefined) return known;
     const table = new Table(head);
     tables.set(head.key, table);
-    if (!config.live) {
-      table.add(JSON.parse(await yoyakPage.unpack(`rows-${head.key}`)));
-    } else {
-      while (table.loaded < head.rows) {
+    try {
+      if (!config.live) table.add(JSON.parse(await yoyakPage.unpack(`rows-${head.key}`)));
+      while (config.live && table.loaded < head.rows) {
         const address = `/api/rows/${encodeURIComponent(head.key)}?start=${table.loaded}`;
         const rows = await fetched(address);
         if (rows.length === 0) break;
         table.add(rows);
         onPage(table);
       }
+    } catch (error) {
+      if (tables.get(head.key) === table) tables.delete(head.key);
+      throw error;
     }
     table.prepareSearch();
     return table;
@@ -235,6 +238,7 @@
   }
 
   const heads = () => config.tables;
+  const wantedHead = () => heads().find((one) => one.key === state.t) ?? heads()[0];
   const systems = () => table.head.systems;
   const placeOf = (wanted) => systems().findIndex((one) => one.run === wanted || one.name === wanted);
 
@@ -486,11 +490,10 @@
   // --- the row ---------------------------------------------------------------------------------------
 
   const label = (kind) => say(`fault-${config.faults[kind]}`);
-  const swatch = (name) => h("span", { class: "xp-swatch", "aria-hidden": "true", style: null });
 
   function named(place) {
     const one = systems()[place];
-    const mark = swatch(one.name);
+    const mark = h("span", { class: "xp-swatch", "aria-hidden": "true" });
     mark.style.background = config.colours[one.name] ?? "currentColor";
     return [mark, one.name + (one.toy ? "*" : "")];
   }
@@ -622,7 +625,7 @@
   function highlight() {
     if (!("highlights" in CSS)) return;
     CSS.highlights.delete("explorer-hit");
-    const words = state.q.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wordsOf(state.q);
     if (words.length === 0) return;
     const wanted = new RegExp(words.map(pattern).join("|"), "gi");
     const hits = [];
@@ -724,7 +727,7 @@
     const text = (place) => row[ANSWERS][place]?.[TEXT] ?? "";
     const known = ratingOf(row);
     const choice = (value, number) => h("button", {
-      type: "button", "aria-pressed": known?.choice === value, onclick: () => rate(value),
+      type: "button", "aria-pressed": String(known?.choice === value), onclick: () => rate(value),
     }, `${number} ${say(`choice-${value}`)}`);
     const done = table.rows.slice(0, table.loaded).filter((one) => ratingOf(one) !== undefined).length;
     return [
@@ -772,16 +775,7 @@
 
   // --- files to take away --------------------------------------------------------------------------------
 
-  // A cell that a spreadsheet would compute gets an apostrophe (OWASP).
-  function cell(value) {
-    const text = String(value ?? "");
-    const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
-    return `"${safe.replaceAll('"', '""')}"`;
-  }
-
-  function download(name, rows) {
-    yoyakPage.save(name, "text/csv", `\ufeff${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`);
-  }
+  const download = (name, rows) => yoyakPage.save(name, "text/csv", yoyakPage.csv(rows));
 
   function downloadRows() {
     const names = systems().map((one) => one.name);
@@ -845,7 +839,7 @@
     });
     parts.detail = h("div", { class: "xp-detail", "aria-live": "off" });
     parts.topics = h("datalist", { id: "xp-topics" });
-    parts.blind = button("blind", () => setBlind(!blind.on), { "aria-pressed": "false" });
+    parts.blind = button("blind", () => setBlind(!blind.on), { "aria-pressed": String(blind.on) });
     parts.saved = h("span", { role: "status", class: "quiet" });
     parts.verdict = h("ul", { class: "xp-verdict" });
     parts.rater = h("input", {
@@ -916,22 +910,23 @@
   }
 
   async function show() {
-    const head = heads().find((one) => one.key === state.t) ?? heads()[0];
+    const head = wantedHead();
     if (head === undefined) {
       host.replaceChildren(h("p", { class: "quiet" }, say("nothing")), ...config.left_out.map((one) => h("p", { class: "xp-left-out" }, say("left-out", one))));
       return;
     }
     if (!tables.has(head.key)) parts.status.textContent = say("loading", { loaded: 0, count: head.rows });
+    // While rows were on their way, another table may be asked for, or this one anew.
     const place = (found) => {
+      if (wantedHead() !== head || tables.get(head.key) !== found) return;
       table = found;
       fillControls();
       apply();
     };
     try {
-      place(await load(head, (found) => { if (state.t === "" || state.t === head.key) place(found); }));
+      place(await load(head, place));
     } catch (error) {
-      tables.delete(head.key);
-      parts.status.textContent = say("not-loaded", { reason: error.message });
+      if (wantedHead() === head) parts.status.textContent = say("not-loaded", { reason: error.message });
       return;
     }
     if (selected >= 0) select(selected);
@@ -975,26 +970,29 @@
 
   // --- start ----------------------------------------------------------------------------------------------------
 
-  let started = false;
-  async function start() {
-    if (started) return;
-    started = true;
+  let started = null; // the promise of the controls, null before and after an error
+  const start = () => (started ??= begin());
+  async function begin() {
     try {
       if (config.live) Object.assign(config, await fetched("/api/rows"));
       await loadRecords();
     } catch (error) {
-      started = false;
+      started = null;
       host.replaceChildren(h("p", { class: "quiet" }, say("not-loaded", { reason: error.message })));
       return;
     }
     build();
-    await show();
     drawVerdict();
+  }
+
+  async function open() {
+    await start();
+    if (started !== null) await show();
   }
 
   // On the live page: new predictions and scores of a run, when the content says that it changed.
   async function refresh() {
-    if (!started || !config.live) return;
+    if (started === null || !config.live) return;
     try {
       const found = await fetched("/api/rows");
       if (JSON.stringify(found.tables) === JSON.stringify(config.tables)) return;
@@ -1009,8 +1007,7 @@
 
   async function follow() {
     if (!fromAddress()) return;
-    if (!started) await start();
-    else await show();
+    await open();
     host.closest("section").scrollIntoView(); // only now is the page long enough
     parts.grid?.focus({ preventScroll: true });
   }
@@ -1032,7 +1029,7 @@
     new IntersectionObserver((seen, observer) => {
       if (!seen.some((one) => one.isIntersecting)) return;
       observer.disconnect();
-      start();
+      open();
     }, { rootMargin: "600px" }).observe(host);
   }
 

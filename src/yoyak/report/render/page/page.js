@@ -5,6 +5,7 @@
 // yoyakPage.data(id)                 the value of a json_block, null without it
 // yoyakPage.unpack(id)               a promise of the text of a packed_block
 // yoyakPage.save(name, type, text)   hands a file to the reader
+// yoyakPage.csv(rows)                the rows as a table for spreadsheets
 // yoyakPage.content(language)        a promise of the content in a language
 //
 // The document gets "yoyak:content" when the page is there and after every replacement; links to
@@ -33,6 +34,16 @@ const yoyakPage = (() => {
     setTimeout(() => URL.revokeObjectURL(address), 1000);
   }
 
+  // UTF-8 with a byte order mark; words that a spreadsheet would compute get an apostrophe (OWASP).
+  function csv(rows) {
+    const cell = (value) => {
+      const text = String(value ?? "");
+      const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+      return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+    };
+    return `\ufeff${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+  }
+
   const announce = () => {
     const detail = { language: document.documentElement.lang };
     document.dispatchEvent(new CustomEvent("yoyak:content", { detail }));
@@ -56,7 +67,7 @@ const yoyakPage = (() => {
 
   const contents = new Map();
 
-  async function speak(language) {
+  async function setLanguage(language) {
     if (language === document.documentElement.lang) return;
     replace(await page.content(language), language);
     find("[data-language]")[0]?.focus({ preventScroll: true });
@@ -64,7 +75,7 @@ const yoyakPage = (() => {
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-language]");
-    if (button) speak(button.dataset.language);
+    if (button) setLanguage(button.dataset.language);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -171,6 +182,6 @@ const yoyakPage = (() => {
     if (event.key === "Escape") tip.hide();
   });
 
-  const page = { announce, content, data, find, replace, save, tip, unpack };
+  const page = { announce, content, csv, data, find, replace, save, tip, unpack };
   return page;
 })();
