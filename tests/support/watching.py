@@ -1,10 +1,10 @@
 """A workspace with a scored run and one at work, and the app of ``yoyak watch`` on it."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.coroutines import finish
 from support.report import training
 from yoyak.config import load
 from yoyak.runs.workspace import Workspace
@@ -68,6 +68,6 @@ def watching(watched: Workspace) -> Callable[..., None]:
                 await watching.settled()
                 await test(watching)
 
-        asyncio.run(driven())
+        finish(driven())
 
     return run
