@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyak import messages
-from yoyak.metrics.diagnostics.error_types import KINDS, ErrorType
+from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.metrics.diagnostics.text_patterns import TextSpan
 from yoyak.report.model.rows import (
     RowAnswer,
@@ -108,7 +108,7 @@ def test_marks_stand_where_a_browser_counts(text, marked):
     kind, begin, end = answer.marks
     units = answer.text.encode("utf-16-le")
     assert units[2 * begin : 2 * end].decode("utf-16-le") == printable(marked)
-    assert KINDS[kind] is ErrorType.INVENTED_NUMBER
+    assert tuple(ErrorType)[kind] is ErrorType.INVENTED_NUMBER
 
 
 @given(st.text(max_size=40))

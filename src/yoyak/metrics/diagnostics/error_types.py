@@ -13,7 +13,7 @@ from yoyak.metrics.diagnostics.text_patterns import TextSpan
 
 
 class ErrorType(StrEnum):
-    """The kinds of fault; all but the first four are heuristics."""
+    """The kinds of fault, as reports list them; all but the first four are heuristics."""
 
     EMPTY = "empty"
     MALFORMED_TAG = "malformed_tag"
@@ -25,10 +25,10 @@ class ErrorType(StrEnum):
     INVENTED_NUMBER = "invented_number"
     INVENTED_NAME = "invented_name"
     REGISTER = "register"
-    SWAPPED_TAGS = "swapped_tags"
     NOT_KOREAN = "not_korean"
     WRAPPED = "wrapped"
     ODD_BLANK = "odd_blank"
+    SWAPPED_TAGS = "swapped_tags"
 
 
 class SummaryItem(NamedTuple):
@@ -104,9 +104,6 @@ FINDERS: dict[ErrorType, Finder] = {
     ErrorType.ODD_BLANK: lambda item: text_patterns.odd_blanks(item.text),
 }
 """How each kind is found; swapped tags need scores: ``error_report`` finds them."""
-
-KINDS = (*FINDERS, ErrorType.SWAPPED_TAGS)
-"""Every kind, in the order that reports list them."""
 
 
 def usual_registers(texts: Iterable[str]) -> frozenset[text_patterns.Register]:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from yoyak.metrics.diagnostics.error_report import swapped_tags
 from yoyak.metrics.diagnostics.error_types import (
     FINDERS,
-    KINDS,
     ErrorType,
     SummaryItem,
     usual_registers,
@@ -135,7 +134,7 @@ class RowSource:
         for place, system in enumerate(self.table.systems):
             found = self._faults(self._dialogues, place).values()
             seen = Counter(one.fault for faults in found for one in faults)
-            counts[system.run] = {kind: seen[kind] for kind in KINDS}
+            counts[system.run] = {kind: seen[kind] for kind in ErrorType}
         return counts
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from yoyak import messages
-from yoyak.metrics.diagnostics.error_types import KINDS, ErrorType
+from yoyak.metrics.diagnostics.error_types import ErrorType
 from yoyak.report.model.rows import DialogueRow, RowAnswer, RowSource, RowTable
 from yoyak.report.render.assets import json_block, packed_block
 from yoyak.report.render.escape import plain, printable
@@ -104,7 +104,7 @@ def explorer_blocks(
         language=messages.language(),
         live=live,
         texts={language: _texts(language) for language in messages.LANGUAGES},
-        faults=tuple(kind.value for kind in KINDS),
+        faults=tuple(kind.value for kind in ErrorType),
         absent=tuple(kind.value for kind in _ABSENT),
         colours=colours,
         tables=tuple(_table(one.table) for one in chosen),
@@ -135,7 +135,7 @@ def rows_json(source: RowSource, start: int = 0, stop: int | None = None) -> byt
 
 def _texts(language: messages.Language) -> dict[str, str]:
     with messages.speaking(language):
-        faults = {f"fault-{kind.value}": fault_name(kind) for kind in KINDS}
+        faults = {f"fault-{kind.value}": fault_name(kind) for kind in ErrorType}
     return messages.sentences("explorer", language) | faults
 
 
@@ -169,8 +169,9 @@ def _row(row: DialogueRow) -> _Row:
 def _answer(answer: RowAnswer) -> _Answer:
     shown = printable(answer.text)
     places = _places(answer.text, shown)
+    kinds = tuple(ErrorType)
     marks = [
-        (KINDS.index(fault.fault), places(span.start), places(span.end))
+        (kinds.index(fault.fault), places(span.start), places(span.end))
         for fault in answer.faults
         for span in fault.spans
     ]
