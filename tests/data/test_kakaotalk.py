@@ -88,6 +88,11 @@ def test_other_texts_are_no_export(text):
     assert read_chat(text) is None
 
 
+def test_a_csv_whose_quote_is_never_closed_is_no_export():
+    lines = ['2026-07-01 09:00:00,"지수","안녕', *["2026-07-01 09:01:00,민호,네"] * 8_000]
+    assert read_chat("\n".join(["Date,User,Message", *lines])) is None
+
+
 def test_a_copied_piece_without_a_head_is_read():
     assert read_chat("[지수] [오후 2:30] 안녕\n[민호] [오후 2:31] 네").messages == (
         ChatMessage("지수", "안녕", None),

@@ -77,6 +77,16 @@ def test_a_worker_without_its_scheduler_is_stopped_itself():
     assert control._parent_of(gone) == gone.pid
 
 
+def test_a_parent_that_may_not_be_looked_at_is_no_scheduler(monkeypatch):
+    import psutil
+
+    def refuse(process):
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", refuse)
+    assert control._parent_of(LockHolder(pid=os.getpid(), host="here")) == os.getpid()
+
+
 def test_a_run_that_was_put_first_waits_before_the_others(runs):
     lead, bart, qlora = runs
     assert control.in_order(runs) == runs

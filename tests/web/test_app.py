@@ -88,6 +88,24 @@ def test_a_run_that_is_deleted_or_half_written_does_no_harm(client, workspace):
     assert client.get("/part").status_code == 200
 
 
+def test_provenance_that_cannot_be_read_is_named_on_the_page(client, workspace):
+    run = workspace.runs()[0]
+    (run.folder / "provenance.json").write_bytes(b"{")
+    page = client.get("/")
+    assert page.status_code == 200
+    assert f"{run.name}: its provenance is not in this report" in page.text
+
+
+def test_records_that_cannot_be_shown_are_an_error_with_the_reason(client, workspace):
+    path = workspace.runs()[0].folder / "identity.json"
+    path.write_bytes(b'{"format": 99}')
+    for address in ("/", "/part", "/api/view", "/api/rows"):
+        answer = client.get(address)
+        assert answer.status_code == 500, address
+        assert str(path) in answer.json()["error"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8642", ""])
 def test_other_hosts_are_refused(client, host):
     assert client.get("/", headers={"Host": host}).status_code == 400
@@ -197,6 +215,16 @@ def test_the_server_speaks_the_language_it_was_started_in(workspace):
     with TestClient(application, base_url=f"http://{app.HOST}") as client:
         assert "진행 보고서" in client.get("/").text
         assert "요약하기" in client.get("/try").text
+        refused = [
+            client.post("/api/try", json={"dialogue": " "}),
+            client.post("/api/try", json={"dialogue": TALK}, headers={"Origin": "http://x"}),
+            client.post("/api/ratings", content=b"{}"),
+            client.get("/api/rows/dev?start=x"),
+            client.get("/api/examples?topic=nosuch"),
+        ]
+    assert [answer.status_code for answer in refused] == [400, 403, 415, 400, 404]
+    for answer in refused:
+        assert re.search("[가-힣]", answer.json()["error"])
 
 
 def test_only_the_pages_own_files_are_given_out(client):

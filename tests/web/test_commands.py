@@ -1,6 +1,7 @@
 """Actions of the page are commands of the terminal: arguments, process, output."""
 
 import shlex
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from yoyak.web.commands import (
     StartRun,
     StopRun,
     Submit,
+    _Started,
     arguments,
     shown,
 )
@@ -99,6 +101,23 @@ def test_a_command_runs_by_itself_and_its_output_is_text(workspace, tmp_path):
     assert (found.id, found.code) == (state.id, 66)
     assert "<b>" in found.output
     assert "\x1b" not in found.output
+
+
+def test_commands_can_be_listed_while_another_starts(workspace, tmp_path):
+    made = Commands(workspace, (), "en")
+    output = tmp_path / "output.txt"
+    output.write_bytes(b"done")
+
+    def poll():
+        number = len(made._started) + 1
+        made._started[number] = _Started(number, "c", 0.0, SimpleNamespace(poll=poll), output)
+        return 0
+
+    poll()
+    poll()
+    assert [(one.id, one.code, one.output) for one in made.states()] == [
+        (2, 0, "done"), (1, 0, "done"),
+    ]  # fmt: skip
 
 
 def test_typer_is_the_command_line_that_is_compared():

@@ -14,6 +14,7 @@ that are no text (photos, emoticons, files) are left out and counted.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -71,8 +72,7 @@ class ChatExport(NamedTuple):
     @property
     def days(self) -> dict[str, int]:
         """How many messages each day has, in order."""
-        known = [one.day for one in self.messages if one.day is not None]
-        return {day: known.count(day) for day in dict.fromkeys(known)}
+        return dict(Counter(one.day for one in self.messages if one.day is not None))
 
 
 class ChatDialogue(NamedTuple):
@@ -92,7 +92,10 @@ def read_chat(exported: str) -> ChatExport | None:
     text = text.replace("\xa0", " ")
     lines = text.split("\n")
     found = _rows(lines) if _CSV_HEAD.fullmatch(lines[0].strip()) else _lines(lines)
-    parts = tuple(found)
+    try:
+        parts = tuple(found)
+    except csv.Error:  # a quote that nothing closes makes the rest of the file one cell
+        return None
     messages = tuple(one for one in parts if one is not None)
     return ChatExport(messages, len(parts) - len(messages)) if messages else None
 
@@ -172,18 +175,17 @@ def chat_dialogue(
     tags = SpeakerTags()
     for name, _ in turns:
         tags.tag(name)
-    mentions = _as_spoken(tags.by_name)
-    masked: dict[str, int] = {}
+    mentions = _tags_by_mention(tags.by_name)
+    masked = Counter[str]()
     lines = []
     for name, text in turns:
         shown = text
         if mask:
             details = mask_details(text)
             shown = tag_names(details.text, mentions)
-            for tag, count in details.counts.items():
-                masked[tag] = masked.get(tag, 0) + count
+            masked += details.counts
         lines.append(f"{tags.tag(name)}: {shown}")
-    return ChatDialogue("\n".join(lines), tags.by_name, masked)
+    return ChatDialogue("\n".join(lines), tags.by_name, dict(masked))
 
 
 def _first_fitting(turns: Sequence[tuple[str, str]], most: int | None) -> int:
@@ -196,7 +198,7 @@ def _first_fitting(turns: Sequence[tuple[str, str]], most: int | None) -> int:
     return 0
 
 
-def _as_spoken(by_name: dict[str, str]) -> dict[str, str]:
+def _tags_by_mention(by_name: dict[str, str]) -> dict[str, str]:
     """Return the tags by what the senders are called in messages: 홍길동, @홍길동, 길동, 길동아.
 
     A given name counts where it is one sender's alone.

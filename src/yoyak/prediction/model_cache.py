@@ -33,7 +33,7 @@ class Question(NamedTuple):
 
 
 class ModelCache:
-    """Loads the models of runs when they are asked; a context manager.
+    """Loads the models of runs when they are asked; ``clear`` frees them.
 
     Args:
         most: models that are loaded at the same time.

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from yoyak.errors import Unavailable, UsageError
 from yoyak.events import RunStatus
@@ -52,12 +53,11 @@ def _parent_of(holder: LockHolder) -> int:
     """Return the process that schedules a worker, or the worker where that has gone."""
     import psutil
 
-    try:
+    with suppress(psutil.Error):  # gone, or not ours to look at
         parent = psutil.Process(holder.pid).parent()
-    except psutil.Error:
-        return holder.pid
-    is_scheduler = parent is not None and any("yoyak" in part for part in parent.cmdline())
-    return parent.pid if parent is not None and is_scheduler else holder.pid
+        if parent is not None and any("yoyak" in part for part in parent.cmdline()):
+            return parent.pid
+    return holder.pid
 
 
 def _signal(run: Run, holder: LockHolder, pid: int) -> None:

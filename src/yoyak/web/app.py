@@ -29,7 +29,13 @@ from yoyak.submission.manifest import CSV
 from yoyak.web.api import Api
 from yoyak.web.live_feed import LiveFeed, LivePage, RecordReader
 from yoyak.web.playground import Playground
-from yoyak.web.responses import HEADERS, in_language, response
+from yoyak.web.responses import (
+    EXCEPTION_HANDLERS,
+    HEADERS,
+    LanguageMiddleware,
+    in_thread,
+    response,
+)
 from yoyak.web.row_pages import RowPages
 from yoyak.web.sessions import Sessions
 from yoyak.web.steer import SteerContext, SteerPage
@@ -46,6 +52,7 @@ _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "
 
 _DOWNLOAD = {"Content-Disposition": f'attachment; filename="{CSV}"'}
 _FILES = {
+    "form.js": "text/javascript",
     "live.js": "text/javascript",
     "try.js": "text/javascript",
     "steer.js": "text/javascript",
@@ -141,7 +148,8 @@ def application(
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    pages = _Pages(workspace, messages.language(), budget)
+    language = messages.language()
+    pages = _Pages(workspace, language, budget)
     playground = Playground(workspace, models)
     sessions = Sessions(announce)
     steering = (
@@ -165,14 +173,16 @@ def application(
             Route("/files/{name}", pages.file),
             Route("/api/view", pages.view),
             Route("/records/{path:path}", pages.record),
-            *RowPages(workspace, messages.language()).routes(),
+            *RowPages(workspace).routes(),
             *playground.routes(),
             *steering,
             *(api.routes() if api is not None else ()),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+            Middleware(LanguageMiddleware, language),
         ],
+        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
     app.state.feed = pages.feed
@@ -243,7 +253,7 @@ class _Pages:
 
     async def view(self, _: "Request") -> "Response":
         """Return the view as JSON."""
-        data = msgspec.json.encode(await in_language(self._language, self.gather))
+        data = msgspec.json.encode(await in_thread(self.gather))
         return response(data, kind="application/json")
 
     async def record(self, request: "Request") -> "Response":

@@ -122,10 +122,21 @@ class CommandState(Value, frozen=True, kw_only=True):
 
 
 class _Started(NamedTuple):
+    id: int
     command: str
     started_at: float
     process: subprocess.Popen[bytes]
     output: Path
+
+    def state(self) -> CommandState:
+        """Return the command as it is now, with the end of what it has printed."""
+        return CommandState(
+            id=self.id,
+            command=self.command,
+            started_at=self.started_at,
+            code=self.process.poll(),
+            output=_end_of(self.output),
+        )
 
 
 class Commands:
@@ -174,25 +185,16 @@ class Commands:
                 env={**os.environ, "YOYAK_LANG": self._language, "NO_COLOR": "1"},
                 start_new_session=True,  # so that Ctrl-C of the server is not theirs
             )
-        self._started[number] = _Started(self.shown(action), time.time(), process, output)
+        started = _Started(number, self.shown(action), time.time(), process, output)
+        self._started[number] = started
         while len(self._started) > MOST_COMMANDS:
             del self._started[next(iter(self._started))]
-        return self.state(number)
-
-    def state(self, number: int) -> CommandState:
-        """Return a command with the end of what it has printed."""
-        one = self._started[number]
-        return CommandState(
-            id=number,
-            command=one.command,
-            started_at=one.started_at,
-            code=one.process.poll(),
-            output=_end_of(one.output),
-        )
+        return started.state()
 
     def states(self) -> tuple[CommandState, ...]:
         """Return all commands, the newest first."""
-        return tuple(self.state(number) for number in reversed(self._started))
+        # A copy: another request may start one meanwhile.
+        return tuple(one.state() for one in reversed(tuple(self._started.values())))
 
 
 def _end_of(path: Path) -> str:

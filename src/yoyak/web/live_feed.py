@@ -31,7 +31,7 @@ from yoyak.runs.workspace import Workspace
 INTERVAL_SECONDS = 1.0
 """Time between two looks at the records."""
 PING_SECONDS = 15.0
-"""A page that has heard nothing for some of these takes its connection for dead."""
+"""Time between two events, or pings where there are none; a page without any connects anew."""
 RETRY_MILLISECONDS = 2_000
 """How long a browser waits before it connects again."""
 MOST_WAITING = 64

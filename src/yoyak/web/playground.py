@@ -32,9 +32,8 @@ from yoyak.values import Dialogue, Prediction, Rouge, Value
 from yoyak.web.responses import (
     HEADERS,
     Refused,
-    in_language,
+    in_thread,
     json_response,
-    problem,
     read_json,
     require_own_page,
     response,
@@ -219,7 +218,6 @@ class Playground:
     ) -> None:
         self._workspace = workspace
         self._models = models
-        self._language = messages.language()
         self.cache = ModelCache() if cache is None else cache
         self._topics: dict[str, dict[str, list[Dialogue]]] = {}
 
@@ -324,7 +322,7 @@ class Playground:
     # --- requests --------------------------------------------------------------------------------
 
     async def _page(self, _: "Request") -> "Response":
-        return response(await in_language(self._language, self._render))
+        return response(await in_thread(self._render))
 
     def _render(self) -> str:
         trouble, systems = "", tuple[PlaygroundSystem, ...]()
@@ -347,19 +345,13 @@ class Playground:
     async def _try(self, request: "Request") -> "Response":
         from starlette.responses import StreamingResponse
 
-        try:
-            require_own_page(request)
-            posted = await read_json(request, _TryRequest, MOST_BYTES)
-        except Refused as refused:
-            return problem(refused.status, refused.message)
+        require_own_page(request)
+        posted = await read_json(request, _TryRequest, MOST_BYTES)
         if posted.stream:
             return StreamingResponse(
                 self._lines(posted), media_type="application/x-ndjson", headers=HEADERS
             )
-        try:
-            found = await in_language(self._language, lambda: tuple(self.answers(posted)))
-        except YoyakError as error:
-            return problem(400, str(error))
+        found = await in_thread(lambda: tuple(self.answers(posted)))
         return json_response(_TryResponse(answers=found))
 
     async def _lines(self, posted: _TryRequest) -> AsyncIterator[bytes]:
@@ -379,7 +371,7 @@ class Playground:
             finally:
                 put(None)
 
-        task = asyncio.ensure_future(in_language(self._language, work))
+        task = asyncio.ensure_future(in_thread(work))
         try:
             while (line := await lines.get()) is not None:
                 yield msgspec.json.encode(line) + b"\n"
@@ -388,21 +380,15 @@ class Playground:
             await task
 
     async def _kakaotalk(self, request: "Request") -> "Response":
-        try:
-            require_own_page(request)
-            posted = await read_json(request, _ChatRequest, MOST_CHAT_BYTES)
-        except Refused as refused:
-            return problem(refused.status, refused.message)
-        try:
-            return json_response(await in_language(self._language, lambda: _chat(posted)))
-        except YoyakError as error:
-            return problem(400, str(error))
+        require_own_page(request)
+        posted = await read_json(request, _ChatRequest, MOST_CHAT_BYTES)
+        return json_response(await in_thread(lambda: _chat(posted)))
 
     async def _examples(self, request: "Request") -> "Response":
         topic, place = request.query_params.get("topic", ""), request.query_params.get("place", "0")
-        rows = (await in_language(self._language, self._dialogues_by_topic)).get(topic, [])
+        rows = (await in_thread(self._dialogues_by_topic)).get(topic, [])
         if not rows or not place.isdecimal():
-            return problem(404, messages.text("pages.try-no-topic"))
+            raise Refused(404, messages.text("pages.try-no-topic"))
         at = int(place) % len(rows)
         row = rows[at]
         return json_response(
@@ -488,10 +474,10 @@ def _chat(posted: _ChatRequest) -> _ChatResponse:
     if chat is None:
         raise BadData("pages.try-no-chat")
     day = posted.day or chat.messages[-1].day
-    said = [one for one in chat.messages if day is None or one.day == day]
-    if not said:
+    of_day = [one for one in chat.messages if day is None or one.day == day]
+    if not of_day:
         raise BadData("pages.try-no-chat")
-    made = chat_dialogue(said, mask=posted.mask, most_characters=MOST_CHARACTERS)
+    made = chat_dialogue(of_day, mask=posted.mask, most_characters=MOST_CHARACTERS)
     return _ChatResponse(
         dialogue=made.text,
         speakers=made.by_name,

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from yoyak import messages
+from yoyak.errors import YoyakError
 from yoyak.report.render.assets import assets
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -110,12 +112,35 @@ async def read_json(request: "Request", kind: type[Body], most_bytes: int) -> Bo
         raise Refused(400, messages.text("serving.bad-json", reason=error)) from error
 
 
-async def in_language(language: messages.Language, work: Callable[[], Result]) -> Result:
-    """Run ``work`` in a thread, in the language that the server was started in."""
+async def on_error(request: "Request", error: Exception) -> "Response":
+    """Return why a request has no other answer: it was refused, or the work for it failed.
+
+    What a page posts can be sent differently (400); what it only reads is on this side (500).
+    """
+    if isinstance(error, Refused):
+        return problem(error.status, error.message)
+    return problem(400 if request.method == "POST" else 500, str(error))
+
+
+EXCEPTION_HANDLERS = {Refused: on_error, YoyakError: on_error}
+"""What an application answers where a handler raises."""
+
+
+class LanguageMiddleware:
+    """Answer every request in one language, also in the threads and tasks that work for it."""
+
+    def __init__(self, app: "ASGIApp", language: messages.Language) -> None:
+        self._app = app
+        self._language = language
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer a request."""
+        with messages.speaking(self._language):
+            await self._app(scope, receive, send)
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Run ``work`` in a thread, in the language of the request."""
     from starlette.concurrency import run_in_threadpool
 
-    def localised() -> Result:
-        with messages.speaking(language):
-            return work()
-
-    return await run_in_threadpool(localised)
+    return await run_in_threadpool(work)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from yoyak import messages
-from yoyak.errors import YoyakError
 from yoyak.report.model.load import gather_rows
 from yoyak.report.model.ratings import rated_pairs
 from yoyak.report.model.rows import RowSource
@@ -28,9 +27,7 @@ from yoyak.runs.ratings import (
 from yoyak.runs.workspace import Workspace
 from yoyak.web.responses import (
     Refused,
-    in_language,
-    json_response,
-    problem,
+    in_thread,
     read_json,
     require_own_page,
     response,
@@ -64,9 +61,8 @@ class _Posted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RowPages:
     """The rows of a workspace as they are now, read again when a run wrote new ones."""
 
-    def __init__(self, workspace: Workspace, language: messages.Language) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._language = language
         self._lock = threading.Lock()
         self._version: object = None
         self._sources: dict[str, RowSource] = {}
@@ -93,7 +89,7 @@ class RowPages:
         key = str(request.path_params["key"])
         start = request.query_params.get("start", "0")
         if not start.isascii() or not start.isdecimal():
-            return problem(400, messages.text("explorer.bad-start", start=start))
+            raise Refused(400, messages.text("explorer.bad-start", start=start))
         return await self._answer(lambda: self._page(key, int(start)))
 
     async def ratings(self, _: "Request") -> "Response":
@@ -105,7 +101,7 @@ class RowPages:
     async def summary(self, request: "Request") -> "Response":
         """Return what people prefer, one sentence per rated pair, in the language ``lang``."""
         asked = request.query_params.get("lang")
-        language = next((one for one in messages.LANGUAGES if one == asked), self._language)
+        language = next((one for one in messages.LANGUAGES if one == asked), messages.language())
 
         def work() -> bytes:
             records = read_records(self._workspace.ratings_path)[0]
@@ -117,11 +113,8 @@ class RowPages:
 
     async def add(self, request: "Request") -> "Response":
         """Append a note or a rating to the workspace's log and return it as it was kept."""
-        try:
-            require_own_page(request)
-            posted = await read_json(request, _Posted, _MOST_BYTES)
-        except Refused as refused:
-            return problem(refused.status, refused.message)
+        require_own_page(request)
+        posted = await read_json(request, _Posted, _MOST_BYTES)
 
         def work() -> bytes:
             record = self._record(posted)
@@ -131,12 +124,7 @@ class RowPages:
         return await self._answer(work)
 
     async def _answer(self, work: Callable[[], bytes]) -> "Response":
-        try:
-            return response(await in_language(self._language, work), kind="application/json")
-        except Refused as refused:
-            return problem(refused.status, refused.message)
-        except YoyakError as error:
-            return json_response({"error": str(error)}, status=500)
+        return response(await in_thread(work), kind="application/json")
 
     def _record(self, posted: _Posted) -> RatingRecord:
         """Return what is kept of a request.

@@ -1,39 +1,19 @@
 "use strict";
 // The steering page: signs in with the terminal's token, then shows and starts commands.
 (() => {
-  const $ = (id) => document.getElementById(id);
-  const texts = JSON.parse($("texts").textContent);
-  const fill = (key, values) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "–");
+  const { $, texts, fill, element, say, reason } = yoyakForm;
   const KEY = "yoyak-key";
   let settings = [], planning = null, polling = null, previewed = null;
 
-  function element(name, text, className) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (className) made.className = className;
-    return made;
-  }
-
-  function say(message) {
-    $("problem").textContent = message ?? "";
-    $("problem").hidden = !message;
-  }
-
   async function post(url, body = {}, signal) {
-    const headers = { "Content-Type": "application/json" };
     const key = localStorage.getItem(KEY);
-    if (key) headers["X-Yoyak-Key"] = key;
-    const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
-    const found = await answer.json();
-    if (answer.ok) return found;
-    const error = new Error(found.error);
-    error.status = answer.status;
-    throw error;
+    const headers = key ? { "X-Yoyak-Key": key } : {};
+    return (await yoyakForm.post(url, body, { headers, signal })).json();
   }
 
   function failed(error) {
     if (error.name === "AbortError") return;
-    say(error instanceof TypeError ? texts["try-lost"] : error.message);
+    say(reason(error));
     if (error.status === 401 && !$("signed-in").hidden) show(false);
   }
 

@@ -30,13 +30,11 @@ from yoyak.runs.workspace import Workspace
 from yoyak.submission.ledger import quota, readable_ledger
 from yoyak.submission.submit import ready_candidates
 from yoyak.values import Corpus, Severity, Value
-from yoyak.web.commands import Action, Commands, StartRun
+from yoyak.web.commands import Action, Commands, CommandState, ResumeRun, StartRun
 from yoyak.web.responses import (
     Body,
-    Refused,
-    in_language,
+    in_thread,
     json_response,
-    problem,
     read_json,
     response,
 )
@@ -87,6 +85,10 @@ class _WantedRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gpu: str = HERE
 
 
+class _Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    action: Action
+
+
 class RecipeForm(Value, frozen=True, kw_only=True):
     """Every setting of a recipe."""
 
@@ -113,7 +115,6 @@ class PlanFigures(Value, frozen=True, kw_only=True):
     disk_gb: float | None = None
     """The most that it adds at any moment, its download included."""
     disk_free_gb: float | None = None
-    download_gb: float | None = None
 
 
 class RunRow(Value, frozen=True, kw_only=True):
@@ -163,8 +164,7 @@ class SteerPage:
         self._context = context
         self._sessions = sessions
         self._before_run = before_run
-        self._language = messages.language()
-        self._commands = Commands(workspace, context.workspace_option, self._language)
+        self._commands = Commands(workspace, context.workspace_option, messages.language())
         self._models: dict[Any, KnownModel] = {}
         self._alone = threading.Lock()
 
@@ -178,8 +178,7 @@ class SteerPage:
             "/api/runs": self._answer(_Nothing, lambda _: self.runs()),
             "/api/checklist": self._answer(_Nothing, lambda _: self.checklist()),
             "/api/commands": self._answer(_Nothing, lambda _: self._commands.states()),
-            "/api/commands/show": self._act(self._commands.shown),
-            "/api/commands/start": self._act(self._start),
+            "/api/commands/start": self._answer(_Act, lambda posted: self._start(posted.action)),
         }
         return [
             Route("/steer", self._page),
@@ -190,7 +189,7 @@ class SteerPage:
     # --- requests --------------------------------------------------------------------------------
 
     async def _page(self, _: "Request") -> "Response":
-        return response(await in_language(self._language, self._render))
+        return response(await in_thread(self._render))
 
     def _render(self) -> str:
         texts = {key: messages.template(f"pages.{key}") for key in _SCRIPT_TEXTS}
@@ -204,12 +203,8 @@ class SteerPage:
         )
 
     async def _sign_in(self, request: "Request") -> "Response":
-        with messages.speaking(self._language):
-            try:
-                posted = await read_json(request, _SignIn, MOST_BYTES)
-                cookie, key = self._sessions.sign_in(request, posted.token)
-            except Refused as refused:
-                return problem(refused.status, refused.message)
+        posted = await read_json(request, _SignIn, MOST_BYTES)
+        cookie, key = self._sessions.sign_in(request, posted.token)
         answer = json_response(_Key(key=key))
         self._sessions.set_cookie(answer, cookie)
         return answer
@@ -220,23 +215,14 @@ class SteerPage:
         """Return a handler that requires a session and answers a JSON body with JSON."""
 
         async def handler(request: "Request") -> "Response":
-            with messages.speaking(self._language):
-                try:
-                    self._sessions.require(request)
-                    posted = await read_json(request, kind, MOST_BYTES)
-                    return json_response(await in_language(self._language, lambda: work(posted)))
-                except Refused as refused:
-                    return problem(refused.status, refused.message)
-                except YoyakError as error:
-                    return problem(400, str(error))
+            self._sessions.require(request)
+            posted = await read_json(request, kind, MOST_BYTES)
+            return json_response(await in_thread(lambda: work(posted)))
 
         return handler
 
-    def _act(self, work: Callable[[Action], object]) -> "Callable[[Request], Awaitable[Response]]":
-        return self._answer(_Act, lambda posted: work(posted.action))
-
-    def _start(self, action: Action) -> object:
-        if isinstance(action, StartRun) or action.__struct_config__.tag == "resume":
+    def _start(self, action: Action) -> CommandState:
+        if isinstance(action, StartRun | ResumeRun):
             self._before_run()
         return self._commands.start(action)
 
@@ -284,7 +270,6 @@ class SteerPage:
             generation_gb=None if one.generation is None else one.generation.total_gb,
             disk_gb=peak_gb(made.disk),
             disk_free_gb=target.disk_free_gb,
-            download_gb=one.download_gb,
         )
 
     def _known(self, recipe: Recipe) -> KnownModel:
@@ -325,10 +310,6 @@ class SteerPage:
         if today is None:
             return _check("watch", "no-quota")
         return _check("ok" if today.left else "bad", "quota", left=today.left, used=today.used)
-
-
-class _Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    action: Action
 
 
 _ACTIONS = {

@@ -1,31 +1,8 @@
 "use strict";
 // The try-it page: examples, KakaoTalk exports, and summaries as they are written.
 (() => {
-  const $ = (id) => document.getElementById(id);
-  const texts = JSON.parse($("texts").textContent);
-  const fill = (key, values) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "–");
+  const { $, texts, fill, element, say, request, post, reason } = yoyakForm;
   let place = 0, asking = null, exported = "";
-
-  function element(name, text, className) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (className) made.className = className;
-    return made;
-  }
-
-  function say(message) {
-    $("problem").textContent = message ?? "";
-    $("problem").hidden = !message;
-  }
-
-  async function post(url, body, signal) {
-    const headers = { "Content-Type": "application/json" };
-    const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
-    if (!answer.ok) throw new Error((await answer.json()).error);
-    return answer;
-  }
-
-  const reason = (error) => (error instanceof TypeError ? texts["try-lost"] : error.message);
 
   // --- examples ---
 
@@ -34,9 +11,7 @@
     if (!topic.selectedIndex) return;
     const address = `/api/examples?topic=${encodeURIComponent(topic.value)}&place=${place}`;
     try {
-      const answer = await fetch(address);
-      const found = await answer.json();
-      if (!answer.ok) throw new Error(found.error);
+      const found = await (await request(address)).json();
       $("dialogue").value = found.dialogue;
       $("reference").value = found.references[0] ?? "";
       $("example").textContent = fill("try-example-at", { ...found, place: found.place + 1 });
@@ -187,7 +162,7 @@
         dialogue: $("dialogue").value, reference: $("reference").value, stream: true,
         systems: chosen.map((one) => one.value), ...(decode ? { decode } : {}),
       };
-      const answer = await post("/api/try", body, asking.signal);
+      const answer = await post("/api/try", body, { signal: asking.signal });
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (;;) {

@@ -11,10 +11,9 @@ from yoyak import messages
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
-from yoyak.errors import BadData, InputMissing
 from yoyak.events import Queued, RunStatus, StageDone, Started
 from yoyak.messages import text
-from yoyak.report.model.load import gather, provenance, submissions
+from yoyak.report.model.load import gather, submissions
 from yoyak.report.render import markdown
 from yoyak.report.sections import format
 from yoyak.runs.stage_records import file_sha256
@@ -358,7 +357,7 @@ def test_without_a_ledger_submissions_are_still_listed(handed_in):
 def test_a_fact_that_all_runs_share_is_said_once_and_others_with_their_run(handed_in):
     runs = handed_in.runs()
     edit(runs[1], platform="a second machine")
-    facts = list(provenance(handed_in, runs))
+    facts = gather(handed_in).provenance
     assert len({(fact.label, fact.value) for fact in facts}) == len(facts)
     platforms = {fact.value: fact.record for fact in facts if fact.label == "platform"}
     assert list(platforms.values()) == [
@@ -370,20 +369,28 @@ def test_a_fact_that_all_runs_share_is_said_once_and_others_with_their_run(hande
 def test_what_is_unknown_is_left_out_and_only_packages_that_can_matter_are_named(handed_in):
     run = handed_in.runs()[0]
     edit(run, code=None, gpus=[], environment={}, packages={"torch": "2.9.0", "rich": "14.1"})
-    facts = {fact.label: fact.value for fact in provenance(handed_in, [run])}
+    found = gather(handed_in).provenance
+    facts = {fact.label: fact.value for fact in found if run.name in fact.record}
     assert not {"commit", "dirty", "gpus", "environment"} & facts.keys()
     assert facts["packages"] == "torch 2.9.0"
     assert facts["seed"] == str(run.recipe.train.seed)
 
 
-def test_provenance_that_is_missing_or_broken_is_an_error_that_names_the_file(handed_in):
-    path = handed_in.runs()[0].folder / "provenance.json"
-    path.write_bytes(b"{")
-    with pytest.raises(BadData, match=r"provenance\.json"):
-        list(provenance(handed_in, handed_in.runs()))
-    path.unlink()
-    with pytest.raises(InputMissing, match=r"provenance\.json"):
-        list(provenance(handed_in, handed_in.runs()))
+def test_provenance_that_is_missing_or_broken_is_named_and_its_run_is_shown(handed_in):
+    whole = gather(handed_in)
+    run = handed_in.runs()[0]
+    path = run.folder / "provenance.json"
+    for damage in (lambda: path.write_bytes(b"{"), path.unlink):
+        damage()
+        view = gather(handed_in)
+        assert [one.run for one in view.systems] == [one.run for one in whole.systems]
+        (finding,) = (one for one in view.findings if one.rule == "damaged-provenance")
+        assert finding.record == f"runs/{run.name}/provenance.json"
+        assert finding.record in finding.what.text
+        assert {fact.record for fact in view.provenance} == {
+            "",
+            *(f"runs/{one.name}/provenance.json" for one in handed_in.runs()[1:]),
+        }
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)

@@ -66,11 +66,12 @@ class _Read(NamedTuple):
     predictions: list[Prediction]
     edited: Collection[str]
     """Which of ``dev``, ``test`` and ``score`` are not the file that the run recorded."""
+    provenance: Provenance | None
     findings: tuple[ReportFinding, ...]
 
 
 DAMAGED_RUN, DAMAGED_LEDGER, DAMAGED_STUDY = "damaged-run", "damaged-ledger", "damaged-study"
-DAMAGED_RATINGS = "damaged-ratings"
+DAMAGED_RATINGS, DAMAGED_PROVENANCE = "damaged-ratings", "damaged-provenance"
 
 
 class ReportWithRows(NamedTuple):
@@ -150,7 +151,7 @@ def _report(
         workspace=str(workspace.folder),
         written_at=time.time(),
         submissions=tuple(submissions(workspace)),
-        provenance=tuple(provenance(workspace, runs)) if compared else (),
+        provenance=tuple(_provenance(workspace, found)) if compared else (),
         compared=comparisons.compared,
         blended=_blended(workspace, data.corpora) if compared else None,
         ratings=rated_pairs(rows, ratings) if compared else (),
@@ -302,7 +303,14 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
         findings.append(
             _finding("edited-output", workspace.relative(path), run=run.name, output=output)
         )
-    return _Read(run, record, card, predictions, frozenset(edited), tuple(findings))
+    known = None
+    if compared:
+        try:
+            known = run.provenance
+        except (BadData, InputMissing) as error:
+            place = f"{folder}/provenance.json"
+            findings.append(_finding(DAMAGED_PROVENANCE, place, run=run.name, problem=str(error)))
+    return _Read(run, record, card, predictions, frozenset(edited), known, tuple(findings))
 
 
 def _second(run: Run, state: RunState, address: str, compared: bool) -> Quality | None:
@@ -534,16 +542,18 @@ _PACKAGES = (
 """Packages that can change a result; the record lists every other package too."""
 
 
-def provenance(workspace: Workspace, runs: Sequence[Run]) -> Iterator[Fact]:
+def _provenance(workspace: Workspace, found: Sequence[_Read]) -> Iterator[Fact]:
     """Yield every recorded fact once; where runs differ, each value with its first run."""
     yield Fact(label="workspace", value=str(workspace.folder), record="")
     yielded: set[tuple[str, str]] = set()
-    for run in runs:
-        path = run.folder / "provenance.json"
-        for label, value in _facts(run.provenance, run.recipe.train.seed):
+    for one in found:
+        if one.provenance is None:
+            continue
+        record = f"{one.record.folder}/provenance.json"
+        for label, value in _facts(one.provenance, one.record.recipe.train.seed):
             if value and (label, value) not in yielded:
                 yielded.add((label, value))
-                yield Fact(label=label, value=value, record=workspace.relative(path))
+                yield Fact(label=label, value=value, record=record)
 
 
 def _facts(known: Provenance, seed: int) -> Iterator[tuple[str, str]]:
