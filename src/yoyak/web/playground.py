@@ -74,16 +74,6 @@ class PlaygroundAnswer(Value, frozen=True, kw_only=True):
     """The answer's words beside the reference's: in both, in the answer only, in the reference."""
 
 
-class PlaygroundSystem(Value, frozen=True, kw_only=True):
-    """A system that can be asked."""
-
-    run: str
-    system: str
-    toy: bool
-    decode: str
-    """The kind of decoding that it was evaluated with."""
-
-
 class _TryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``systems`` are names of runs; none means all. ``decode`` replaces each recipe's own."""
 
@@ -172,6 +162,11 @@ class _System(NamedTuple):
     recipe: Recipe
     ask: Callable[[Question], Ticket]
 
+    @property
+    def toy(self) -> bool:
+        """Whether its weights began as random numbers."""
+        return self.recipe.model.scratch is not None
+
 
 class _Asking:
     """One request at work; ``leave`` gives back the dialogue that a model has now."""
@@ -238,23 +233,12 @@ class Playground:
 
     # --- systems ---------------------------------------------------------------------------------
 
-    def systems(self) -> tuple[PlaygroundSystem, ...]:
+    def _systems(self) -> tuple[_System, ...]:
         """Return what can be asked: the resident models, or the newest finished run of each recipe.
 
         Raises:
             BadData: there is none.
         """
-        return tuple(
-            PlaygroundSystem(
-                run=one.run,
-                system=one.recipe.name,
-                toy=one.recipe.model.scratch is not None,
-                decode=str(one.recipe.decode.__struct_config__.tag),
-            )
-            for one in self._systems()
-        )
-
-    def _systems(self) -> tuple[_System, ...]:
         if self._models:
             return tuple(
                 _System(one.model.name, one.model.recipe, _resident(one)) for one in self._models
@@ -325,9 +309,9 @@ class Playground:
         return response(await in_thread(self._render))
 
     def _render(self) -> str:
-        trouble, systems = "", tuple[PlaygroundSystem, ...]()
+        trouble, systems = "", tuple[_System, ...]()
         try:
-            systems = self.systems()
+            systems = self._systems()
         except YoyakError as error:
             trouble = str(error)
         topics = self._dialogues_by_topic()
@@ -449,7 +433,7 @@ def _answer(
     return PlaygroundAnswer(
         run=system.run,
         system=system.recipe.name,
-        toy=system.recipe.model.scratch is not None,
+        toy=system.toy,
         text=text,
         tokens=tokens,
         seconds=time.monotonic() - began,

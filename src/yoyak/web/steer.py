@@ -122,7 +122,6 @@ class RunRow(Value, frozen=True, kw_only=True):
 
     run: str
     recipe: str
-    status: str
     label: str
     step: int
     steps: int | None
@@ -334,7 +333,6 @@ def _row(run: Run) -> RunRow:
     return RunRow(
         run=run.name,
         recipe=run.identity.recipe,
-        status=state.status.value,
         label=messages.text(f"report.status-{state.status.value}"),
         step=state.step,
         steps=None if state.prepared is None else state.prepared.steps,

@@ -283,6 +283,15 @@ def test_a_file_that_another_run_wrote_is_named_and_its_content_is_not_shown(
     assert shown == {run.name for run in runs} - found
 
 
+def test_a_score_that_was_cut_off_is_named_and_left_out(workspace):
+    (run,) = workspace.runs()
+    path = run.scorecard_path("dev")
+    path.write_bytes(path.read_bytes()[:100])
+    view = gather(workspace)
+    assert [one.rule for one in view.findings] == ["edited-output"]
+    assert [system.quality for system in view.systems] == [None]
+
+
 @pytest.fixture
 def handed_in(tmp_path):
     """The recorded workspace of the docs, in which one submission was written."""

@@ -146,6 +146,7 @@ def _report(
         comparisons = _compared(found, data.corpora)
         found = [one._replace(record=comparisons.records[one.run.name]) for one in found]
     records = [one.record for one in found]
+    scored = [one.run for one in found if one.card is not None]
     rest = Rest(
         title=_title(workspace, runs),
         workspace=str(workspace.folder),
@@ -156,7 +157,7 @@ def _report(
         blended=_blended(workspace, data.corpora) if compared else None,
         ratings=rated_pairs(rows, ratings) if compared else (),
         studies=gather_studies(workspace, intervals=compared),
-        seeds=tuple(seed_noise(runs)) if compared else (),
+        seeds=tuple(seed_noise(scored)) if compared else (),
         folds=tuple(_folds(workspace, runs)) if compared else (),
         disk=disk,
         budget=budget,
