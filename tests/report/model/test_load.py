@@ -11,6 +11,7 @@ from yoyak import messages
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
+from yoyak.errors import YoyakError
 from yoyak.events import Queued, RunStatus, StageDone, Started
 from yoyak.messages import text
 from yoyak.report.model.load import gather, submissions
@@ -396,6 +397,10 @@ def test_provenance_that_is_missing_or_broken_is_named_and_its_run_is_shown(hand
         (finding,) = (one for one in view.findings if one.rule == "damaged-provenance")
         assert finding.record == f"runs/{run.name}/provenance.json"
         assert finding.record in finding.what.text
+        with messages.speaking("ko"):
+            with pytest.raises(YoyakError) as raised:
+                _ = run.provenance
+            assert str(raised.value) in finding.what.text
         assert finding.record in {fact.record for fact in whole.provenance}
         assert finding.record not in {fact.record for fact in view.provenance}
         shared = {fact.label for fact in view.provenance}

@@ -124,7 +124,7 @@ def _records(workspace: Workspace, compared: bool) -> _Records:
     path = workspace.ratings_path
     ratings, unreadable = read_records(path)
     damaged += [
-        _finding(DAMAGED_RATINGS, workspace.relative(path), problem=str(error))
+        _finding(DAMAGED_RATINGS, workspace.relative(path), problem=Sentence.of(error))
         for error in unreadable
     ]
     return _Records(found, damaged, data, ratings)
@@ -186,16 +186,16 @@ def _readable(workspace: Workspace, compared: bool) -> tuple[list[_Read], list[R
                 raise
             damaged[run.name] = error
     findings = [
-        _finding(DAMAGED_RUN, f"runs/{name}", run=name, problem=str(error))
+        _finding(DAMAGED_RUN, f"runs/{name}", run=name, problem=Sentence.of(error))
         for name, error in damaged.items()
     ]
     ledger = workspace.ledger_path
     findings += [
-        _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=str(error))
+        _finding(DAMAGED_LEDGER, workspace.relative(ledger), problem=Sentence.of(error))
         for error in readable_ledger(ledger)[1]
     ]
     findings += [
-        _finding(DAMAGED_STUDY, workspace.relative(path), problem=str(error))
+        _finding(DAMAGED_STUDY, workspace.relative(path), problem=Sentence.of(error))
         for path, error in read_studies(workspace.studies_folder)[1]
     ]
     return found, findings
@@ -251,7 +251,7 @@ def _data(workspace: Workspace, runs: Sequence[Run]) -> _Data:
     return _Data(corpora, tuple(findings))
 
 
-def _finding(rule: str, record: str, **fields: str) -> ReportFinding:
+def _finding(rule: str, record: str, **fields: str | Sentence) -> ReportFinding:
     return ReportFinding(
         rule=rule, what=Sentence(key=f"report.lint-{rule}", fields=fields), record=record
     )
@@ -310,7 +310,9 @@ def _read(workspace: Workspace, run: Run, compared: bool) -> _Read:
             known = run.provenance
         except (BadData, InputMissing) as error:
             place = f"{folder}/provenance.json"
-            findings.append(_finding(DAMAGED_PROVENANCE, place, run=run.name, problem=str(error)))
+            findings.append(
+                _finding(DAMAGED_PROVENANCE, place, run=run.name, problem=Sentence.of(error))
+            )
     return _Read(run, record, card, predictions, frozenset(edited), known, tuple(findings))
 
 

@@ -4,11 +4,14 @@ Fractions are 0 to 1, durations are seconds, timestamps are seconds since 1970 (
 the source of a number: a path below the workspace, with ``#`` and a position in it.
 """
 
+from collections.abc import Mapping
+
 from msgspec import field
 
 from yoyak import messages
 from yoyak.config.project import Budget
 from yoyak.ensemble.gain import Gain
+from yoyak.errors import YoyakError
 from yoyak.events import CheckResult, DataFinding, RunStatus
 from yoyak.metrics.diagnostics.copied_text import CopiedRun
 from yoyak.metrics.diagnostics.error_types import ErrorType
@@ -31,12 +34,20 @@ class Sentence(Value, frozen=True, kw_only=True):
     """A sentence of the message catalogue, with the values of its fields."""
 
     key: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, "str | Sentence"] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: YoyakError) -> "Sentence":
+        """Return what an error says, in whichever language it is read."""
+        return cls(key=error.key, fields={name: str(one) for name, one in error.fields.items()})
 
     @property
     def text(self) -> str:
         """The sentence in the current language."""
         return messages.recorded(self.key, self.fields)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Measured(Value, frozen=True, kw_only=True):
