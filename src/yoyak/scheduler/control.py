@@ -56,7 +56,7 @@ def _parent_of(holder: LockHolder) -> int:
     with suppress(psutil.Error):  # gone, or not ours to look at
         parent = psutil.Process(holder.pid).parent()
         if parent is not None and any("yoyak" in part for part in parent.cmdline()):
-            return parent.pid
+            return int(parent.pid)
     return holder.pid
 
 
