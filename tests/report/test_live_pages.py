@@ -1,5 +1,6 @@
 """The pages to try systems and to steer runs, in a real browser."""
 
+import re
 import sys
 import threading
 import time
@@ -317,3 +318,87 @@ def test_no_page_is_wider_than_its_window(site, page, path, width):
     if path == "/steer":
         expect(page.locator("#command")).not_to_be_empty(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.fixture
+def reader(browser):
+    """A page in a browser of its own, which remembers the language that its reader chooses."""
+    context = browser.new_context()
+    page = context.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_the_language_changes_around_what_was_typed_and_written(site, reader):
+    from playwright.sync_api import expect
+
+    Slow.gate.set()
+    page = reader
+    page.goto(f"{site.url}/try")
+    page.select_option("#topic", index=1)
+    expect(page.locator("#reference")).not_to_have_value("")
+    page.click("#go")
+    card = page.locator("#answers article")
+    expect(card).to_contain_text("ROUGE mean", timeout=WAIT)
+    typed, written = page.input_value("#dialogue"), card.locator(".text").inner_text()
+    page.get_by_role("button", name="한국어").click()
+    expect(card).to_contain_text("ROUGE 평균")
+    expect(page.locator("#example")).to_contain_text("번째")
+    expect(page.get_by_role("button", name="English")).to_be_focused()
+    assert page.title() == page.inner_text("h1") == "완료된 시스템 써 보기"
+    assert page.input_value("#dialogue") == typed
+    assert card.locator(".text").inner_text() == written
+    page.fill("#dialogue", "#Person1#:")
+    page.click("#go")
+    expect(page.locator("#problem")).to_contain_text("대화 내용이 없습니다")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/try", "/steer"])
+def test_the_page_that_changed_its_language_is_the_page_in_that_language(site, reader, path):
+    from playwright.sync_api import expect
+
+    def shown():
+        return (
+            reader.inner_text("body"),
+            reader.title(),
+            reader.locator("html").get_attribute("lang"),
+        )
+
+    reader.goto(f"{site.url}{path}")
+    english = shown()
+    for name, language in (("한국어", "ko"), ("English", "en")):
+        reader.get_by_role("button", name=name).click()
+        expect(reader.locator("html")).to_have_attribute("lang", language)
+        changed = shown()
+        reader.reload()
+        assert shown() == changed
+        assert (changed == english) == (language == "en")
+
+
+def test_steering_goes_on_in_the_other_language(site, reader):
+    from playwright.sync_api import expect
+
+    page = reader
+    page.goto(f"{site.url}/steer#{site.tokens[-1]}")
+    page.select_option("#recipe", "kobart", timeout=WAIT)
+    expect(page.locator("#command")).to_have_text("yoyak run kobart", timeout=WAIT)
+    page.fill("[id='set-train.epochs']", "2")
+    page.click("#check")
+    expect(page.locator("#checklist")).to_contain_text("Answered all of test", timeout=WAIT)
+    about = page.locator("[id='about-train.epochs']")
+    expect(about).to_contain_text("default")
+    page.get_by_role("button", name="한국어").click()
+    expect(about).to_contain_text("기본값", timeout=WAIT)
+    expect(page.locator("#checklist")).to_contain_text("test를 모두 예측했고", timeout=WAIT)
+    expect(page.locator("#runs")).to_contain_text("대기")
+    expect(page.locator("#figure-disk")).to_contain_text("여유")
+    expect(page.locator("#command")).to_have_attribute("aria-label", "명령")
+    expect(page.locator("#command")).to_have_text("yoyak run --set=train.epochs=2 kobart")
+    expect(page.locator("[id='set-train.epochs']")).to_have_value("2")
+    words = re.sub(r"[\s·]*(?:≥|>|≤|<).*|default.*", "", about.inner_text().splitlines()[0])
+    assert re.search("[가-힣]", words)
+    assert violations(page) == []

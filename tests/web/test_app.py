@@ -74,7 +74,7 @@ def test_the_part_leaves_out_what_the_page_has(client):
     same = client.get("/part", params={"since": version})
     assert re.findall(r'data-same="(\w+)"', same.text) == keys
     assert same.headers["etag"] == f'"{version}"'
-    whole = client.get("/part", params={"language": "ko"}).text
+    whole = client.get("/part", params={"lang": "ko"}).text
     assert re.findall(r'<section[^>]* aria-labelledby="(\w+)"', whole) == keys
     assert "진행 보고서" in whole
 

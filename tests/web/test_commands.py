@@ -1,5 +1,6 @@
 """Actions of the page are commands of the terminal: arguments, process, output."""
 
+import re
 import shlex
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 import typer
 
+from yoyak import messages
 from yoyak.cli.app import load_verb
 from yoyak.config import load
 from yoyak.data import sample
@@ -93,18 +95,20 @@ def test_there_are_no_other_actions(raw):
 @pytest.mark.process
 def test_a_command_runs_by_itself_and_its_output_is_text(workspace, tmp_path):
     workspace.runs_folder.mkdir(parents=True)
-    made = Commands(workspace, (), "ko")
-    state = made.start(StopRun(run="\x1b[31m<b>"))
+    made = Commands(workspace, ())
+    with messages.speaking("ko"):
+        state = made.start(StopRun(run="\x1b[31m<b>"))
     process = made._started[state.id].process
     assert process.wait(timeout=300) == 66
     (found,) = made.states()
     assert (found.id, found.code) == (state.id, 66)
     assert "<b>" in found.output
+    assert re.search("[가-힣]", found.output)
     assert "\x1b" not in found.output
 
 
 def test_commands_can_be_listed_while_another_starts(workspace, tmp_path):
-    made = Commands(workspace, (), "en")
+    made = Commands(workspace, ())
     output = tmp_path / "output.txt"
     output.write_bytes(b"done")
 

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.coroutines import finish
+from yoyak import messages
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.data.corpus import read_corpus
@@ -39,7 +40,7 @@ class Server:
         self.clock = Clock()
         self.text = ""
         self.cost = 0.1
-        self.shown = LivePage(self, "en", self.clock, self.clock)
+        self.shown = LivePage(self, self.clock, self.clock)
         self.reader = RecordReader(workspace)
         self.feed = LiveFeed(self.reader, self.shown, self.clock)
 
@@ -50,8 +51,8 @@ class Server:
     def page(self, _):
         return f"<html>{self.text}</html>"
 
-    def content(self, _, language):
-        return f"{language} {self.text}"
+    def content(self, _):
+        return f"{messages.language()} {self.text}"
 
     def points(self, _):
         return "{}"
@@ -109,7 +110,7 @@ def test_two_hundred_pages_cost_one_look_and_one_rendering(server, run):
             assert (kind, changed) == ("points", "changed")
             assert (points["run"], points["step"], points["loss"]) == (run.name, [1], [3.0])
             assert version == {"version": server.reader.version}
-        found = [await server.feed.since(first, "en") for _ in streams]
+        found = [await server.feed.since(first) for _ in streams]
         assert {one.version for one in found} == {server.reader.version}
         # The reader looked once a page that asked, and all got one rendering.
         assert server.shown.renders - renders == 1
@@ -310,13 +311,14 @@ def test_only_the_sections_that_changed_are_sent(server, run):
         server.text = content(2)
         run.emit(step(1))
         server.clock.now += 60
-        new = await server.feed.since(old.version, "en")
+        new = await server.feed.since(old.version)
         assert new.html == (
             'en <header>2</header><section aria-labelledby="a"><p>2</p></section>'
             '<section data-same="b"></section>'
         )
         for version, language in (("unknown", "en"), (old.version, "ko")):
-            found = await server.feed.since(version, language)
+            with messages.speaking(language):
+                found = await server.feed.since(version)
             assert found.html == f"{language} {content(2)}"
 
     finish(scenario())

@@ -385,12 +385,11 @@ def watch(
 
 def _controls(context: CommandContext) -> "RunControls":
     """Return what the keys of the view do: the same as the verbs stop, run and prioritise."""
-    from yoyak.messages import language
     from yoyak.scheduler.control import put_first, stop_run
     from yoyak.terminal.watch_app import RunControls
     from yoyak.web.commands import Commands, ResumeRun
 
-    commands = Commands(context.workspace, (), language())
+    commands = Commands(context.workspace, ())
 
     def stop(run: Run) -> str:
         stop_run(run)

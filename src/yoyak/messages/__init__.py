@@ -85,12 +85,6 @@ def fill(key: str, fields: Mapping[str, object]) -> str:
     return _Agreement().vformat(_sentences(language(), file)[name], (), fields)
 
 
-def template(key: str) -> str:
-    """Return the sentence of ``file.key`` with its placeholders, for a page's script to fill in."""
-    file, _, name = key.partition(".")
-    return _sentences(language(), file)[name]
-
-
 class _Agreement(string.Formatter):
     """Fill placeholders so that the words after them agree with the values."""
 

@@ -27,12 +27,12 @@ from yoyak.runs.stop_signals import on_stop_signal
 from yoyak.runs.workspace import Workspace
 from yoyak.submission.manifest import CSV
 from yoyak.web.api import Api
+from yoyak.web.language import LanguageMiddleware
 from yoyak.web.live_feed import LiveFeed, LivePage, RecordReader
 from yoyak.web.playground import Playground
 from yoyak.web.responses import (
     EXCEPTION_HANDLERS,
     HEADERS,
-    LanguageMiddleware,
     in_thread,
     response,
 )
@@ -52,6 +52,7 @@ _RECORDS = ("events.jsonl", "recipe.json", "provenance.json", "identity.json", "
 
 _DOWNLOAD = {"Content-Disposition": f'attachment; filename="{CSV}"'}
 _FILES = {
+    "language.js": "text/javascript",
     "form.js": "text/javascript",
     "live.js": "text/javascript",
     "try.js": "text/javascript",
@@ -148,8 +149,7 @@ def application(
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    language = messages.language()
-    pages = _Pages(workspace, language, budget)
+    pages = _Pages(workspace, budget)
     playground = Playground(workspace, models)
     sessions = Sessions(announce)
     steering = (
@@ -180,7 +180,7 @@ def application(
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
-            Middleware(LanguageMiddleware, language),
+            Middleware(LanguageMiddleware, messages.language()),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
@@ -193,25 +193,22 @@ def application(
 class _Pages:
     """The live report and what it links to."""
 
-    def __init__(self, workspace: Workspace, language: messages.Language, budget: Budget) -> None:
+    def __init__(self, workspace: Workspace, budget: Budget) -> None:
         self._workspace = workspace
         self._budget = budget
-        self._language = language
-        self.feed = LiveFeed(RecordReader(workspace), LivePage(self, language))
+        self.feed = LiveFeed(RecordReader(workspace), LivePage(self))
 
     def gather(self) -> Report:
         """Return the report of the records as they are now."""
-        with messages.speaking(self._language):
-            return gather(self._workspace, budget=self._budget)
+        return gather(self._workspace, budget=self._budget)
 
     def page(self, view: Report) -> str:
         """Return the whole page."""
-        with messages.speaking(self._language):
-            return html.render(view, live=True)
+        return html.render(view, live=True)
 
-    def content(self, view: Report, language: messages.Language) -> str:
-        """Return what the page shows in a language."""
-        return html.content(view, language, live=True)
+    def content(self, view: Report) -> str:
+        """Return what the page shows, without the page around it."""
+        return html.content(view, messages.language(), live=True)
 
     def points(self, view: Report) -> str:
         """Return the points of the page's charts, as JSON."""
@@ -224,10 +221,8 @@ class _Pages:
         return response(page.html.replace('<div id="live"', mark, 1))
 
     async def part(self, request: "Request") -> "Response":
-        """Return the content in ``language``, less the sections that version ``since`` has so."""
-        asked = request.query_params.get("language", self._language)
-        language = next((one for one in messages.LANGUAGES if one == asked), self._language)
-        part = await self.feed.since(request.query_params.get("since", ""), language)
+        """Return the content, less the sections that version ``since`` has just so."""
+        part = await self.feed.since(request.query_params.get("since", ""))
         return response(part.html, headers={"ETag": f'"{part.version}"'})
 
     async def chart_points(self, _: "Request") -> "Response":

@@ -145,18 +145,15 @@ class Commands:
     Args:
         workspace: what they work on.
         workspace_option: ``--workspace FOLDER`` where a terminal would need it.
-        language: of what they print.
     """
 
     def __init__(
         self,
         workspace: Workspace,
         workspace_option: tuple[str, ...],
-        language: messages.Language,
     ) -> None:
         self._workspace = workspace
         self._option = workspace_option
-        self._language = language
         self._numbers = count(1)
         self._started: dict[int, _Started] = {}
         self._folder: Path | None = None
@@ -182,7 +179,7 @@ class Commands:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "YOYAK_LANG": self._language, "NO_COLOR": "1"},
+                env={**os.environ, "YOYAK_LANG": messages.language(), "NO_COLOR": "1"},
                 start_new_session=True,  # so that Ctrl-C of the server is not theirs
             )
         started = _Started(number, self.shown(action), time.time(), process, output)

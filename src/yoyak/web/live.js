@@ -62,7 +62,7 @@
 
   // The other language comes from here, so the live page need not carry it.
   yoyakPage.content = async (language) => {
-    const [html, version] = await content({ language });
+    const [html, version] = await content({ lang: language });
     live().dataset.version = version;
     return html;
   };
@@ -76,7 +76,7 @@
       while (wanted && !document.hidden) {
         wanted = false;
         const language = document.documentElement.lang;
-        const [html, found] = await content({ language, since: live().dataset.version });
+        const [html, found] = await content({ lang: language, since: live().dataset.version });
         const page = new DOMParser().parseFromString(html, "text/html");
         if (language !== document.documentElement.lang) continue;
         if (isIncomplete) {

@@ -235,7 +235,7 @@ def _hash(part: str) -> str:
 
 
 class PageSource(Protocol):
-    """Reads the report and renders it; both are called in a thread."""
+    """Reads the report and renders it in the current language; both are called in a thread."""
 
     def gather(self) -> Report:
         """Return the report of the records as they are now."""
@@ -243,15 +243,15 @@ class PageSource(Protocol):
     def page(self, view: Report) -> str:
         """Return the whole page."""
 
-    def content(self, view: Report, language: messages.Language) -> str:
-        """Return what the page shows in a language."""
+    def content(self, view: Report) -> str:
+        """Return what the page shows, without the page around it."""
 
     def points(self, view: Report) -> str:
         """Return the points of the page's charts, as JSON."""
 
 
-PagePart = messages.Language | Literal["page", "points"]
-"""The whole page, its content in a language, or the points of its charts."""
+PagePart = Literal["page", "content", "points"]
+"""The whole page, its content, or the points of its charts."""
 
 
 class LivePage:
@@ -259,7 +259,6 @@ class LivePage:
 
     Args:
         source: reads and renders it.
-        language: of the whole page.
         clock: seconds that never go back.
         cpu: seconds of CPU that the thread has used.
 
@@ -271,17 +270,15 @@ class LivePage:
     def __init__(
         self,
         source: PageSource,
-        language: messages.Language,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._source = source
-        self._language = language
         self._clock = clock
         self._cpu = cpu
         self._alone = asyncio.Lock()
         self._view: Report | None = None
-        self._parts: dict[PagePart, RenderedPart] = {}
+        self._parts: dict[tuple[PagePart, messages.Language], RenderedPart] = {}
         self._not_before = 0.0
         self._hashes: OrderedDict[tuple[str, messages.Language], dict[str, str]] = OrderedDict()
         self.version: str | None = None
@@ -293,29 +290,32 @@ class LivePage:
         return self._clock() >= self._not_before
 
     async def of(self, version: str, part: PagePart) -> RenderedPart:
-        """Return a part of the page; the first who asks for it renders it for all."""
+        """Return a part of the page in the current language.
+
+        The first who asks for it renders it for all.
+        """
+        key = part, messages.language()
         async with self._alone:
             if self.version != version or self._view is None:
                 self._view = await self._timed(self._source.gather)
                 self.version, self._parts = version, {}
-            if part not in self._parts:
+            if key not in self._parts:
                 html = await self._timed(partial(self._render, self._view, part))
-                self._parts[part] = RenderedPart.of(version, html)
+                self._parts[key] = RenderedPart.of(version, html)
                 self.renders += 1
                 if part != "points":
-                    language = self._language if part == "page" else part
-                    self._remember(version, language, self._parts[part].hashes)
-            return self._parts[part]
+                    self._remember(version, self._parts[key].hashes)
+            return self._parts[key]
 
     def _render(self, view: Report, part: PagePart) -> str:
         if part == "page":
             return self._source.page(view)
         if part == "points":
             return self._source.points(view)
-        return self._source.content(view, part)
+        return self._source.content(view)
 
-    def _remember(self, version: str, language: messages.Language, hashes: dict[str, str]) -> None:
-        self._hashes[version, language] = hashes
+    def _remember(self, version: str, hashes: dict[str, str]) -> None:
+        self._hashes[version, messages.language()] = hashes
         while len(self._hashes) > MOST_VERSIONS:
             self._hashes.popitem(last=False)
 
@@ -331,9 +331,12 @@ class LivePage:
         self._not_before = max(self._not_before, self._clock() + pause)
         return result
 
-    def hashes_of(self, version: str, language: messages.Language) -> dict[str, str]:
-        """Return the hashes of a version's sections; none if it was rendered too long ago."""
-        return self._hashes.get((version, language), {})
+    def hashes_of(self, version: str) -> dict[str, str]:
+        """Return the hashes of a version's sections in the current language.
+
+        There are none if it was rendered too long ago.
+        """
+        return self._hashes.get((version, messages.language()), {})
 
 
 # --- the feed ------------------------------------------------------------------------------------
@@ -394,7 +397,7 @@ class LiveFeed:
         return len(self._subscribers)
 
     async def current(self, part: PagePart = "page") -> RenderedPart:
-        """Return a part of the page as the records are now.
+        """Return a part of the page as the records are now, in the current language.
 
         It may be as old as the pause between two renderings.
         """
@@ -410,10 +413,10 @@ class LiveFeed:
                 self.publish("points", points)
             return self._reader.version
 
-    async def since(self, version: str, language: messages.Language) -> RenderedPart:
+    async def since(self, version: str) -> RenderedPart:
         """Return the current content, without the sections that ``version`` has just so."""
-        part = await self.current(language)
-        return part._replace(html=part.since(self._page.hashes_of(version, language)))
+        part = await self.current("content")
+        return part._replace(html=part.since(self._page.hashes_of(version)))
 
     async def events(self, last_id: str | None) -> AsyncIterator[bytes]:
         """Yield server-sent events until the page leaves, falls behind, or the server stops.

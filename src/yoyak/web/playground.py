@@ -24,11 +24,10 @@ from yoyak.events import RunStatus
 from yoyak.metrics.rouge import score_rows
 from yoyak.prediction.model_cache import ModelCache, Question
 from yoyak.prediction.resident_model import QueueFull, ResidentModel, Ticket
-from yoyak.report.render.assets import json_block
-from yoyak.report.render.html import environment
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
 from yoyak.values import Dialogue, Prediction, Rouge, Value
+from yoyak.web.form_page import form_page
 from yoyak.web.responses import (
     HEADERS,
     Refused,
@@ -130,11 +129,11 @@ def dialogue_of(pasted: str) -> Dialogue:
         BadData: the text has no utterance, or is longer than ``MOST_CHARACTERS``.
     """
     if len(pasted) > MOST_CHARACTERS:
-        raise BadData("report.try-too-long", found=len(pasted), most=MOST_CHARACTERS)
+        raise BadData("pages.try-too-long", found=len(pasted), most=MOST_CHARACTERS)
     tagged = tag_speakers(pasted).text if names_speakers([pasted]) else pasted
     turns = parse_turns(clean(tagged).text)
     if not any(turn.text.strip() for turn in turns):
-        raise BadData("report.try-empty")
+        raise BadData("pages.try-empty")
     return Dialogue(id=PASTED, turns=turns)
 
 
@@ -249,7 +248,7 @@ class Playground:
             if run.state().status is RunStatus.FINISHED
         }
         if not newest:
-            raise BadData("report.try-nothing")
+            raise BadData("pages.try-nothing")
         return tuple(_System(run.name, run.recipe, self._cached(run)) for run in newest.values())
 
     def _cached(self, run: Run) -> Callable[[Question], Ticket]:
@@ -266,7 +265,7 @@ class Playground:
         working = next((run for run in self._workspace.runs() if run.holder() is not None), None)
         if working is not None:
             self.cache.clear()
-            raise Interrupted("report.try-busy", run=working.name)
+            raise Interrupted("pages.try-busy", run=working.name)
 
     def answers(
         self,
@@ -309,20 +308,17 @@ class Playground:
         return response(await in_thread(self._render))
 
     def _render(self) -> str:
-        trouble, systems = "", tuple[_System, ...]()
+        trouble, systems = None, tuple[_System, ...]()
         try:
             systems = self._systems()
         except YoyakError as error:
-            trouble = str(error)
+            trouble = error
         topics = self._dialogues_by_topic()
-        texts = {key: messages.template(f"pages.{key}") for key in _SCRIPT_TEXTS}
-        template = environment(__package__).get_template("try.html.jinja")
-        return template.render(
-            language=messages.language(),
+        return form_page(
+            "try",
+            trouble,
             systems=systems,
-            problem=trouble,
             topics={topic: len(rows) for topic, rows in topics.items()},
-            data=json_block("texts", texts),
             kinds=[kind.__struct_config__.tag for kind in get_args(Decode)],
         )
 
@@ -400,13 +396,6 @@ class _StreamProblem(msgspec.Struct, frozen=True):
     """The last line of a stream that cannot go on."""
 
     error: str
-
-
-_SCRIPT_TEXTS = (
-    "try-loading", "try-writing", "try-took", "try-rouge", "try-diff-legend", "try-chat-read",
-    "try-chat-masked", "try-chat-day", "try-lost", "try-example-at",
-)  # fmt: skip
-"""Sentences that the page's script puts together."""
 
 
 def _resident(model: ResidentModel) -> Callable[[Question], Ticket]:

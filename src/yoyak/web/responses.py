@@ -16,7 +16,6 @@ from yoyak.report.render.assets import assets
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -124,19 +123,6 @@ async def on_error(request: "Request", error: Exception) -> "Response":
 
 EXCEPTION_HANDLERS = {Refused: on_error, YoyakError: on_error}
 """What an application answers where a handler raises."""
-
-
-class LanguageMiddleware:
-    """Answer every request in one language, also in the threads and tasks that work for it."""
-
-    def __init__(self, app: "ASGIApp", language: messages.Language) -> None:
-        self._app = app
-        self._language = language
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer a request."""
-        with messages.speaking(self._language):
-            await self._app(scope, receive, send)
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:

@@ -98,16 +98,13 @@ class RowPages:
             lambda: msgspec.json.encode(read_records(self._workspace.ratings_path)[0])
         )
 
-    async def summary(self, request: "Request") -> "Response":
-        """Return what people prefer, one sentence per rated pair, in the language ``lang``."""
-        asked = request.query_params.get("lang")
-        language = next((one for one in messages.LANGUAGES if one == asked), messages.language())
+    async def summary(self, _: "Request") -> "Response":
+        """Return what people prefer, one sentence per rated pair."""
 
         def work() -> bytes:
             records = read_records(self._workspace.ratings_path)[0]
             pairs = rated_pairs(tuple(self._current().values()), records) if records else ()
-            with messages.speaking(language):
-                return msgspec.json.encode(sentences(pairs))
+            return msgspec.json.encode(sentences(pairs))
 
         return await self._answer(work)
 

@@ -1,7 +1,7 @@
 "use strict";
 // The steering page: signs in with the terminal's token, then shows and starts commands.
 (() => {
-  const { $, texts, fill, element, say, reason } = yoyakForm;
+  const { $, fill, element, said, say, reason } = yoyakForm;
   const KEY = "yoyak-key";
   let settings = [], planning = null, polling = null, previewed = null;
 
@@ -58,7 +58,7 @@
       name.append(element("div", one.run, "quiet"));
       const actions = element("td");
       for (const kind of one.actions) {
-        const button = element("button", texts[`steer-${kind}`], kind === "stop" ? "danger" : "");
+        const button = element("button", fill(`steer-${kind}`), kind === "stop" ? "danger" : "");
         button.type = "button";
         button.setAttribute("aria-label", `${button.textContent}: ${one.run}`);
         button.addEventListener("click", guarded(() => start({ type: kind, run: one.run })));
@@ -74,8 +74,8 @@
 
   // --- a recipe ---
 
-  const shown = (value) => (value === null ? texts["steer-none"]
-    : value === true ? texts["steer-yes"] : value === false ? texts["steer-no"] : String(value));
+  const shown = (value) => (value === null ? fill("steer-none")
+    : value === true ? fill("steer-yes") : value === false ? fill("steer-no") : String(value));
 
   function range(one) {
     const low = one.low === null ? "" : `${one.low_is_excluded ? ">" : "≥"} ${one.low}`;
@@ -84,14 +84,14 @@
   }
 
   function field(one) {
-    const options = one.kind === "choice" ? one.choices.map((each) => [each, each])
-      : one.kind === "yes-no" ? [["true", texts["steer-yes"]], ["false", texts["steer-no"]]] : null;
+    const sentence = (key) => said(key, {}, "option");
+    const options = one.kind === "choice" ? one.choices.map((each) => [each, element("option", each)])
+      : one.kind === "yes-no" ? [["true", sentence("steer-yes")], ["false", sentence("steer-no")]] : null;
     const text = one.value === null ? "" : typeof one.value === "object" ? JSON.stringify(one.value) : String(one.value);
     if (options) {
-      if (one.is_optional) options.unshift(["", texts["steer-none"]]);
+      if (one.is_optional) options.unshift(["", sentence("steer-none")]);
       const select = element("select");
-      for (const [value, label] of options) {
-        const option = element("option", label);
+      for (const [value, option] of options) {
         option.value = value;
         select.append(option);
       }
@@ -103,7 +103,6 @@
     if (one.kind === "integer" || one.kind === "number") {
       input.inputMode = one.kind === "integer" ? "numeric" : "decimal";
     }
-    if (one.is_optional) input.placeholder = texts["steer-none"];
     return input;
   }
 
@@ -112,20 +111,34 @@
     const label = element("label", one.name.slice(one.section.length + 1));
     const input = field(one);
     input.id = label.htmlFor = `set-${one.name}`;
-    const about = element("p", one.meaning, "quiet");
+    const about = element("p", undefined, "quiet");
     about.id = `about-${one.name}`;
     input.setAttribute("aria-describedby", about.id);
+    one.original = input.value;
+    Object.assign(one, { input, about, row });
+    describe(one);
+    row.append(label, input, about);
+    return row;
+  }
+
+  function describe(one) {
     const facts = [
       one.kind === "other" ? "JSON" : "", range(one),
       fill("steer-default", { value: shown(one.default) }),
       one.origin === "default" ? "" : fill("steer-origin", { origin: one.origin }),
     ].filter(Boolean).join(" · ");
-    about.append(element("br"), facts);
-    one.original = input.value;
-    one.input = input;
-    one.row = row;
-    row.append(label, input, about);
-    return row;
+    one.about.replaceChildren(one.meaning, element("br"), facts);
+    if (one.is_optional && one.input.tagName === "INPUT") one.input.placeholder = fill("steer-none");
+  }
+
+  // The same settings in the language of the page; what was typed stays.
+  async function describeAgain() {
+    const found = await post("/api/recipe", { recipe: $("recipe").value });
+    const meanings = new Map(found.settings.map((one) => [one.name, one.meaning]));
+    for (const one of settings) {
+      one.meaning = meanings.get(one.name) ?? one.meaning;
+      describe(one);
+    }
   }
 
   async function recipe() {
@@ -139,8 +152,9 @@
     $("settings").replaceChildren(...[...groups].map(([section, members]) => {
       const details = element("details");
       const isOff = members.every((one) => one.value === null && one.is_optional);
-      const title = isOff ? `${section} (${texts["steer-off"]})` : section;
-      details.append(element("summary", title), ...members.map(settingRow));
+      const title = element("summary", section);
+      if (isOff) title.append(" (", said("steer-off"), ")");
+      details.append(title, ...members.map(settingRow));
       details.open = section === "train";
       return details;
     }));
@@ -218,13 +232,16 @@
   });
   on("copy", "click", async () => {
     await navigator.clipboard.writeText($("command").textContent);
-    $("copied").textContent = texts["steer-copied"];
+    $("copied").textContent = fill("steer-copied");
     setTimeout(() => { $("copied").textContent = ""; }, 2000);
   });
 
   // --- submit and prune ---
 
-  on("check", "click", async () => {
+  const submitted = () => [...$("submit-systems").querySelectorAll("input:checked")].map((one) => one.value);
+
+  async function checklist() {
+    const chosen = submitted();
     const found = await post("/api/checklist");
     const marks = { ok: "✔", watch: "!", bad: "✖" };
     $("checklist").replaceChildren(...found.checklist.map((one) => element(
@@ -235,15 +252,14 @@
       const box = element("input");
       box.type = "checkbox";
       box.value = one;
+      box.checked = chosen.includes(one);
       label.append(box, ` ${one}`);
       return label;
     }));
     $("submit-form").hidden = !found.systems.length;
-  });
-  on("submit", "click", async () => {
-    const boxes = [...$("submit-systems").querySelectorAll("input:checked")];
-    await start({ type: "submit", systems: boxes.map((one) => one.value) });
-  });
+  }
+  on("check", "click", checklist);
+  on("submit", "click", () => start({ type: "submit", systems: submitted() }));
   on("preview", "click", () => start({ type: "prune", preview: true, hub: $("hub").checked }));
   on("prune", "click", () => start({ type: "prune", preview: false, hub: $("hub").checked }));
   $("hub").addEventListener("change", () => { $("prune").disabled = true; });
@@ -268,8 +284,8 @@
       const details = element("details");
       details.dataset.id = one.id;
       details.open = at === 0 && !open.has(String(one.id));
-      const state = one.code === null ? texts["steer-running"]
-        : one.code === 0 ? texts["steer-ended"] : fill("steer-failed", { code: one.code });
+      const state = one.code === null ? fill("steer-running")
+        : one.code === 0 ? fill("steer-ended") : fill("steer-failed", { code: one.code });
       const summary = element("summary", `${one.command} — ${state}`);
       const output = element("pre", one.output);
       output.tabIndex = 0;
@@ -286,6 +302,12 @@
     if (isRunning) polling = setTimeout(guarded(async () => { await commands(); await runs(); }), 1500);
     else if (found.length) await runs();
   }
+
+  document.addEventListener("yoyak:language", guarded(async () => {
+    if ($("signed-in").hidden) return;
+    await Promise.all([runs(), commands(), describeAgain(), plan()]);
+    if ($("checklist").children.length) await checklist();
+  }));
 
   const given = location.hash.slice(1);
   if (given) {

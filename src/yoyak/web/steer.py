@@ -22,8 +22,6 @@ from yoyak.planning.disk_estimate import peak_gb
 from yoyak.planning.model_shapes import KnownModel, look_up, shape_of
 from yoyak.planning.plan import plan_known, target_here
 from yoyak.report.model.report import TOY
-from yoyak.report.render.assets import json_block
-from yoyak.report.render.html import environment
 from yoyak.report.sections.format import score
 from yoyak.runs.run import Run
 from yoyak.runs.workspace import Workspace
@@ -31,13 +29,8 @@ from yoyak.submission.ledger import quota, readable_ledger
 from yoyak.submission.submit import ready_candidates
 from yoyak.values import Corpus, Severity, Value
 from yoyak.web.commands import Action, Commands, CommandState, ResumeRun, StartRun
-from yoyak.web.responses import (
-    Body,
-    in_thread,
-    json_response,
-    read_json,
-    response,
-)
+from yoyak.web.form_page import form_page
+from yoyak.web.responses import Body, in_thread, json_response, read_json, response
 from yoyak.web.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -163,7 +156,7 @@ class SteerPage:
         self._context = context
         self._sessions = sessions
         self._before_run = before_run
-        self._commands = Commands(workspace, context.workspace_option, messages.language())
+        self._commands = Commands(workspace, context.workspace_option)
         self._models: dict[Any, KnownModel] = {}
         self._alone = threading.Lock()
 
@@ -191,14 +184,11 @@ class SteerPage:
         return response(await in_thread(self._render))
 
     def _render(self) -> str:
-        texts = {key: messages.template(f"pages.{key}") for key in _SCRIPT_TEXTS}
-        template = environment(__package__).get_template("steer.html.jinja")
-        return template.render(
-            language=messages.language(),
+        return form_page(
+            "steer",
             recipes=sorted({*load.names(), *self._context.project.recipes}),
             chosen=runs[-1].identity.recipe if (runs := self._workspace.runs()) else None,
             gpus=sorted(gpu_catalogue.GPUS),
-            data=json_block("texts", texts),
         )
 
     async def _sign_in(self, request: "Request") -> "Response":
@@ -318,14 +308,6 @@ _ACTIONS = {
     RunStatus.STOPPED: ("resume",),
     RunStatus.FAILED: ("resume",),
 }
-
-_SCRIPT_TEXTS = (
-    "try-lost", "steer-minutes", "steer-none", "steer-off", "steer-yes", "steer-no",
-    "steer-default", "steer-origin", "steer-stop", "steer-resume", "steer-prioritise",
-    "steer-running", "steer-ended", "steer-failed", "steer-copied", "steer-free", "steer-of-gpu",
-    "steer-steps",
-)  # fmt: skip
-"""Sentences that the page's script puts together."""
 
 
 def _row(run: Run) -> RunRow:

@@ -1,7 +1,7 @@
 "use strict";
 // The try-it page: examples, KakaoTalk exports, and summaries as they are written.
 (() => {
-  const { $, texts, fill, element, say, request, post, reason } = yoyakForm;
+  const { $, element, said, say, request, post, reason } = yoyakForm;
   let place = 0, asking = null, exported = "";
 
   // --- examples ---
@@ -14,7 +14,8 @@
       const found = await (await request(address)).json();
       $("dialogue").value = found.dialogue;
       $("reference").value = found.references[0] ?? "";
-      $("example").textContent = fill("try-example-at", { ...found, place: found.place + 1 });
+      const { id, place: at, of } = found;
+      $("example").replaceChildren(said("try-example-at", { id, place: at + 1, of }));
       $("next").disabled = found.of < 2;
       $("days").hidden = $("chat-note").hidden = true;
     } catch (error) {
@@ -33,18 +34,17 @@
       say();
       $("dialogue").value = found.dialogue;
       $("reference").value = $("example").textContent = "";
-      const note = fill("try-chat-read", {
+      $("chat-note").replaceChildren(said("try-chat-read", {
         turns: found.dialogue.split("\n").length,
         speakers: Object.keys(found.speakers).length,
         left_out: found.left_out,
-      });
-      const masked = Object.entries(found.masked).map(([tag, count]) => `${tag} ${count}`);
-      $("chat-note").textContent = masked.length
-        ? `${note} ${fill("try-chat-masked", { masked: masked.join(", ") })}` : note;
+      }));
+      const masked = Object.entries(found.masked).map(([tag, count]) => `${tag} ${count}`).join(", ");
+      if (masked) $("chat-note").append(" ", said("try-chat-masked", { masked }));
       $("chat-note").hidden = false;
       const days = Object.entries(found.days).reverse();
       $("day").replaceChildren(...days.map(([one, count]) => {
-        const option = element("option", fill("try-chat-day", { day: one, count }));
+        const option = said("try-chat-day", { day: one, count }, "option");
         option.value = one;
         option.selected = one === found.day;
         return option;
@@ -105,7 +105,7 @@
 
   function card(run, label) {
     const article = element("article");
-    article.append(element("h3", label), element("p", "", "text"), element("p", texts["try-loading"], "quiet"));
+    article.append(element("h3", label), element("p", "", "text"), element("p", said("try-loading"), "quiet"));
     article.lastChild.setAttribute("role", "status");
     article.dataset.run = run;
     return article;
@@ -116,7 +116,7 @@
     const [, text, note] = article.children;
     if (!("seconds" in line)) {
       text.textContent = line.text;
-      note.textContent = texts["try-writing"];
+      note.replaceChildren(said("try-writing"));
       return;
     }
     if (line.problem) {
@@ -134,13 +134,13 @@
     } else {
       text.textContent = line.text;
     }
-    note.textContent = fill("try-took", { seconds: line.seconds.toFixed(1), tokens: line.tokens });
+    note.replaceChildren(said("try-took", { seconds: line.seconds.toFixed(1), tokens: line.tokens }));
     if (line.rouge) {
       const { rouge1, rouge2, rougeL } = line.rouge;
       const shown = { rouge1, rouge2, rougeL, mean: (rouge1 + rouge2 + rougeL) / 3 };
       for (const name of Object.keys(shown)) shown[name] = (100 * shown[name]).toFixed(2);
-      article.append(element("p", fill("try-rouge", shown), "quiet"));
-      article.append(element("p", texts["try-diff-legend"], "quiet"));
+      article.append(element("p", said("try-rouge", shown), "quiet"));
+      article.append(element("p", said("try-diff-legend"), "quiet"));
     }
   }
 

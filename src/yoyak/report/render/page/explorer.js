@@ -856,7 +856,6 @@
     const faults = [option("", say("fault-all")), option("some", say("fault-some")), option("none", say("fault-none")), ...config.faults.map((kind) => option(kind, say(`fault-${kind}`)))];
     const scope = [option("any", say("of-any")), option("a", "A"), option("b", "B")];
     const left = config.left_out.map((one) => h("p", { class: "xp-left-out" }, say("left-out", one)));
-    document.getElementById("rows").textContent = say("title");
     host.replaceChildren(
       ...left,
       h("div", { class: "xp-bar" },
@@ -1017,6 +1016,7 @@
   host.addEventListener("change", (event) => { if (event.target === parts.t) show(); });
   window.addEventListener("hashchange", follow);
   new MutationObserver(() => {
+    document.getElementById("rows").textContent = say("title"); // outside of what is replaced
     if (table === null) return;
     build();
     fillControls();
