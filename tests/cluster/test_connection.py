@@ -52,4 +52,4 @@ def test_an_error_of_yoyak_on_a_node_is_raised_here_as_what_it_is():
 
 def test_the_size_is_that_of_the_nodes_that_are_alive():
     ray = FakeRay({"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0})
-    assert size_of(ray) == ClusterSize(cpus=12, gpus=1, node_cpus=8, node_gpus=1)
+    assert size_of(ray) == ClusterSize(cpus=(4, 8), gpus=(1, 0))

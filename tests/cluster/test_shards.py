@@ -32,6 +32,15 @@ def test_shards_that_are_finished_in_another_order_are_joined_in_theirs(
     assert seen[-1].rows == 10
 
 
+def test_no_actor_is_started_that_fits_no_node(request_for, dialogue_file, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    ray = FakeRay({"CPU": 3.0}, {"CPU": 3.0})
+    request = request_for(dialogue_file(10))
+    predict(request, pools=ray_pools(ray, request.model))
+    assert [each["num_cpus"] for each in ray.options] == [2]
+    assert len(ray.actors) == 2
+
+
 def test_a_part_whose_node_is_lost_is_made_by_another(
     request_for, dialogue_file, predicted, tmp_path
 ):

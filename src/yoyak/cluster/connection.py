@@ -81,12 +81,10 @@ def locked(workspace: Path) -> Iterator[Path]:
 
 
 class ClusterSize(NamedTuple):
-    """CPUs and GPUs of the whole cluster, and the most that one node has."""
+    """CPUs and GPUs of each node that is alive; an actor has to fit one of them."""
 
-    cpus: int
-    gpus: int
-    node_cpus: int
-    node_gpus: int
+    cpus: tuple[int, ...]
+    gpus: tuple[int, ...]
 
 
 @contextmanager
@@ -116,11 +114,10 @@ def size_of(ray: Any) -> ClusterSize:
     """Return the resources of the nodes that are alive."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
-    def each(name: str) -> list[int]:
-        return [int(node.get(name, 0)) for node in nodes]
+    def each(name: str) -> tuple[int, ...]:
+        return tuple(int(node.get(name, 0)) for node in nodes)
 
-    cpus, gpus = each("CPU"), each("GPU")
-    return ClusterSize(sum(cpus), sum(gpus), max(cpus, default=0), max(gpus, default=0))
+    return ClusterSize(each("CPU"), each("GPU"))
 
 
 def answer(ray: Any, reference: Any) -> Any:

@@ -173,14 +173,16 @@ class RayCluster:
         self._limits = limits
         self._processes = processes
         self._size = size_of(ray)
-        if 0 < self._size.node_gpus < processes:
-            found = self._size.node_gpus
+        found = max(self._size.gpus)
+        if 0 < found < processes:
             raise Unavailable("scheduler.too-few-gpus", found=found, processes=processes)
 
     @property
     def width(self) -> int:
-        """How many models of a real size can be trained at a time."""
-        return max(1, self._size.gpus // self._processes)
+        """How many models of a real size can be trained at a time: without GPUs, one per node."""
+        if any(self._size.gpus):
+            return sum(gpus // self._processes for gpus in self._size.gpus)
+        return max(1, sum(cpus > 0 for cpus in self._size.cpus))
 
     def has_room(self, run: Run, workers: Sequence[Worker]) -> bool:  # noqa: ARG002
         """Return true: Ray queues what has no room yet, and an autoscaler sees the demand."""
@@ -198,7 +200,7 @@ class RayCluster:
 
 def resources_for(run: Run, size: ClusterSize, processes: int) -> dict[str, float]:
     """Return what the actor of a run occupies; no more CPUs than one node has."""
-    if size.gpus:
-        return {"num_gpus": processes, "num_cpus": min(processes, size.node_cpus)}
+    if any(size.gpus):
+        return {"num_gpus": processes, "num_cpus": min(processes, max(size.cpus))}
     cpus = threads_for(run.recipe) * processes
-    return {"num_gpus": 0, "num_cpus": min(cpus, size.node_cpus)}
+    return {"num_gpus": 0, "num_cpus": min(cpus, max(size.cpus))}

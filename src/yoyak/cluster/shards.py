@@ -122,11 +122,11 @@ def ray_pools(ray: Any, model: BatchModel) -> Pools:
 @contextmanager
 def _pool(ray: Any, model: BatchModel, output: BatchOutput) -> Iterator[RayShards]:
     size = size_of(ray)
-    threads = min(threads_for(model.recipe), size.node_cpus)
+    threads = min(threads_for(model.recipe), max(size.cpus))
     resources: Mapping[str, float] = (
-        {"num_gpus": 1, "num_cpus": 1} if size.gpus else {"num_gpus": 0, "num_cpus": threads}
+        {"num_gpus": 1, "num_cpus": 1} if any(size.gpus) else {"num_gpus": 0, "num_cpus": threads}
     )
-    count = size.gpus or max(1, size.cpus // max(1, threads))
+    count = sum(size.gpus) or max(1, sum(cpus // max(1, threads) for cpus in size.cpus))
     folder = output.folder.absolute()
     output = output._replace(folder=folder)
     check = NodeCheck.of(folder / LOCK, model.folder)
