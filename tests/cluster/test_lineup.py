@@ -1,14 +1,26 @@
+import contextlib
 import signal
 
 import pytest
 
 from support.fake_ray import FakeRay
+from support.outcomes import study_outcome
+from support.studies import RATED
 from yoyak.cluster import lineup
 from yoyak.cluster.connection import locked
 from yoyak.cluster.lineup import RayCluster
-from yoyak.config.project import ResourceLimits
+from yoyak.config import load
+from yoyak.config.project import Project, ResourceLimits
+from yoyak.data.dev_halves import halves
 from yoyak.errors import Interrupted, Unavailable
-from yoyak.events import Queued, Warned
+from yoyak.events import Evaluated, Queued, RunStatus, Warned
+from yoyak.experiments.begin_study import StudyBudget
+from yoyak.experiments.study_loop import StudyContext
+from yoyak.experiments.train_study import new_study, run_study
+from yoyak.experiments.trial_runs import TrialRunner
+from yoyak.runs.study import TrialState
+from yoyak.runs.workspace import Workspace
+from yoyak.scheduler import scheduler
 from yoyak.scheduler.scheduler import RunResult, Scheduler
 
 pytestmark = pytest.mark.process  # the provenance of a run asks git
@@ -141,7 +153,56 @@ def test_processes_that_no_node_has_gpus_for_are_refused(place):
         place(FakeRay({"CPU": 8.0, "GPU": 2.0}), processes=4)
 
 
-def test_the_width_counts_groups_of_gpus(place):
-    ray = FakeRay({"CPU": 8.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 4.0})
-    assert place(ray, processes=2).width == 4
-    assert place(FakeRay({"CPU": 8.0})).width == 1
+@pytest.mark.parametrize(
+    ("nodes", "processes", "width"),
+    [
+        ([{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 3.0}], 1, 6),
+        # A run is on one node: the third GPUs of both form no pair.
+        ([{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 3.0}], 2, 2),
+        ([{"CPU": 0.0}, {"CPU": 8.0}, {"CPU": 2.0}], 1, 2),
+    ],
+)
+def test_the_width_counts_what_fits_on_each_node(place, nodes, processes, width):
+    assert place(FakeRay(*nodes), processes=processes).width == width
+
+
+@pytest.fixture
+def study_runs(corpus, recipe_of):
+    """Carries a study of three trials to its verdict in a workspace, and returns what it was."""
+
+    def carry(workspace, placement, on_event=lambda run, event: None):
+        @contextlib.contextmanager
+        def watch(_):
+            yield on_event
+
+        recipe = load.resolve(recipe_of("Rated", RATED)).recipe
+        asked = new_study(recipe, corpus, StudyBudget(3, 1), name="rated")
+        runner = TrialRunner(workspace, corpus, Project(), asked, (), watch, placement=placement)
+        split = [[one.id for one in half] for half in halves(corpus.dev.dialogues)]
+        inner = StudyContext(runner.run, lambda _: None, *split)
+        return study_outcome(run_study(asked, recipe, inner))
+
+    return carry
+
+
+@pytest.mark.usefixtures("forked_workers")
+def test_a_study_comes_to_the_same_though_a_node_is_lost_with_every_run(
+    study_runs, place, tmp_path, monkeypatch
+):
+    """Each run's node is lost at the first evaluation; the journey does it on a real cluster."""
+    monkeypatch.setattr(scheduler, "POLL_SECONDS", 0.02)
+    expected = study_runs(Workspace(tmp_path / "single"), None)
+    assert {state for *_, state, _, _ in expected["trials"]} == {
+        TrialState.FINISHED, TrialState.PRUNED,
+    }  # fmt: skip
+    workspace, ray, lost = Workspace(tmp_path / "cluster"), FakeRay({"CPU": 1.0}), set()
+
+    def lose_node(run, event):
+        if isinstance(event, Evaluated) and run.name not in lost:
+            lost.add(run.name)
+            ray.lose(ray.actors[-1])
+
+    assert study_runs(workspace, place(ray), lose_node) == expected
+    states = [run.state() for run in workspace.runs()]
+    # One that falls behind waits to be stopped, so that it is at work when its node is lost.
+    assert {one.attempts for one in states if one.status is RunStatus.STOPPED} == {2}

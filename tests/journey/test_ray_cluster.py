@@ -1,4 +1,4 @@
-"""A line-up and a batch on a cluster of two nodes, one of which is lost in the middle."""
+"""Runs, shards and studies on a cluster of two nodes, one of which is lost in the middle."""
 
 import signal
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.outcomes import outcomes
+from support.outcomes import outcomes, study_outcome
 from yoyak.data import sample
 from yoyak.events import RunStatus, Started, Warned
+from yoyak.runs.run import Run
+from yoyak.runs.study import read_studies
 from yoyak.runs.workspace import Workspace
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -49,17 +51,16 @@ def yoyak(cluster, folder: Path, *words):
         )
 
 
-def line_up(cluster, folder: Path, *words):
-    folder.mkdir(exist_ok=True)
+def with_toys(cluster, folder: Path, *words):
+    """Start a command on the sample in a folder that has the recipes."""
     for seed, name in enumerate(RECIPES):
         (folder / name).write_text(TOY.format(seed=seed), encoding="utf-8")
-    data = ("--data", sample.folder())
-    return yoyak(cluster, folder, "run", *RECIPES, *data, *words)
+    return yoyak(cluster, folder, *words, "--data", sample.folder())
 
 
-def wait_for(condition, lineup, folder: Path):
+def wait_for(condition, command, folder: Path):
     until = time.monotonic() + SECONDS
-    while time.monotonic() < until and lineup.poll() is None:
+    while time.monotonic() < until and command.poll() is None:
         found = condition()
         if found:
             return found
@@ -67,28 +68,34 @@ def wait_for(condition, lineup, folder: Path):
     pytest.fail((folder / "talk.txt").read_text("utf-8"))
 
 
-@pytest.mark.timeout(4 * SECONDS)
-def test_a_node_lost_in_the_middle_changes_nothing(two_nodes, tmp_path_factory):
-    """The same cluster serves both halves: starting one takes longer than a toy."""
-    single, folder = (tmp_path_factory.mktemp(name) for name in ("single", "cluster"))
-    wait(line_up(two_nodes, single), single / "talk.txt")
-    lineup = line_up(two_nodes, folder, "--ray", two_nodes.address)
+def lose_second_node(cluster, command, folder: Path) -> Run:
+    """Lose the second node while a run is trained there, wait for the end, and return the run."""
 
     def on_second_node():
         for run in Workspace(folder / "workspace").runs():
             state, holder = run.state(), run.holder()
             is_training = state.status is RunStatus.RUNNING and 3 <= state.step < 28
-            if holder and is_training and two_nodes.node_of(holder.pid) == NODES[1]:
+            if holder and is_training and cluster.node_of(holder.pid) == NODES[1]:
                 return run
         return None
 
-    lost = wait_for(on_second_node, lineup, folder)
-    two_nodes.lose(NODES[1])
-    wait(lineup, folder / "talk.txt")
-    assert outcomes(folder / "workspace") == outcomes(single / "workspace")
+    lost = wait_for(on_second_node, command, folder)
+    cluster.lose(NODES[1])
+    wait(command, folder / "talk.txt")
     again = [event for event in lost.events() if isinstance(event, Warned)]
     assert signal.SIGKILL.name in [event.fields.get("found") for event in again]
     assert sum(isinstance(event, Started) for event in lost.events()) == 2
+    return lost
+
+
+@pytest.mark.timeout(4 * SECONDS)
+def test_a_node_lost_in_the_middle_changes_nothing(two_nodes, tmp_path_factory):
+    """The same cluster serves both halves: starting one takes longer than a toy."""
+    single, folder = (tmp_path_factory.mktemp(name) for name in ("single", "cluster"))
+    wait(with_toys(two_nodes, single, "run", *RECIPES), single / "talk.txt")
+    lineup = with_toys(two_nodes, folder, "run", *RECIPES, "--ray", two_nodes.address)
+    lose_second_node(two_nodes, lineup, folder)
+    assert outcomes(folder / "workspace") == outcomes(single / "workspace")
     _predict(two_nodes, single, folder)
 
 
@@ -107,3 +114,27 @@ def _predict(cluster, single: Path, folder: Path) -> None:
     wait(batch, folder / "talk.txt")
     made, expected = (folder / name / "predictions.csv" for name in ("out", "expected"))
     assert made.read_bytes() == expected.read_bytes()
+
+
+STUDIES = {
+    "train-one": ("tune", "train", RECIPES[0], "--trials", 3, "--seeds", 1),
+    "screen-bases": ("screen", *RECIPES, "--steps", 30),
+}
+
+
+@pytest.mark.timeout(4 * SECONDS)
+@pytest.mark.parametrize("study", STUDIES)  # quicker: a study of doubles in cluster/test_lineup.py
+def test_a_node_lost_in_the_middle_of_a_study_changes_nothing(study, two_nodes, tmp_path_factory):
+    if NODES[1] not in two_nodes.nodes:
+        two_nodes.start_node(NODES[1])
+    single, folder = (tmp_path_factory.mktemp(name) for name in ("single", "cluster"))
+    wait(with_toys(two_nodes, single, *STUDIES[study]), single / "talk.txt")
+    command = with_toys(two_nodes, folder, *STUDIES[study], "--ray", two_nodes.address)
+    lost = lose_second_node(two_nodes, command, folder)
+    [(expected, _)], [(found, _)] = (
+        read_studies(Workspace(each / "workspace").studies_folder)[0] for each in (single, folder)
+    )
+    assert study_outcome(found) == study_outcome(expected)
+    assert outcomes(folder / "workspace") == outcomes(single / "workspace")
+    assert lost.name in found.runs
+    assert (expected.width, found.width) == (1, len(NODES))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.outcomes import study_outcome
+from support.studies import RATED
 from yoyak.config import load
 from yoyak.data import sample
 from yoyak.runs.study import Study, StudyFolder, StudyKind
@@ -19,8 +21,6 @@ from yoyak.runs.workspace import Workspace
 
 TESTS = Path(__file__).parents[1]
 DOUBLES = TESTS / "support" / "doubles"
-RATED = 'engine = "doubles:Rated"\n[train]\nlearning_rate = 1e-4\n[search]\n'
-RATED += "learning_rate = {low = 1e-6, high = 1e-2, log = true}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -57,17 +57,6 @@ def study_of(folder: Path, name: str) -> Study | None:
     return StudyFolder(Workspace(folder / "workspace").studies_folder, StudyKind.TRAIN, name).read()
 
 
-def outcome(study: Study) -> dict[str, object]:
-    """What a study came to, without the names of its runs and the time they took."""
-    return {
-        "trials": [
-            (one.number, one.repeats, one.sets, one.state, one.scores, one.evaluations)
-            for one in (*study.trials, *study.confirmations)
-        ],
-        "verdict": study.verdict,
-    }
-
-
 def kill_at_run(folder: Path, process: subprocess.Popen[bytes], number: int) -> None:
     """Wait until the run of that number is at work, then kill the command and its worker."""
     deadline = time.monotonic() + 3000
@@ -99,7 +88,7 @@ def killed_twice(folder: Path, at: tuple[int, int], *words: object, forking: boo
 
 def rated(tmp_path: Path) -> Path:
     path = tmp_path / "rated.toml"
-    path.write_text(RATED, encoding="utf-8")
+    path.write_text(f'engine = "doubles:Rated"\n{RATED}', encoding="utf-8")
     return path
 
 
@@ -114,10 +103,10 @@ def in_folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_study_that_is_killed_ends_with_the_same_trials_and_winner(tmp_path, data):
     whole, killed = in_folders(tmp_path)
     words = (rated(tmp_path), "--trials", 4, "--seeds", 1, "--data", data)
-    expected = outcome(finished(whole, *words))
+    expected = study_outcome(finished(whole, *words))
     assert len(expected["trials"]) == 6
     kill_at_run(killed, started(killed, *words), 1)
-    assert outcome(finished(killed, *words)) == expected
+    assert study_outcome(finished(killed, *words)) == expected
 
 
 @pytest.mark.slow
@@ -125,10 +114,10 @@ def test_a_study_that_is_killed_ends_with_the_same_trials_and_winner(tmp_path, d
 def test_a_study_of_eight_trials_killed_twice_ends_as_if_it_had_not_been(tmp_path, data):
     whole, killed = in_folders(tmp_path)
     words = (rated(tmp_path), "--trials", 8, "--seeds", 3, "--data", data)
-    expected = outcome(finished(whole, *words))
+    expected = study_outcome(finished(whole, *words))
     assert {str(one[3]) for one in expected["trials"]} == {"finished", "pruned"}
     assert expected["verdict"].comparison.proven
-    assert outcome(killed_twice(killed, (2, 6), *words)) == expected
+    assert study_outcome(killed_twice(killed, (2, 6), *words)) == expected
 
 
 @pytest.mark.slow
@@ -140,9 +129,9 @@ def test_a_study_of_the_toy_killed_twice_ends_as_if_it_had_not_been(tmp_path):
     sets = ("train.max_steps=6", "train.save_every_steps=2", "decode.max_new_tokens=8")
     words = ("tiny-bart", "--trials", 8, "--seeds", 1, "--data", few)
     words = (*words, *(word for spec in sets for word in ("--set", spec)))
-    expected = outcome(finished(whole, *words, forking=True))
+    expected = study_outcome(finished(whole, *words, forking=True))
     assert len(expected["trials"]) >= 8
-    assert outcome(killed_twice(killed, (1, 5), *words, forking=True)) == expected
+    assert study_outcome(killed_twice(killed, (1, 5), *words, forking=True)) == expected
 
 
 def some_rows(folder: Path, **rows: int) -> Path:

@@ -1,5 +1,8 @@
 """The part of Ray that ``yoyak.cluster`` uses, in this process; a test loses actors by hand."""
 
+import os
+import signal
+from contextlib import suppress
 from types import SimpleNamespace
 
 __all__ = ["FakeRay"]
@@ -95,6 +98,14 @@ class FakeRay:
 
     def get(self, call, **_how):
         return call.result()
+
+    def lose(self, actor):
+        """Lose an actor's node, with the worker process that it started there."""
+        actor.lost = RayActorError("the node died")
+        process = actor.made._worker.process
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def kill(self, actor):
         actor.lost = actor.lost or RayActorError("killed")

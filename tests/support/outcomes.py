@@ -1,9 +1,10 @@
-"""What comes of a line-up: weights, answers and scores, to be compared bit for bit."""
+"""What comes of a line-up or a study: weights, answers, scores, to be compared bit for bit."""
 
 from pathlib import Path
 
 from yoyak.files.atomic import sha256_file
 from yoyak.runs.run import Run
+from yoyak.runs.study import Study
 from yoyak.runs.workspace import Workspace
 
 
@@ -22,5 +23,17 @@ def outcome(run: Run) -> dict[str, object]:
 
 
 def outcomes(workspace: Path) -> dict[str, dict[str, object]]:
-    """Return the outcome of each run of a workspace, by recipe."""
-    return {run.identity.recipe: outcome(run) for run in Workspace(workspace).runs()}
+    """Return the outcome of each run of a workspace that is trained, by recipe."""
+    runs = [run for run in Workspace(workspace).runs() if run.recipe.train.epochs]
+    return {run.identity.recipe: outcome(run) for run in runs}
+
+
+def study_outcome(study: Study) -> dict[str, object]:
+    """Return what a study came to, without the names of its runs and the time they took."""
+    return {
+        "trials": [
+            (one.number, one.repeats, one.sets, one.state, one.scores, one.evaluations)
+            for one in (*study.trials, *study.confirmations)
+        ],
+        "verdict": study.verdict,
+    }

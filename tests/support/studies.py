@@ -10,6 +10,12 @@ from yoyak.experiments.begin_study import SEED
 from yoyak.experiments.study_loop import StudyContext, TrialJob, TrialResult
 from yoyak.runs.study import Study, StudyKind, Trial, TrialState
 
+RATED = """[train]
+learning_rate = 1e-4
+[search]
+learning_rate = {low = 1e-6, high = 1e-2, log = true}
+"""
+"""Settings of the engine ``doubles:Rated`` for a study: better rates, and far worse ones."""
 RATE = SearchRange(low=1e-5, high=1e-3, log=True)
 ROWS = [f"dev_{at}" for at in range(120)]
 SELECTION, JUDGING = ROWS[::2], ROWS[1::2]
