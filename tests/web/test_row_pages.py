@@ -85,6 +85,8 @@ def test_records_are_read_again_only_when_predictions_or_scores_changed(client, 
     new.write_text("{}\n", encoding="utf-8")
     client.get("/api/rows/dev-abababab")
     assert len(readings) == 2
+    new.with_name("test.jsonl").symlink_to("deleted after it was listed")
+    assert client.get("/api/rows").status_code == 200
 
 
 def test_a_workspace_of_runs_is_served(two_leads):

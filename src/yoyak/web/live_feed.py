@@ -155,13 +155,13 @@ def version_of(workspace: Workspace) -> str:
     """Return a text that changes with every event, score, submission, rating and worker."""
     known: list[object] = []
     for folder in _folders(workspace.runs_folder):
-        known.append((folder.name, _stamp(folder / "events.jsonl"), Run(folder).holder()))
-        known += [(str(path), _stamp(path)) for path in _entries(folder / "scores")]
+        known.append((folder.name, stamp(folder / "events.jsonl"), Run(folder).holder()))
+        known += [(str(path), stamp(path)) for path in _entries(folder / "scores")]
     for parent in (workspace.submissions_folder, workspace.studies_folder, workspace.blends_folder):
         for path in _folders(parent):
-            known.append((str(path), _stamp(path / "manifest.json"), _stamp(path / "study.json")))
-    known += [_stamp(workspace.ledger_path), _stamp(workspace.ratings_path)]
-    known.append(_stamp(workspace.folder / "workspace.json"))
+            known.append((str(path), stamp(path / "manifest.json"), stamp(path / "study.json")))
+    known += [stamp(workspace.ledger_path), stamp(workspace.ratings_path)]
+    known.append(stamp(workspace.folder / "workspace.json"))
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 
@@ -176,7 +176,8 @@ def _entries(parent: Path) -> list[Path]:
         return []  # not there yet, or deleted since it was listed
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes with a file's content: size and time; ``None`` if it has gone."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

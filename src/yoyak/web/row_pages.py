@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -25,13 +25,8 @@ from yoyak.runs.ratings import (
     texts_sha256,
 )
 from yoyak.runs.workspace import Workspace
-from yoyak.web.responses import (
-    Refused,
-    in_thread,
-    read_json,
-    require_own_page,
-    response,
-)
+from yoyak.web.live_feed import stamp
+from yoyak.web.responses import Refused, in_thread, read_json, require_own_page, response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -185,11 +180,8 @@ class RowPages:
             return self._sources
 
 
-def _version_of(workspace: Workspace) -> Sequence[tuple[str, int, int]]:
+def _version_of(workspace: Workspace) -> object:
     """Return what changes with every file that rows are read from."""
-    found = []
-    for pattern in ("*/predictions/*.jsonl", "*/scores/*.json"):
-        for path in sorted(workspace.runs_folder.glob(pattern)):
-            stat = path.stat()
-            found.append((str(path), stat.st_size, stat.st_mtime_ns))
-    return found
+    patterns = ("*/predictions/*.jsonl", "*/scores/*.json")
+    paths = (path for one in patterns for path in sorted(workspace.runs_folder.glob(one)))
+    return [(path, stamp(path)) for path in paths]

@@ -142,7 +142,9 @@
   }
 
   async function recipe() {
-    const found = await post("/api/recipe", { recipe: $("recipe").value });
+    const wanted = $("recipe").value;
+    const found = await post("/api/recipe", { recipe: wanted });
+    if (wanted !== $("recipe").value) return; // another was chosen meanwhile
     settings = found.settings;
     const groups = new Map();
     for (const one of settings) {
@@ -303,11 +305,11 @@
     else if (found.length) await runs();
   }
 
-  document.addEventListener("yoyak:language", guarded(async () => {
+  document.addEventListener("yoyak:language", () => {
     if ($("signed-in").hidden) return;
-    await Promise.all([runs(), commands(), describeAgain(), plan()]);
-    if ($("checklist").children.length) await checklist();
-  }));
+    const checked = $("checklist").children.length ? [checklist] : [];
+    for (const work of [runs, commands, describeAgain, plan, ...checked]) guarded(work)();
+  });
 
   const given = location.hash.slice(1);
   if (given) {
