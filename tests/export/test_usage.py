@@ -44,14 +44,25 @@ def test_the_commands_of_llama_cpp_are_a_server_and_that_request(record):
 def test_ollama_writes_the_prompt_of_training_around_what_is_typed(record):
     import msgspec
 
-    prompt = f"<|im_start|>user\n{{{{ not a field }}}} {PLACE}<|im_end|>\n"
+    prompt = f'<|im_start|>user\n"""{{{{ not a field }}}} {PLACE}"<|im_end|>\n"'
     exported = msgspec.structs.replace(record[0], prompt_text=prompt)
-    (template,) = re.findall(r'TEMPLATE """(.*?)"""', modelfile(exported), re.DOTALL)
+    (template,) = re.findall(r'(?ms)^TEMPLATE """(.*?)"""$', modelfile(exported))
     # Go's text/template: an action that is a string constant writes that string.
-    written = re.sub(r'{{ (?:"({{)"|\.Prompt) }}', lambda action: action[1] or "대화", template)
+    written = re.sub("{{ (?:`(.*?)`|.Prompt) }}", lambda action: action[1] or "대화", template)
     assert written == prompt.replace(PLACE, "대화")
     assert 'PARAMETER stop "<|im_end|>"\n' in modelfile(exported)
     assert f"PARAMETER num_predict {exported.longest_answer}\n" in modelfile(exported)
+
+
+def test_ollama_runs_only_what_it_could_create(record):
+    """It would fetch a model of that name from its registry, and its names have no ``@``."""
+    import msgspec
+
+    exported = msgspec.structs.replace(record[0], run="qwen3-4b@2-0a1b")
+    _, ((_, command),) = (usage.blocks for usage in usages(exported, record[1]))
+    create, run = command.split(" &&\n")
+    assert shlex.split(create) == ["ollama", "create", "qwen3-4b-2-0a1b", "-f", "Modelfile"]
+    assert shlex.split(run)[:3] == ["ollama", "run", "qwen3-4b-2-0a1b"]
 
 
 class PromptReader:

@@ -1,7 +1,6 @@
 """Write the model card of an exported run: scores, how to use it, and origin.
 
-Markdown with the metadata that model hubs read. Tests run its Python, and what it sends to
-llama.cpp; no test starts vLLM or Ollama.
+Markdown with the metadata that model hubs read. Tests run its code and commands.
 """
 
 import json

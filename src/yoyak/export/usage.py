@@ -4,6 +4,7 @@ Everything is written from the record: prompt, stop tokens, decoding. None of it
 """
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -219,7 +220,7 @@ def _llama_cpp(exported: ExportedModel) -> Iterator[Usage]:
     yield Usage("llama.cpp", (("sh", start), ("sh", _curl(exported))))
     yield Usage(
         "Ollama",
-        (("sh", f"ollama create {_name(exported)} -f {MODELFILE}\n"
+        (("sh", f"ollama create {_name(exported)} -f {MODELFILE} &&\n"
                 f"ollama run {_name(exported)} {shlex.quote(_formatted_dialogue(exported))}"),),
     )  # fmt: skip
 
@@ -233,7 +234,8 @@ def _vllm(exported: ExportedModel) -> Usage:
 
 
 def _name(exported: ExportedModel) -> str:
-    return exported.run.lower()
+    """Return a name for servers: that of the run, without the ``@`` that Ollama refuses."""
+    return exported.run.replace("@", "-")
 
 
 def _context(exported: ExportedModel) -> int:
@@ -291,5 +293,5 @@ def modelfile(exported: ExportedModel) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return text as a Go template writes it."""
-    return text.replace("{{", '{{ "{{" }}')
+    """Return text as a Go template writes it, without what would end it in a ``Modelfile``."""
+    return re.sub(r'\{\{|"', lambda found: f"{{{{ `{found[0]}` }}}}", text)
