@@ -88,16 +88,16 @@ def _by_name(label: str) -> tuple[int, str]:
 
 
 def _quartiles(sizes: Sequence[int]) -> list[str | None]:
-    """Return the label ``low–high`` of each size's quartile; equal sizes stay together."""
+    """Return the label of each size's quartile, ``low–high`` or the one size that it has."""
     import numpy as np
 
     array = np.array(sizes)
     edges = np.quantile(array, (0.25, 0.5, 0.75), method="lower")
     bins = np.searchsorted(edges, array, side="left")
-    names: dict[int, str | None] = {
-        int(number): f"{array[bins == number].min()}–{array[bins == number].max()}"
-        for number in np.unique(bins)
-    }
+    names: dict[int, str | None] = {}
+    for number in np.unique(bins):
+        low, high = array[bins == number].min(), array[bins == number].max()
+        names[int(number)] = f"{low}" if low == high else f"{low}–{high}"
     return [names[int(number)] for number in bins]
 
 

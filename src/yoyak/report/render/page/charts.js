@@ -157,7 +157,13 @@ const yoyakCharts = (() => {
       const x = { ...axis(0, this.box.dataset.x), ...whole, size: 26, space: this.isTime ? 90 : 50 };
       const y = {
         ...axis(1, this.box.dataset.y), space: 32,
-        size: (_, values) => 12 + 7 * Math.max(2, ...(values ?? []).map((one) => one.length)),
+        size: (plot, values) => {
+          plot.ctx.save();
+          plot.ctx.font = font;
+          const widths = (values ?? []).map((one) => plot.ctx.measureText(one).width);
+          plot.ctx.restore();
+          return 13 + Math.max(14, ...widths);
+        },
       };
       const options = {
         width: this.width, height: HEIGHT, series, bands, axes: [x, y], legend: { show: false },

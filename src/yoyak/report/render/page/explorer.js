@@ -379,6 +379,8 @@
   let parts = {};
   let pool = [];
   let columns = [];
+  const TEXTS = ["id", "topic"]; // the columns that hold no numbers
+  const alignment = (column) => (TEXTS.includes(column.key) ? null : "xp-number");
 
   function listed() {
     const found = [
@@ -426,7 +428,7 @@
       const isSorted = one.key === sortedBy;
       const direction = state.sort.startsWith("-") ? "descending" : "ascending";
       const sign = !isSorted ? "" : direction === "descending" ? " ▼" : " ▲";
-      return h("div", { role: "columnheader", "aria-sort": isSorted ? direction : "none" },
+      return h("div", { role: "columnheader", class: alignment(one), "aria-sort": isSorted ? direction : "none" },
         h("button", { type: "button", title: one.label, tabindex: "-1", onclick: () => sortBy(one.key) }, one.label + sign));
     }));
     pool = [];
@@ -436,7 +438,7 @@
 
   // First click: numbers from the highest, names from A; second: the other way; third: file order.
   function sortBy(key) {
-    const first = key === "id" || key === "topic" ? key : `-${key}`;
+    const first = TEXTS.includes(key) ? key : `-${key}`;
     const second = first.startsWith("-") ? key : `-${key}`;
     change({ sort: state.sort === first ? second : state.sort === second ? "" : first });
   }
@@ -446,7 +448,7 @@
     const top = parts.grid.scrollTop;
     const wanted = Math.min(shown.length, Math.ceil(height / ROW_HEIGHT) + 2 * SPARE_ROWS);
     while (pool.length < wanted) {
-      const cells = columns.map((_, column) => h("div", { role: "gridcell", "aria-colindex": column + 1 }));
+      const cells = columns.map((one, column) => h("div", { role: "gridcell", class: alignment(one), "aria-colindex": column + 1 }));
       const element = h("div", { role: "row", class: "xp-row" }, ...cells);
       parts.body.append(element);
       pool.push({ element, cells, position: -1 });
