@@ -117,6 +117,7 @@ def _compare(
     from yoyak.metrics.significance import ScorecardGroup
     from yoyak.metrics.significance import compare as compare_group
     from yoyak.report.render.json import comparison_json
+    from yoyak.report.sections.blocks import Note
     from yoyak.report.sections.scorecard import comparison
     from yoyak.report.sections.seeds import within_seed_noise
     from yoyak.runs.replicates import seed_noise
@@ -140,8 +141,10 @@ def _compare(
             print(comparison_json(compared, group, marked))
             continue
         names = _display_names(context, group, marked)
-        show(comparison(compared, group, names=names), sys.stdout)
-        _print_notes(within_seed_noise(compared, noise, names), bool(marked))
+        notes = [*within_seed_noise(compared, noise, names)]
+        if marked:
+            notes.append(f"{TOY} {text('report.toy-note')}")
+        show((*comparison(compared, group, names=names), *map(Note, notes)), sys.stdout)
         if rows:
             best = [one.system for one in compared.standings]
             pair = {name: evaluated[name] for name in (list(evaluated) if systems else best)[:2]}
@@ -151,12 +154,6 @@ def _compare(
         print(text("cli.compared-with-none", systems=listed(alone)), file=sys.stderr)
     if rows and rows.chosen.is_empty and references is None and not as_json:
         draw_review(context, named, _display_names(context, named, ()), rows.limit)
-
-
-def _print_notes(notes: Sequence[str], has_toys: bool) -> None:
-    """Print what a comparison needs to be read with: seeds, and models from scratch."""
-    for line in (*notes, *([f"{TOY} {text('report.toy-note')}"] if has_toys else [])):
-        print(line)
 
 
 def _draw_rows(

@@ -190,17 +190,17 @@ def comparison(
     """
     yield from _standings(compared, cards[compared.standings[0].system].floors, names)
     yield from _contrasts(compared, names)
-    yield from alarm_table(
-        (alarm.severity, names.get(system, system), alarm.sentence, alarm.rows)
-        for system, card in cards.items()
-        for alarm in card.alarms
-    )
     yield Note(text("report.score-tests", alpha=f"{compared.alpha:g}"))
     verdicts = {contrast.verdict for contrast in compared.contrasts}
     if Verdict.AS_GOOD in verdicts:
         yield Note(text("report.score-as-good", margin=f"{100 * compared.margin:g}"))
     if Verdict.NOT_PROVEN in verdicts:
         yield Note(text("report.score-not-proven"))
+    yield from alarm_table(
+        (alarm.severity, names.get(system, system), alarm.sentence, alarm.rows)
+        for system, card in cards.items()
+        for alarm in card.alarms
+    )
     yield Note(text("report.protocol-note", signature=compared.signature))
 
 
