@@ -2,6 +2,8 @@ import pytest
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+import transformers as hf  # noqa: E402, TID253
+
 from yoyak.engine.device import Hardware, detect, precision_for  # noqa: E402
 from yoyak.engine.models import load, lora  # noqa: E402
 from yoyak.engine.models.model import ModelBundle, count_parameters, trainable_parameters  # noqa: E402
@@ -133,9 +135,11 @@ def test_the_hardware_decides_the_dtypes(recipe_of):
     assert precision_for(recipe_of("bart"), new) == (torch.float32, None)
 
 
-@pytest.mark.parametrize(("architecture", "attention"), [("gemma2", "eager"), ("gemma3", "sdpa")])
-def test_attention_is_what_the_class_supports(toy, recipe_of, tmp_path, architecture, attention):
+@pytest.mark.parametrize("architecture", ["gemma2", "gemma3"])
+def test_attention_is_what_transformers_chooses(toy, recipe_of, tmp_path, architecture):
+    """Gemma 2's class has SDPA in some versions of transformers and not in others."""
     toy(architecture).model.save_pretrained(tmp_path)
     found = load.BaseModel(str(tmp_path), None, "")
     model = load.load_base(found, "causal", recipe_of("lora"), detect())
-    assert model.config._attn_implementation == attention
+    plain = hf.AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert model.config._attn_implementation == plain.config._attn_implementation
