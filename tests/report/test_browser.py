@@ -119,6 +119,35 @@ def test_a_real_line_up_fits_every_screen_with_everything_open(open_page, exampl
     assert all(box["width"] > 100 and box["height"] > 40 for box in boxes)
 
 
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("width", [390, 768])
+def test_a_narrow_screen_shows_values_beside_their_names(open_page, example, language, width):
+    _, view = example("finished")
+    with messages.speaking(language):
+        page = open_page(html.render(view), width).page
+    shares = page.evaluate(
+        """() => [...document.querySelectorAll(".heat")].map((table) =>
+            table.querySelector("th").offsetWidth / table.parentElement.clientWidth)"""
+    )
+    assert len(shares) == 3
+    assert max(shares) < 0.6
+    heights = page.evaluate(
+        "() => [...document.querySelectorAll('.records .state')].map((one) => one.offsetHeight)"
+    )
+    assert len(heights) > 3
+    assert max(heights) < 40, "a badge is a line high"
+    gaps = page.evaluate(
+        """() => [...document.querySelectorAll(".records td .swatch")].map((swatch) => {
+            const name = document.createRange();
+            name.setStartAfter(swatch);
+            name.setEndAfter(swatch.parentElement.lastChild);
+            return name.getBoundingClientRect().left - swatch.getBoundingClientRect().right;
+        })"""
+    )
+    assert len(gaps) > 6
+    assert max(map(abs, gaps)) < 16, "a swatch stands beside its name"
+
+
 def test_the_language_changes_inside_the_file(open_page, drawn):
     """Without a request; what was opened stays open, and the way back is the same page."""
     opened = open_page(drawn["en"])
