@@ -1,6 +1,10 @@
 """Messages agree with the values in them, lists end, and invisible characters are written out."""
 
+import tomllib
+from importlib import resources
+
 import pytest
+from rich.cells import cell_len
 
 from yoyak import messages
 from yoyak.messages import listed, visible
@@ -47,3 +51,13 @@ def test_a_placeholder_chooses_the_word_after_its_value(sentence, fields, shown,
     assert messages.text("any.key", **fields) == shown
     with pytest.raises(KeyError):
         messages.text("any.key")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_columns_that_a_message_aligns_fit_a_terminal_of_80(language):
+    files = (resources.files(messages) / language).iterdir()
+    texts = [text for file in files for text in tomllib.loads(file.read_text("utf-8")).values()]
+    aligned = [text for text in texts if "\n      " in text]
+    assert len(aligned) > 1
+    for text in aligned:
+        assert max(map(cell_len, text.splitlines())) <= 80, text

@@ -93,7 +93,7 @@ def init(
     ask.confirm(text("init.ask-write", files=", ".join(map(_short, written[:2]))))
     _write(target, found, names)
     _show_plan(names, gpu)
-    print(text("init.next-commands"), file=sys.stderr)
+    print("\n" + text("init.next-commands"), file=sys.stderr)
 
 
 class _Named(NamedTuple):
