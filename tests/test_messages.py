@@ -4,7 +4,6 @@ import tomllib
 from importlib import resources
 
 import pytest
-from rich.cells import cell_len
 
 from yoyak import messages
 from yoyak.messages import listed, visible
@@ -55,6 +54,8 @@ def test_a_placeholder_chooses_the_word_after_its_value(sentence, fields, shown,
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_columns_that_a_message_aligns_fit_a_terminal_of_80(language):
+    from rich.cells import cell_len
+
     files = (resources.files(messages) / language).iterdir()
     texts = [text for file in files for text in tomllib.loads(file.read_text("utf-8")).values()]
     aligned = [text for text in texts if "\n      " in text]
