@@ -148,6 +148,17 @@ def test_a_narrow_screen_shows_values_beside_their_names(open_page, example, lan
     assert max(map(abs, gaps)) < 16, "a swatch stands beside its name"
 
 
+def test_a_chart_has_the_times_of_the_text_wherever_it_is_read(open_page, example):
+    _, view = example("finished")
+    page = open_page(html.render(view), timezone_id="America/New_York").page
+    plot = page.locator(".plot[data-kind=time]")
+    plot.scroll_into_view_if_needed()
+    plot.locator(".u-over").wait_for()
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tip").inner_text().startswith("10:0"), "in Seoul, as in the tables"
+
+
 def test_the_language_changes_inside_the_file(open_page, drawn):
     """Without a request; what was opened stays open, and the way back is the same page."""
     opened = open_page(drawn["en"])

@@ -112,3 +112,17 @@ def test_a_gain_is_judged_by_whether_its_interval_excludes_zero(low, high, key, 
 
 def test_an_interval_of_points_has_both_signs():
     assert format.points_interval(Interval(low=-0.0123, high=0.02)) == "−1.23 … +2.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a" * 60, "a" * 60),
+        ("a" * 61, f"{'a' * 59}…"),
+        (f"{'word ' * 11}words", f"{'word ' * 11}words"),
+        ("word " * 13, f"{'word ' * 10}word…"),
+        (f"two {'a' * 70}", f"two {'a' * 55}…"),
+    ],
+)
+def test_long_texts_end_after_a_word_where_they_have_some(text, shown):
+    assert format.shortened(text) == shown

@@ -3,6 +3,7 @@
 Jinja renders the page with autoescaping; its scripts and data come from ``report.render.assets``.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -80,6 +81,7 @@ def _content(
         sections=page,
         drawn=drawn,
         swatches=_swatches(view),
+        utc_offset=time.localtime().tm_gmtoff,
     )
 
 

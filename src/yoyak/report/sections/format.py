@@ -155,8 +155,12 @@ _SHOWN_CHARACTERS = 60
 
 
 def shortened(value: str) -> str:
-    """Return a setting's value, truncated with an ellipsis if it is long."""
-    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[: _SHOWN_CHARACTERS - 1]}…"
+    """Return a text, if it is long cut with an ellipsis: after a word, or in one that is long."""
+    if len(value) <= _SHOWN_CHARACTERS:
+        return value
+    start = value[: _SHOWN_CHARACTERS - 1]
+    words = start.rpartition(" ")[0]
+    return f"{words if 2 * len(words) > len(start) else start}…"
 
 
 def proved(check: str) -> str:

@@ -57,11 +57,12 @@ const yoyakCharts = (() => {
     if (size < 1e-3 || size >= 1e6) return value.toExponential(2).replace("e+", "e");
     return String(Number(value.toPrecision(size >= 1000 ? 6 : 4)));
   };
-  const moment = (seconds, short) => {
+  // In the time zone in which the page was written, as its texts are: `offset` seconds from UTC.
+  const moment = (seconds, offset, short) => {
     const two = (one) => String(one).padStart(2, "0");
-    const at = new Date(1000 * seconds);
-    const clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
-    return short ? `${clock}:${two(at.getSeconds())}` : `${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock}`;
+    const at = new Date(1000 * (seconds + offset));
+    const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+    return short ? `${clock}:${two(at.getUTCSeconds())}` : `${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())} ${clock}`;
   };
 
   // The exponential moving average, without the pull of its start to zero; gaps stay gaps.
@@ -109,6 +110,10 @@ const yoyakCharts = (() => {
       return this.box.dataset.kind === "time";
     }
 
+    get offset() {
+      return Number(this.box.dataset.offset);
+    }
+
     // What uPlot draws: tables of [x, y …] with one x each, and a series for every y.
     content(paper) {
       const { smooth, log } = choice(this.id);
@@ -148,7 +153,7 @@ const yoyakCharts = (() => {
         grid: { stroke: ink("var(--line)"), width: 1 }, ticks: { stroke: ink("var(--line)"), width: 1, size: 4 },
         values: (plot, splits) => {
           const short = this.isTime && plot.scales.x.max - plot.scales.x.min < 900;
-          const name = (one) => (one === null ? "" : place === 0 && this.isTime ? moment(one, short) : number(one));
+          const name = (one) => (one === null ? "" : place === 0 && this.isTime ? moment(one, this.offset, short) : number(one));
           this.ticks[place] = splits.map((one) => [one, name(one)]);
           return this.ticks[place].map((one) => one[1]);
         },
@@ -206,7 +211,7 @@ const yoyakCharts = (() => {
       });
       if (!rows.length) return;
       const at = rows.reduce((best, row) => (Math.abs(row[3] - x) < Math.abs(best - x) ? row[3] : best), rows[0][3]);
-      const head = this.isTime ? moment(at, true) : `${this.box.dataset.x} ${number(at)}`;
+      const head = this.isTime ? moment(at, this.offset, true) : `${this.box.dataset.x} ${number(at)}`;
       const place = plot.over.getBoundingClientRect();
       yoyakPage.tip.show(this, place.left + left, place.top + Math.max(top, 0), head, rows);
     }
