@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from typing import NamedTuple
 
 import pytest
 
@@ -14,6 +15,7 @@ from yoyak.events import Finished, Queued
 from yoyak.runs.run import LockHolder, Run
 from yoyak.runs.workspace import Workspace
 from yoyak.scheduler import control
+from yoyak.scheduler.worker_process import LAUNCHER
 
 
 @pytest.fixture
@@ -75,6 +77,31 @@ def test_all_are_stopped_by_one_signal_to_each_command(workspace, runs, sent, mo
 def test_a_worker_without_its_scheduler_is_stopped_itself():
     gone = LockHolder(pid=2**30, host="here")
     assert control._parent_of(gone) == gone.pid
+
+
+def test_the_command_above_the_launcher_of_several_processes_is_stopped(monkeypatch):
+    import psutil
+
+    commands = {
+        10: ["/bin/bash", "train-yoyak.sh"],
+        11: ["/venv/bin/python", "/venv/bin/yoyak", "run", "--processes", "2"],
+        12: [*LAUNCHER, "2", "11", "yoyak.scheduler.worker"],
+        13: ["/venv/bin/python", "-P", "-m", "yoyak.scheduler.worker"],
+    }
+
+    class Process(NamedTuple):
+        pid: int
+
+        def parent(self):
+            return Process(self.pid - 1)
+
+        def cmdline(self):
+            return commands[self.pid]
+
+    monkeypatch.setattr(psutil, "Process", Process)
+    assert control._parent_of(LockHolder(pid=13, host="here")) == 11
+    commands[12] = commands[11]
+    assert control._parent_of(LockHolder(pid=13, host="here")) == 12
 
 
 def test_a_parent_that_may_not_be_looked_at_is_no_scheduler(monkeypatch):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from yoyak.engine import launch
 from yoyak.errors import Unavailable, UsageError
 from yoyak.events import RunStatus
 from yoyak.files import atomic
@@ -55,6 +56,8 @@ def _parent_of(holder: LockHolder) -> int:
 
     with suppress(psutil.Error):  # gone, or not ours to look at
         parent = psutil.Process(holder.pid).parent()
+        if parent is not None and launch.__name__ in parent.cmdline():  # below it, several train
+            parent = parent.parent()
         if parent is not None and any("yoyak" in part for part in parent.cmdline()):
             return int(parent.pid)
     return holder.pid
