@@ -128,3 +128,16 @@ def test_processes_that_began_with_other_weights_are_refused(context, ranks):
 
     with pytest.raises(RunFailed, match="process 1 has"):
         ranks(made, spoil)
+
+
+def test_a_failure_before_the_ranks_met_is_what_the_run_failed_of(monkeypatch):
+    with socket.socket() as taken:  # so that rank 0 cannot open its store there either
+        taken.bind(("", 0))
+        taken.listen()
+        for name, value in {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": taken.getsockname()[1],
+            "WORLD_SIZE": 2, "RANK": 0,
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, str(value))
+        with pytest.raises(RunFailed, match="too long"), other_ranks():
+            raise RunFailed("scheduler.worker-died", found="too long", log="worker.log")

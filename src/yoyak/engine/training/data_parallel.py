@@ -155,7 +155,8 @@ def other_ranks() -> Iterator[Callable[[GradientSource, Identity], MainRank] | N
         with suppress(Interrupted), _communicating():  # a lost rank needs no message
             _join()
             _broadcast("end")
-        dist.destroy_process_group()
+        if dist.is_initialized():  # it is not where the others were lost before they were met
+            dist.destroy_process_group()
 
 
 # --- the other ranks ---------------------------------------------------------------------------
