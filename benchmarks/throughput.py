@@ -7,9 +7,10 @@ One random Qwen3 in float32 (so that every row is as long as the limit) answers 
 of the sample greedily: by the engine of `yoyak predict`, by the resident model of `yoyak serve`
 asked by N clients at a time, by `transformers.generate` row by row, by `transformers.pipeline` in
 batches of 8, and by vLLM offline, in the interpreter that ``--vllm`` names, since its pins choose
-another torch. Each way answers two rows first, then all; loading is not counted. What is not
-installed is named as not run. Times are of the clock: use an idle machine. Ratios are of rows per
-second to those of ``generate``.
+another torch. Each way answers two rows first, then all, with one thread; loading is not counted.
+Up to 120 rows are different dialogues; more repeat them, and vLLM reads a repeated prompt once.
+What is not installed is named as not run. Ratios are to ``generate``: by the clock, for which the
+machine must be idle, and by the processor's time.
 """
 
 import argparse
@@ -32,23 +33,30 @@ VLLM_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
 }
 
 
 class Measured(NamedTuple):
-    """Rows and new tokens of one way (``None``: it does not say), and the seconds that it took."""
+    """Rows and new tokens of one way (``None``: it does not say), and the seconds that it took.
+
+    Of the clock, and of the processor for all threads.
+    """
 
     rows: int
     tokens: int | None
     seconds: float
+    cpu_seconds: float
 
 
 def measure(answer: Callable[[list], int | None], rows: list) -> Measured:
     """Answer a few rows, then all; ``answer`` returns how many new tokens it wrote."""
     answer(rows[:WARM_UP])
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     tokens = answer(rows)
-    return Measured(len(rows), tokens, time.perf_counter() - began)
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    return Measured(len(rows), tokens, seconds, cpu_seconds)
 
 
 # --- the model that all get -----------------------------------------------------------------------
@@ -76,6 +84,7 @@ def make_model(options: argparse.Namespace, folder: Path) -> tuple[Any, Any, Any
     texts = [text for row in corpus.train.dialogues for text in (row.text, *row.references)]
     tokenizer = train_tokenizer(texts, recipe)
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     config = hf.Qwen3Config(
         vocab_size=tokenizer.vocab_size,
         hidden_size=options.width,
@@ -99,9 +108,8 @@ def make_model(options: argparse.Namespace, folder: Path) -> tuple[Any, Any, Any
     target = folder / "export"
     target.mkdir()
     write_export(ExportRequest("throughput", run, recipe), target)
-    dialogues = [
-        corpus.dev.dialogues[number % len(corpus.dev.dialogues)] for number in range(options.rows)
-    ]
+    known = (*corpus.train.dialogues, *corpus.dev.dialogues)
+    dialogues = [known[number % len(known)] for number in range(options.rows)]
     encoded = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=False)
     trained = TrainedModel("throughput", recipe, run, corpus.train, {})
     return trained, dialogues, [list(row.source_ids) for row in encoded]
@@ -250,18 +258,18 @@ def main() -> None:
     if options.json:
         print(json.dumps({"options": vars(options), "found": found}))
         return
-    rates = {
-        name: one.rows / one.seconds for name, one in found.items() if not isinstance(one, str)
-    }
-    baseline = next(iter(rates.values()))
+    baseline = next(iter(found.values()))
+    assert isinstance(baseline, Measured)
     print(f"{options.rows} rows, {options.new} new tokens each at most; {os.cpu_count()} CPUs")
     for name, one in found.items():
         if isinstance(one, str):
             print(f"{name:40} not run: {one}")
         else:
-            ratio = rates[name] / baseline
+            clock = baseline.seconds / one.seconds
+            processor = baseline.cpu_seconds / one.cpu_seconds
             print(
-                f"{name:40} {rates[name]:8.2f} rows/s  {one.tokens or '–':>7} tokens  x {ratio:.2f}"
+                f"{name:40} {one.rows / one.seconds:8.2f} rows/s  {one.tokens or '–':>7} tokens"
+                f"  x {clock:.2f} (clock)  x {processor:.2f} (processor)"
             )
 
 

@@ -215,9 +215,9 @@ def test_predict_and_serve_write_every_token_that_they_are_timed_for():
     ways = found["found"]
     rows, new = found["options"]["rows"], found["options"]["new"]
     for name in ("transformers.generate, row by row", "yoyak predict", "yoyak serve, 16 clients"):
-        counted, tokens, seconds = ways[name]
+        counted, tokens, *seconds = ways[name]
         assert (counted, tokens) == (rows, rows * new)
-        assert seconds > 0
+        assert min(seconds) > 0
     assert ways["transformers.pipeline, batches of 8"][0] == rows
     vllm = ways["vLLM, offline"]
     assert vllm[0] == rows if isinstance(vllm, list) else "not installed" in vllm
