@@ -66,13 +66,14 @@ def toy_recipe():
 
 
 class Toy(NamedTuple):
-    """As ``engine.models.Loaded``, with the recipe it was made for."""
+    """As ``engine.models.model.ModelBundle``, with the recipe it was made for."""
 
     model: object
     tokenizer: object
     kind: str
     device: object
     recipe: object
+    fuses_lora: bool = False
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,18 +13,22 @@ from peft import LoraConfig, get_peft_model  # noqa: E402, TID253
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402, TID253
 
 from support.kernels import lines  # noqa: E402
-from yoyak.config.schema import TrainSettings  # noqa: E402
+from yoyak.config.schema import BeamSearch, Greedy, TrainSettings  # noqa: E402
 from yoyak.engine.device import Precision  # noqa: E402
+from yoyak.engine.inference.generate import DecodeJob, decoded  # noqa: E402
+from yoyak.engine.inference.next_token import next_token_scores  # noqa: E402
 from yoyak.engine.models import fused_lora  # noqa: E402
 from yoyak.engine.models.flat_parameters import flat_adapters  # noqa: E402
 from yoyak.engine.models.fused_lora import FusedLora, LoraGroup  # noqa: E402
 from yoyak.engine.models.kernels import (  # noqa: E402
+    DecodeKernels,
     KernelOptions,
     KernelPatches,
     refuse_unsupported_kernels,
 )
 from yoyak.engine.models.model import ModelBundle, trainable_parameters  # noqa: E402
 from yoyak.engine.preflight.model_checks import kernels_refused  # noqa: E402
+from yoyak.engine.tokenization.encode import EncodedRow  # noqa: E402
 from yoyak.engine.training.optimizer import ModelOptimizer  # noqa: E402
 from yoyak.errors import Unavailable  # noqa: E402
 
@@ -441,7 +446,7 @@ def test_packed_rows_go_through_fused_blocks(bench):
     }
 
 
-def test_evaluation_and_generation_run_plain_transformers():
+def test_a_pass_that_fails_leaves_the_model_as_it_was():
     model = build()
     before = {name: vars(part).get("forward") for name, part in model.named_modules()}
     with contextlib.suppress(RuntimeError), patched(model, fused=True):
@@ -465,3 +470,73 @@ def test_without_being_asked_only_known_blocks_are_fused(family, empty):
     assert KernelPatches(bundle_of(build(family)), options).empty is empty
     asked = KernelOptions.of(TrainSettings(kernels="fused"))
     assert not KernelPatches(bundle_of(build(family)), asked).empty
+
+
+def generating(model, *, fused):
+    """A bundle of a model that is about to generate."""
+    tokenizer = SimpleNamespace(pad_id=0, stop_ids=(1,), vocab_size=256)
+    return ModelBundle(model.eval(), tokenizer, "causal", torch.device("cpu"), fuses_lora=fused)
+
+
+def prompts(count=4):
+    """Rows of different lengths."""
+    ids = tokens(rows=1, length=40)[0].tolist()
+    return [EncodedRow(str(row), tuple(ids[row : 2 * row + 9]), (), False) for row in range(count)]
+
+
+@pytest.mark.parametrize("decode", [Greedy(), BeamSearch(num_beams=3)], ids=["greedy", "beams"])
+@pytest.mark.parametrize("family", BLOCKS)
+def test_generation_with_fused_blocks_writes_what_peft_s_layers_write(family, decode):
+    model = build(family)
+    fused, plain = (
+        decoded(DecodeJob(generating(model, fused=each), decode, 12, ()), prompts())
+        for each in (True, False)
+    )
+    assert fused == plain
+    assert len({tuple(ids) for ids in plain}) > 1, "rows are told apart"
+
+
+def test_a_trained_step_changes_what_fused_blocks_generate():
+    model = build()
+    bundle = generating(model, fused=True)
+    before = next_token_scores(bundle, prompts(), 1).scores(None)
+    with torch.no_grad():
+        for value in trainable_parameters(model).values():
+            value.mul_(1.5)
+    after, plain = (
+        next_token_scores(generating(model, fused=each), prompts(), 1).scores(None)
+        for each in (True, False)
+    )
+    assert torch.allclose(after, plain, atol=1e-5)
+    assert not torch.allclose(before, plain, atol=1e-3)
+
+
+def step_operators(layers, *, fused):
+    """What one new token of four rows dispatches, in the dtypes of a GPU."""
+    model = build(layers=layers, dtype=torch.bfloat16)
+    with torch.no_grad():
+        head = next_token_scores(generating(model, fused=fused), prompts(), 4)
+        if fused:
+            head._kernels = DecodeKernels(head._bundle._replace(device=torch.device("cuda")))
+        head.scores(None)
+        with Operators() as found:
+            head.scores(torch.arange(4) + 5)
+    return found.names.total()
+
+
+def test_a_new_token_dispatches_half_of_pefts_operators_in_each_block():
+    fused, plain = (
+        step_operators(3, fused=each) - step_operators(2, fused=each) for each in (True, False)
+    )
+    print(f"fused {fused}, PEFT {plain}")
+    assert fused <= 0.55 * plain
+
+
+def test_preflight_compares_what_fused_blocks_generate(bench, monkeypatch):
+    made = bench("qwen3")
+    assert "fused-generation-equals-torch" not in lines(made)
+    made.bundle = made.bundle._replace(fuses_lora=True)
+    assert lines(made)["fused-generation-equals-torch"].passed
+    real = fused_lora._rotate
+    monkeypatch.setattr(fused_lora, "_rotate", lambda *given: real(*given[:3], -1))
+    assert not lines(made)["fused-generation-equals-torch"].passed

@@ -15,6 +15,7 @@ from torch.nn.functional import pad  # noqa: TID253 -- as above
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.inference.kv_cache import is_supported, preallocated_cache, storing_only
 from yoyak.engine.models.collate import pad_sources
+from yoyak.engine.models.kernels import DecodeKernels
 from yoyak.engine.models.model import attention_function, unwrap_model
 from yoyak.engine.tokenization.encode import EncodedRow
 
@@ -92,6 +93,7 @@ class _CausalScores:
         self._bundle = bundle
         self._model = unwrap_model(bundle.model)
         self._masks = _MaskForm(self._model)
+        self._kernels = DecodeKernels(bundle)
         lengths = torch.tensor([[len(row.source_ids)] for row in batch])
         self._source = max(len(row.source_ids) for row in batch) - 1
         slots = self._source + max_new_tokens
@@ -120,7 +122,7 @@ class _CausalScores:
             for layer in self._layers:
                 layer.use_rows(start, len(rows))
             if ids.shape[1]:
-                with storing_only(self._layers):
+                with storing_only(self._layers), self._kernels.active():
                     backbone(
                         input_ids=ids,
                         position_ids=torch.arange(ids.shape[1], device=ids.device)[None],
@@ -138,16 +140,17 @@ class _CausalScores:
     def scores(self, tokens: torch.Tensor | None) -> torch.Tensor:
         slot = self._layers[0].get_seq_length()
         position = self._positions[:, slot : slot + 1]
-        output = self._model(
-            input_ids=(self._last if tokens is None else tokens).unsqueeze(-1),
-            attention_mask=self._masks.of(
-                {window: self._visible(slot + 1, window) for window in self._windows}
-            ),
-            position_ids=position,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        with self._kernels.active():
+            output = self._model(
+                input_ids=(self._last if tokens is None else tokens).unsqueeze(-1),
+                attention_mask=self._masks.of(
+                    {window: self._visible(slot + 1, window) for window in self._windows}
+                ),
+                position_ids=position,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         return output.logits[:, -1].float()  # type: ignore[no-any-return]
 
     def _visible(self, end: int, window: int | None) -> torch.Tensor:

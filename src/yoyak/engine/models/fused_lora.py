@@ -43,11 +43,14 @@ class FusedLora:
     Args:
         bundle: the model, adapters in place. Layers whose code is not recognised stay as they are.
         groups: fuse groups of projections outside known blocks, too.
+        dtype: of the adapters' products; autocast's by default, else the adapters' own.
     """
 
-    def __init__(self, bundle: ModelBundle, *, groups: bool = True) -> None:
+    def __init__(
+        self, bundle: ModelBundle, *, groups: bool = True, dtype: torch.dtype | None = None
+    ) -> None:
         self._fuses_groups = groups
-        self._copies = AdapterCopies()
+        self._copies = AdapterCopies(dtype)
         self._rotary = _Rotary()
         adapted = hasattr(bundle.model, "peft_config")
         self.patches = list(self._find(unwrap_model(bundle.model))) if adapted else []
@@ -89,7 +92,8 @@ class FusedLora:
 class AdapterCopies:
     """The adapters of groups in the dtype of their products, copied once per optimizer step."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: torch.dtype | None = None) -> None:
+        self._wanted = wanted
         self._groups: list[LoraGroup] = []
         self._dtype: torch.dtype | None = None
         self._targets: list[torch.Tensor] = []
@@ -109,10 +113,10 @@ class AdapterCopies:
 
     @torch.no_grad()
     def refresh(self, device: torch.device) -> None:
-        """Copy all adapters to autocast's dtype, else to their own."""
+        """Copy all adapters to the dtype of their products."""
         own = self._groups[0].parameters[0].dtype
         amp = torch.is_autocast_enabled(device.type)
-        dtype = torch.get_autocast_dtype(device.type) if amp else own
+        dtype = self._wanted or (torch.get_autocast_dtype(device.type) if amp else own)
         if dtype is not self._dtype:
             self._dtype = dtype
             self._targets = [each for group in self._groups for each in group.allocate(dtype)]
@@ -391,7 +395,6 @@ class _FusedBlock:
         self.mlp_norm = _Norm.of(block.post_attention_layernorm)
         self.head_norm = _head_norm(attention)
         self._rotary = rotary
-        self._plain = block.forward
         config = attention.config
         self._interface = _attention_interface(attention)
         self._given = {"scaling": attention.scaling, "dropout": config.attention_dropout}
@@ -406,20 +409,15 @@ class _FusedBlock:
         position_embeddings: Any = None,
         **given: Any,
     ) -> Any:
-        """Compute the block (transformers' interface); with a cache, as transformers does."""
-        if past_key_values is not None:
-            return self._plain(
-                hidden_states,
-                attention_mask=attention_mask,
-                past_key_values=past_key_values,
-                position_embeddings=position_embeddings,
-                **given,
-            )
+        """Compute the block (transformers' interface)."""
         angles = self._rotary.angles(*position_embeddings)
-        qkv = _apply(_BeforeAttention, self, hidden_states, *angles, self.qkv.parameters[0])
+        first = self.qkv.parameters[0]
+        query, key, value = _apply(_BeforeAttention, self, hidden_states, *angles, first)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.attention.layer_idx)
         dropout = self._given["dropout"] if self.attention.training else 0.0
         settings = given | self._given | {"dropout": dropout}
-        attended, _ = self._interface(self.attention, *qkv, attention_mask, **settings)
+        attended, _ = self._interface(self.attention, query, key, value, attention_mask, **settings)
         return _apply(_AfterAttention, self, hidden_states, attended.flatten(2))
 
 

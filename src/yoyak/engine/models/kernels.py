@@ -1,7 +1,7 @@
 """Faster ways to the same gradient: packed rows, fused LoRA, Liger kernels, compiled blocks.
 
-They are active only while a gradient is computed; evaluation and generation run plain transformers.
-Preflight compares the gradient of each with the plain one before it is used.
+Generation uses fused LoRA alone; evaluation of losses runs plain transformers. Preflight compares
+the gradient of each, and the logits of generation, with the plain ones before they are used.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from yoyak.config.schema import TrainSettings
 from yoyak.engine.device import Precision
 from yoyak.engine.models.fused_lora import FusedLora
 from yoyak.engine.models.liger import KernelPatch, liger_patches
-from yoyak.engine.models.model import ModelBundle, transformer_blocks
+from yoyak.engine.models.model import ModelBundle, transformer_blocks, unwrap_model
 from yoyak.engine.models.packing import packing_obstacle, varlen_attention
 from yoyak.errors import BadRecipe, Unavailable
 
@@ -94,6 +94,30 @@ class KernelPatches:
             finally:
                 if self._fused is not None:
                     self._fused.reset()
+
+
+class DecodeKernels:
+    """Fuse the LoRA layers of a model while it generates, its weights unchanged.
+
+    Adapters multiply in the dtype in which they do in training: on a GPU the base's, else their
+    own.
+    """
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        dtype = unwrap_model(bundle.model).dtype if bundle.device.type == "cuda" else None
+        fused = FusedLora(bundle, groups=False, dtype=dtype) if bundle.fuses_lora else None
+        self._patches: list[KernelPatch] = [] if fused is None else fused.patches
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is replaced."""
+        return not self._patches
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Use them inside the block."""
+        with _patched(self._patches):
+            yield
 
 
 def refuse_unsupported_kernels(

@@ -22,6 +22,8 @@ class ModelBundle(NamedTuple):
     device: torch.device
     initial_adapters: Mapping[str, torch.Tensor] | None = None
     """Copies of adapters that did not start at zero (``lora.initial_adapters``)."""
+    fuses_lora: bool = False
+    """Whether blocks with adapters are fused where text is generated (``train.kernels``)."""
 
 
 def unwrap_model(model: Any) -> Any:

@@ -13,6 +13,7 @@ import torch  # noqa: TID253 -- this module is only ever imported by an engine a
 from yoyak.config.schema import Recipe
 from yoyak.engine.device import detect
 from yoyak.engine.model_classes import Kind
+from yoyak.engine.models.kernels import KernelOptions
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import load_adapters, save_adapters
 from yoyak.engine.models.model import ModelBundle
@@ -93,7 +94,8 @@ def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, 
         model = load_adapters(model, folder)
     model.eval()
     tokenizer = load_tokenizer(str(folder), recipe)
-    return ModelBundle(model, tokenizer, kind, hardware.device), weights
+    fuses_lora = KernelOptions.of(recipe.train).fused
+    return ModelBundle(model, tokenizer, kind, hardware.device, None, fuses_lora), weights
 
 
 def load_trained(bundle: ModelBundle, folder: Path) -> None:

@@ -15,7 +15,7 @@ from yoyak.engine.inference.max_length import default_max_new_tokens
 from yoyak.engine.model_classes import Kind
 from yoyak.engine.models import weights
 from yoyak.engine.models.collate import shape_of
-from yoyak.engine.models.kernels import refuse_unsupported_kernels
+from yoyak.engine.models.kernels import KernelOptions, refuse_unsupported_kernels
 from yoyak.engine.models.load import SCRATCH, BaseModel, load_base
 from yoyak.engine.models.lora import add_lora, initial_adapters
 from yoyak.engine.models.loss import refuse_without_dropout
@@ -123,7 +123,8 @@ def prepare(job: TrainJob, kind: Kind) -> FinetuneInputs:
         else:
             model = add_lora(model, recipe.lora, kind, recipe.train.seed)
             initial = initial_adapters(model, recipe.lora)
-    bundle = ModelBundle(model, tokenizer, kind, hardware.device, initial)
+    fuses_lora = KernelOptions.of(recipe.train).fused
+    bundle = ModelBundle(model, tokenizer, kind, hardware.device, initial, fuses_lora)
     refuse_beyond_positions(bundle, rows)
     if recipe.train.epochs and recipe.train.rdrop_alpha is not None:
         refuse_without_dropout(bundle, rows[0])

@@ -13,7 +13,7 @@ from yoyak.config.schema import TrainSettings
 from yoyak.engine.check_result import check_result, distance_result, error_result, first_three
 from yoyak.engine.device import Precision
 from yoyak.engine.inference.next_token import next_token_scores
-from yoyak.engine.models.kernels import KernelOptions, KernelPatches
+from yoyak.engine.models.kernels import DecodeKernels, KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum
 from yoyak.engine.models.model import (
     ModelBundle,
@@ -232,8 +232,11 @@ def accumulation(context: CheckContext) -> CheckResult:
 
 KERNELS = "kernels-equal-torch"
 """The check of fused LoRA and of Liger's kernels."""
+GENERATION = "fused-generation-equals-torch"
+"""The check of fused LoRA where text is generated."""
 WITHOUT = {
     KERNELS: "train.kernels=torch",
+    GENERATION: "train.kernels=torch",
     "compiled-equals-eager": "train.compile=false",
     "packed-equals-padded": "train.packing=off",
 }
@@ -242,6 +245,8 @@ WITHOUT = {
 
 def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[CheckResult]:
     """Check each option that the recipe sets, together with those before it that stay in use."""
+    if not DecodeKernels(context.bundle).empty:
+        yield fused_generation_equals_plain(context)
     wanted = KernelOptions.of(settings)
     replacing = wanted._replace(compiled=False)
     if not KernelPatches(context.bundle, replacing).empty:
@@ -253,6 +258,17 @@ def check_kernels(context: CheckContext, settings: TrainSettings) -> Iterator[Ch
         yield equals_plain(context, "compiled-equals-eager", wanted)
     if settings.packing == "on":
         yield equals_plain(context, "packed-equals-padded", wanted._replace(packed=True))
+
+
+def fused_generation_equals_plain(context: CheckContext) -> CheckResult:
+    """Compare the logits that generation has for each answer's first token with PEFT's."""
+    bundle = context.bundle
+    with undisturbed(bundle), lora_b_filled(bundle.model), torch.no_grad():
+        fused, plain = (
+            next_token_scores(each, context.rows, 1).scores(None)
+            for each in (bundle, bundle._replace(fuses_lora=False))
+        )
+    return distance_result(GENERATION, distance(fused, plain), context.tolerance.logits)
 
 
 def kernels_refused(results: Iterable[CheckResult], settings: TrainSettings) -> bool:
