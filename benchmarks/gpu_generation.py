@@ -7,7 +7,8 @@ Random weights with stops planted as in engine.py, so that answers have the mean
 summaries; the same rows for every case, each in a process of its own. One JSON line a case, greedy
 decoding, measured three times.
 
-nf4      the engine on NF4 with adapters: sorted batches that finished rows leave
+nf4      the engine on NF4 with adapters: sorted batches that finished rows leave, fused blocks
+nf4-peft the same with PEFT's layers
 merged   the engine on bfloat16 weights with the adapters merged into them
 plain    ``generate`` on NF4 with adapters, four rows at a time in file order
 """
@@ -40,13 +41,11 @@ from yoyak.engine.tokenization.encode import EncodedRow
 from yoyak.planning.model_shapes import ModelShape, shape_of
 
 MODELS = ("llama32-ko-3b", "qwen3-4b", "qwen25-7b", "llama3-ko-8b")
-CASES = ("nf4", "merged", "plain")
+CASES = ("nf4", "nf4-peft", "merged", "plain")
 
 
-def built(
-    shape: ModelShape, recipe: Recipe, rows: list[EncodedRow], *, merged: bool
-) -> ModelBundle:
-    hardware = detect()
+def built(shape: ModelShape, recipe: Recipe, rows: list[EncodedRow], case: str) -> ModelBundle:
+    hardware, merged = detect(), case == "merged"
     used = without_quantisation(recipe) if merged else recipe
     base = fullsize.build(shape, used, hardware)
     model: Any = add_lora(base, used.lora, "causal", used.train.seed)
@@ -64,7 +63,7 @@ def built(
     )
     every = 2 * round(statistics.fmean(len(row.answer_ids) for row in rows)) - 1
     plant_stops(unwrap_model(model), every, tokenizer.stop_id)
-    return ModelBundle(model.eval(), tokenizer, "causal", hardware.device)
+    return ModelBundle(model.eval(), tokenizer, "causal", hardware.device, fuses_lora=case == "nf4")
 
 
 def by_the_engine(bundle: ModelBundle, rows: list[EncodedRow], cap: int) -> int:
@@ -89,7 +88,7 @@ def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, objec
         shape = fullsize.tiny(shape)
     rows = fullsize.draw_rows(shape, chosen.rows, shrink=8 if chosen.tiny else 1)
     cap = max_length.default_max_new_tokens(len(row.answer_ids) for row in rows)
-    bundle = built(shape, recipe, rows, merged=case == "merged")
+    bundle = built(shape, recipe, rows, case)
     decode = plainly if case == "plain" else by_the_engine
     decode(bundle, rows[:4], cap)
     wait = torch.cuda.synchronize if cuda else lambda: None
