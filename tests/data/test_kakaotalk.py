@@ -88,8 +88,9 @@ def test_other_texts_are_no_export(text):
     assert read_chat(text) is None
 
 
-def test_a_csv_whose_quote_is_never_closed_is_no_export():
-    lines = ['2026-07-01 09:00:00,"지수","안녕', *["2026-07-01 09:01:00,민호,네"] * 8_000]
+@pytest.mark.parametrize("rows", [2, 8_000], ids=["short", "longer than csv's limit"])
+def test_a_csv_whose_quote_is_never_closed_is_no_export(rows):
+    lines = ['2026-07-01 09:00:00,"지수","안녕', *["2026-07-01 09:01:00,민호,네"] * rows]
     assert read_chat("\n".join(["Date,User,Message", *lines])) is None
 
 

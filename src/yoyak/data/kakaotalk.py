@@ -102,7 +102,7 @@ def read_chat(exported: str) -> ChatExport | None:
 
 def _rows(lines: Sequence[str]) -> Iterator[ChatMessage | None]:
     """Yield the messages of a CSV; ``None`` for what is left out."""
-    for row in csv.reader(f"{line}\n" for line in lines[1:]):
+    for row in csv.reader((f"{line}\n" for line in lines[1:]), strict=True):
         if len(row) == 3:
             date, name, text = row
             is_notice = _NOTICE.fullmatch(text.strip()) is not None
