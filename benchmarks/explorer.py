@@ -49,7 +49,7 @@ FILTERS = """queries => queries.map((query) => {
     return performance.now() - began;
 })"""
 QUERIES = ["회의", "ㅎㅇ", "ㅈㅅ 내일", "없는낱말", ""]
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
 def source(rows, systems, seed=0):
@@ -119,7 +119,7 @@ def main():
             path.write_text(text, encoding="utf-8")
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(path.as_uri())
-            paint = page.evaluate(PAINT)
+            paint = page.wait_for_function(PAINT).json_value()
             page.goto("about:blank")
             page.goto(f"{path.as_uri()}#rows?")
             page.wait_for_function("() => window.explorer.shown === 499")
