@@ -5,8 +5,9 @@ block-diagonal mask from positions that restart with each row, which is exact an
 """
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -51,7 +52,12 @@ def _varlen_parameters() -> Collection[str]:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return ()
-    return inspect.signature(varlen_attn).parameters.keys()
+    return _parameters(varlen_attn)
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> Collection[str]:
+    return inspect.signature(function).parameters.keys()
 
 
 @contextmanager
