@@ -267,6 +267,7 @@ def test_the_written_page_has_every_row_and_names_no_test_that_is_gone():
         pytest.skip("the page is older than the matrix, and only a run may write it: make faults")
 
 
+@pytest.mark.process
 @pytest.mark.timeout(3600)
 def test_the_whole_matrix(long, note, tmp_path):
     if not long:
