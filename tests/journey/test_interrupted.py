@@ -55,7 +55,7 @@ def test_ctrl_c_saves_everything_and_the_same_command_goes_on(stage, gated):
     (run,) = Workspace(gated.folder / "workspace").runs()
     assert run.state().status is RunStatus.STOPPED
     assert not (gated.folder / "workspace" / "submissions").exists()
-    gated("run", "gated.toml")
+    gated.in_a_process("run", "gated.toml")
     assert run.state().status is RunStatus.FINISHED
     begun = Counter(event.stage for event in run.events() if isinstance(event, StageStarted))
     assert begun == Counter([*STAGES, stage])

@@ -31,7 +31,7 @@ def test_each_finished_run_is_backed_up_and_pushed(yoyak, monkeypatch):
     assert {"report/report.md", "submissions/1/submission.csv", "ledger.jsonl"} <= set(held)
     kept = {name.rsplit("/")[-1] for name in held if name.startswith("runs/")}
     assert kept == {
-        "dev.json", "events.jsonl", "identity.json", "provenance.json", "recipe.json"
+        "dev.json", "dev2.json", "events.jsonl", "identity.json", "provenance.json", "recipe.json"
     }  # fmt: skip
     assert "lead" in git(far, "show", "yoyak-backup:report/report.md")
     if follows:
