@@ -6,6 +6,7 @@ import runpy
 import socket
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -209,7 +210,8 @@ def test_environment_variables_mean_what_they_mean_to_the_hubs_client(
         monkeypatch.setenv(name, value)
     client = runpy.run_path(constants.__file__)  # read anew, with these variables
     assert str(base_facts.hub_cache()) == client["HF_HUB_CACHE"]
-    monkeypatch.setattr(base_facts, "_connect", lambda reached: reached.set())
+    monkeypatch.setattr(base_facts, "_connect", lambda _, reached: reached.set())
+    monkeypatch.setattr(base_facts, "_failures", {})
     assert base_facts.hub_is_reachable() is not client["HF_HUB_OFFLINE"]
 
 
@@ -226,6 +228,25 @@ def test_the_hub_is_asked_for_two_seconds_at_most(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
     assert not base_facts.hub_is_reachable(), "a name server that never answers is not waited for"
     answered.set()
+
+
+def test_a_hub_that_was_not_reached_is_tried_again_after_a_while(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    for name in OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(base_facts, "time", clock)
+    monkeypatch.setattr(base_facts, "_failures", {})
+    monkeypatch.setattr(base_facts, "NETWORK_SECONDS", 0.05)
+    tried = []
+    monkeypatch.setattr(base_facts, "_connect", lambda *given: tried.append(given))
+    for now, times in ((0.0, 1), (29.0, 1), (31.0, 2)):
+        clock.now = now
+        assert not base_facts.hub_is_reachable()
+        assert len(tried) == times
+    monkeypatch.setenv("HF_ENDPOINT", "http://other.invalid")
+    assert not base_facts.hub_is_reachable()
+    assert len(tried) == 3, "another hub is another question"
 
 
 def test_behind_a_proxy_the_proxy_is_asked(fake_hub, monkeypatch):

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from yoyak.engine.tokenization.chat_template import read_template
 from yoyak.errors import BadData, BadRecipe, InputMissing, Unavailable, YoyakError
 
 NETWORK_SECONDS = 2.0
+RETRY_SECONDS = 30.0
+"""A hub that was not reached is tried again after so long: a plan asks for each of its bases."""
 KINDS: Mapping[str, Kind] = {"seq2seq": "seq2seq", "qlora": "causal"}
 """The kind of model that each engine with a model trains."""
 TOKENIZER_FILES = (
@@ -47,6 +50,8 @@ _TRUE = {"1", "ON", "YES", "TRUE"}
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header that are read: the format's own limit."""
+_failures: dict[tuple[str | None, int], float] = {}
+"""When each address was last not reached, on the monotonic clock."""
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 
 
@@ -192,14 +197,21 @@ def _folder_contents(folder: Path) -> _Contents:
 def hub_is_reachable() -> bool:
     """Return whether the hub's host, or the proxy before it, accepts a connection.
 
-    False when the hub's client is told to stay offline.
+    False when the hub's client is told to stay offline, and for a while after a failure.
     """
     if any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE):
         return False
+    address = _hub_address()
+    failed = _failures.get(address)
+    if failed is not None and time.monotonic() - failed < RETRY_SECONDS:
+        return False
     reached = threading.Event()
     # A name lookup has no time limit of its own, so the thread is not waited for.
-    threading.Thread(target=_connect, args=(reached,), daemon=True).start()
-    return reached.wait(NETWORK_SECONDS)
+    threading.Thread(target=_connect, args=(address, reached), daemon=True).start()
+    if not reached.wait(NETWORK_SECONDS):
+        _failures[address] = time.monotonic()
+        return False
+    return True
 
 
 def hub_endpoint() -> str:
@@ -207,15 +219,19 @@ def hub_endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def _connect(reached: threading.Event) -> None:
+def _hub_address() -> tuple[str | None, int]:
+    """Return the host and port to connect to."""
     address = urlsplit(hub_endpoint())
     proxy = getproxies().get(address.scheme)
     if proxy and not proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy)
-    port = address.port or (80 if address.scheme == "http" else 443)
+    return address.hostname, address.port or (80 if address.scheme == "http" else 443)
+
+
+def _connect(address: tuple[str | None, int], reached: threading.Event) -> None:
     with (
         suppress(OSError),  # not reached: that is the answer
-        socket.create_connection((address.hostname, port), timeout=NETWORK_SECONDS),
+        socket.create_connection(address, timeout=NETWORK_SECONDS),
     ):
         reached.set()
 
