@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import csv
+import gc
 import os
 import signal
 import sys
@@ -39,6 +40,11 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     settings.load_profile("thorough" if config.getoption("--long") else "fast")
+
+
+def pytest_collection_finish():
+    """Leave the thousands of collected tests out of each garbage collection."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

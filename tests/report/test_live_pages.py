@@ -1,5 +1,6 @@
 """The pages to try systems and to steer runs, in a real browser."""
 
+import contextlib
 import re
 import sys
 import threading
@@ -105,14 +106,21 @@ def context(site, browser):
     context.close()
 
 
-@pytest.fixture
-def page(context):
+@contextlib.contextmanager
+def without_errors(context):
+    """A new page whose scripts raise nothing until it is closed."""
     page = context.new_page()
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     page.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(context):
+    with without_errors(context) as page:
+        yield page
 
 
 def violations(page):
@@ -326,13 +334,8 @@ def test_no_page_is_wider_than_its_window(site, page, path, width):
 @pytest.fixture
 def reader(browser):
     """A page in a browser of its own, which remembers the language that its reader chooses."""
-    context = browser.new_context()
-    page = context.new_page()
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+    with browser.new_context() as context, without_errors(context) as page:
+        yield page
 
 
 def test_the_language_changes_around_what_was_typed_and_written(site, reader):

@@ -95,7 +95,8 @@ def load(engine_folder: Path, kind: Kind, recipe: Recipe) -> tuple[ModelBundle, 
     model.eval()
     tokenizer = load_tokenizer(str(folder), recipe)
     fuses_lora = KernelOptions.of(recipe.train).fused
-    return ModelBundle(model, tokenizer, kind, hardware.device, None, fuses_lora), weights
+    bundle = ModelBundle(model, tokenizer, kind, hardware.device, fuses_lora=fuses_lora)
+    return bundle, weights
 
 
 def load_trained(bundle: ModelBundle, folder: Path) -> None:
