@@ -66,7 +66,7 @@ def test_a_real_summary_costs_about_two_nats_a_token_before_training(recipe, fir
 
     silence_libraries()
     tokenizer = load_tokenizer(recipe.model.base, recipe)
-    dialogues = first("dev", 8).dialogues
+    dialogues = first("dev", 4, 250).dialogues
     rows = encode_rows(tokenizer, dialogues, recipe.prompt, with_answers=True)
     model = load_base(BaseModel(recipe.model.base, None, ""), "causal", recipe, detect()).eval()
     with torch.no_grad():
