@@ -13,6 +13,7 @@ ours-no-drop  the same with LoRA dropout 0
 ours-unfused  the same with PEFT's layers instead of fused ones
 ours-packed   the same with packed rows and varlen attention (a block-diagonal mask on a CPU)
 ours-packed-no-drop  both; what Unsloth trains
+ours-recomputed  both, and the activations of every block computed again in the backward pass
 ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it is installed
 ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
 team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
@@ -34,7 +35,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
 import msgspec
-from gpu_cases import Bench, Run, compiled, liger, ours, packed, team, timed, trl, unfused, unsloth
+from gpu_cases import (
+    Bench,
+    Run,
+    compiled,
+    liger,
+    ours,
+    packed,
+    recomputed,
+    team,
+    timed,
+    trl,
+    unfused,
+    unsloth,
+)
 from on_card import GB, Ratios, parse, rates, run_cases
 from plain import machine
 
@@ -53,6 +67,7 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "ours-unfused": unfused,
     "ours-packed": packed,
     "ours-packed-no-drop": packed,
+    "ours-recomputed": recomputed,
     "ours-liger": liger,
     "ours-compiled": compiled,
     "team": team,
@@ -136,7 +151,7 @@ def built(case: str, recipe: Recipe, shape: ModelShape, hardware: Hardware) -> A
     model, lora = fullsize.build(shape, recipe, hardware), recipe.lora
     if lora is None:
         return model
-    if case.endswith("no-drop"):
+    if case.endswith("no-drop") or case == "ours-recomputed":
         lora = msgspec.structs.replace(lora, lora_dropout=0.0)
     return add_lora(model, lora, "causal", recipe.train.seed)
 

@@ -92,6 +92,10 @@ def packed(bench: Bench) -> Run:
     return engine(bench, packing="on")
 
 
+def recomputed(bench: Bench) -> Run:
+    return engine(bench, packing="on", gradient_checkpointing="on")
+
+
 def liger(bench: Bench) -> Run:
     return engine(bench, kernels="liger")
 
@@ -121,7 +125,9 @@ def engine(bench: Bench, **switches: Any) -> Run:
     progress = TrainState(
         budget_tokens=train.micro_batch_tokens or DEFAULT_BUDGET_TOKENS,
         packed=train.packing == "on",
+        recompute=train.recomputes[0],
     )
+    context.optimizer.set_activation_checkpointing(progress.recompute)
 
     def step() -> float:
         nonlocal progress

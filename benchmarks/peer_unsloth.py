@@ -21,6 +21,7 @@ from gpu_cases import WARM_UP, Bench, Run, plain_steps
 from peer_trl import Clock
 from random_base import write_base
 from trl import SFTConfig, SFTTrainer
+from unsloth.utils.attention_dispatch import select_attention_backend
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
 from yoyak.config.schema import Recipe
@@ -104,6 +105,7 @@ def train(bench: Bench) -> Run:
         "version": unsloth.__version__,
         "padding_free": getattr(config, "padding_free", None),
         "collator": type(trainer.data_collator).__name__,
+        "attention": select_attention_backend(use_varlen=True),
         "first_steps_s": [round(seconds, 2) for seconds in clock.seconds[:WARM_UP]],
     }
     return Run(clock.seconds[WARM_UP:], timed_rows, losses[WARM_UP:], notes)
