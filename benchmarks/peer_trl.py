@@ -38,6 +38,17 @@ class Clock(transformers.TrainerCallback):
         self.seconds.append(_now() - self._start)
 
 
+def check_one_pass(trainer: SFTTrainer) -> None:
+    """Check that a step took the rows it was given: a default may accumulate gradients over more.
+
+    Raises:
+        RuntimeError: all steps together did not take every row once.
+    """
+    taken = trainer.state.epoch
+    if taken is None or abs(taken - 1) > 1e-6:
+        raise RuntimeError(f"all steps took the rows {taken} times, so a step's rows are not known")
+
+
 def _now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -81,6 +92,7 @@ def train(
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
+    check_one_pass(trainer)
     losses = [float(line["loss"]) for line in trainer.state.log_history if "loss" in line]
     notes = {"micro_batch_size": micro_rows, "recompute": trainer.args.gradient_checkpointing}
     return Done(clock.seconds, losses, notes)

@@ -18,7 +18,7 @@ import fullsize
 import gpu
 from datasets import Dataset
 from gpu_cases import WARM_UP, Bench, Run, plain_steps
-from peer_trl import Clock
+from peer_trl import Clock, check_one_pass
 from random_base import write_base
 from trl import SFTConfig, SFTTrainer
 from unsloth.utils.attention_dispatch import select_attention_backend
@@ -70,6 +70,7 @@ def train(bench: Bench) -> Run:
         config = SFTConfig(
             output_dir=folder,
             per_device_train_batch_size=settings.batch_size,
+            gradient_accumulation_steps=1,  # unset, Unsloth makes it 2
             learning_rate=settings.learning_rate,
             max_steps=len(chosen),
             train_sampling_strategy="sequential",
@@ -99,6 +100,7 @@ def train(bench: Bench) -> Run:
             callbacks=[clock],
         )
         trainer.train()
+    check_one_pass(trainer)
     losses = [float(line["loss"]) for line in trainer.state.log_history if "loss" in line]
     timed_rows = [bench.rows[row] for step in chosen[WARM_UP:] for row in step]
     notes: dict[str, object] = {
