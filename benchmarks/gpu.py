@@ -49,7 +49,7 @@ from gpu_cases import (
     unfused,
     unsloth,
 )
-from on_card import GB, Ratios, parse, rates, run_cases
+from on_card import GB, Rates, Ratios, parse, run_cases
 from plain import machine
 
 import torch  # noqa: TID253 -- a benchmark loads what it measures
@@ -100,18 +100,18 @@ def measured(bench: Bench, case: str, peak_flops: float) -> dict[str, object]:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     run = RUNS[case](bench)
-    seconds = sum(run.seconds)
+    rates, rows = Rates.of(len(run.rows), run.seconds, bench.repeats), len(run.rows)
     source, answer = (sum(len(ids) for ids in side) for side in sides(run.rows))
-    flops = fullsize.needed_flops(bench.shape, bench.recipe, run.rows)
+    needed = rates.per_second(fullsize.needed_flops(bench.shape, bench.recipe, run.rows), rows)
     return {
-        **rates(len(run.rows), run.seconds, bench.repeats),
-        "tokens_per_second": (source + answer) / seconds,
-        "supervised_tokens_per_second": answer / seconds,
+        **rates._asdict(),
+        "tokens_per_second": rates.per_second(source + answer, rows),
+        "supervised_tokens_per_second": rates.per_second(answer, rows),
         "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
         "peak_reserved_gb": torch.cuda.max_memory_reserved() / GB if cuda else None,
-        "needed_tflops": flops / seconds / 1e12,
+        "needed_tflops": needed / 1e12,
         "ceiling_tflops": peak_flops / 1e12,
-        "share_of_ceiling": flops / seconds / peak_flops,
+        "share_of_ceiling": needed / peak_flops,
         "steps": len(run.seconds),
         "first_loss": run.losses[0] if run.losses else None,
         "last_loss": run.losses[-1] if run.losses else None,

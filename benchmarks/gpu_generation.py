@@ -24,7 +24,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fullsize
-from on_card import GB, Ratios, parse, rates, run_cases
+from on_card import GB, Rates, Ratios, parse, run_cases
 from plain import machine, stock_generate
 from stops import plant_stops
 
@@ -99,12 +99,13 @@ def line_of(name: str, case: str, chosen: argparse.Namespace) -> dict[str, objec
         tokens = decode(bundle, rows, cap)
         wait()
         seconds.append(time.perf_counter() - started)
+    rates = Rates.of(len(rows) * chosen.repeats, seconds, chosen.repeats)
     return {
         "model": name,
         "case": case,
         "machine": f"{torch.cuda.get_device_name()}; {machine()}" if cuda else machine(),
-        **rates(len(rows) * chosen.repeats, seconds, chosen.repeats),
-        "new_tokens_per_second": tokens * chosen.repeats / sum(seconds),
+        **rates._asdict(),
+        "new_tokens_per_second": rates.per_second(tokens, len(rows)),
         "peak_gb": torch.cuda.max_memory_allocated() / GB if cuda else None,
     }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -104,12 +105,25 @@ def _run_case(script: str, model: str, case: str, chosen: argparse.Namespace) ->
     return found | {"failed": problem[-1] if problem else f"exit status {done.returncode}"}
 
 
-def rates(rows: int, seconds: Sequence[float], repeats: int) -> dict[str, float | None]:
-    """Rows a second of equal repeats: the median, and how far the extremes lie apart of it."""
-    size = len(seconds) // repeats
-    found = sorted(
-        rows / repeats / sum(seconds[one * size : (one + 1) * size]) for one in range(repeats)
-    )
-    middle = found[len(found) // 2]
-    spread = (found[-1] - found[0]) / middle if repeats > 1 else None
-    return {"rows_per_second": middle, "spread": spread}
+class Rates(NamedTuple):
+    """Rows a second: the median of equal repeats, and how far apart the extremes are, as a share.
+
+    What is so many a row, such as tokens, is counted at the median too: ``per_second``.
+    """
+
+    rows_per_second: float
+    spread: float | None
+
+    @classmethod
+    def of(cls, rows: int, seconds: Sequence[float], repeats: int) -> "Rates":
+        """Those of ``rows`` rows, all repeats together, from the seconds of each step in turn."""
+        size = len(seconds) // repeats
+        found = [
+            rows / repeats / sum(seconds[one * size : (one + 1) * size]) for one in range(repeats)
+        ]
+        middle = statistics.median(found)
+        return cls(middle, (max(found) - min(found)) / middle if repeats > 1 else None)
+
+    def per_second(self, count: float, rows: int) -> float:
+        """A rate of what ``rows`` rows have ``count`` of."""
+        return count / rows * self.rows_per_second

@@ -192,9 +192,9 @@ def test_this_engine_and_a_former_one_give_the_same_ids():
 @pytest.mark.slow
 def test_each_way_to_answer_is_measured_on_the_same_answers():
     found = run(str(BENCHMARKS / "gpu_generation.py"), "--tiny", "--model", "qwen3-4b")
-    assert [line["case"] for line in found] == ["nf4", "merged", "plain"]
+    assert [line["case"] for line in found] == ["nf4", "nf4-peft", "merged", "plain"]
     lengths = [line["new_tokens_per_second"] / line["rows_per_second"] for line in found]
-    assert lengths == pytest.approx([lengths[0]] * 3), "stops are planted by place"
+    assert lengths == pytest.approx([lengths[0]] * 4), "stops are planted by place"
 
 
 @pytest.mark.torch
@@ -221,3 +221,25 @@ def test_predict_and_serve_write_every_token_that_they_are_timed_for():
     assert ways["transformers.pipeline, batches of 8"][0] == rows
     vllm = ways["vLLM, offline"]
     assert vllm[0] == rows if isinstance(vllm, list) else "not installed" in vllm
+
+
+FORCED = """
+import json, sys
+import gpu, peer_trl
+from yoyak.engine.device import silence_libraries
+silence_libraries()
+forced, given_config = json.loads(sys.argv.pop(1)), peer_trl.SFTConfig
+peer_trl.SFTConfig = lambda **given: given_config(**given | forced)
+gpu.main()
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_a_peer_has_figures_only_if_its_steps_took_the_rows_they_were_given():
+    pytest.importorskip("trl")
+    case = ("--here", "--tiny", "--model", "qwen3-4b", "--case", "trl", "--repeats", "1")
+    (line,) = run("-c", FORCED, "{}", *case)
+    assert line["rows_per_second"] > 0
+    with pytest.raises(AssertionError, match="took the rows 2"):
+        run("-c", FORCED, '{"gradient_accumulation_steps": 4}', *case)

@@ -116,6 +116,22 @@ def test_nothing_is_left_in_evaluation_mode_or_without_gradients_between_rows(ra
         bundle.model.eval()
 
 
+def test_attention_is_not_planned_anew_for_each_new_token(random_model, monkeypatch):
+    bundle = random_model("llama")
+    asked = []
+
+    def attend(*given, **settings):
+        asked.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return plain(*given, **settings)
+
+    plain = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+    for _ in generate.generate(bundle, random_rows(3), Greedy(), max_new_tokens=4):
+        assert torch.backends.cuda.cudnn_sdp_enabled(), "others' attention is left as it was"
+    assert asked
+    assert not any(asked), "cuDNN makes a plan for every length"
+
+
 def test_a_row_that_cannot_fit_is_named(taught, encoded, monkeypatch):
     model = taught("qwen2")
 
