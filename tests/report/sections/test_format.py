@@ -26,6 +26,11 @@ def test_unknown_is_a_dash_and_never_zero():
         assert draw(None) == format.UNKNOWN
 
 
+def test_less_than_a_second_left_is_no_measurement_of_zero():
+    assert format.durations(Forecast(p50_seconds=0.0, p90_seconds=0.01)) == "< 1 s"
+    assert format.durations(Forecast(p50_seconds=0.2, p90_seconds=2.0)) == "0.2 s – 2.0 s"
+
+
 def test_a_duration_has_the_units_that_matter():
     assert format.duration(4.25) == "4.2 s"
     assert format.duration(200) == "3 min 20 s"

@@ -85,7 +85,12 @@ def duration(seconds: float | None) -> str:
 
 
 def durations(left: Forecast) -> str:
-    """Return the time left at the p50 and p90 pace; one value if both format the same."""
+    """Return the time left at the p50 and p90 pace; one value if both format the same.
+
+    An estimate below a second is said as such: ``0.0 s`` would be a measurement.
+    """
+    if left.p90_seconds < 1:
+        return text("report.seconds", seconds="< 1")
     soon, late = duration(left.p50_seconds), duration(left.p90_seconds)
     return soon if soon == late else f"{soon} – {late}"
 
