@@ -25,7 +25,12 @@ from torch.nn.functional import linear, silu  # noqa: TID253 -- as below
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.engine.models.flat_parameters import adjacent
 from yoyak.engine.models.liger import KernelPatch
-from yoyak.engine.models.model import ModelBundle, transformer_blocks, unwrap_model
+from yoyak.engine.models.model import (
+    ModelBundle,
+    recomputable,
+    transformer_blocks,
+    unwrap_model,
+)
 
 GROUPS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Attributes of projections that a module calls one after the other with the same input."""
@@ -400,8 +405,13 @@ class _FusedBlock:
         self._given = {"scaling": attention.scaling, "dropout": config.attention_dropout}
         if hasattr(attention, "sliding_window"):
             self._given["sliding_window"] = attention.sliding_window
+        self._forward = recomputable(block, self._compute)
 
-    def __call__(
+    def __call__(self, *given: Any, **settings: Any) -> Any:
+        """Compute the block (transformers' interface), and again in backward where asked to."""
+        return self._forward(*given, **settings)
+
+    def _compute(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
@@ -409,7 +419,6 @@ class _FusedBlock:
         position_embeddings: Any = None,
         **given: Any,
     ) -> Any:
-        """Compute the block (transformers' interface)."""
         angles = self._rotary.angles(*position_embeddings)
         first = self.qkv.parameters[0]
         query, key, value = _apply(_BeforeAttention, self, hidden_states, *angles, first)
