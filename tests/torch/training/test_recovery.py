@@ -129,30 +129,6 @@ def test_what_is_recomputed_is_so_after_a_resumption(context):
     assert recomputed(again) == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("form", "kernels"), [("bart", "auto"), ("lora", "auto"), ("lora", "fused"), ("lora", "torch")]
-)
-def test_what_is_to_be_recomputed_is_computed_twice(form, kernels, context, monkeypatch, tmp_path):
-    """The flag of a block is not enough: replaced forwards have to heed it."""
-
-    def attend(*given, **settings):
-        computed.append(level)
-        return plain(*given, **settings)
-
-    plain, computed = torch.nn.functional.scaled_dot_product_attention, []
-    for level in ("off", "selective", "on"):
-        sets = (*SETS, f"train.gradient_checkpointing={level}", f"train.kernels={kernels}")
-        made = context(form, *sets, folder=tmp_path / level)
-        made.optimizer.set_activation_checkpointing(Recompute(level))
-        with monkeypatch.context() as patch:
-            patch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
-            made.optimizer.gradient([made.rows[:3]])
-    once, alternate, twice = (computed.count(level) for level in ("off", "selective", "on"))
-    assert once > 0
-    assert twice == 2 * once
-    assert once < alternate < twice
-
-
 @pytest.mark.parametrize("form", ["bart", pytest.param("lora", marks=pytest.mark.slow), "nf4"])
 def test_recomputing_changes_no_bit_and_every_adapter_learns(form, context, bits, tmp_path):
     def recomputing(level):

@@ -23,14 +23,10 @@ from typing import Any, NamedTuple
 from torch.nn.functional import linear, silu  # noqa: TID253 -- as below
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
+from yoyak.engine.models.activation_checkpointing import recomputable
 from yoyak.engine.models.flat_parameters import adjacent
 from yoyak.engine.models.liger import KernelPatch
-from yoyak.engine.models.model import (
-    ModelBundle,
-    recomputable,
-    transformer_blocks,
-    unwrap_model,
-)
+from yoyak.engine.models.model import ModelBundle, transformer_blocks, unwrap_model
 
 GROUPS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Attributes of projections that a module calls one after the other with the same input."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
@@ -63,29 +62,6 @@ def transformer_blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     return [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
-
-
-def recomputable(block: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a replacement of a block's ``forward`` that is recomputed where the block is.
-
-    From transformers 5.23 on activation checkpointing is a part of the class's ``forward``, which
-    a replacement on the instance bypasses; before, it is a part of the call, and nothing is needed.
-
-    Args:
-        block: of ``transformer_blocks``.
-        forward: the replacement; keys and values of earlier tokens are not for training.
-    """
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    if "__call__" in vars(GradientCheckpointingLayer):
-        return forward
-
-    def forward_or_recompute(*given: Any, **settings: Any) -> Any:
-        if block.gradient_checkpointing and block.training:
-            return block._gradient_checkpointing_func(partial(forward, **settings), *given)
-        return forward(*given, **settings)
-
-    return forward_or_recompute
 
 
 def trainable_parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:

@@ -2,21 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch  # noqa: TID253 -- this module is only ever imported by an engine at work
 from yoyak.config.schema import Optim, Recipe, Recompute, TrainSettings
 from yoyak.engine.device import autocast
+from yoyak.engine.models.activation_checkpointing import checkpoint_blocks
 from yoyak.engine.models.collate import collate
 from yoyak.engine.models.flat_parameters import flat_adapters
 from yoyak.engine.models.kernels import KernelOptions, KernelPatches
 from yoyak.engine.models.loss import loss_sum, rdrop_loss_sum
-from yoyak.engine.models.model import (
-    ModelBundle,
-    trainable_parameters,
-    transformer_blocks,
-    unwrap_model,
-)
+from yoyak.engine.models.model import ModelBundle, trainable_parameters
 from yoyak.engine.models.neftune import noisy_embeddings
 from yoyak.engine.training.adamw import (
     build_optimizer,
@@ -202,23 +198,9 @@ class ModelOptimizer:
             self._flat.attach()
 
     def set_activation_checkpointing(self, level: Recompute) -> None:
-        """Recompute the activations of these blocks in the backward pass (gradient checkpointing).
-
-        "selective" means every second block. Keeping the outputs of matrix products instead would
-        save a fifth below adapters, whose own products double their number, and unpack every 4-bit
-        matrix again (docs/engine.md).
-        """
+        """Recompute the activations of these blocks in the backward pass from now on."""
         self.recompute = level
-        if level is Recompute.NOTHING:
-            return
-        inner: Any = unwrap_model(self.bundle.model)
-        # Non-reentrant checkpoints follow gradients into frozen layers by themselves.
-        # transformers 5.17 only has the older name, which goes with version 6.
-        enable = getattr(inner, "activation_checkpointing_enable", None)
-        (enable or inner.gradient_checkpointing_enable)({"use_reentrant": False})
-        block: Any
-        for index, block in enumerate(transformer_blocks(self.bundle.model)):
-            block.gradient_checkpointing = level is Recompute.EVERYTHING or index % 2 == 0
+        checkpoint_blocks(self.bundle.model, level)
 
     @property
     def _average_state(self) -> dict[str, torch.Tensor]:
