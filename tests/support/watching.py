@@ -26,6 +26,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory, corpus) -> Iterator[Worksp
         yield workspace
 
 
+ROUNDS = 3
+"""As often a picture has to be the same: a new screen starts its work after it has been shown."""
+
+
 class Watching:
     """The app on a screen of some size, driven by a test."""
 
@@ -38,11 +42,15 @@ class Watching:
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait for what keys start, for what that starts, and for the picture."""
-        for _ in range(4):
+        """Wait for what keys start, for what that starts, and for a picture that stays as it is."""
+        before, unchanged = None, 0
+        while unchanged < ROUNDS and not self.app._exit:
             await self._pilot.pause()
+            busy = any(not worker.is_finished for worker in self.app.workers)
             await self.app.workers.wait_for_complete()
-        await self._pilot.pause()
+            now = None if busy or self.app.screen._layout_required else self.lines
+            unchanged = unchanged + 1 if now is not None and now == before else 0
+            before = now
 
     @property
     def lines(self) -> list[str]:
