@@ -13,7 +13,7 @@ ours-no-drop  the same with LoRA dropout 0
 ours-unfused  the same with PEFT's layers instead of fused ones
 ours-packed   the same with packed rows and varlen attention (a block-diagonal mask on a CPU)
 ours-packed-no-drop  both; what Unsloth trains
-ours-recomputed  both, and the activations of every block computed again in the backward pass
+ours-recomputed-no-drop  both, and the activations of every block recomputed (checkpointing)
 ours-liger    the same with Liger's norms, SwiGLU and rotary positions, where it is installed
 ours-compiled the same with each block compiled; warm-up takes the compiler's minutes
 team          micro-batch 4, 2 or 1 as the recipe says, padding, recomputation always, all logits
@@ -67,7 +67,7 @@ RUNS: dict[str, Callable[[Bench], Run]] = {
     "ours-unfused": unfused,
     "ours-packed": packed,
     "ours-packed-no-drop": packed,
-    "ours-recomputed": recomputed,
+    "ours-recomputed-no-drop": recomputed,
     "ours-liger": liger,
     "ours-compiled": compiled,
     "team": team,
@@ -151,7 +151,7 @@ def built(case: str, recipe: Recipe, shape: ModelShape, hardware: Hardware) -> A
     model, lora = fullsize.build(shape, recipe, hardware), recipe.lora
     if lora is None:
         return model
-    if case.endswith("no-drop") or case == "ours-recomputed":
+    if case.endswith("no-drop"):
         lora = msgspec.structs.replace(lora, lora_dropout=0.0)
     return add_lora(model, lora, "causal", recipe.train.seed)
 

@@ -11,12 +11,12 @@ import yoyak
 from yoyak import messages
 
 PACKAGE = Path(yoyak.__file__).parent
-ROOMS = sorted(path.stem for path in (PACKAGE / "messages" / "en").glob("*.toml"))
-KEY = re.compile(rf'"((?:{"|".join(ROOMS)})\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
+FILES = sorted(path.stem for path in (PACKAGE / "messages" / "en").glob("*.toml"))
+KEY = re.compile(rf'"((?:{"|".join(FILES)})\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
 
 
-def catalogue(lang: str, room: str) -> dict[str, str]:
-    return tomllib.loads((PACKAGE / "messages" / lang / f"{room}.toml").read_text("utf-8"))
+def catalogue(lang: str, file: str) -> dict[str, str]:
+    return tomllib.loads((PACKAGE / "messages" / lang / f"{file}.toml").read_text("utf-8"))
 
 
 def placeholders(sentence: str) -> set[str]:
@@ -24,25 +24,25 @@ def placeholders(sentence: str) -> set[str]:
 
 
 def test_both_languages_have_the_same_rooms():
-    assert sorted(path.stem for path in (PACKAGE / "messages" / "ko").glob("*.toml")) == ROOMS
+    assert sorted(path.stem for path in (PACKAGE / "messages" / "ko").glob("*.toml")) == FILES
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_both_languages_have_the_same_keys_and_placeholders(room):
-    english, korean = catalogue("en", room), catalogue("ko", room)
+@pytest.mark.parametrize("file", FILES)
+def test_both_languages_have_the_same_keys_and_placeholders(file):
+    english, korean = catalogue("en", file), catalogue("ko", file)
     assert english.keys() == korean.keys()
     unlike = [key for key in english if placeholders(english[key]) != placeholders(korean[key])]
     assert unlike == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_korean_is_korean(room):
+@pytest.mark.parametrize("file", FILES)
+def test_korean_is_korean(file):
     hangul = re.compile("[가-힣]")
-    english = catalogue("en", room)
+    english = catalogue("en", file)
     latin_in_english = {
         key for key, text in english.items() if re.search("[a-z]{3} [a-z]{2}", text)
     }
-    assert [key for key in latin_in_english if not hangul.search(catalogue("ko", room)[key])] == []
+    assert [key for key in latin_in_english if not hangul.search(catalogue("ko", file)[key])] == []
 
 
 FIXED_PARTICLE = re.compile(
@@ -51,10 +51,10 @@ FIXED_PARTICLE = re.compile(
 )
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_particle_after_a_placeholder_is_chosen_by_its_value(room):
+@pytest.mark.parametrize("file", FILES)
+def test_a_particle_after_a_placeholder_is_chosen_by_its_value(file):
     """``{name:은}`` chooses; ``{name}은`` would be wrong for half of the values."""
-    sentences = catalogue("ko", room)
+    sentences = catalogue("ko", file)
     assert [key for key, said in sentences.items() if FIXED_PARTICLE.search(said)] == []
 
 
@@ -63,7 +63,7 @@ def source_keys() -> set[str]:
 
 
 def test_every_sentence_that_the_source_names_exists():
-    known = {f"{room}.{key}" for room in ROOMS for key in catalogue("en", room)}
+    known = {f"{file}.{key}" for file in FILES for key in catalogue("en", file)}
     files = re.compile(r"\.(json|jsonl|toml|csv|js|css)$")
     assert sorted(key for key in source_keys() - known if not files.search(key)) == []
 

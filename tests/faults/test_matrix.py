@@ -271,7 +271,7 @@ def test_the_written_page_has_every_row_and_names_no_test_that_is_gone():
 @pytest.mark.timeout(3600)
 def test_the_whole_matrix(long, note, tmp_path):
     if not long:
-        pytest.skip("these tests run in their own rooms: make faults runs them together")
+        pytest.skip("each fault has tests of its own; make faults runs all of them here")
     record = tmp_path / "record.xml"
     shown = {located(test) for row in MATRIX.values() for test in row.tests}
     elsewhere = sorted(test for test in shown if not test.startswith("faults/"))

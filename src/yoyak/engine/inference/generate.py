@@ -171,8 +171,8 @@ def decoded(job: DecodeJob, batch: Sequence[EncodedRow]) -> list[list[int]]:
 def _decoding(model: torch.nn.Module) -> Iterator[None]:
     """Use evaluation mode, and attention other than cuDNN's, inside the block.
 
-    cuDNN plans its attention anew for every shape, and each new token makes one: the default on a
-    Hopper GPU, where a token took 1.4 times as long.
+    On a Hopper GPU cuDNN's attention is the default. It makes a plan for each shape, and each new
+    token has another one: a token took 1.4 times as long (docs/engine.md).
     """
     cuda: Any = torch.backends.cuda
     training, cudnn_attention = model.training, cuda.cudnn_sdp_enabled()

@@ -404,7 +404,10 @@ class _FusedBlock:
         self._forward = recomputable(block, self._compute)
 
     def __call__(self, *given: Any, **settings: Any) -> Any:
-        """Compute the block (transformers' interface), and again in backward where asked to."""
+        """Compute the block (transformers' interface).
+
+        If it is checkpointed, it is computed again in the backward pass.
+        """
         return self._forward(*given, **settings)
 
     def _compute(
